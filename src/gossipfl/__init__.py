@@ -1,0 +1,1 @@
+"""Decentralized peer-to-peer federated fine-tuning without a server."""

@@ -1,0 +1,1 @@
+"""peers.yaml and experiment.yaml as values; the only place with defaults."""

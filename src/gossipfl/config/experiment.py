@@ -1,0 +1,262 @@
+"""experiment.yaml: what is trained, on what, how privately, and how it is exchanged."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+PositiveInt = Annotated[int, Field(gt=0)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Choice = Annotated[str, Field(pattern=r"^[a-z_0-9]+$|^[\w.]+:[\w.]+$")]
+"""A name of one of the tables, or `module:callable` for a strategy of the user's own."""
+
+
+class Section(BaseModel):
+    """Base of every section: unknown keys are errors, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ModelConfig(Section):
+    """The frozen base model that all nodes share."""
+
+    source: str
+    """Hub id, folder, GGUF file, or `package:DISTRIBUTION/PATH` for a model inside an installed Python package."""
+    revision: str | None = None
+    """Hub revision; a commit hash makes the run repeatable."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Type the base weights are kept in; the adapter is always fp32."""
+
+
+class TaskConfig(Section):
+    """What the model learns to do."""
+
+    kind: Literal["sequence-classification", "causal-lm"]
+    """`causal-lm` takes plain text, or prompt and response with the loss on the response only."""
+    labels: tuple[str, ...] = ()
+    """Class names, public and equal on all nodes; required for classification."""
+    max_length: PositiveInt = 128
+    """Tokens a record is cut to; more costs time in proportion."""
+    chat_template: bool = True
+    """Prompt and response go through the tokenizer's chat template where it has one."""
+
+    @model_validator(mode="after")
+    def _labels_are_given(self) -> "TaskConfig":
+        if self.kind == "sequence-classification" and len(set(self.labels)) < 2:
+            raise ValueError("labels: classification needs at least two distinct labels")
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels: a label is named twice")
+        return self
+
+
+class AdapterConfig(Section):
+    """What is trained and averaged."""
+
+    kind: Choice = "core"
+    """full, lora, ffa or core; core sends the least and averages exactly."""
+    rank: PositiveInt = 16
+    """Rank of the update of each targeted layer; higher learns more and sends more."""
+    alpha: PositiveFloat | None = None
+    """Scale of the update is alpha / rank; default: alpha = rank, a scale of 1 (core: 1, lora: 2 by alpha = 2 rank)."""
+    targets: tuple[str, ...] = ()
+    """Ends of the names of the layers to adapt; empty: the usual attention projections of a known architecture."""
+    train_head: bool = True
+    """Classification: the head is drawn from the seed, trained and exchanged with the adapter."""
+    basis: str | None = None
+    """`core`: file with the public factors U, V, relative to experiment.yaml; `gossipfl init` writes it."""
+
+
+class SplitConfig(Section):
+    """How one dataset becomes the nodes' parts."""
+
+    kind: Literal["iid", "dirichlet", "shards", "column"] = "iid"
+    """column: one value, or several, of `column` a node."""
+    dirichlet_alpha: PositiveFloat = 0.3
+    """Smaller is less alike; 0.1 leaves most nodes one or two classes."""
+    shards_per_node: PositiveInt = 2
+    """Label-sorted shards dealt to each node."""
+    column: str | None = None
+    """Column that decides the node; its sorted values are dealt in turn unless `values` says otherwise."""
+    values: dict[str, tuple[str, ...]] = {}
+    """Node name to the column's values it gets."""
+    min_records: PositiveInt = 1
+    """A Dirichlet draw that leaves a node fewer is drawn again."""
+
+    @model_validator(mode="after")
+    def _column_is_named(self) -> "SplitConfig":
+        if self.kind == "column" and self.column is None:
+            raise ValueError("column: split by column needs the column's name")
+        return self
+
+
+class DataConfig(Section):
+    """How records are read; where they lie stands in peers.yaml, or here for one dataset split over the nodes."""
+
+    source: str | None = None
+    """One dataset for all nodes: file, folder, or hub id; each node takes its part by `split`."""
+    format: Literal["auto", "csv", "json", "jsonl", "parquet", "text", "folder", "hub"] = "auto"
+    """auto goes by the file's ending."""
+    name: str | None = None
+    """Configuration of a hub dataset."""
+    hub_split: str = "train"
+    """Which split of a hub dataset or saved `DatasetDict` is trained on."""
+    text: str = "text"
+    """Column with the text."""
+    label: str = "label"
+    """Column with the label, a name from `task.labels`."""
+    prompt: str | None = None
+    """Column with the prompt; with `response`, instead of `text`."""
+    response: str | None = None
+    """Column with the response."""
+    unit: str | None = None
+    """Column that names the person behind a record (patient, customer); ε then protects the person."""
+    max_per_unit: PositiveInt = 1
+    """Records of one unit that are used at most; the rest is left out."""
+    held_out: Fraction = 0.1
+    """Part of a node's units kept for its own evaluation, never trained on."""
+    test: str | None = None
+    """Common public test set for experiments, relative to experiment.yaml."""
+    split: SplitConfig = SplitConfig()
+
+    @model_validator(mode="after")
+    def _prompt_has_response(self) -> "DataConfig":
+        if (self.prompt is None) != (self.response is None):
+            raise ValueError("prompt and response go together: give both columns or neither")
+        return self
+
+
+class TrainingConfig(Section):
+    """Local training between two exchanges."""
+
+    phases: PositiveInt = 10
+    """Training phases in the whole run; after each the node publishes and mixes."""
+    local_steps: PositiveInt = 10
+    """Optimizer steps a phase; more saves bytes and lets the nodes drift apart."""
+    batch_size: PositiveInt = 32
+    """Units in an optimizer step; under privacy the expected number, drawn by Poisson sampling."""
+    micro_batch: PositiveInt = 32
+    """Records in one forward pass; smaller saves memory, the gradient is the same."""
+    optimizer: Literal["sgd", "adam", "adamw"] = "adam"
+    learning_rate: PositiveFloat = 1e-3
+    """Peak rate; core wants about 5 times that of lora."""
+    momentum: Fraction = 0.0
+    """sgd only."""
+    weight_decay: NonNegativeFloat = 0.0
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """Decay over the whole run after the warm-up."""
+    warmup_steps: NonNegativeInt = 0
+    max_grad_norm: PositiveFloat | None = None
+    """Clips the whole gradient without privacy; with privacy see privacy.max_grad_norm."""
+    dropout: Fraction = 0.0
+    """On the adapter's input; must be 0 with privacy."""
+    device: str = "auto"
+    """auto (CUDA when there is one), cpu, cuda, cuda:1."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """auto: bfloat16 autocast on a GPU that has it, float32 elsewhere."""
+    threads: NonNegativeInt = 0
+    """CPU threads of torch; 0 leaves torch's choice."""
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole run."""
+        return self.phases * self.local_steps
+
+
+class PrivacyConfig(Section):
+    """What is noised. `level` is always written: nothing trains without privacy silently."""
+
+    level: Choice
+    """none, or example: DP-SGD, each record's (or unit's) gradient clipped and noised."""
+    target_epsilon: PositiveFloat | None = None
+    """ε wished for the planned steps; the noise is calculated. Smaller is more private."""
+    noise_multiplier: PositiveFloat | None = None
+    """σ, instead of target_epsilon: noise deviation over max_grad_norm."""
+    target_delta: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """δ; at most 1/(2n) of the node's units, the default being min(1e-3, 1/(2n))."""
+    max_grad_norm: PositiveFloat = 1.0
+    """Clipping norm C of one unit's gradient over all trained values."""
+    accountant: Literal["prv", "rdp"] = "prv"
+    """prv is tight; rdp is quick and never below it."""
+    ledger: str | None = None
+    """SQLite file of the data's account; default: beside the data."""
+    share_metrics: Literal[False] = False
+    """Sharing loss and accuracy on private data would need noise of its own; not offered yet."""
+    public_data: bool = False
+    """The records are public (a demo): said in ledger, check and reports."""
+
+    @model_validator(mode="after")
+    def _noise_is_decided(self) -> "PrivacyConfig":
+        given = (self.target_epsilon is not None) + (self.noise_multiplier is not None)
+        if self.level == "none" and given:
+            raise ValueError("level none takes neither target_epsilon nor noise_multiplier")
+        if self.level != "none" and given != 1:
+            raise ValueError(f"level {self.level} needs target_epsilon or noise_multiplier, one of the two")
+        return self
+
+
+class TopologyConfig(Section):
+    """Who may talk to whom."""
+
+    kind: str = "ring"
+    """A generator's name, or a graph file (GraphML, GML, edge or adjacency list, node-link JSON, YAML edges)."""
+    weights: Choice = "metropolis"
+    """metropolis (symmetric, doubly stochastic) or uniform."""
+    degree: PositiveInt | None = None
+    """random_regular, watts_strogatz, barabasi_albert, k of the exponential graph."""
+    probability: Annotated[float, Field(ge=0, le=1)] | None = None
+    """erdos_renyi, watts_strogatz."""
+    shape: tuple[PositiveInt, ...] = ()
+    """grid, torus: rows and columns; default: as square as the number of nodes allows."""
+    seed: NonNegativeInt = 0
+    """Of random graphs; equal on all nodes."""
+
+
+class GossipConfig(Section):
+    """How states meet."""
+
+    protocol: Choice = "wait_free"
+    """wait_free never waits; sync keeps the mean exactly and waits for the slowest until deadline_s."""
+    mixing: Choice = "weighted"
+    codec: Choice = "fp32"
+    protection: Literal["plain"] = "plain"
+    rounds_per_phase: PositiveInt = 1
+    """sync: exchanges after each training phase; an exact schedule of length τ wants τ."""
+    deadline_s: PositiveFloat = 60.0
+    """sync: seconds to wait for a round's neighbors; wait_free: for a settling round."""
+    max_staleness: PositiveInt = 4
+    """wait_free: own phases after which a silent neighbor counts as absent."""
+    staleness_discount: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """wait_free: factor on a contribution's weight for every own phase it is old; 0 mixes each message once."""
+    settle_rounds: NonNegativeInt = 8
+    """Mixing rounds without training after the last phase, to reach consensus; a ring of n wants about n²/3."""
+    linger_s: PositiveFloat = 60.0
+    """Seconds a finished node waits for a silent neighbor before it stops."""
+    message_timeout_s: PositiveFloat = 60.0
+    """Seconds one message may take to be sent or received before the link is dropped."""
+    max_norm: PositiveFloat = 1e4
+    """Largest Euclidean norm a neighbor's state may have; anything above is dropped."""
+
+
+class Experiment(Section):
+    """experiment.yaml as a whole."""
+
+    seed: NonNegativeInt = 0
+    """Of everything that nodes must agree on: heads, splits, seeded batches. Never of privacy noise."""
+    model: ModelConfig
+    task: TaskConfig
+    adapter: AdapterConfig = AdapterConfig()
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig()
+    privacy: PrivacyConfig
+    topology: TopologyConfig = TopologyConfig()
+    gossip: GossipConfig = GossipConfig()
+
+    @model_validator(mode="after")
+    def _combinations_make_sense(self) -> "Experiment":
+        if self.privacy.level != "none" and self.training.dropout:
+            raise ValueError("training.dropout must be 0 with privacy: per-sample clipping assumes one fixed function")
+        if self.privacy.level != "none" and self.training.max_grad_norm is not None:
+            raise ValueError("training.max_grad_norm is for runs without privacy; set privacy.max_grad_norm")
+        return self

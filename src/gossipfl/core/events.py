@@ -1,0 +1,253 @@
+"""What happens to a node and what it wants done: the vocabulary between a protocol and its driver.
+
+    driver ── Event ──> Protocol.handle(event, now) ── [Effect, …] ──> driver
+
+`P` is what nodes exchange: an `AdapterState` in production, a `float` in property tests.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, Self, TypeVar
+
+
+class Vector(Protocol):
+    """All that gossip asks of what it averages: a normed vector space. `float` is one."""
+
+    def __add__(self, other: Self, /) -> Self: ...
+    def __sub__(self, other: Self, /) -> Self: ...
+    def __mul__(self, scalar: float, /) -> Self: ...
+    def __abs__(self) -> float: ...
+
+
+P = TypeVar("P", bound=Vector)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the ledger has charged for a state: proof that every training step inside it is paid for.
+
+    Attributes:
+        steps: own training steps that have entered the state.
+        charges: charges the ledger held when it was given; never falls for one ledger.
+        head: hash of the ledger's last entry, hex; empty when nothing was ever charged.
+        epsilon: ε spent by the data's account at `delta`; 0 before the first step, infinity without privacy.
+        delta: δ of the account; 0 without privacy.
+    """
+
+    steps: int = 0
+    charges: int = 0
+    head: str = ""
+    epsilon: float = 0.0
+    delta: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Publishable(Generic[P]):
+    """A state that may leave the node. Only `gossipfl.privacy` makes one; a test keeps it so."""
+
+    state: P
+    receipt: Receipt
+
+
+Clear = Callable[[P, Receipt], Publishable[P]]
+"""Clears a state for publication, given the receipt that covers it; raises `PrivacyError` when none does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a protocol says beside the state itself.
+
+    Attributes:
+        round: exchange round of the sender, from 0; `sync` mixes equal rounds.
+        step: optimizer steps the sender has done.
+        done: the sender will train no more.
+        settled: the sender will not publish of its own accord any more.
+        push_weight: weight that travels with push-sum; 1 elsewhere.
+    """
+
+    round: int
+    step: int
+    done: bool = False
+    settled: bool = False
+    push_weight: float = 1.0
+
+
+# ---- events ----
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The driver is ready; first event of every life of the node, also after a crash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained(Generic[P]):
+    """A `Train` effect was carried out.
+
+    Attributes:
+        version: that of the `Train` it answers.
+        increment: trained state minus the snapshot it started from.
+        steps: optimizer steps done; fewer than asked when the budget ran out.
+        units: privacy units drawn on average (the expected batch), never the realised number.
+        receipt: covers all own steps including these.
+        exhausted: no further step can be paid for.
+    """
+
+    version: int
+    increment: P
+    steps: int
+    units: float
+    receipt: Receipt
+    exhausted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Generic[P]):
+    """A valid, new message arrived; the driver has checked sender, size, finiteness and sequence."""
+
+    sender: str
+    state: P
+    header: Header
+
+
+@dataclass(frozen=True, slots=True)
+class SendFailed:
+    """A `Send` could not be delivered."""
+
+    receiver: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A timer set by `SetTimer` came due."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleTick:
+    """The topology's schedule moved to another round by the outside clock."""
+
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class NeighborUp:
+    """A link to a neighbor is open."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class NeighborDown:
+    """The link to a neighbor is lost."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The driver stops: last chance to checkpoint."""
+
+
+Event = (
+    Started | Trained[P] | Received[P] | SendFailed | TimerFired | ScheduleTick | NeighborUp | NeighborDown | Stopped
+)
+
+
+# ---- effects: carried out in list order; a Checkpoint is durable before a Send behind it ----
+
+
+@dataclass(frozen=True, slots=True)
+class Train(Generic[P]):
+    """Train from `snapshot`; answer with `Trained` of the same version. At most one is under way.
+
+    Attributes:
+        version: number of the training phase.
+        snapshot: where to start.
+        first_step: global index of the first optimizer step, for schedules and seeded streams.
+        steps: optimizer steps wished.
+    """
+
+    version: int
+    snapshot: P
+    first_step: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Send(Generic[P]):
+    """Publish to one neighbor. A newer `Send` to the same receiver may replace one that has not left yet."""
+
+    receiver: str
+    content: Publishable[P]
+    header: Header
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Wake the protocol with `TimerFired(name)` after `delay_s`; a new timer of the same name replaces the old."""
+
+    name: str
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot(Generic[P]):
+    """All that a protocol needs to go on after a crash.
+
+    Attributes:
+        state: own state.
+        phase: training phases finished.
+        step: optimizer steps finished.
+        round: exchange rounds finished.
+        drift: sum of what own mixings have added to the network's sum, see `core.protocols`.
+        receipt: covers `state`.
+        exhausted: the privacy budget is spent; mixing and serving go on.
+        settle_rounds: mixing-only rounds done after the last training phase.
+    """
+
+    state: P
+    drift: P
+    phase: int = 0
+    step: int = 0
+    round: int = 0
+    receipt: Receipt = field(default_factory=Receipt)
+    exhausted: bool = False
+    settle_rounds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint(Generic[P]):
+    """Make `snapshot` durable before any later effect."""
+
+    snapshot: Snapshot[P]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One mixing, for metrics and studies.
+
+    Attributes:
+        round, phase, step: as in `Snapshot`, after the mixing.
+        weights: weight given to each contribution, own name among them; sums to 1.
+        staleness: own phases since each neighbor's contribution arrived, for those mixed or counted absent.
+        absent: neighbors of the row that were not mixed; their weight fell to self.
+        drift_norm: norm of the accumulated drift.
+    """
+
+    round: int
+    phase: int
+    step: int
+    weights: Mapping[str, float]
+    staleness: Mapping[str, int]
+    absent: tuple[str, ...]
+    drift_norm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """All steps are done and nobody needs this node any more; a serving node ignores it."""
+
+
+Effect = Train[P] | Send[P] | SetTimer | Checkpoint[P] | Report | Finish

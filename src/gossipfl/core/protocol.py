@@ -1,0 +1,96 @@
+"""The seam between a gossip protocol and whoever drives it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic
+from typing import Protocol as Seam
+
+from gossipfl.config.experiment import GossipConfig
+from gossipfl.core.events import Clear, Effect, Event, P, Snapshot
+
+
+class Protocol(Seam[P]):
+    """A node's side of gossip as a state machine without I/O.
+
+    Guarantees:
+        Deterministic: equal events at equal times give equal effects.
+        `handle` never blocks and never raises for what a peer did.
+    """
+
+    def handle(self, event: Event[P], now: float) -> list[Effect[P]]:
+        """Effects of an event at time `now` (seconds, any origin, never going back), in the order to perform them."""
+        ...
+
+    @property
+    def snapshot(self) -> Snapshot[P]:
+        """The durable part of the machine's state, as it is now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One node's part in one exchange round.
+
+    Attributes:
+        weights: weight of each contribution to this node, own name among them; sums to 1.
+        receivers: whom this node sends to.
+    """
+
+    weights: Mapping[str, float]
+    receivers: tuple[str, ...]
+
+
+class Schedule(Seam):
+    """Who talks to whom in which round, and with which weights."""
+
+    version: int
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Every node, in the order of peers.yaml."""
+        ...
+
+    def row(self, node: str, round: int) -> Row:  # noqa: A002  # the field's word
+        """The node's part in a round, from 0; a static schedule gives the same row for ever."""
+        ...
+
+    def neighbors(self, node: str) -> tuple[str, ...]:
+        """Everybody this node ever exchanges with, sorted: the links to keep open."""
+        ...
+
+
+class Mixing(Seam[P]):
+    """How contributions become the new state."""
+
+    def mix(self, own: P, own_weight: float, contributions: Mapping[str, tuple[float, P]]) -> P:
+        """New own state from (weight, state) by neighbor; all weights, own among them, sum to 1."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts(Generic[P]):
+    """What every protocol is built from.
+
+    Attributes:
+        name: this node.
+        schedule: who talks to whom.
+        mixing: how contributions combine.
+        gossip: settings from experiment.yaml.
+        phases: training phases to do.
+        local_steps: optimizer steps a phase.
+        clear: makes a state publishable.
+        snapshot: where to start or go on.
+    """
+
+    name: str
+    schedule: Schedule
+    mixing: Mixing[P]
+    gossip: GossipConfig
+    phases: int
+    local_steps: int
+    clear: Clear[P]
+    snapshot: Snapshot[P]
+
+
+Build = Callable[[Parts[P]], Protocol[P]]
+"""How a protocol's file offers itself to the table."""

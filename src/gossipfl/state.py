@@ -1,0 +1,131 @@
+"""What nodes exchange: one flat fp32 vector with named segments.
+
+    vector  [ segment 0 | segment 1 | … | segment k ]
+    spec      name, shape, shared or private, in this order
+
+A state is a value: its vector is read-only, every operation returns a new state. It forms a vector space (`+`, `-`,
+`* scalar`, `abs` for the Euclidean norm), which is all that the protocols ask of what they exchange.
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gossipfl.errors import ModelError
+
+Float32Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One named tensor inside the flat vector.
+
+    Attributes:
+        name: unique within its spec, for example `encoder.layer.0.attention.self.query.core_R`.
+        shape: the tensor's shape; row-major order in the vector.
+        shared: exchanged with peers; a private segment never leaves the node.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    shared: bool = True
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class AdapterSpec:
+    """The layout of an adapter: which segments, in which order."""
+
+    segments: tuple[Segment, ...]
+
+    @cached_property
+    def size(self) -> int:
+        """Number of values of a state with this spec."""
+        return sum(segment.size for segment in self.segments)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over names, shapes and sharing, as hex: equal specs on two machines give equal digests."""
+        rows = [[segment.name, list(segment.shape), segment.shared] for segment in self.segments]
+        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+    @cached_property
+    def slices(self) -> dict[str, slice]:
+        """Where each segment lies in the vector, by name."""
+        places, start = {}, 0
+        for segment in self.segments:
+            places[segment.name] = slice(start, start + segment.size)
+            start += segment.size
+        return places
+
+    def shared(self) -> "AdapterSpec":
+        """The spec of what is exchanged: the shared segments only."""
+        return AdapterSpec(tuple(segment for segment in self.segments if segment.shared))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AdapterState:
+    """A point in adapter space.
+
+    Attributes:
+        spec: the layout.
+        vector: (spec.size,) fp32, read-only; owned by the state.
+    """
+
+    spec: AdapterSpec
+    vector: Float32Vector
+
+    def __post_init__(self) -> None:
+        if self.vector.dtype != np.float32 or self.vector.shape != (self.spec.size,):
+            raise ModelError(
+                f"an adapter vector of {self.spec.size} fp32 values was expected, "
+                f"not {self.vector.shape} of {self.vector.dtype}"
+            )
+        self.vector.setflags(write=False)
+
+    def __add__(self, other: Self, /) -> Self:
+        return type(self)(self.spec, self.vector + other.vector)
+
+    def __sub__(self, other: Self, /) -> Self:
+        return type(self)(self.spec, self.vector - other.vector)
+
+    def __mul__(self, scalar: float, /) -> Self:
+        return type(self)(self.spec, self.vector * np.float32(scalar))
+
+    def __abs__(self) -> float:
+        """Euclidean norm; a float64 accumulator, so that it cannot overflow for finite fp32 values."""
+        return float(np.linalg.norm(self.vector.astype(np.float64)))
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, AdapterState)
+            and self.spec == other.spec
+            and bool(np.array_equal(self.vector, other.vector))
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # equal by value of a large array: not a key
+
+    def segment(self, name: str) -> Float32Vector:
+        """A read-only view of one segment, in its own shape."""
+        (shape,) = [segment.shape for segment in self.spec.segments if segment.name == name]
+        return self.vector[self.spec.slices[name]].reshape(shape)
+
+    def digest(self) -> str:
+        """SHA-256 of the spec and the little-endian bytes of the vector, as hex."""
+        payload = self.vector.astype("<f4", copy=False)
+        return hashlib.sha256(self.spec.digest.encode() + payload.tobytes()).hexdigest()
+
+    @classmethod
+    def zeros(cls, spec: AdapterSpec) -> Self:
+        """The origin of the space."""
+        return cls(spec, np.zeros(spec.size, np.float32))

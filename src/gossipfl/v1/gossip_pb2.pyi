@@ -1,0 +1,165 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Frame(_message.Message):
+    __slots__ = ("hello", "envelope", "chunk", "ack")
+    HELLO_FIELD_NUMBER: _ClassVar[int]
+    ENVELOPE_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    ACK_FIELD_NUMBER: _ClassVar[int]
+    hello: Hello
+    envelope: Envelope
+    chunk: bytes
+    ack: Ack
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., envelope: _Optional[_Union[Envelope, _Mapping]] = ..., chunk: _Optional[bytes] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ...) -> None: ...
+
+class Hello(_message.Message):
+    __slots__ = ("protocol_version", "name", "fingerprint", "basis_sketch", "codecs", "incarnation", "seen_incarnation", "topology_version", "ledger_head")
+    class FingerprintEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    BASIS_SKETCH_FIELD_NUMBER: _ClassVar[int]
+    CODECS_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    SEEN_INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    TOPOLOGY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_HEAD_FIELD_NUMBER: _ClassVar[int]
+    protocol_version: int
+    name: str
+    fingerprint: _containers.ScalarMap[str, str]
+    basis_sketch: _containers.RepeatedScalarFieldContainer[float]
+    codecs: _containers.RepeatedScalarFieldContainer[str]
+    incarnation: int
+    seen_incarnation: int
+    topology_version: int
+    ledger_head: LedgerHead
+    def __init__(self, protocol_version: _Optional[int] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Mapping[str, str]] = ..., basis_sketch: _Optional[_Iterable[float]] = ..., codecs: _Optional[_Iterable[str]] = ..., incarnation: _Optional[int] = ..., seen_incarnation: _Optional[int] = ..., topology_version: _Optional[int] = ..., ledger_head: _Optional[_Union[LedgerHead, _Mapping]] = ...) -> None: ...
+
+class LedgerHead(_message.Message):
+    __slots__ = ("charges", "hash", "incarnation", "signature")
+    CHARGES_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    charges: int
+    hash: bytes
+    incarnation: int
+    signature: bytes
+    def __init__(self, charges: _Optional[int] = ..., hash: _Optional[bytes] = ..., incarnation: _Optional[int] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class Envelope(_message.Message):
+    __slots__ = ("sender", "receiver", "incarnation", "sequence", "reference", "acknowledged", "round", "step", "push_weight", "codec", "done", "settled", "ledger_head", "payload_bytes", "digest")
+    SENDER_FIELD_NUMBER: _ClassVar[int]
+    RECEIVER_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    ACKNOWLEDGED_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    PUSH_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    CODEC_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_HEAD_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    sender: str
+    receiver: str
+    incarnation: int
+    sequence: int
+    reference: int
+    acknowledged: int
+    round: int
+    step: int
+    push_weight: float
+    codec: str
+    done: bool
+    settled: bool
+    ledger_head: LedgerHead
+    payload_bytes: int
+    digest: bytes
+    def __init__(self, sender: _Optional[str] = ..., receiver: _Optional[str] = ..., incarnation: _Optional[int] = ..., sequence: _Optional[int] = ..., reference: _Optional[int] = ..., acknowledged: _Optional[int] = ..., round: _Optional[int] = ..., step: _Optional[int] = ..., push_weight: _Optional[float] = ..., codec: _Optional[str] = ..., done: bool = ..., settled: bool = ..., ledger_head: _Optional[_Union[LedgerHead, _Mapping]] = ..., payload_bytes: _Optional[int] = ..., digest: _Optional[bytes] = ...) -> None: ...
+
+class Ack(_message.Message):
+    __slots__ = ("sequence", "rejected")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    rejected: str
+    def __init__(self, sequence: _Optional[int] = ..., rejected: _Optional[str] = ...) -> None: ...
+
+class MembersRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Member(_message.Message):
+    __slots__ = ("name", "address", "up", "incarnation")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    UP_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    address: str
+    up: bool
+    incarnation: int
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., up: bool = ..., incarnation: _Optional[int] = ...) -> None: ...
+
+class MembersReply(_message.Message):
+    __slots__ = ("members",)
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    members: _containers.RepeatedCompositeFieldContainer[Member]
+    def __init__(self, members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ...) -> None: ...
+
+class StatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class StatusReply(_message.Message):
+    __slots__ = ("name", "step", "phase", "epsilon", "neighbors_up", "neighbors", "staleness", "bytes_sent", "bytes_received", "rejected", "state", "test_loss", "test_accuracy")
+    class RejectedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    EPSILON_FIELD_NUMBER: _ClassVar[int]
+    NEIGHBORS_UP_FIELD_NUMBER: _ClassVar[int]
+    NEIGHBORS_FIELD_NUMBER: _ClassVar[int]
+    STALENESS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_SENT_FIELD_NUMBER: _ClassVar[int]
+    BYTES_RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    TEST_LOSS_FIELD_NUMBER: _ClassVar[int]
+    TEST_ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    step: int
+    phase: int
+    epsilon: float
+    neighbors_up: int
+    neighbors: int
+    staleness: int
+    bytes_sent: int
+    bytes_received: int
+    rejected: _containers.ScalarMap[str, int]
+    state: str
+    test_loss: float
+    test_accuracy: float
+    def __init__(self, name: _Optional[str] = ..., step: _Optional[int] = ..., phase: _Optional[int] = ..., epsilon: _Optional[float] = ..., neighbors_up: _Optional[int] = ..., neighbors: _Optional[int] = ..., staleness: _Optional[int] = ..., bytes_sent: _Optional[int] = ..., bytes_received: _Optional[int] = ..., rejected: _Optional[_Mapping[str, int]] = ..., state: _Optional[str] = ..., test_loss: _Optional[float] = ..., test_accuracy: _Optional[float] = ...) -> None: ...
