@@ -1,0 +1,1 @@
+"""Thin Typer commands: parse, build the parts, run, print."""

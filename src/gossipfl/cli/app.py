@@ -1,0 +1,99 @@
+"""The `gossipfl` command: one table of commands, one place for exit codes.
+
+How to add a command `foo`:
+
+1.  Write `cli/foo.py` with a public `app`, made by `command_app()`. One `@app.command()` makes `gossipfl foo`; several, or
+    one beside an `@app.callback()`, make `gossipfl foo bar`. A group that also does something without a subcommand
+    (`certs DIR` beside `certs sign`) is `command_app(default="make")`, with `make` a hidden command.
+
+        app = command_app()
+
+        @app.command(epilog=example("gossipfl foo --peers peers.yaml"))
+        def foo(*, peers: PeersOption, name: NameOption = None, json: JsonOption = False) -> None:
+            # the docstring is the help text
+            emit({"answer": 42}, json=json, text="the answer is 42")
+
+2.  Add its line to `COMMANDS`. The module is imported when the command is run, not before, so it may import torch on top.
+
+Options that commands share (`PeersOption`, `JsonOption`, …) are in `cli/options.py`, printing is in `cli/output.py`. A command
+returns None; it raises `UserError` for the user's mistake and `typer.Exit(code)` for any other exit code, and writes
+nothing but its result to stdout (`note()` for progress).
+
+Exit codes: 0 done; 2 the user's mistake, one line `error: …` on stderr; 130 Ctrl-C; 1 anything else.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import typer
+
+from gossipfl.cli.faults import Fault, fault_of
+from gossipfl.cli.groups import Entry, lazy_group
+
+COMMANDS: Mapping[str, Entry] = {
+    "demo": Entry("gossipfl.cli.demo", "Four real nodes on this machine, from nothing to a table."),
+    "init": Entry("gossipfl.cli.init", "Write peers.yaml, experiment.yaml and certificates."),
+    "certs": Entry("gossipfl.cli.certs", "Make, request and sign node certificates."),
+    "inspect": Entry("gossipfl.cli.inspect", "Show exactly what would leave this node."),
+    "check": Entry("gossipfl.cli.check", "Say everything that can be known before training."),
+    "node": Entry("gossipfl.cli.node", "Run one node."),
+    "status": Entry("gossipfl.cli.status", "Ask every node how it is."),
+    "topology": Entry("gossipfl.cli.topology", "Figures and pictures of graphs."),
+    "privacy": Entry("gossipfl.cli.privacy", "Plan privacy, and read what is spent."),
+    "evaluate": Entry("gossipfl.cli.evaluate", "Loss and metrics of a node's current adapter."),
+    "generate": Entry("gossipfl.cli.generate", "Text from an exported adapter."),
+    "export": Entry("gossipfl.cli.export", "Write an adapter as a PEFT folder or a merged model."),
+}
+"""Name of each command, its module, and its line in `gossipfl --help`."""
+
+app = typer.Typer(cls=lazy_group(COMMANDS), rich_markup_mode=None, add_completion=False)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001  # Typer passes it by place
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415  # slow to import, rarely wanted
+
+        typer.echo(f"gossipfl {version('gossipfl')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True, epilog="Example: gossipfl topology show ring --nodes 16")
+def root(
+    context: typer.Context,
+    *,
+    version: Annotated[  # noqa: ARG001  # acts in its callback
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Decentralized federated fine-tuning: nodes train on their own data and average adapters with their neighbors."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line (default: this process's) and gives its exit code.
+
+    Guarantees:
+        A user's mistake prints one line that begins with `error:` on stderr, never a traceback.
+
+    Raises:
+        Exception: a bug of ours, as it is.
+    """
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(
+            args=None if arguments is None else list(arguments), prog_name="gossipfl", standalone_mode=False
+        )
+    except BaseException as error:
+        fault = fault_of(error)
+        if fault is None:
+            raise
+        _report(fault)
+        return fault.exit_code
+    return code if isinstance(code, int) else 0
+
+
+def _report(fault: Fault) -> None:
+    if fault.message:
+        print(f"error: {' '.join(fault.message.split())}", file=sys.stderr)  # noqa: T201
