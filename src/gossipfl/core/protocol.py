@@ -50,7 +50,7 @@ class Schedule(Seam):
         """Every node, in the order of peers.yaml."""
         ...
 
-    def row(self, node: str, round: int) -> Row:  # noqa: A002  # the field's word
+    def row(self, node: str, round: int) -> Row:
         """The node's part in a round, from 0; a static schedule gives the same row for ever."""
         ...
 
