@@ -1,0 +1,122 @@
+"""A base model with an adapter: the module that trains, and the flat state that travels.
+
+    module parameters  <── write(state) ──  vector  ── read() ──>  state
+
+Everything above this seam sees one flat fp32 vector; everything below it sees named parameters.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from transformers import PreTrainedTokenizerBase
+
+from gossipfl.errors import ModelError
+from gossipfl.learning.base import BaseModel
+from gossipfl.state import AdapterSpec, AdapterState, Segment
+
+
+@dataclass(frozen=True, slots=True)
+class LowRank:
+    """The update of one layer in factors: ΔW = scale · B · A, in the (out, in) orientation of a Linear layer.
+
+    Attributes:
+        layer: name of the layer in the base model.
+        A: (rank, in) fp32.
+        B: (out, rank) fp32.
+    """
+
+    layer: str
+    A: NDArray[np.float32]
+    B: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one kind of adapter puts into a base model.
+
+    Attributes:
+        trained: the parameters it trains, by segment name, in the order of the vector.
+        scale: ΔW = scale · B · A.
+        rank: of each layer's update; 0 for `full`.
+        factors: a state's update layer by layer; None where it has no low rank.
+        public: SHA-256 of what is frozen, common and not in the base model's file (A of ffa, the basis of core).
+        basis_sketch: `core`: see `gossipfl.learning.basis.sketch`.
+    """
+
+    trained: Mapping[str, nn.Parameter]
+    scale: float = 1.0
+    rank: int = 0
+    factors: Callable[[AdapterState], Iterator[LowRank]] | None = None
+    public: str = ""
+    basis_sketch: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """A base model with an adapter attached.
+
+    Attributes:
+        module: the transformers model; only the trained parameters require a gradient, all of them fp32.
+        base: what it was made from; `base.module` is `module`.
+        kind: `adapter.kind`.
+        spec: layout of the exchanged vector.
+        initial: the state every node starts from; equal on all nodes of one experiment.
+        parts: what the adapter put in.
+        labels: class names; empty for `causal-lm`.
+    """
+
+    module: nn.Module
+    base: BaseModel
+    kind: str
+    spec: AdapterSpec
+    initial: AdapterState
+    parts: Parts
+    labels: tuple[str, ...]
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The base model's tokenizer."""
+        return self.base.tokenizer
+
+    @property
+    def basis_sketch(self) -> tuple[float, ...]:
+        """Projections of the basis that two machines compare within 1e-4; empty unless `core`."""
+        return self.parts.basis_sketch
+
+    def read(self) -> AdapterState:
+        """The trained parameters as they are now, copied."""
+        return AdapterState(self.spec, _flat(self.parts.trained))
+
+    def write(self, state: AdapterState) -> None:
+        """Sets the trained parameters, in place; the state is not kept.
+
+        Raises:
+            ModelError: the state belongs to another adapter.
+        """
+        if state.spec != self.spec:
+            raise ModelError(f"a state of spec {self.spec.digest[:12]} was expected, not {state.spec.digest[:12]}")
+        parameters = list(self.parts.trained.values())
+        flat = torch.from_numpy(state.vector.copy()).to(parameters[0].device)  # a copy: torch takes no read-only memory
+        pieces = flat.split([parameter.numel() for parameter in parameters])
+        with torch.no_grad():
+            for parameter, piece in zip(parameters, pieces, strict=True):
+                parameter.copy_(piece.view_as(parameter))
+
+    def components(self) -> dict[str, str]:
+        """What must be equal on two nodes that average, each as a hash or a short text."""
+        raise NotImplementedError
+
+
+def spec_of(trained: Mapping[str, nn.Parameter]) -> AdapterSpec:
+    """The layout of a vector that holds these parameters, in their order."""
+    return AdapterSpec(tuple(Segment(name, tuple(parameter.shape)) for name, parameter in trained.items()))
+
+
+def _flat(trained: Mapping[str, nn.Parameter]) -> NDArray[np.float32]:
+    pieces = [parameter.detach().reshape(-1) for parameter in trained.values()]
+    flat: NDArray[np.float32] = torch.cat(pieces).to("cpu", torch.float32).numpy()
+    return flat

@@ -1,0 +1,31 @@
+"""The frozen base model that all nodes share, as loaded: `gossipfl.learning.models` makes it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True, slots=True)
+class BaseModel:
+    """A transformers model with its tokenizer, before an adapter is attached.
+
+    Attributes:
+        module: the `transformers` model in evaluation mode, every dropout of its own at 0; nothing requires a gradient.
+        tokenizer: its tokenizer; it has a pad token.
+        sha256: hash of the files with the base weights, equal on all nodes.
+        source: `model.source` as the experiment gives it.
+        folder: local folder the weights were read from.
+        head: the parameters of the classification head, by name; empty for `causal-lm`.
+        head_sha256: hash of the head as drawn from the seed; empty without a head.
+    """
+
+    module: nn.Module
+    tokenizer: PreTrainedTokenizerBase
+    sha256: str
+    source: str
+    folder: Path
+    head: Mapping[str, nn.Parameter]
+    head_sha256: str
