@@ -157,6 +157,8 @@ class TrainingConfig(Section):
     """auto: bfloat16 autocast on a GPU that has it, float32 elsewhere."""
     threads: NonNegativeInt = 0
     """CPU threads of torch; 0 leaves torch's choice."""
+    evaluate_every: NonNegativeInt = 1
+    """Phases between evaluations on the node's own held-out part and the common test set; 0: only at the end."""
 
     @property
     def total_steps(self) -> int:

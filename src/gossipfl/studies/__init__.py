@@ -1,0 +1,1 @@
+"""Programs made of runs: the demo and experiments."""

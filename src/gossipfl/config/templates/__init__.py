@@ -1,0 +1,1 @@
+"""The files that `gossipfl init` writes."""

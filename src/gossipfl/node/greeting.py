@@ -1,0 +1,86 @@
+"""What a node says of itself on every new link, and in which life it is."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from gossipfl.config.experiment import Experiment
+from gossipfl.core.handshake import PROTOCOL_VERSION, Greeting, LedgerHead
+from gossipfl.core.protocol import Schedule
+
+
+def experiment_fingerprint(experiment: Experiment, components: Mapping[str, str], schedule: Schedule) -> dict[str, str]:
+    """Hash by component of all that must agree between two nodes, and of nothing else.
+
+    Args:
+        components: model, adapter, basis, head and labels, as the attached adapter gives them.
+        schedule: who talks to whom, with weights.
+    """
+    gossip = experiment.gossip
+    rows = [[node, sorted(schedule.row(node, 0).weights.items())] for node in schedule.nodes]
+    return {
+        **components,
+        "protocol": _hash([gossip.protocol, gossip.rounds_per_phase]),
+        "mixing": _hash(gossip.mixing),
+        "protection": _hash(gossip.protection),
+        "schedule": _hash(rows),
+    }
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class Greeter:
+    """Makes this node's greetings.
+
+    Its incarnation rises with every life; when a neighbor remembers a later life than this one (the state directory was
+    lost), it goes on above that, so that this node's messages are not taken for a replay.
+
+    Attributes:
+        incarnation: number of this life.
+        next_incarnation: makes a number above the given one durable.
+        seen: highest incarnation heard of a neighbor.
+        head: the ledger's head, signed for an incarnation; `None` without privacy.
+    """
+
+    name: str
+    fingerprint: Mapping[str, str]
+    basis_sketch: tuple[float, ...]
+    codec: str
+    topology_version: int
+    incarnation: int
+    next_incarnation: Callable[[int], int]
+    seen: Callable[[str], int]
+    head: Callable[[int], LedgerHead | None]
+    _met: set[str] = field(default_factory=set)
+
+    def greet(self, peer: str) -> Greeting:
+        """The greeting for one neighbor, as of now."""
+        return Greeting(
+            protocol_version=PROTOCOL_VERSION,
+            name=self.name,
+            fingerprint=self.fingerprint,
+            basis_sketch=self.basis_sketch,
+            codecs=(self.codec,),
+            incarnation=self.incarnation,
+            seen_incarnation=self.seen(peer),
+            topology_version=self.topology_version,
+            ledger_head=self.ledger_head(),
+        )
+
+    def ledger_head(self) -> LedgerHead | None:
+        """The ledger's head now, signed for this life."""
+        return self.head(self.incarnation)
+
+    def heard(self, peer: str, greeting: Greeting) -> None:
+        """Rises above what a neighbor remembers of an earlier life of this node.
+
+        A neighbor that was met in this life remembers this very life; only at the first meeting is an equal number old.
+        """
+        first = peer not in self._met
+        self._met.add(peer)
+        if greeting.seen_incarnation > self.incarnation or (first and greeting.seen_incarnation == self.incarnation):
+            self.incarnation = self.next_incarnation(greeting.seen_incarnation)

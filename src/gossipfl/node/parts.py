@@ -1,0 +1,73 @@
+"""What a running node is made of: the values that `assembly` builds and `runtime` uses."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from gossipfl.config.experiment import Experiment
+from gossipfl.core.events import Receipt, Send, Snapshot
+from gossipfl.core.handshake import Greeting, LedgerHead
+from gossipfl.core.protocol import Protocol
+from gossipfl.learning.bench import Bench
+from gossipfl.net.transport import NetEvent, Transport
+from gossipfl.node.checkpoint import Saved, save_checkpoint
+from gossipfl.node.greeting import Greeter
+from gossipfl.node.record import NodeRecord
+from gossipfl.node.state_directory import StateDirectory
+from gossipfl.privacy.publications import PublicationLog
+from gossipfl.state import AdapterState
+
+OpenTransport = Callable[[Callable[[NetEvent], None]], Transport]
+"""A transport, not entered yet, that hands its events to the given function."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeParts:
+    """Everything one node works with.
+
+    Attributes:
+        experiment: what is trained, resolved.
+        directory: the node's folder, locked.
+        protocol: the state machine, at the point where the last life ended.
+        bench: learner, data and the data's account.
+        saved: the checkpoint the node goes on from; `None` in its first life.
+        publications: signed log of everything that leaves.
+        greeter: what this node says of itself.
+        open_transport: makes the transport.
+        record: running figures.
+        report: called with the record whenever it changed.
+    """
+
+    experiment: Experiment
+    directory: StateDirectory
+    protocol: Protocol[AdapterState]
+    bench: Bench
+    saved: Saved | None
+    publications: PublicationLog
+    greeter: Greeter
+    open_transport: OpenTransport
+    record: NodeRecord
+    report: Callable[[NodeRecord], None]
+
+    async def save(self, snapshot: Snapshot[AdapterState], moments: Mapping[str, NDArray[Any]]) -> None:
+        """Makes a checkpoint durable, off the event loop."""
+        await asyncio.to_thread(save_checkpoint, self.directory.path, Saved(snapshot, moments))
+
+    async def log_publications(self, sends: Sequence[Send[AdapterState]]) -> None:
+        """Makes the log's rows for these messages durable, off the event loop."""
+        await asyncio.to_thread(self.publications.append, [(send.receiver, send.content) for send in sends])
+
+    def ledger_head(self) -> LedgerHead | None:
+        """The ledger's head, signed for this life."""
+        return self.greeter.ledger_head()
+
+    def receipt(self) -> Receipt:
+        """What the ledger holds now."""
+        return self.bench.account.receipt()
+
+    def heard(self, name: str, greeting: Greeting) -> None:
+        """Notes what a neighbor remembers of this node."""
+        self.greeter.heard(name, greeting)

@@ -1,0 +1,206 @@
+"""One node: events in, effects out, nothing of the protocol decided here.
+
+transport ─┐                                   ┌─ Train       worker thread
+worker    ─┼─> queue ─> protocol.handle() ─────┼─ Checkpoint  disk, durable before what follows
+timers    ─┤                                   ├─ Send        publication log, then transport
+signals   ─┘                                   └─ SetTimer, Report, Finish
+"""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from typing import assert_never
+
+from gossipfl.core.events import (
+    Checkpoint,
+    Effect,
+    Event,
+    Finish,
+    NeighborDown,
+    NeighborUp,
+    Received,
+    Report,
+    Send,
+    SendFailed,
+    SetTimer,
+    Started,
+    Stopped,
+    TimerFired,
+    Train,
+)
+from gossipfl.net.transport import Arrived, LinkDown, LinkUp, NetEvent, Transport, Undelivered
+from gossipfl.node.parts import NodeParts
+from gossipfl.node.trainer import PhaseDone, Trainer
+from gossipfl.state import AdapterState
+
+logger = logging.getLogger(__name__)
+STOP_S = 3.0
+"""Seconds a stop waits for the phase under way; then it is dropped."""
+FLUSH_S = 1.0
+"""Seconds a stop gives messages that have not left yet."""
+
+
+class _Failed:
+    """A background job raised: ours is a bug, the user's a message; either ends the node."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+Item = Event[AdapterState] | PhaseDone | _Failed
+
+
+class Node:
+    """A node from its first event to its last.
+
+    Args:
+        parts: everything it works with, see `gossipfl.node.assembly`.
+        serve: go on mixing and serving for ever after the last step.
+    """
+
+    def __init__(self, parts: NodeParts, *, serve: bool = False) -> None:
+        self._parts = parts
+        self._serve = serve
+        self._trainer = Trainer(parts.bench, parts.record, evaluate_every=parts.experiment.training.evaluate_every)
+        self._items: asyncio.Queue[Item] = asyncio.Queue()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._phase: asyncio.Task[None] | None = None
+        self._moments = parts.saved.optimizer if parts.saved else parts.bench.learner.durable()
+        self._stopping = False
+        self._finished = False
+
+    async def run(self) -> None:
+        """Runs until everything is done, or until SIGTERM or SIGINT; the record then holds the result.
+
+        Raises:
+            UserError: disk, ledger or budget do not allow to go on; the last checkpoint is intact.
+        """
+        async with self._parts.open_transport(self._deliver) as transport, asyncio.TaskGroup() as tasks:
+            with self._signals(tasks):
+                self._items.put_nowait(Started())
+                await self._until_done(transport, tasks)
+            self._leave()
+            await transport.flush(FLUSH_S)
+
+    async def _until_done(self, transport: Transport, tasks: asyncio.TaskGroup) -> None:
+        while not self._finished:
+            item = await self._items.get()
+            started = time.perf_counter()
+            match item:
+                case _Failed(error=error):
+                    raise error
+                case PhaseDone(trained=event, moments=moments):
+                    self._moments = moments
+                case Stopped():
+                    event, self._finished = item, True
+                case _:
+                    event = item
+            effects = self._parts.protocol.handle(event, asyncio.get_running_loop().time())
+            await self._perform(effects, transport, tasks)
+            self._parts.record.gossip_s += time.perf_counter() - started
+        if not self._stopping:
+            await self._trainer.evaluate(self._parts.protocol.snapshot.state)
+        self._write_metrics(transport)
+
+    async def _perform(
+        self, effects: Sequence[Effect[AdapterState]], transport: Transport, tasks: asyncio.TaskGroup
+    ) -> None:
+        for kind, group in itertools.groupby(effects, key=type):
+            if kind is Send:
+                await self._publish([effect for effect in group if isinstance(effect, Send)], transport)
+                continue
+            for effect in group:
+                await self._perform_one(effect, transport, tasks)
+
+    async def _perform_one(self, effect: Effect[AdapterState], transport: Transport, tasks: asyncio.TaskGroup) -> None:
+        match effect:
+            case Train():
+                if not self._stopping:
+                    self._phase = tasks.create_task(self._train(effect))
+            case Checkpoint(snapshot=snapshot):
+                await self._parts.save(snapshot, self._moments)
+            case SetTimer(name=name, delay_s=delay_s):
+                self._set_timer(name, delay_s)
+            case Report():
+                self._parts.record.report = effect
+                self._write_metrics(transport)
+            case Finish():
+                self._finished = not self._serve
+            case Send():
+                await self._publish([effect], transport)
+            case _:
+                assert_never(effect)
+
+    async def _publish(self, sends: Sequence[Send[AdapterState]], transport: Transport) -> None:
+        # durable in the log before the first byte leaves
+        await self._parts.log_publications(sends)
+        for send in sends:
+            transport.post(send.receiver, send.content, send.header, self._parts.ledger_head())
+
+    async def _train(self, effect: Train[AdapterState]) -> None:
+        try:
+            done = await self._trainer.train(effect)
+        except Exception as error:  # noqa: BLE001  # raised again in the node's own loop
+            self._items.put_nowait(_Failed(error))
+        else:
+            self._items.put_nowait(done)
+
+    def _deliver(self, event: NetEvent) -> None:
+        """What the network says, as the protocol's events; called on the loop."""
+        match event:
+            case LinkUp(name=name, greeting=greeting):
+                self._parts.heard(name, greeting)
+                self._items.put_nowait(NeighborUp(name))
+            case LinkDown(name=name):
+                self._items.put_nowait(NeighborDown(name))
+            case Arrived(sender=sender, state=state, header=header):
+                self._items.put_nowait(Received(sender, state, header))
+            case Undelivered(receiver=receiver):
+                self._items.put_nowait(SendFailed(receiver))
+            case _:
+                assert_never(event)
+
+    def _set_timer(self, name: str, delay_s: float) -> None:
+        if old := self._timers.pop(name, None):
+            old.cancel()
+        loop = asyncio.get_running_loop()
+        self._timers[name] = loop.call_later(delay_s, self._items.put_nowait, TimerFired(name))
+
+    @contextlib.contextmanager
+    def _signals(self, tasks: asyncio.TaskGroup) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, lambda: tasks.create_task(self._stop()))
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    async def _stop(self) -> None:
+        """Lets the phase under way finish if it does so soon, then ends the node."""
+        if self._stopping:
+            return
+        self._stopping = True
+        logger.info("stopping: waiting up to %.0f s for the phase under way", STOP_S)
+        if self._phase is not None:
+            await asyncio.wait([self._phase], timeout=STOP_S)
+        self._items.put_nowait(Stopped())
+
+    def _leave(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        if self._phase is not None:
+            self._phase.cancel()
+        self._trainer.close()
+
+    def _write_metrics(self, transport: Transport) -> None:
+        record, snapshot, counters = self._parts.record, self._parts.protocol.snapshot, transport.counters
+        record.step, record.phase, record.receipt = snapshot.step, snapshot.phase, self._parts.receipt()
+        record.bytes_sent, record.bytes_received = counters.bytes_sent, counters.bytes_received
+        record.rejected = dict(counters.rejected)
+        self._parts.report(record)

@@ -1,0 +1,90 @@
+"""A node's folder: checkpoints, incarnation, metrics, the log of publications, and a lock: two nodes never share it."""
+
+import fcntl
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from gossipfl.errors import StateError
+from gossipfl.node.checkpoint import write_durably
+
+
+class StateDirectory:
+    """The state directory of one node, locked while this object is open.
+
+    Raises:
+        StateError: the folder cannot be made or another process runs on it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.chmod(0o700)
+            self._lock: IO[str] = (path / "lock").open("w")
+        except OSError as error:
+            raise StateError(f"the state directory {path} cannot be used: {error.strerror}") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            raise StateError(f"another process runs a node on the state directory {path}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.close()
+
+    @property
+    def metrics(self) -> Path:
+        """Where a JSON line is added for every phase."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def publications(self) -> Path:
+        """The signed log of everything that left this node."""
+        return self.path / "publications.jsonl"
+
+    def check_experiment(self, fingerprint: dict[str, str], config: str) -> None:
+        """Writes down what the folder belongs to; on later starts compares it.
+
+        Raises:
+            StateError: the folder's checkpoints belong to another experiment.
+        """
+        path = self.path / "fingerprint.json"
+        with suppress(FileNotFoundError, json.JSONDecodeError):
+            before = json.loads(path.read_text())
+            differing = sorted(key for key in fingerprint if before.get(key) != fingerprint[key])
+            if differing:
+                raise StateError(
+                    f"{self.path} belongs to another experiment ({', '.join(differing)} differ): "
+                    "use another --state-dir or move it away"
+                )
+        write_durably(path, json.dumps(fingerprint, indent=1).encode())
+        write_durably(self.path / "config.yaml", config.encode())
+
+    def next_incarnation(self, *, above: int = 0) -> int:
+        """A number higher than any this node has used or `above`; durable on return."""
+        path = self.path / "incarnation"
+        own = 0
+        with suppress(FileNotFoundError, ValueError):
+            own = int(path.read_text())
+        incarnation = max(own, above) + 1
+        write_durably(path, f"{incarnation}\n".encode())
+        return incarnation
+
+    def append_metrics(self, line: str) -> None:
+        """Adds one JSON line; a torn last line of a killed life is ended first."""
+        with self.metrics.open("a+b") as file:
+            file.seek(0, os.SEEK_END)
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    file.write(b"\n")
+            file.write(line.encode() + b"\n")

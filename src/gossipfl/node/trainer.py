@@ -1,0 +1,73 @@
+"""Training and evaluation on the worker thread, one phase at a time."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from gossipfl.core.events import Train, Trained
+from gossipfl.learning.bench import Bench
+from gossipfl.node.record import NodeRecord
+from gossipfl.node.worker import Worker
+from gossipfl.state import AdapterState
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseDone:
+    """A finished phase: the protocol's event, and the optimizer's moments as they were right after it."""
+
+    trained: Trained[AdapterState]
+    moments: Mapping[str, NDArray[Any]]
+
+
+class Trainer:
+    """Runs `Train` effects on the one thread that owns the model.
+
+    Args:
+        bench: learner and data.
+        record: where evaluations and times are noted.
+        evaluate_every: phases between evaluations of the state that a phase starts from; 0: only `evaluate`.
+    """
+
+    def __init__(self, bench: Bench, record: NodeRecord, *, evaluate_every: int) -> None:
+        self._bench = bench
+        self._record = record
+        self._evaluate_every = evaluate_every
+        self._worker = Worker()
+
+    async def train(self, effect: Train[AdapterState]) -> PhaseDone:
+        """Carries out one phase; the network goes on meanwhile."""
+        return await self._worker.run(lambda: self._train(effect))
+
+    async def evaluate(self, state: AdapterState) -> None:
+        """Notes loss and metrics of a state on the held-out part and on the common test set."""
+        await self._worker.run(lambda: self._evaluate(state))
+
+    def close(self) -> None:
+        """No more jobs; one under way is dropped."""
+        self._worker.close()
+
+    def _train(self, effect: Train[AdapterState]) -> PhaseDone:
+        if self._evaluate_every and effect.version and effect.version % self._evaluate_every == 0:
+            self._evaluate(effect.snapshot)
+        started = time.perf_counter()
+        training = self._bench.learner.train(effect.snapshot, first_step=effect.first_step, steps=effect.steps)
+        self._record.train_s += time.perf_counter() - started
+        trained = Trained(
+            version=effect.version,
+            increment=training.increment,
+            steps=training.steps,
+            units=training.units,
+            receipt=training.receipt,
+            exhausted=training.exhausted,
+        )
+        return PhaseDone(trained, self._bench.learner.durable())
+
+    def _evaluate(self, state: AdapterState) -> None:
+        learner, data = self._bench.learner, self._bench.data
+        if data.held_out.units:
+            self._record.held_out = learner.evaluate(state, data.held_out)
+        if data.test is not None:
+            self._record.test = learner.evaluate(state, data.test)

@@ -1,0 +1,121 @@
+"""Real node processes of one study: started together, watched, and never left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from gossipfl.errors import GossipflError
+
+POLL_S = 0.2
+END_S = 8.0
+"""Seconds a process gets between SIGTERM and SIGKILL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One process to run.
+
+    Attributes:
+        name: of the node or arm, for messages.
+        arguments: of `python`, for example `-m gossipfl node …`; its last line of stdout is a JSON object.
+        log: file that gets its stderr.
+    """
+
+    name: str
+    arguments: Sequence[str]
+    log: Path
+
+
+def node_job(peers: Path, name: str, *, log: Path, extra: Sequence[str] = ()) -> Job:
+    """`gossipfl node` for one node of a peers file."""
+    return Job(name, ["-m", "gossipfl", "node", "--peers", str(peers), "--name", name, "--json", *extra], log)
+
+
+class Fleet:
+    """Processes that live no longer than this context: each has its own process group, ended on the way out."""
+
+    def __init__(self, jobs: Sequence[Job], *, threads: int = 1) -> None:
+        self._jobs = jobs
+        # several processes share the cores: one torch thread each is quicker than many that wait for each other
+        self._environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
+        self.processes: dict[str, subprocess.Popen[str]] = {}
+
+    def __enter__(self) -> Self:
+        for job in self._jobs:
+            self.start(job)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        running = [process for process in self.processes.values() if process.poll() is None]
+        for process in running:
+            _signal(process, signal.SIGTERM)
+        for process in running:
+            try:
+                process.wait(END_S)
+            except subprocess.TimeoutExpired:
+                _signal(process, signal.SIGKILL)
+                process.wait()
+
+    def start(self, job: Job) -> None:
+        """Starts one process; also again, after it was killed."""
+        with job.log.open("a") as log:
+            self.processes[job.name] = subprocess.Popen(  # noqa: S603  # this interpreter, our own module
+                [sys.executable, *job.arguments],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=self._environment,
+                start_new_session=True,
+            )
+
+    def kill(self, name: str) -> None:
+        """`kill -9` of one process and all it started."""
+        _signal(self.processes[name], signal.SIGKILL)
+        self.processes[name].wait()
+
+    def results(self, *, timeout_s: float, watch: Callable[[], None] = lambda: None) -> Mapping[str, dict[str, Any]]:
+        """Waits for all and gives the JSON object each printed last.
+
+        Raises:
+            GossipflError: one failed (its last log line is in the message) or was not done in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while running := [name for name, process in self.processes.items() if process.poll() is None]:
+            self._raise_failures()
+            if time.monotonic() > deadline:
+                raise GossipflError(f"not done after {timeout_s:.0f} s: {', '.join(running)}")
+            watch()
+            time.sleep(POLL_S)
+        self._raise_failures()
+        return {name: _last_object(process) for name, process in self.processes.items()}
+
+    def _raise_failures(self) -> None:
+        for job in self._jobs:
+            code = self.processes[job.name].poll()
+            if code:
+                lines = job.log.read_text().strip().splitlines() or ["(nothing was said)"]
+                raise GossipflError(f"{job.name} ended with exit code {code}: {lines[-1]} (whole log: {job.log})")
+
+
+def _signal(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _last_object(process: subprocess.Popen[str]) -> dict[str, Any]:
+    if process.stdout is None:
+        raise GossipflError("a process without stdout has no result")
+    result: dict[str, Any] = json.loads(process.stdout.read().strip().splitlines()[-1])
+    return result
