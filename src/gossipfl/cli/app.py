@@ -2,8 +2,8 @@
 
 How to add a command `foo`:
 
-1.  Write `cli/foo.py` with a public `app`, made by `command_app()`. One `@app.command()` makes `gossipfl foo`; several, or
-    one beside an `@app.callback()`, make `gossipfl foo bar`. A group that also does something without a subcommand
+1.  Write `cli/foo.py` with a public `app`, made by `command_app()`. One `@app.command()` makes `gossipfl foo`; several,
+    or one beside an `@app.callback()`, make `gossipfl foo bar`. A group that also does something without a subcommand
     (`certs DIR` beside `certs sign`) is `command_app(default="make")`, with `make` a hidden command.
 
         app = command_app()
@@ -13,11 +13,11 @@ How to add a command `foo`:
             # the docstring is the help text
             emit({"answer": 42}, json=json, text="the answer is 42")
 
-2.  Add its line to `COMMANDS`. The module is imported when the command is run, not before, so it may import torch on top.
+2.  Add its line to `COMMANDS`. The module is imported when the command is run, not before: it may import torch on top.
 
-Options that commands share (`PeersOption`, `JsonOption`, …) are in `cli/options.py`, printing is in `cli/output.py`. A command
-returns None; it raises `UserError` for the user's mistake and `typer.Exit(code)` for any other exit code, and writes
-nothing but its result to stdout (`note()` for progress).
+Options that commands share (`PeersOption`, `JsonOption`, …) are in `cli/options.py`, printing is in `cli/output.py`. A
+command returns None; it raises `UserError` for the user's mistake and `typer.Exit(code)` for any other exit code, and
+writes nothing but its result to stdout (`note()` for progress).
 
 Exit codes: 0 done; 2 the user's mistake, one line `error: …` on stderr; 130 Ctrl-C; 1 anything else.
 """

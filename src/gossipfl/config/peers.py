@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from gossipfl.config.addresses import parse_address
 from gossipfl.config.experiment import Experiment, Section, TopologyConfig
 
 NodeName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$")]
@@ -14,7 +15,7 @@ class NodeConfig(Section):
     """One organization's node."""
 
     name: NodeName
-    address: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")] | None = None
+    address: str | None = None
     """HOST:PORT others dial; none for a node that only dials out."""
     listen: str | None = None
     """HOST:PORT to bind, when it differs from `address` (a container, a NAT)."""
@@ -28,6 +29,13 @@ class NodeConfig(Section):
     """The node's records: file, folder or hub id, relative to peers.yaml; read on its own machine only."""
     ledger: str | None = None
     """The ledger of this node's data; default: `privacy.ledger`, else beside the data."""
+
+    @field_validator("address", "listen")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_address(value)
+        return value
 
 
 class Peers(Section):
@@ -47,7 +55,7 @@ class Peers(Section):
     def _nodes_are_distinct(self) -> "Peers":
         for what, values in (
             ("name", [node.name for node in self.nodes]),
-            ("address", [node.address for node in self.nodes if node.address]),
+            ("address", [str(parse_address(node.address)) for node in self.nodes if node.address]),
         ):
             doubles = sorted({value for value in values if values.count(value) > 1})
             if doubles:

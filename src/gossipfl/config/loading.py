@@ -1,0 +1,151 @@
+"""From files to values: peers.yaml and experiment.yaml, read, overridden, checked.
+
+    peers.yaml ──> Peers ──┬─ experiment: path or inline ──> Experiment
+                           └─ topology ──> instead of the experiment's
+    --set a.b=c ──> last word on the experiment
+
+Every mistake is one `ConfigError` that names file, field, value and expectation.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from gossipfl.config.experiment import Experiment
+from gossipfl.config.explain import explain
+from gossipfl.config.peers import Peers
+from gossipfl.config.this_node import resolve_self
+from gossipfl.config.yaml_text import parse_mapping, parse_value, read_text
+from gossipfl.errors import ConfigError
+
+__all__ = ["LoadedExperiment", "LoadedPeers", "dump_experiment", "load_experiment", "load_peers", "resolve_self"]
+
+Model = TypeVar("Model", bound=BaseModel)
+Raw = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedExperiment:
+    """An experiment and where it came from.
+
+    Attributes:
+        experiment: the value, everything resolved.
+        folder: what its relative paths refer to.
+        topology_folder: what a graph file in `topology.kind` refers to; peers.yaml's when the topology stands there.
+        text: the file as it was read, overrides not in it.
+        path: the file; peers.yaml for an inline experiment.
+    """
+
+    experiment: Experiment
+    folder: Path
+    topology_folder: Path
+    text: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPeers:
+    """peers.yaml, its experiment, and where they came from.
+
+    Attributes:
+        peers: the value.
+        experiment: inline or from its own file, with peers.yaml's topology and the overrides in it.
+        folder: what relative paths in peers.yaml refer to.
+        text: the file as it was read.
+        path: the file.
+    """
+
+    peers: Peers
+    experiment: LoadedExperiment
+    folder: Path
+    text: str
+    path: Path
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every node's name, in the file's order."""
+        return tuple(node.name for node in self.peers.nodes)
+
+
+def load_experiment(path: Path, overrides: Sequence[str] = ()) -> LoadedExperiment:
+    """An experiment.yaml, with `a.b=value` overrides applied.
+
+    Raises:
+        ConfigError: the file or an override is not what it should be; one line.
+    """
+    text = read_text(path)
+    raw = _overridden(parse_mapping(text, source=str(path)), overrides)
+    experiment = _validated(Experiment, raw, source=_named(path, overrides))
+    return LoadedExperiment(experiment, path.parent, path.parent, text, path)
+
+
+def load_peers(path: Path, overrides: Sequence[str] = ()) -> LoadedPeers:
+    """A peers.yaml and the experiment it names or holds; overrides go to the experiment.
+
+    Raises:
+        ConfigError: a file or an override is not what it should be; one line.
+    """
+    text = read_text(path)
+    raw = parse_mapping(text, source=str(path))
+    inline = raw.get("experiment", "")
+    if not isinstance(inline, dict | str):
+        raise ConfigError(f"{path}: experiment: {inline!r}, should be a path or the experiment itself")
+    # the union in `Peers` would explain a mistake in an inline experiment twice
+    peers = _validated(Peers, {**raw, "experiment": ""} if isinstance(inline, dict) else raw, source=str(path))
+    if isinstance(inline, dict):
+        home, home_text, mapping, prefix = path, text, _string_keys(inline), "experiment"
+    else:
+        home = path.parent / str(peers.experiment)
+        home_text = read_text(home)
+        mapping, prefix = parse_mapping(home_text, source=str(home)), ""
+    topology = raw.get("topology")
+    mapping = _overridden({**mapping, "topology": topology} if topology else mapping, overrides)
+    experiment = _validated(Experiment, mapping, source=_named(home, overrides), prefix=prefix)
+    folder = path.parent if topology else home.parent
+    loaded = LoadedExperiment(experiment, home.parent, folder, home_text, home)
+    return LoadedPeers(peers, loaded, path.parent, text, path)
+
+
+def dump_experiment(experiment: Experiment) -> str:
+    """YAML of everything resolved; loading it gives an equal experiment."""
+    return yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _validated(model: type[Model], raw: Mapping[str, object], *, source: str, prefix: str = "") -> Model:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {explain(error, model, prefix=prefix)}") from None
+
+
+def _named(path: Path, overrides: Sequence[str]) -> str:
+    return f"{path} with --set {' '.join(overrides)}" if overrides else str(path)
+
+
+def _overridden(raw: Raw, overrides: Sequence[str]) -> Raw:
+    for override in overrides:
+        field, separator, value = override.partition("=")
+        keys = field.strip().split(".")
+        if not separator or not all(keys):
+            raise ConfigError(f"--set {override!r}: FIELD=VALUE was expected, for example training.phases=5")
+        raw = _with(raw, keys, parse_value(value, source=f"--set {override!r}"), override)
+    return raw
+
+
+def _with(raw: Raw, keys: Sequence[str], value: object, override: str) -> Raw:
+    """A copy in which the field that `keys` lead to is `value`; sections on the way are made."""
+    first, *rest = keys
+    if not rest:
+        return {**raw, first: value}
+    inner = raw.get(first)
+    if inner is not None and not isinstance(inner, dict):
+        raise ConfigError(f"--set {override!r}: {first} holds {inner!r}, it has no fields of its own")
+    return {**raw, first: _with(_string_keys(inner or {}), rest, value, override)}
+
+
+def _string_keys(mapping: Mapping[object, object]) -> Raw:
+    return {str(key): value for key, value in mapping.items()}
