@@ -121,7 +121,7 @@ def _numbers(folder: Path) -> list[int]:
 
 
 def _tensors(saved: Saved) -> dict[str, NDArray[Any]]:
-    moments = {_OPTIMIZER + name: np.ascontiguousarray(value) for name, value in saved.optimizer.items()}
+    moments = {_OPTIMIZER + name: np.asarray(value, order="C") for name, value in saved.optimizer.items()}
     return {"state": saved.snapshot.state.vector, "drift": saved.snapshot.drift.vector, **moments}
 
 

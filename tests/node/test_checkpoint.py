@@ -1,0 +1,105 @@
+"""Checkpoints: exact, atomic, and the one before is taken when the newest is damaged."""
+
+import resource
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gossipfl.core.events import Receipt, Snapshot
+from gossipfl.errors import StateError
+from gossipfl.node.checkpoint import Saved, load_latest, save_checkpoint
+from gossipfl.state import AdapterSpec, AdapterState, Segment
+
+SPEC = AdapterSpec((Segment("layer.R", (2, 3)), Segment("head", (4,)), Segment("personal", (2,), shared=False)))
+
+
+def saved(step: int = 0, *, epsilon: float = 1.25) -> Saved:
+    rng = np.random.default_rng(step)
+    state = AdapterState(SPEC, rng.normal(size=SPEC.size).astype(np.float32))
+    drift = AdapterState(SPEC, rng.normal(size=SPEC.size).astype(np.float32))
+    receipt = Receipt(steps=step, charges=step, head="ab" * 32, epsilon=epsilon, delta=1e-3)
+    snapshot = Snapshot(state=state, drift=drift, phase=step, step=step, round=2 * step, receipt=receipt)
+    moments = {"exp_avg": rng.normal(size=5).astype(np.float32), "step": np.array(step, np.int64)}
+    return Saved(snapshot, moments)
+
+
+def equal(one: Saved, other: Saved) -> bool:
+    return (
+        one.snapshot == other.snapshot
+        and one.optimizer.keys() == other.optimizer.keys()
+        and all(np.array_equal(one.optimizer[key], other.optimizer[key]) for key in one.optimizer)
+    )
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(step=st.integers(0, 10_000), epsilon=st.floats(0, 1e9) | st.just(float("inf")))
+def test_what_is_loaded_is_what_was_saved(tmp_path: Path, step: int, epsilon: float) -> None:
+    save_checkpoint(tmp_path, saved(step, epsilon=epsilon))
+    loaded = load_latest(tmp_path)
+    assert loaded is not None
+    assert equal(loaded, saved(step, epsilon=epsilon))
+
+
+def test_a_new_folder_has_no_checkpoint(tmp_path: Path) -> None:
+    assert load_latest(tmp_path) is None
+    assert load_latest(tmp_path / "missing") is None
+
+
+def test_the_newest_two_are_kept(tmp_path: Path) -> None:
+    for step in range(5):
+        save_checkpoint(tmp_path, saved(step))
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [
+        "checkpoint-00000004.safetensors",
+        "checkpoint-00000005.safetensors",
+    ]
+
+
+@pytest.mark.parametrize("where", [0.0, 0.02, 0.5, 0.999])
+@pytest.mark.parametrize("how", ["cut", "flip"])
+def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(tmp_path: Path, where: float, how: str) -> None:
+    save_checkpoint(tmp_path, saved(1))
+    newest = save_checkpoint(tmp_path, saved(2))
+    payload = bytearray(newest.read_bytes())
+    place = int(where * (len(payload) - 1))
+    if how == "cut":
+        del payload[place:]
+    else:
+        payload[place] ^= 0x40
+    newest.write_bytes(bytes(payload))
+    loaded = load_latest(tmp_path)
+    assert loaded is not None
+    assert equal(loaded, saved(1))
+
+
+def test_no_intact_checkpoint_is_the_users_to_decide(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, saved(1)).write_bytes(b"")
+    with pytest.raises(StateError, match="none is intact"):
+        load_latest(tmp_path)
+
+
+@pytest.fixture
+def nearly_full() -> Iterator[None]:
+    """No file may grow beyond 64 bytes: writes fail in the middle, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_full_disk_is_one_clear_line_and_the_checkpoint_before_stays(tmp_path: Path, request: Any) -> None:
+    save_checkpoint(tmp_path, saved(1))
+    request.getfixturevalue("nearly_full")
+    with pytest.raises(StateError, match="cannot be written: File too large; the checkpoint before it is intact"):
+        save_checkpoint(tmp_path, saved(2))
+    loaded = load_latest(tmp_path)
+    assert loaded is not None
+    assert equal(loaded, saved(1))
+    assert not list(tmp_path.glob("*.part"))
