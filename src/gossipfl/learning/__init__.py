@@ -1,0 +1,1 @@
+"""Models, adapters, data, training and evaluation."""

@@ -18,8 +18,9 @@ class BaseModel:
         sha256: hash of the files with the base weights, equal on all nodes.
         source: `model.source` as the experiment gives it.
         folder: local folder the weights were read from.
-        head: the parameters of the classification head, by name; empty for `causal-lm`.
-        head_sha256: hash of the head as drawn from the seed; empty without a head.
+        head: the parameters of the classification head, by name, fp32; empty for `causal-lm`.
+        drawn: parameters of the body that the weight files lack (a pooler, say): drawn from the seed, never trained.
+        head_sha256: hash of head and drawn parameters as every node must have them at the start; empty for none.
     """
 
     module: nn.Module
@@ -28,4 +29,5 @@ class BaseModel:
     source: str
     folder: Path
     head: Mapping[str, nn.Parameter]
+    drawn: Mapping[str, nn.Parameter]
     head_sha256: str
