@@ -10,6 +10,7 @@ A state is a value: its vector is read-only, every operation returns a new state
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -20,6 +21,8 @@ from numpy.typing import NDArray
 from gossipfl.errors import ModelError
 
 Float32Vector = NDArray[np.float32]
+_BLOCK = 1 << 16
+"""Values handled at a time, so that temporaries stay in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,8 @@ class AdapterState:
 
     def __abs__(self) -> float:
         """Euclidean norm; a float64 accumulator, so that it cannot overflow for finite fp32 values."""
-        return float(np.linalg.norm(self.vector.astype(np.float64)))
+        blocks = (self.vector[start : start + _BLOCK].astype(np.float64) for start in range(0, self.spec.size, _BLOCK))
+        return math.sqrt(sum(float(block @ block) for block in blocks))
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -124,6 +128,21 @@ class AdapterState:
         """SHA-256 of the spec and the little-endian bytes of the vector, as hex."""
         payload = self.vector.astype("<f4", copy=False)
         return hashlib.sha256(self.spec.digest.encode() + payload.tobytes()).hexdigest()
+
+    @classmethod
+    def weighted_sum(cls, terms: Sequence[tuple[float, Self]]) -> Self:
+        """Sum of weight times state over at least one term; one new vector, no temporary for each term."""
+        (weight, first), *rest = terms
+        total = np.empty_like(first.vector)
+        scratch = np.empty(min(_BLOCK, total.size), np.float32)
+        for start in range(0, total.size, _BLOCK):
+            block = total[start : start + _BLOCK]
+            product = scratch[: block.size]
+            np.multiply(first.vector[start : start + _BLOCK], np.float32(weight), out=block)
+            for factor, state in rest:
+                np.multiply(state.vector[start : start + _BLOCK], np.float32(factor), out=product)
+                np.add(block, product, out=block)
+        return cls(first.spec, total)
 
     @classmethod
     def zeros(cls, spec: AdapterSpec) -> Self:

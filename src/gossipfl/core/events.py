@@ -58,11 +58,12 @@ class Header:
     """What a protocol says beside the state itself.
 
     Attributes:
-        round: exchange round of the sender, from 0; `sync` mixes equal rounds.
+        round: exchange rounds the sender had finished; `sync` mixes equal rounds.
         step: optimizer steps the sender has done.
         done: the sender will train no more.
         settled: the sender will not publish of its own accord any more.
         push_weight: weight that travels with push-sum; 1 elsewhere.
+        settle_rounds: mixing-only rounds the sender has counted; None: it does not say (an older wire).
     """
 
     round: int
@@ -70,6 +71,7 @@ class Header:
     done: bool = False
     settled: bool = False
     push_weight: float = 1.0
+    settle_rounds: int | None = None
 
 
 # ---- events ----
@@ -177,11 +179,17 @@ class Train(Generic[P]):
 
 @dataclass(frozen=True, slots=True)
 class Send(Generic[P]):
-    """Publish to one neighbor. A newer `Send` to the same receiver may replace one that has not left yet."""
+    """Publish to one neighbor.
+
+    Attributes:
+        replaceable: a newer `Send` to the same receiver may replace this one while it has not left; `sync` says no,
+            since the receiver waits for every round.
+    """
 
     receiver: str
     content: Publishable[P]
     header: Header
+    replaceable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +242,7 @@ class Report:
         staleness: own phases since each neighbor's contribution arrived, for those mixed or counted absent.
         absent: neighbors of the row that were not mixed; their weight fell to self.
         drift_norm: norm of the accumulated drift.
+        sources: header of each neighbor's contribution that was mixed: which of its states it was.
     """
 
     round: int
@@ -243,6 +252,7 @@ class Report:
     staleness: Mapping[str, int]
     absent: tuple[str, ...]
     drift_norm: float
+    sources: Mapping[str, Header] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
