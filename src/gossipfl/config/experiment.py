@@ -203,12 +203,14 @@ class TopologyConfig(Section):
 
     kind: str = "ring"
     """A generator's name, or a graph file (GraphML, GML, edge or adjacency list, node-link JSON, YAML edges)."""
-    weights: Choice = "metropolis"
-    """metropolis (symmetric, doubly stochastic) or uniform."""
+    schedule: Choice = "static"
+    """static: every edge in every round."""
+    weights: Choice = "auto"
+    """auto: metropolis (symmetric, doubly stochastic) on an undirected graph, uniform on a directed one."""
     degree: PositiveInt | None = None
-    """random_regular, watts_strogatz, barabasi_albert, k of the exponential graph."""
+    """random_regular, watts_strogatz: neighbors; barabasi_albert: edges a node joins with; exponential: hops."""
     probability: Annotated[float, Field(ge=0, le=1)] | None = None
-    """erdos_renyi, watts_strogatz."""
+    """erdos_renyi: of an edge, default 2 ln(n)/n; watts_strogatz: of rewiring, default 0.1."""
     shape: tuple[PositiveInt, ...] = ()
     """grid, torus: rows and columns; default: as square as the number of nodes allows."""
     seed: NonNegativeInt = 0

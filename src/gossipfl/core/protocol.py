@@ -43,7 +43,10 @@ class Row:
 class Schedule(Seam):
     """Who talks to whom in which round, and with which weights."""
 
-    version: int
+    @property
+    def version(self) -> int:
+        """Of the topology; nodes with another one are not mixed with."""
+        ...
 
     @property
     def nodes(self) -> tuple[str, ...]:

@@ -1,0 +1,16 @@
+"""What a graph is here: networkx's, its nodes the names of peers.yaml (`Graph`) or 0 … n−1 (`NumberedGraph`).
+
+Both may be directed: u → v means that u sends to v. At run time networkx's classes take no parameters.
+"""
+
+from typing import TYPE_CHECKING
+
+import networkx as nx
+
+if TYPE_CHECKING:
+    Graph = nx.Graph[str]
+    DiGraph = nx.DiGraph[str]
+    NumberedGraph = nx.Graph[int]
+else:
+    Graph = NumberedGraph = nx.Graph
+    DiGraph = nx.DiGraph

@@ -1,0 +1,40 @@
+"""Who may talk to whom: graphs, mixing weights, schedules, and how fast they agree.
+
+graph (generated or read) ──> checked ──> weights ──> Schedule ──> row(node, round)
+                                                         └──> W, λ, spectral gap
+"""
+
+from gossipfl.core.topology.figures import Figures, measure
+from gossipfl.core.topology.generators import GENERATORS, Generator
+from gossipfl.core.topology.graphs import build_graph, check_graph
+from gossipfl.core.topology.schedules import SCHEDULES, BuildSchedule, StaticSchedule, build_schedule
+from gossipfl.core.topology.spectrum import (
+    is_doubly_stochastic,
+    mixing_matrix,
+    second_eigenvalue,
+    sparse_matrix,
+    spectral_gap,
+    steps_to,
+)
+from gossipfl.core.topology.weights import WEIGHTS, Weigh
+
+__all__ = [
+    "GENERATORS",
+    "SCHEDULES",
+    "WEIGHTS",
+    "BuildSchedule",
+    "Figures",
+    "Generator",
+    "StaticSchedule",
+    "Weigh",
+    "build_graph",
+    "build_schedule",
+    "check_graph",
+    "is_doubly_stochastic",
+    "measure",
+    "mixing_matrix",
+    "second_eigenvalue",
+    "sparse_matrix",
+    "spectral_gap",
+    "steps_to",
+]
