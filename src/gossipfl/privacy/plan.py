@@ -1,0 +1,111 @@
+"""What privacy a run will have: δ, sample rate, noise and ε, known before the first step.
+
+q = min(1, batch_size / units)        δ ≤ 1 / (2 · units), by default min(1e-3, that)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gossipfl.config.experiment import PrivacyConfig
+from gossipfl.errors import PrivacyError
+from gossipfl.privacy.accounting import Charge, Method, bound, noise_multiplier_for
+
+LARGEST_DELTA = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The privacy of one node's run.
+
+    Attributes:
+        level: name of the mechanism.
+        sample_rate: q, probability that a unit is in a batch.
+        noise_multiplier: σ, noise deviation over `max_grad_norm`.
+        max_grad_norm: C, clipping norm of one unit's gradient.
+        delta: δ.
+        steps: optimizer steps planned.
+        units: privacy units of this node, public by assumption.
+        target_epsilon: ε wished for, None when the noise was given.
+        epsilon: ε after the planned steps, what was spent before included; an upper bound.
+        accountant: as configured.
+        method: how `epsilon` was found; `rdp` under accountant `prv` means that the tight one could not be had.
+    """
+
+    level: str
+    sample_rate: float
+    noise_multiplier: float
+    max_grad_norm: float
+    delta: float
+    steps: int
+    units: int
+    target_epsilon: float | None
+    epsilon: float
+    accountant: str
+    method: Method = "prv"
+
+    @property
+    def expected_batch(self) -> float:
+        """Units in a batch on average; what gradients are divided by."""
+        return self.sample_rate * self.units
+
+    def charge(self, steps: int = 1) -> Charge:
+        """What `steps` steps of this plan cost."""
+        return Charge(self.sample_rate, self.noise_multiplier, steps)
+
+
+def make_plan(config: PrivacyConfig, *, units: int, batch_size: int, steps: int, spent: Sequence[Charge] = ()) -> Plan:
+    """The plan for `steps` more steps on data that has `spent` charges already.
+
+    Raises:
+        PrivacyError: δ is too large for so many units, or no noise reaches the target.
+    """
+    if config.level == "none":
+        raise PrivacyError("privacy.level none has no plan: nothing is noised")
+    if min(units, batch_size, steps) < 1:
+        raise PrivacyError(f"a plan needs units, batch_size and steps from 1 on, not {units}, {batch_size}, {steps}")
+    delta = delta_for(config.target_delta, units)
+    sample_rate = min(1.0, batch_size / units)
+    sigma = _noise(config, delta, Charge(sample_rate, 0.0, steps), spent)
+    total = bound((*spent, Charge(sample_rate, sigma, steps)), delta, config.accountant)
+    return Plan(
+        level=config.level,
+        sample_rate=sample_rate,
+        noise_multiplier=sigma,
+        max_grad_norm=config.max_grad_norm,
+        delta=delta,
+        steps=steps,
+        units=units,
+        target_epsilon=config.target_epsilon,
+        epsilon=total.epsilon,
+        accountant=config.accountant,
+        method=total.method,
+    )
+
+
+def delta_for(wished: float | None, units: int) -> float:
+    """δ for a node with so many units: the wished one, or min(1e-3, 1/(2 units)).
+
+    Raises:
+        PrivacyError: the wished δ is above 1/(2 units): it would allow one unit in two to be published outright.
+    """
+    largest = 1 / (2 * units)
+    if wished is None:
+        return min(LARGEST_DELTA, largest)
+    if wished > largest:
+        raise PrivacyError(f"privacy.target_delta {wished:g} is above 1/(2n) = {largest:.3g} for n = {units} units")
+    return wished
+
+
+def _noise(config: PrivacyConfig, delta: float, wished: Charge, spent: Sequence[Charge]) -> float:
+    if config.noise_multiplier is not None:
+        return config.noise_multiplier
+    if config.target_epsilon is None:
+        raise PrivacyError(f"privacy.level {config.level} needs target_epsilon or noise_multiplier")
+    return noise_multiplier_for(
+        config.target_epsilon,
+        delta=delta,
+        sample_rate=wished.sample_rate,
+        steps=wished.steps,
+        accountant=config.accountant,
+        spent=spent,
+    )
