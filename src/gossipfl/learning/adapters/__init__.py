@@ -1,12 +1,27 @@
 """What is trained and averaged: the table of adapters and `attach`."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gossipfl.config.experiment import Experiment
-from gossipfl.learning.adapters.adapted import Adapted
+from gossipfl.core.tables import resolve
+from gossipfl.learning.adapters import core, full, lora
+from gossipfl.learning.adapters.adapted import Adapted, LowRank, Parts, read_parameters, spec_of
+from gossipfl.learning.adapters.request import AdapterRequest
+from gossipfl.learning.adapters.sites import find_sites
 from gossipfl.learning.base import BaseModel
+from gossipfl.learning.basis import Factors, compute_basis
+from gossipfl.state import AdapterState
 
-__all__ = ["Adapted", "attach"]
+__all__ = ["ADAPTERS", "Adapted", "AdapterRequest", "LowRank", "Parts", "attach", "make_basis"]
+
+ADAPTERS: Mapping[str, Callable[[AdapterRequest], Parts]] = {
+    "full": full.build,
+    "lora": lora.build_lora,
+    "ffa": lora.build_ffa,
+    "core": core.build,
+}
+"""`adapter.kind` to what builds it; a new one is a new file and a line here."""
 
 
 def attach(base: BaseModel, experiment: Experiment, *, basis: Path | None = None) -> Adapted:
@@ -15,7 +30,42 @@ def attach(base: BaseModel, experiment: Experiment, *, basis: Path | None = None
     Args:
         basis: `core`: file with the public factors; None computes them from the base weights.
 
+    Guarantees:
+        Equal on every machine for equal base files and experiment; torch's global generators are neither used nor
+        changed.
+
+    Raises:
+        ModelError: no layer matches the targets, a rank does not fit a layer, or the basis is not unique.
+        ConfigError: the kind of adapter is unknown.
+    """
+    config = experiment.adapter
+    build = resolve(ADAPTERS, config.kind, field="adapter.kind")
+    parts = build(AdapterRequest(base, config, experiment.seed, experiment.training.dropout, basis))
+    trained = {**parts.trained, **(base.head if config.train_head else {})}
+    base.module.requires_grad_(requires_grad=False)
+    for parameter in trained.values():
+        parameter.requires_grad = True
+    spec = spec_of(trained)
+    return Adapted(
+        module=base.module,
+        base=base,
+        kind=config.kind,
+        spec=spec,
+        initial=AdapterState(spec, read_parameters(trained)),
+        trained=trained,
+        parts=parts,
+        labels=experiment.task.labels,
+    )
+
+
+def make_basis(base: BaseModel, experiment: Experiment) -> dict[str, Factors]:
+    """The public basis of the layers that the experiment's `core` adapter targets, for `save_basis`.
+
+    Args:
+        base: without an adapter.
+
     Raises:
         ModelError: no layer matches the targets, a rank does not fit a layer, or the basis is not unique.
     """
-    raise NotImplementedError
+    sites = find_sites(base, experiment.adapter)
+    return compute_basis(((site.name, site.matrix()) for site in sites), experiment.adapter.rank)

@@ -5,6 +5,8 @@
 Everything above this seam sees one flat fp32 vector; everything below it sees named parameters.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -39,19 +41,21 @@ class Parts:
     """What one kind of adapter puts into a base model.
 
     Attributes:
-        trained: the parameters it trains, by segment name, in the order of the vector.
+        trained: the parameters it trains, by segment name, in the order of the vector; without the head.
         scale: ΔW = scale · B · A.
         rank: of each layer's update; 0 for `full`.
         factors: a state's update layer by layer; None where it has no low rank.
-        public: SHA-256 of what is frozen, common and not in the base model's file (A of ffa, the basis of core).
-        basis_sketch: `core`: see `gossipfl.learning.basis.sketch`.
+        frozen: SHA-256 of what is drawn from the seed and frozen; empty for none.
+        basis: SHA-256 of the basis file, or "computed"; empty for none.
+        basis_sketch: see `gossipfl.learning.basis.sketch`.
     """
 
     trained: Mapping[str, nn.Parameter]
     scale: float = 1.0
     rank: int = 0
     factors: Callable[[AdapterState], Iterator[LowRank]] | None = None
-    public: str = ""
+    frozen: str = ""
+    basis: str = ""
     basis_sketch: tuple[float, ...] = ()
 
 
@@ -65,6 +69,7 @@ class Adapted:
         kind: `adapter.kind`.
         spec: layout of the exchanged vector.
         initial: the state every node starts from; equal on all nodes of one experiment.
+        trained: the parameters behind the vector, by segment name and in its order: the adapter's, then the head's.
         parts: what the adapter put in.
         labels: class names; empty for `causal-lm`.
     """
@@ -74,6 +79,7 @@ class Adapted:
     kind: str
     spec: AdapterSpec
     initial: AdapterState
+    trained: Mapping[str, nn.Parameter]
     parts: Parts
     labels: tuple[str, ...]
 
@@ -89,7 +95,7 @@ class Adapted:
 
     def read(self) -> AdapterState:
         """The trained parameters as they are now, copied."""
-        return AdapterState(self.spec, _flat(self.parts.trained))
+        return AdapterState(self.spec, read_parameters(self.trained))
 
     def write(self, state: AdapterState) -> None:
         """Sets the trained parameters, in place; the state is not kept.
@@ -99,16 +105,29 @@ class Adapted:
         """
         if state.spec != self.spec:
             raise ModelError(f"a state of spec {self.spec.digest[:12]} was expected, not {state.spec.digest[:12]}")
-        parameters = list(self.parts.trained.values())
-        flat = torch.from_numpy(state.vector.copy()).to(parameters[0].device)  # a copy: torch takes no read-only memory
-        pieces = flat.split([parameter.numel() for parameter in parameters])
+        parameters = list(self.trained.values())
+        # a copy: torch takes no read-only memory
+        flat = torch.from_numpy(state.vector.copy()).to(parameters[0].device)
+        pieces = torch.split(flat, [parameter.numel() for parameter in parameters])
         with torch.no_grad():
             for parameter, piece in zip(parameters, pieces, strict=True):
                 parameter.copy_(piece.view_as(parameter))
 
     def components(self) -> dict[str, str]:
-        """What must be equal on two nodes that average, each as a hash or a short text."""
-        raise NotImplementedError
+        """What must be equal on two nodes that average: part of the handshake's fingerprint.
+
+        `model` the base weights; `adapter` kind, scale, layout and start values; `basis` the file of public factors;
+        `head` as drawn; `labels`.
+        """
+        return {
+            "model": self.base.sha256,
+            "adapter": _digest(
+                [self.kind, self.parts.scale, self.spec.digest, self.initial.digest(), self.parts.frozen]
+            ),
+            "basis": self.parts.basis,
+            "head": self.base.head_sha256,
+            "labels": _digest(list(self.labels)) if self.labels else "",
+        }
 
 
 def spec_of(trained: Mapping[str, nn.Parameter]) -> AdapterSpec:
@@ -116,7 +135,12 @@ def spec_of(trained: Mapping[str, nn.Parameter]) -> AdapterSpec:
     return AdapterSpec(tuple(Segment(name, tuple(parameter.shape)) for name, parameter in trained.items()))
 
 
-def _flat(trained: Mapping[str, nn.Parameter]) -> NDArray[np.float32]:
+def read_parameters(trained: Mapping[str, nn.Parameter]) -> NDArray[np.float32]:
+    """All values in one new fp32 vector."""
     pieces = [parameter.detach().reshape(-1) for parameter in trained.values()]
     flat: NDArray[np.float32] = torch.cat(pieces).to("cpu", torch.float32).numpy()
     return flat
+
+
+def _digest(values: list[object]) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()

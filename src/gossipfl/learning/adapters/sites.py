@@ -1,0 +1,102 @@
+"""The layers an adapter goes into: those whose name ends like one of the targets.
+
+    Linear  weight (out, in)
+    Conv1D  weight (in, out): GPT-2's transposed layer
+
+Everything above sees weights as (out, in).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from gossipfl.config.experiment import AdapterConfig
+from gossipfl.errors import ModelError
+from gossipfl.learning.base import BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One targeted layer of the base model.
+
+    Attributes:
+        name: in the base model, without any wrapper of an adapter.
+        layer: the layer itself.
+        transposed: its weight is (in, out).
+    """
+
+    name: str
+    layer: nn.Module
+    transposed: bool
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(out, in)."""
+        out_features, in_features = self.weight().shape
+        return out_features, in_features
+
+    def weight(self) -> Tensor:
+        """The frozen weight as (out, in), a view."""
+        weight: Tensor = self.layer.get_parameter("weight").detach()
+        return weight.T if self.transposed else weight
+
+    def matrix(self) -> NDArray[np.float64]:
+        """The frozen weight as (out, in), copied to float64."""
+        matrix: NDArray[np.float64] = self.weight().double().cpu().numpy()
+        return matrix
+
+
+def find_sites(base: BaseModel, config: AdapterConfig) -> list[Site]:
+    """The layers to adapt, in the model's own order, each with room for `adapter.rank`.
+
+    Raises:
+        ModelError: no layer's name ends like a target, no default is known, or a layer is smaller than the rank.
+    """
+    candidates = [site for site in _linear_layers(base.module) if not _in_head(site.name, base)]
+    targets = config.targets or _usual_targets(base, candidates)
+    for target in targets:
+        if not any(_ends_like(site.name, target) for site in candidates):
+            raise ModelError(f"adapter.targets: {target!r} matches no layer; there are {_endings(candidates)}")
+    sites = [site for site in candidates if any(_ends_like(site.name, target) for target in targets)]
+    for site in sites:
+        if config.rank > min(site.shape):
+            raise ModelError(
+                f"adapter.rank: {config.rank} does not fit layer {site.name} of {site.shape[0]} x {site.shape[1]}; "
+                f"at most {min(site.shape)}"
+            )
+    return sites
+
+
+def _linear_layers(module: nn.Module) -> list[Site]:
+    return [
+        Site(name, layer, isinstance(layer, Conv1D))
+        for name, layer in module.named_modules()
+        if isinstance(layer, nn.Linear | Conv1D)
+    ]
+
+
+def _in_head(name: str, base: BaseModel) -> bool:
+    return f"{name}.weight" in base.head
+
+
+def _ends_like(name: str, target: str) -> bool:
+    return name == target or name.endswith(f".{target}")
+
+
+def _usual_targets(base: BaseModel, candidates: Sequence[Site]) -> tuple[str, ...]:
+    """What PEFT takes for the architecture; a pattern in place of names is PEFT's way for mixed models only."""
+    kind = getattr(base.module.config, "model_type", "unknown")
+    usual = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(kind, ())
+    if isinstance(usual, str) or not usual:
+        raise ModelError(f"adapter.targets: no default is known for {kind!r}; choose from {_endings(candidates)}")
+    return tuple(usual)
+
+
+def _endings(candidates: Iterable[Site]) -> str:
+    names = sorted({site.name.rpartition(".")[2] for site in candidates})
+    return ", ".join(names[:12]) + (", …" if len(names) > 12 else "") if names else "no linear layers"
