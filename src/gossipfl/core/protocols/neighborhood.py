@@ -1,0 +1,92 @@
+"""What a node knows of its neighbors' progress, and when it may leave.
+
+leave  ⇔  settled  and  each neighbor's last word was `settled`, or it has been silent for linger_s
+"""
+
+import math
+from collections.abc import Collection
+
+from gossipfl.core.events import Finish, Header, SetTimer
+
+LINGER = "linger"
+"""Timer of a settled node that waits for neighbors."""
+_CLOCK_S = 1e-3
+"""A timer may come this much early."""
+
+
+class Neighborhood:
+    """The last word of each neighbor and when it came; messages of anybody else are to be ignored."""
+
+    def __init__(self, names: Collection[str], linger_s: float) -> None:
+        self.names = tuple(sorted(names))
+        self._linger_s = linger_s
+        self._headers: dict[str, Header] = {}
+        self._heard: dict[str, float] = {}
+        self._down: set[str] = set()
+        self._waiting_since = -math.inf
+        self._leaving = False
+        self._timer_runs = False
+        self._finished = False
+
+    def heard(self, name: str, header: Header, now: float) -> None:
+        """Notes a message."""
+        self._headers[name] = header
+        self._heard[name] = now
+
+    def up(self, name: str) -> None:
+        """Notes that a link is open."""
+        self._down.discard(name)
+
+    def down(self, name: str) -> None:
+        """Notes that a link is lost."""
+        self._down.add(name)
+
+    def is_down(self, name: str) -> bool:
+        """Whether the link was lost and did not come back; False before it first opens."""
+        return name in self._down
+
+    def header(self, name: str) -> Header | None:
+        """The neighbor's last word."""
+        return self._headers.get(name)
+
+    def wait_from(self, now: float) -> None:
+        """From now on silence counts: this node has nothing else to do than to wait for its neighbors."""
+        self._waiting_since = now
+
+    def reachable(self, now: float) -> list[str]:
+        """Neighbors that were heard, or waited for, less than `linger_s`."""
+        return [name for name in self.names if self._patience_s(name, now) > _CLOCK_S]
+
+    def awaited(self, now: float) -> list[str]:
+        """Reachable neighbors whose link is not lost: something may come any moment."""
+        return [name for name in self.reachable(now) if name not in self._down]
+
+    def leave(self, now: float) -> list[SetTimer | Finish]:
+        """Effects of being settled: timers, then `Finish` once when nobody needs this node any more.
+
+        Call it after every event of a settled node.
+        """
+        if not self._leaving:
+            self._leaving = True
+            self.wait_from(now)
+        patience_s = max(
+            (self._patience_s(name, now) for name in self.names if not self._is_settled(name)), default=0.0
+        )
+        if not self._finished and patience_s <= _CLOCK_S:
+            self._finished = True
+            return [Finish()]
+        if self._finished or self._timer_runs:
+            return []
+        self._timer_runs = True
+        return [SetTimer(LINGER, patience_s)]
+
+    def linger_over(self) -> None:
+        """Notes that the timer came due; `leave` sets another if somebody was heard meanwhile."""
+        self._timer_runs = False
+
+    def _is_settled(self, name: str) -> bool:
+        header = self._headers.get(name)
+        return header is not None and header.settled
+
+    def _patience_s(self, name: str, now: float) -> float:
+        return max(self._heard.get(name, -math.inf), self._waiting_since) + self._linger_s - now

@@ -1,0 +1,126 @@
+"""A node's own state: trains, mixes, is published. What every protocol does alike.
+
+    state ──Train──> increment      state ← state + increment       whatever mixing made of the state meanwhile
+    before ──mix──> after           drift ← drift + after − before
+
+So at every moment, exactly: state = initial state + sum of own increments + drift. Summed over the nodes, drift is what
+mixing has added to the network's sum; it is 0 where mixing keeps the mean.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Generic
+
+from gossipfl.core.events import (
+    Checkpoint,
+    Effect,
+    Finish,
+    Header,
+    P,
+    Publishable,
+    Report,
+    Send,
+    Snapshot,
+    Train,
+    Trained,
+)
+from gossipfl.core.mixing.weighted import weighted_sum
+from gossipfl.core.protocol import Parts
+from gossipfl.core.protocols.neighborhood import Neighborhood
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution(Generic[P]):
+    """What a neighbor contributes to one mixing.
+
+    Attributes:
+        weight: of its state in the mixing.
+    """
+
+    weight: float
+    state: P
+    header: Header
+
+
+class OwnState(Generic[P]):
+    """The snapshot and the newest publication; the one place where either changes."""
+
+    def __init__(self, parts: Parts[P]) -> None:
+        self.parts = parts
+        self.snapshot: Snapshot[P] = parts.snapshot
+        self._under_way: int | None = None
+        self._published: Send[P] | None = None
+
+    @property
+    def may_train(self) -> bool:
+        """Whether a training phase is left and can be paid for."""
+        return not self.snapshot.exhausted and self.snapshot.phase < self.parts.phases
+
+    def train(self) -> Train[P]:
+        """The next training phase, from the state as it is."""
+        now = self.snapshot
+        self._under_way = now.phase
+        return Train(now.phase, now.state, now.step, self.parts.local_steps)
+
+    def absorb(self, event: Trained[P]) -> bool:
+        """Adds a training phase to the state; False when it is not the one under way."""
+        if event.version != self._under_way:
+            return False
+        self._under_way = None
+        now = self.snapshot
+        self.snapshot = replace(
+            now,
+            state=now.state + event.increment,
+            phase=now.phase + 1,
+            step=now.step + event.steps,
+            receipt=event.receipt,
+            exhausted=now.exhausted or event.exhausted,
+        )
+        return True
+
+    def mix(self, contributions: Mapping[str, Contribution[P]], staleness: Mapping[str, int]) -> Report:
+        """Mixes; what the contributions leave of weight 1 is the own state's. One round more is finished.
+
+        Args:
+            contributions: by neighbor, in an order that does not depend on arrival.
+            staleness: own phases since every expected neighbor was heard; those without contribution are absent.
+        """
+        before = self.snapshot
+        own_weight = 1.0 - sum(part.weight for part in contributions.values())
+        state, drift = before.state, before.drift
+        if contributions:
+            terms = {name: (part.weight, part.state) for name, part in contributions.items()}
+            state = self.parts.mixing.mix(before.state, own_weight, terms)
+            drift = weighted_sum([(1.0, drift), (1.0, state), (-1.0, before.state)])
+        self.snapshot = replace(before, state=state, drift=drift, round=before.round + 1)
+        return Report(
+            round=self.snapshot.round,
+            phase=before.phase,
+            step=before.step,
+            weights={self.parts.name: own_weight, **{name: part.weight for name, part in contributions.items()}},
+            staleness=dict(staleness),
+            absent=tuple(name for name in staleness if name not in contributions),
+            drift_norm=abs(drift),
+            sources={name: part.header for name, part in contributions.items()},
+        )
+
+    def checkpoint(self) -> Checkpoint[P]:
+        """The snapshot, to be made durable."""
+        return Checkpoint(self.snapshot)
+
+    def publish(self, receivers: Iterable[str], header: Header, *, replaceable: bool) -> list[Send[P]]:
+        """The state, cleared for publication, to each receiver; kept for `resend`."""
+        content: Publishable[P] = self.parts.clear(self.snapshot.state, self.snapshot.receipt)
+        self._published = Send("", content, header, replaceable)
+        return [replace(self._published, receiver=receiver) for receiver in receivers]
+
+    def resend(self, receiver: str) -> list[Send[P]]:
+        """The newest publication of this life, if any, to one receiver whose link came up."""
+        return [] if self._published is None else [replace(self._published, receiver=receiver)]
+
+    def leave(self, neighborhood: Neighborhood, now: float) -> list[Effect[P]]:
+        """Effects of being settled; the final state is durable before `Finish`."""
+        effects: list[Effect[P]] = []
+        for effect in neighborhood.leave(now):
+            effects += [self.checkpoint(), effect] if isinstance(effect, Finish) else [effect]
+        return effects

@@ -1,0 +1,227 @@
+"""sync: all nodes mix the same round's states; each waits for its neighbors until a deadline.
+
+    phase k:  train ─> publish x as round r ─> wait for round r of each neighbor ─> x ← Σ_j W_ij x_j
+              └ once                          └───────── rounds_per_phase times ─────────┘
+    after the last phase: settle_rounds rounds more without training
+
+With a doubly stochastic W and no loss the mean is kept. A neighbor that is missing at the deadline is absent: its
+weight falls to self, the row stays stochastic, the mean can drift, and `drift` says by how much. A neighbor whose link
+is lost is not waited for. `deadline_s` runs from a node's own publication: it has to exceed what the slowest neighbor
+needs longer for a phase, or that neighbor is mixed without.
+
+Rounds are numbered through. A neighbor can end a round only with this node's state or by giving up on it. So one that
+is ahead of a round this node has not published yet, or two ahead of the one it has, gave up: it sends nothing for that
+round and is not waited for. A node behind (a crash, a straggler) trains the phase it is in, then publishes for the
+newest round it has heard of; the rounds and phases between are skipped: the others mixed without it, and their time
+does not come back. A node whose budget is spent takes part in the same rounds without training.
+
+A publication carries new training only behind a `Checkpoint` of it. `Train` stands before the checkpoint of the mixed
+state: training waits for no disk.
+
+Termination. A round ends at the latest `deadline_s` after it began, and there are phases · rounds_per_phase +
+settle_rounds of them; only training, which is local, comes in between.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Generic
+
+from gossipfl.core.events import (
+    Effect,
+    Event,
+    Header,
+    NeighborDown,
+    NeighborUp,
+    P,
+    Received,
+    Report,
+    ScheduleTick,
+    SendFailed,
+    SetTimer,
+    Snapshot,
+    Started,
+    Stopped,
+    TimerFired,
+    Trained,
+)
+from gossipfl.core.protocol import Parts, Protocol
+from gossipfl.core.protocols.neighborhood import LINGER, Neighborhood
+from gossipfl.core.protocols.own import Contribution, OwnState
+from gossipfl.core.protocols.rounds import Rounds
+
+DEADLINE = "deadline"
+"""Timer of a round."""
+_CLOCK_S = 1e-3
+"""A timer may come this much early."""
+
+
+class Sync(Generic[P]):
+    """The protocol's state machine."""
+
+    def __init__(self, parts: Parts[P]) -> None:
+        gossip, neighbors = parts.gossip, parts.schedule.neighbors(parts.name)
+        self._parts = parts
+        self._own = OwnState(parts)
+        self._neighbors = Neighborhood(neighbors, gossip.linger_s)
+        self._rounds: Rounds[P] = Rounds(neighbors)
+        self._training_rounds = parts.phases * gossip.rounds_per_phase
+        self._last_round = self._training_rounds + gossip.settle_rounds - 1
+        self._deadline_at: float | None = None
+        self._given_up = 2
+        self._phase_heard: dict[str, int] = {}
+
+    @property
+    def snapshot(self) -> Snapshot[P]:
+        """The durable part of the machine's state, as it is now."""
+        return self._own.snapshot
+
+    @property
+    def _exchanging(self) -> bool:
+        return self._deadline_at is not None
+
+    def handle(self, event: Event[P], now: float) -> list[Effect[P]]:
+        """Effects of an event, in the order to perform them."""
+        effects = self._react(event, now)
+        settled = self.snapshot.round > self._last_round
+        return effects + self._own.leave(self._neighbors, now) if settled else effects
+
+    def _react(self, event: Event[P], now: float) -> list[Effect[P]]:  # noqa: PLR0911  # one case an event
+        match event:
+            case Started():
+                return self._start(now)
+            case Trained():
+                return self._exchange_trained(now) if self._own.absorb(event) else []
+            case Received():
+                return self._receive(event, now)
+            case TimerFired(name=name):
+                return self._wake(name, now)
+            case NeighborUp(name=name):
+                self._neighbors.up(name)
+                return list(self._own.resend(name))
+            case NeighborDown(name=name):
+                self._neighbors.down(name)
+                return self._progress(now)
+            case Stopped():
+                return [self._own.checkpoint()]
+            # the deadline makes up for a message that was lost
+            case SendFailed() | ScheduleTick():
+                return []
+
+    # ---- what comes next ----
+
+    def _start(self, now: float) -> list[Effect[P]]:
+        if self._training_is_due:
+            return [self._own.train()]
+        if self.snapshot.round > self._last_round:
+            # a neighbor that came back late finds a last round to mix, and that this node is through
+            return list(self._publish(self._last_round))
+        # back in the middle of a round: a neighbor one ahead has mixed it without this node
+        self._given_up = 1
+        return [*self._open(now), *self._progress(now)]
+
+    @property
+    def _training_is_due(self) -> bool:
+        now = self.snapshot
+        return self._own.may_train and now.round == now.phase * self._parts.gossip.rounds_per_phase
+
+    def _exchange_trained(self, now: float) -> list[Effect[P]]:
+        self._catch_up()
+        return [self._own.checkpoint(), *self._open(now), *self._progress(now)]
+
+    def _progress(self, now: float) -> list[Effect[P]]:
+        """Ends rounds as long as nobody has to be waited for."""
+        effects: list[Effect[P]] = []
+        while self._exchanging and self._is_complete():
+            effects += self._end_round(now)
+        return effects
+
+    def _end_round(self, now: float) -> list[Effect[P]]:
+        report = self._mix()
+        self._deadline_at = None
+        self._given_up = 2
+        self._catch_up()
+        self._rounds.close(self.snapshot.round)
+        if self._training_is_due:
+            return [self._own.train(), self._own.checkpoint(), report]
+        if self.snapshot.round > self._last_round:
+            return [self._own.checkpoint(), report]
+        return [report, *self._open(now)]
+
+    def _catch_up(self) -> None:
+        """Skips to the newest round heard of when the next one, not published yet, was mixed without this node."""
+        now, lead = self.snapshot, self._rounds.lead()
+        if lead <= now.round:
+            return
+        phase = min(lead // self._parts.gossip.rounds_per_phase + 1, self._parts.phases)
+        self._own.snapshot = self._counted(replace(now, round=lead, phase=max(now.phase, phase)))
+
+    def _counted(self, snapshot: Snapshot[P]) -> Snapshot[P]:
+        return replace(snapshot, settle_rounds=max(0, snapshot.round - self._training_rounds))
+
+    # ---- one round ----
+
+    def _open(self, now: float) -> list[Effect[P]]:
+        delay_s = self._parts.gossip.deadline_s
+        self._deadline_at = now + delay_s
+        return [*self._publish(self.snapshot.round), SetTimer(DEADLINE, delay_s)]
+
+    def _receive(self, event: Received[P], now: float) -> list[Effect[P]]:
+        # a round that does not exist: another schedule, or ill will
+        if event.sender not in self._neighbors.names or not 0 <= event.header.round <= self._last_round:
+            return []
+        self._neighbors.heard(event.sender, event.header, now)
+        self._phase_heard[event.sender] = self.snapshot.phase
+        self._rounds.add(event, self.snapshot.round)
+        return self._progress(now)
+
+    def _wake(self, timer: str, now: float) -> list[Effect[P]]:
+        if timer == LINGER:
+            self._neighbors.linger_over()
+        if timer != DEADLINE or self._deadline_at is None:
+            return []
+        # the timer of an earlier round, on its way when this one began
+        if now < self._deadline_at - _CLOCK_S:
+            return [SetTimer(DEADLINE, self._deadline_at - now)]
+        return [*self._end_round(now), *self._progress(now)]
+
+    def _is_complete(self) -> bool:
+        return not any(self._is_awaited(name) for name in self._senders())
+
+    def _is_awaited(self, name: str) -> bool:
+        number = self.snapshot.round
+        if self._neighbors.is_down(name) or self._rounds.newest(name) >= number + self._given_up:
+            return False
+        return self._rounds.entry(name, number) is None
+
+    def _senders(self) -> Sequence[str]:
+        weights = self._parts.schedule.row(self._parts.name, self.snapshot.round).weights
+        return [name for name in weights if name != self._parts.name]
+
+    def _mix(self) -> Report:
+        number, phase = self.snapshot.round, self.snapshot.phase
+        weights = self._parts.schedule.row(self._parts.name, number).weights
+        entries = {name: self._rounds.entry(name, number) for name in self._senders()}
+        present = {
+            name: Contribution(weights[name], entry.state, entry.header) for name, entry in entries.items() if entry
+        }
+        staleness = {name: phase - self._phase_heard.get(name, 0) for name in entries}
+        report = self._own.mix(present, staleness)
+        self._own.snapshot = self._counted(self.snapshot)
+        return report
+
+    def _publish(self, number: int) -> Sequence[Effect[P]]:
+        header = Header(
+            round=number,
+            step=self.snapshot.step,
+            done=not self._own.may_train,
+            settled=number == self._last_round,
+            settle_rounds=self.snapshot.settle_rounds,
+        )
+        receivers = self._parts.schedule.row(self._parts.name, number).receivers
+        # each receiver waits for every round
+        return self._own.publish(receivers, header, replaceable=False)
+
+
+def build(parts: Parts[P]) -> Protocol[P]:
+    """The protocol for one node."""
+    return Sync(parts)
