@@ -16,7 +16,7 @@ class BaseModel:
         module: the `transformers` model in evaluation mode, every dropout of its own at 0; nothing requires a gradient.
         tokenizer: its tokenizer; it has a pad token.
         sha256: hash of the files with the base weights, equal on all nodes.
-        source: `model.source` as the experiment gives it.
+        source: `model.source`, a path made absolute: it finds the model from any folder.
         folder: local folder the weights were read from.
         head: the parameters of the classification head, by name, fp32; empty for `causal-lm`.
         drawn: parameters of the body that the weight files lack (a pooler, say): drawn from the seed, never trained.

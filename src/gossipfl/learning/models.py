@@ -62,7 +62,7 @@ def load_base(model: ModelConfig, task: TaskConfig, *, folder: Path, seed: int) 
         module=module.requires_grad_(requires_grad=False).eval(),
         tokenizer=tokenizer,
         sha256=located.sha256,
-        source=model.source,
+        source=located.source,
         folder=located.folder,
         head=head,
         drawn={name: parameter for name, parameter in drawn.items() if name not in head},

@@ -32,10 +32,12 @@ class Located:
     """A base model on this machine.
 
     Attributes:
+        source: `model.source`, a path made absolute: it finds the model from any folder.
         folder: what `from_pretrained` reads.
         sha256: of the weights as published: the folder's weight files, or the GGUF file.
     """
 
+    source: str
     folder: Path
     sha256: str
 
@@ -49,14 +51,16 @@ def locate(model: ModelConfig, *, folder: Path) -> Located:
     Raises:
         ModelError: nothing there, or nothing that is a model.
     """
-    path = _local_path(model.source, folder)
+    path, source = _local_path(model.source, folder), model.source
     if path is None:
         path = _downloaded(model)
+    elif not source.startswith("package:"):
+        source = str(path.resolve())
     if path.suffix == ".gguf" and path.is_file():
-        return Located(*converted(path))
+        return Located(source, *converted(path))
     if not (path / "config.json").is_file():
         raise ModelError(f"model.source: {model.source!r} is no model: {path} is no .gguf file and has no config.json")
-    return Located(path, weights_sha256(path))
+    return Located(source, path, weights_sha256(path))
 
 
 def weights_sha256(folder: Path) -> str:

@@ -49,12 +49,11 @@ def attach(base: BaseModel, experiment: Experiment, *, basis: Path | None = None
     return Adapted(
         module=base.module,
         base=base,
-        kind=config.kind,
+        experiment=experiment,
         spec=spec,
         initial=AdapterState(spec, read_parameters(trained)),
         trained=trained,
         parts=parts,
-        labels=experiment.task.labels,
     )
 
 

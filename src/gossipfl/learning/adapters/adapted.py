@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
+from gossipfl.config.experiment import Experiment
 from gossipfl.errors import ModelError
 from gossipfl.learning.base import BaseModel
 from gossipfl.state import AdapterSpec, AdapterState, Segment
@@ -66,22 +67,20 @@ class Adapted:
     Attributes:
         module: the transformers model; only the trained parameters require a gradient, all of them fp32.
         base: what it was made from; `base.module` is `module`.
-        kind: `adapter.kind`.
+        experiment: what it was attached for.
         spec: layout of the exchanged vector.
         initial: the state every node starts from; equal on all nodes of one experiment.
         trained: the parameters behind the vector, by segment name and in its order: the adapter's, then the head's.
         parts: what the adapter put in.
-        labels: class names; empty for `causal-lm`.
     """
 
     module: nn.Module
     base: BaseModel
-    kind: str
+    experiment: Experiment
     spec: AdapterSpec
     initial: AdapterState
     trained: Mapping[str, nn.Parameter]
     parts: Parts
-    labels: tuple[str, ...]
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -92,6 +91,11 @@ class Adapted:
     def basis_sketch(self) -> tuple[float, ...]:
         """Projections of the basis that two machines compare within 1e-4; empty unless `core`."""
         return self.parts.basis_sketch
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names; empty for `causal-lm`."""
+        return self.experiment.task.labels
 
     def read(self) -> AdapterState:
         """The trained parameters as they are now, copied."""
@@ -119,11 +123,10 @@ class Adapted:
         `model` the base weights; `adapter` kind, scale, layout and start values; `basis` the file of public factors;
         `head` as drawn; `labels`.
         """
+        start = [self.spec.digest, self.initial.digest(), self.parts.frozen]
         return {
             "model": self.base.sha256,
-            "adapter": _digest(
-                [self.kind, self.parts.scale, self.spec.digest, self.initial.digest(), self.parts.frozen]
-            ),
+            "adapter": _digest([self.experiment.adapter.kind, self.parts.scale, *start]),
             "basis": self.parts.basis,
             "head": self.base.head_sha256,
             "labels": _digest(list(self.labels)) if self.labels else "",

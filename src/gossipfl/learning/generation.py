@@ -1,0 +1,180 @@
+"""Text from an exported adapter, beside what the base model alone says. Greedy: the same words every time."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from pydantic import ValidationError
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+
+from gossipfl.config.experiment import ModelConfig, TaskConfig
+from gossipfl.errors import ModelError
+from gossipfl.learning.base import BaseModel
+from gossipfl.learning.cache import file_sha256
+from gossipfl.learning.data.tokens import prompt_ids
+from gossipfl.learning.export import NOTE
+from gossipfl.learning.models import load_base
+from gossipfl.learning.quiet import quiet
+from gossipfl.learning.sources import weights_sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A continuation.
+
+    Attributes:
+        text: with the adapter, without the prompt.
+        base_text: the base model's, from the same prompt.
+        adapter_sha256: of the weights file of the export.
+    """
+
+    text: str
+    base_text: str
+    adapter_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export's note says.
+
+    Attributes:
+        model: the base model.
+        task: what the adapter was trained for.
+        base_sha256: of the base model it belongs to.
+        prompted: it was trained on prompts and responses.
+        merged: the folder holds the whole model.
+        seed: of the experiment.
+    """
+
+    model: ModelConfig
+    task: TaskConfig
+    base_sha256: str
+    prompted: bool
+    merged: bool
+    seed: int
+
+
+def generate(
+    adapter_dir: Path, prompt: str, *, max_new_tokens: int = 100, device: str = "auto", chat: bool | None = None
+) -> Generation:
+    """Continues a prompt with and without the adapter.
+
+    Args:
+        adapter_dir: what `export` wrote.
+        device: auto (CUDA when there is one), cpu, cuda, cuda:1.
+        chat: through the tokenizer's chat template; None: as in training, and plain text where it was plain text.
+
+    Raises:
+        ModelError: no export, not of a causal-lm task, made on another base model, or the prompt is too long.
+    """
+    about = read_note(adapter_dir)
+    if about.task.kind != "causal-lm":
+        raise ModelError(f"adapter: {adapter_dir} was trained for {about.task.kind}; generate needs causal-lm")
+    base = load_base(about.model, about.task, folder=adapter_dir, seed=about.seed)
+    if base.sha256 != about.base_sha256:
+        raise ModelError(
+            f"adapter: {adapter_dir} belongs to base model {about.base_sha256[:12]}, "
+            f"{about.model.source!r} is {base.sha256[:12]}"
+        )
+    ids = torch.tensor([_prompt_ids(base.tokenizer, prompt, about, chat=chat)], device=_device(device))
+    _check_length(base, ids.shape[1], max_new_tokens)
+    base_text = _continue(base.module.to(ids.device), base.tokenizer, ids, max_new_tokens)
+    adapted = _with_adapter(base, adapter_dir, merged=about.merged).to(ids.device)
+    text = _continue(adapted, base.tokenizer, ids, max_new_tokens)
+    return Generation(text, base_text, exported_sha256(adapter_dir, merged=about.merged))
+
+
+def read_note(adapter_dir: Path) -> Exported:
+    """What stands in the `gossipfl.json` of an export.
+
+    Raises:
+        ModelError: it is missing or damaged.
+    """
+    path = adapter_dir / NOTE
+    try:
+        note: Any = json.loads(path.read_text())
+        return Exported(
+            model=ModelConfig.model_validate(note["model"]),
+            task=TaskConfig.model_validate(note["task"]),
+            base_sha256=str(note["base_sha256"]),
+            prompted=bool(note["prompted"]),
+            merged=bool(note["merged"]),
+            seed=int(note["seed"]),
+        )
+    except OSError as error:
+        raise ModelError(f"adapter: {adapter_dir} is no folder that gossipfl export wrote: no {NOTE}") from error
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        raise ModelError(f"adapter: {path} is damaged; export the adapter again") from error
+
+
+def exported_sha256(adapter_dir: Path, *, merged: bool) -> str:
+    """Hash of an export's weights, as `export` gave it."""
+    return weights_sha256(adapter_dir) if merged else file_sha256(adapter_dir / "adapter_model.safetensors")
+
+
+def _with_adapter(base: BaseModel, adapter_dir: Path, *, merged: bool) -> nn.Module:
+    try:
+        with quiet():
+            if merged:
+                module: nn.Module = AutoModelForCausalLM.from_pretrained(
+                    adapter_dir, dtype=base.module.dtype, local_files_only=True
+                )
+            else:
+                module = PeftModel.from_pretrained(base.module, adapter_dir)
+    # whatever the readers make of missing or damaged files
+    except Exception as error:
+        raise ModelError(f"adapter: {adapter_dir} cannot be read: {error}") from error
+    return module.eval()
+
+
+def _prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str, about: Exported, *, chat: bool | None) -> list[int]:
+    if chat or (chat is None and about.prompted):
+        ids = prompt_ids(tokenizer, prompt, chat_template=chat or about.task.chat_template)
+    else:
+        ids = list(tokenizer(prompt)["input_ids"])
+        if ids and ids[-1] == tokenizer.eos_token_id:
+            # some tokenizers end every text, and after the end nothing follows
+            ids.pop()
+    if not ids:
+        raise ModelError("prompt: it is empty; at least one token is needed")
+    return ids
+
+
+def _check_length(base: BaseModel, prompt_tokens: int, max_new_tokens: int) -> None:
+    limit = getattr(base.module.config, "max_position_embeddings", None)
+    if limit is not None and prompt_tokens + max_new_tokens > limit:
+        raise ModelError(
+            f"prompt: {prompt_tokens} tokens and max_new_tokens {max_new_tokens} exceed the model's context of {limit}"
+        )
+
+
+@torch.no_grad()
+def _continue(
+    module: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase, ids: Tensor, max_new_tokens: int
+) -> str:
+    with quiet():
+        out: Tensor = module.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            do_sample=False,
+            num_beams=1,
+            max_new_tokens=max_new_tokens,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    return str(tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)).strip()
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ModelError(f"device: {name!r} is unknown; auto, cpu, cuda or cuda:1 was expected") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ModelError(f"device: {name!r} was asked for, this machine has no CUDA")
+    return device
