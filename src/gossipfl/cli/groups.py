@@ -8,7 +8,11 @@ from typing import NamedTuple
 
 import click
 import typer
+import typer.core
 from typer.core import TyperCommand, TyperGroup
+
+# plain help: Typer would escape brackets for a markup that we do not use
+typer.core.HAS_RICH = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,110 @@
+"""`gossipfl topology show`: a graph in figures and as a picture."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gossipfl.cli.options import JsonOption, command_app, example
+from gossipfl.cli.output import emit, table
+from gossipfl.config.experiment import TopologyConfig
+from gossipfl.config.explain import explain
+from gossipfl.config.graph_files import graph_for
+from gossipfl.core.topology import Figures, build_graph, build_schedule, measure
+from gossipfl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+app = command_app(help="Figures and pictures of graphs.")
+
+
+@app.callback()
+def group() -> None:
+    """Keeps `show` a subcommand."""
+
+
+@app.command(
+    epilog=example(
+        "gossipfl topology show ring --nodes 16",
+        "gossipfl topology show random_regular --nodes 64 --degree 4 --plot graph.svg",
+        "gossipfl topology show topologies/hospitals.graphml --weights uniform --json",
+    )
+)
+def show(  # noqa: PLR0913  # one an option
+    kind: Annotated[str, typer.Argument(metavar="KIND_OR_FILE")],
+    *,
+    nodes: Annotated[int | None, typer.Option(help="How many nodes a generator makes; default 8.", min=2)] = None,
+    degree: Annotated[int | None, typer.Option(help="As topology.degree.", min=1)] = None,
+    probability: Annotated[float | None, typer.Option(help="As topology.probability.", min=0, max=1)] = None,
+    shape: Annotated[str | None, typer.Option(help="Rows and columns of a grid or torus, as 4x6.")] = None,
+    seed: Annotated[int, typer.Option(help="Of random graphs.", min=0)] = 0,
+    weights: Annotated[str, typer.Option(help="metropolis, uniform, or auto.")] = "auto",
+    plot: Annotated[Path | None, typer.Option(help="Write a picture: png, svg or pdf.", metavar="FILE")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Degree, diameter, λ, spectral gap and steps to consensus of a graph.
+
+    KIND_OR_FILE is a generator (ring, path, complete, star, grid, torus, hypercube, erdos_renyi, watts_strogatz,
+    barabasi_albert, random_regular, exponential) or a file (.graphml, .gml, .edgelist, .adjlist, .json, .yaml).
+    """
+    given = {"kind": kind, "degree": degree, "probability": probability, "seed": seed, "weights": weights}
+    config = _config({**given, "shape": _shape(shape)})
+    found = graph_for(config, Path())
+    if found is not None and nodes not in (None, len(found)):
+        raise ConfigError(f"--nodes: {kind} has {len(found)} nodes, not {nodes}")
+    names = [str(number) for number in range(nodes or 8)] if found is None else list(found)
+    graph = build_graph(config, names, found)
+    figures = measure(graph, build_schedule(config, names, found))
+    if plot is not None:
+        from gossipfl.report.graph_picture import draw_graph  # noqa: PLC0415  # matplotlib is slow to import
+
+        draw_graph(graph, plot, title=f"{Path(kind).name}, {len(names)} nodes, λ = {figures.lam:.4f}")
+    emit({"kind": kind, **_result(figures), "plot": plot}, json=json, text=_text(figures))
+
+
+def _config(given: dict[str, object]) -> TopologyConfig:
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    try:
+        return TopologyConfig.model_validate(given)
+    except ValidationError as error:
+        raise ConfigError(f"topology show: {explain(error, TopologyConfig)}") from None
+
+
+def _shape(text: str | None) -> list[int]:
+    if text is None:
+        return []
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdigit() for part in parts):
+        raise ConfigError(f"--shape: {text!r}, rows and columns were expected, as 4x6")
+    return [int(part) for part in parts]
+
+
+def _result(figures: Figures) -> dict[str, object]:
+    return {
+        "nodes": figures.nodes,
+        "edges": figures.edges,
+        "directed": figures.directed,
+        "degree": {"min": figures.degree_min, "mean": figures.degree_mean, "max": figures.degree_max},
+        "diameter": figures.diameter,
+        "lambda": figures.lam,
+        "spectral_gap": figures.spectral_gap,
+        "steps_to_1e-3": figures.steps,
+        "doubly_stochastic": figures.doubly_stochastic,
+    }
+
+
+def _text(figures: Figures) -> "Table":
+    degree = f"{figures.degree_min} to {figures.degree_max}, mean {figures.degree_mean:.2f}"
+    rows: list[tuple[str, object]] = [
+        ("nodes", figures.nodes),
+        ("edges", f"{figures.edges}{', directed' if figures.directed else ''}"),
+        ("degree", degree if figures.degree_min < figures.degree_max else figures.degree_max),
+        ("diameter", figures.diameter),
+        ("λ", f"{figures.lam:.4f}"),
+        ("spectral gap", f"{figures.spectral_gap:.4g}"),
+        ("steps to 1e-3", "no bound" if figures.steps is None else figures.steps),
+        ("keeps the mean", figures.doubly_stochastic),
+    ]
+    return table(("figure", "value"), rows)

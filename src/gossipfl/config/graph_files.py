@@ -1,0 +1,159 @@
+"""Graphs from files; the ending decides the format, the nodes are the names of peers.yaml.
+
+.graphml   .gml            as networkx and drawing programs write them; GraphML's ids, GML's labels are the names
+.edgelist  .edges          a line `a b`: an edge
+.adjlist                   a line `a b c`: a's neighbors, each edge at one of its ends or at both
+.json                      networkx's node-link form
+.yaml      .yml            `edges: [[a, b], …]`, optional `nodes: […]` and `directed: true`
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import networkx as nx
+
+from gossipfl.config.experiment import TopologyConfig
+from gossipfl.config.graph_types import DiGraph, Graph
+from gossipfl.config.yaml_text import parse_mapping, read_text
+from gossipfl.errors import TopologyError
+
+Read = Callable[[str, Path], Graph]
+"""Text of a file, and its path for errors, to a graph."""
+
+
+def is_graph_file(kind: str) -> bool:
+    """Whether a `topology.kind` means a file, by its ending or a slash in it."""
+    return "/" in kind or Path(kind).suffix.lower() in READERS
+
+
+def graph_for(topology: TopologyConfig, folder: Path) -> Graph | None:
+    """The graph file that `topology.kind` names, read; None for a generator's name.
+
+    Args:
+        folder: what a relative path refers to.
+    """
+    return read_graph(folder / topology.kind) if is_graph_file(topology.kind) else None
+
+
+def read_graph(path: Path) -> Graph:
+    """The graph in a file: nodes are strings in the file's order, no attributes, no parallel edges.
+
+    Raises:
+        ConfigError: the file cannot be read or is no YAML.
+        TopologyError: its ending is unknown, its content is not of that format, or it holds no edge.
+    """
+    read = READERS.get(path.suffix.lower())
+    if read is None:
+        raise TopologyError(f"{path}: no graph format ends in {path.suffix!r}, known: {', '.join(READERS)}")
+    text = read_text(path)
+    try:
+        graph = _named(read(text, path))
+    # what networkx's readers raise for content that is not theirs
+    except (
+        nx.NetworkXException,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        SyntaxError,
+        RecursionError,
+    ) as error:
+        kind = path.suffix.lower().removeprefix(".")
+        raise TopologyError(
+            f"{path} is no {kind} graph: {' '.join(str(error).split()) or type(error).__name__}"
+        ) from None
+    if graph.number_of_edges() == 0:
+        raise TopologyError(f"{path}: the graph has no edge, gossip needs at least one")
+    return graph
+
+
+def _read_graphml(text: str, _path: Path) -> Graph:
+    graph: Graph = nx.parse_graphml(text)
+    return graph
+
+
+def _read_gml(text: str, _path: Path) -> Graph:
+    # "id" numbers every node, "label" is what people name it by
+    graph: Graph = nx.parse_gml(text, label="label" if re.search(r"\blabel\b", text) else "id")
+    return graph
+
+
+def _read_edges(text: str, path: Path) -> Graph:
+    graph = Graph()
+    for number, names in _lines(text):
+        # what follows two names are attributes
+        if len(names) < 2:
+            raise TopologyError(f"{path}, line {number}: {names[0]!r} alone, an edge is two names")
+        graph.add_edge(names[0], names[1])
+    return graph
+
+
+def _read_adjacency(text: str, _path: Path) -> Graph:
+    graph = Graph()
+    for _, (node, *neighbors) in _lines(text):
+        graph.add_node(node)
+        graph.add_edges_from((node, neighbor) for neighbor in neighbors)
+    return graph
+
+
+def _read_node_link(text: str, _path: Path) -> Graph:
+    data = json.loads(text)
+    if not isinstance(data, dict):
+        raise TypeError("an object with nodes and edges was expected")
+    graph: Graph = nx.node_link_graph(data, edges="links" if "links" in data else "edges")
+    return graph
+
+
+def _read_yaml(text: str, path: Path) -> Graph:
+    data = parse_mapping(text, source=str(path))
+    strange = sorted(set(data) - {"nodes", "edges", "directed"})
+    if strange:
+        raise ValueError(f"unknown key {strange[0]!r}, known: nodes, edges, directed")
+    graph = DiGraph() if data.get("directed") is True else Graph()
+    graph.add_nodes_from(_strings(data.get("nodes", []), "nodes"))
+    edges = data.get("edges")
+    if not isinstance(edges, list):
+        raise TypeError("edges: a list of pairs was expected")
+    for place, pair in enumerate(edges):
+        names = _strings(pair, f"edges[{place}]")
+        if len(names) != 2:
+            raise ValueError(f"edges[{place}]: {pair!r}, a pair of names was expected")
+        graph.add_edge(*names)
+    return graph
+
+
+READERS: Mapping[str, Read] = {
+    ".graphml": _read_graphml,
+    ".gml": _read_gml,
+    ".edgelist": _read_edges,
+    ".edges": _read_edges,
+    ".adjlist": _read_adjacency,
+    ".json": _read_node_link,
+    ".yaml": _read_yaml,
+    ".yml": _read_yaml,
+}
+"""By the file's ending."""
+
+
+def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Number and words of each line that is not empty or a comment."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = line.partition("#")[0].replace(",", " ").split()
+        if words:
+            yield number, words
+
+
+def _strings(value: object, field: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise TypeError(f"{field}: {value!r}, a list of names was expected (write yes, no and numbers in quotes)")
+    return value
+
+
+def _named(graph: Graph) -> Graph:
+    """Strings as nodes, nothing but nodes and edges."""
+    named = DiGraph() if graph.is_directed() else Graph()
+    named.add_nodes_from(str(node) for node in graph)
+    named.add_edges_from((str(sender), str(receiver)) for sender, receiver in graph.edges())
+    return named
