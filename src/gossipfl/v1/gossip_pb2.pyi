@@ -19,7 +19,7 @@ class Frame(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., envelope: _Optional[_Union[Envelope, _Mapping]] = ..., chunk: _Optional[bytes] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("protocol_version", "name", "fingerprint", "basis_sketch", "codecs", "incarnation", "seen_incarnation", "topology_version", "ledger_head")
+    __slots__ = ("protocol_version", "name", "fingerprint", "basis_sketch", "codecs", "incarnation", "seen_incarnation", "topology_version", "ledger_head", "certificate", "seen_message")
     class FingerprintEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -36,6 +36,8 @@ class Hello(_message.Message):
     SEEN_INCARNATION_FIELD_NUMBER: _ClassVar[int]
     TOPOLOGY_VERSION_FIELD_NUMBER: _ClassVar[int]
     LEDGER_HEAD_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    SEEN_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     name: str
     fingerprint: _containers.ScalarMap[str, str]
@@ -45,7 +47,17 @@ class Hello(_message.Message):
     seen_incarnation: int
     topology_version: int
     ledger_head: LedgerHead
-    def __init__(self, protocol_version: _Optional[int] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Mapping[str, str]] = ..., basis_sketch: _Optional[_Iterable[float]] = ..., codecs: _Optional[_Iterable[str]] = ..., incarnation: _Optional[int] = ..., seen_incarnation: _Optional[int] = ..., topology_version: _Optional[int] = ..., ledger_head: _Optional[_Union[LedgerHead, _Mapping]] = ...) -> None: ...
+    certificate: bytes
+    seen_message: Mark
+    def __init__(self, protocol_version: _Optional[int] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Mapping[str, str]] = ..., basis_sketch: _Optional[_Iterable[float]] = ..., codecs: _Optional[_Iterable[str]] = ..., incarnation: _Optional[int] = ..., seen_incarnation: _Optional[int] = ..., topology_version: _Optional[int] = ..., ledger_head: _Optional[_Union[LedgerHead, _Mapping]] = ..., certificate: _Optional[bytes] = ..., seen_message: _Optional[_Union[Mark, _Mapping]] = ...) -> None: ...
+
+class Mark(_message.Message):
+    __slots__ = ("incarnation", "sequence")
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    incarnation: int
+    sequence: int
+    def __init__(self, incarnation: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...
 
 class LedgerHead(_message.Message):
     __slots__ = ("charges", "hash", "incarnation", "signature")
@@ -60,7 +72,7 @@ class LedgerHead(_message.Message):
     def __init__(self, charges: _Optional[int] = ..., hash: _Optional[bytes] = ..., incarnation: _Optional[int] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class Envelope(_message.Message):
-    __slots__ = ("sender", "receiver", "incarnation", "sequence", "reference", "acknowledged", "round", "step", "push_weight", "codec", "done", "settled", "ledger_head", "payload_bytes", "digest", "settle_rounds")
+    __slots__ = ("sender", "receiver", "incarnation", "sequence", "reference", "acknowledged", "round", "step", "push_weight", "codec", "done", "settled", "ledger_head", "payload_bytes", "digest", "settle_rounds", "layout", "acknowledged_incarnation")
     SENDER_FIELD_NUMBER: _ClassVar[int]
     RECEIVER_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
@@ -77,6 +89,8 @@ class Envelope(_message.Message):
     PAYLOAD_BYTES_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     SETTLE_ROUNDS_FIELD_NUMBER: _ClassVar[int]
+    LAYOUT_FIELD_NUMBER: _ClassVar[int]
+    ACKNOWLEDGED_INCARNATION_FIELD_NUMBER: _ClassVar[int]
     sender: str
     receiver: str
     incarnation: int
@@ -93,7 +107,9 @@ class Envelope(_message.Message):
     payload_bytes: int
     digest: bytes
     settle_rounds: int
-    def __init__(self, sender: _Optional[str] = ..., receiver: _Optional[str] = ..., incarnation: _Optional[int] = ..., sequence: _Optional[int] = ..., reference: _Optional[int] = ..., acknowledged: _Optional[int] = ..., round: _Optional[int] = ..., step: _Optional[int] = ..., push_weight: _Optional[float] = ..., codec: _Optional[str] = ..., done: bool = ..., settled: bool = ..., ledger_head: _Optional[_Union[LedgerHead, _Mapping]] = ..., payload_bytes: _Optional[int] = ..., digest: _Optional[bytes] = ..., settle_rounds: _Optional[int] = ...) -> None: ...
+    layout: bytes
+    acknowledged_incarnation: int
+    def __init__(self, sender: _Optional[str] = ..., receiver: _Optional[str] = ..., incarnation: _Optional[int] = ..., sequence: _Optional[int] = ..., reference: _Optional[int] = ..., acknowledged: _Optional[int] = ..., round: _Optional[int] = ..., step: _Optional[int] = ..., push_weight: _Optional[float] = ..., codec: _Optional[str] = ..., done: bool = ..., settled: bool = ..., ledger_head: _Optional[_Union[LedgerHead, _Mapping]] = ..., payload_bytes: _Optional[int] = ..., digest: _Optional[bytes] = ..., settle_rounds: _Optional[int] = ..., layout: _Optional[bytes] = ..., acknowledged_incarnation: _Optional[int] = ...) -> None: ...
 
 class Ack(_message.Message):
     __slots__ = ("sequence", "rejected")
