@@ -1,0 +1,137 @@
+"""What all parts of a transport share, and how they turn it into links."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from gossipfl.config.peers import NodeConfig
+from gossipfl.core.handshake import Greeting, check_greeting
+from gossipfl.errors import HandshakeError, MessageError
+from gossipfl.net.counters import Counters
+from gossipfl.net.duplex import Duplex
+from gossipfl.net.events import Arrived, NetEvent, Undelivered
+from gossipfl.net.identity import Identity
+from gossipfl.net.inbox import Checks, Message
+from gossipfl.net.limits import Limits
+from gossipfl.net.links import Link, Wiring
+from gossipfl.net.neighbors import Neighbor
+from gossipfl.net.outbox import Outgoing
+from gossipfl.net.pinning import Trust
+from gossipfl.net.reports import MemberReport, StatusSnapshot
+from gossipfl.net.wire import Envelope, Opening
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A transport's parts.
+
+    Attributes:
+        identity: who this node is.
+        trust: whom it believes.
+        me: this node in peers.yaml.
+        members: all nodes of peers.yaml, by name.
+        neighbors: those it exchanges with, by name.
+        checks: what messages are held against.
+        counters: figures.
+        limits: bounds.
+        greet: our greeting for a peer, as of now.
+        deliver: the driver's ear; called on the event loop.
+        status: the driver's figures.
+    """
+
+    identity: Identity
+    trust: Trust
+    me: NodeConfig
+    members: Mapping[str, NodeConfig]
+    neighbors: Mapping[str, Neighbor]
+    checks: Checks
+    counters: Counters
+    limits: Limits
+    greet: Callable[[str], Greeting]
+    deliver: Callable[[NetEvent], None]
+    status: Callable[[], StatusSnapshot]
+
+    def opening(self, peer: str) -> Opening:
+        """Our Hello for a peer, as of now."""
+        return Opening(self.greet(peer), self.identity.certificate, self.checks.freshness.seen(peer))
+
+    def check_opening(self, theirs: Opening, *, peer: str) -> None:
+        """Returns if a neighbor, whom TLS has verified, runs what we run.
+
+        Raises:
+            HandshakeError: what does not fit.
+        """
+        if theirs.greeting.name != peer:
+            claimed = theirs.greeting.name[:63]
+            raise HandshakeError(f"{peer!r} says that it is {claimed!r}", peer=peer, reason="sender")
+        if theirs.certificate and not self.identity.insecure:
+            self.trust.admit(peer, theirs.certificate)
+        check_greeting(self.greet(peer), theirs.greeting)
+        self.checks.head(theirs.greeting.ledger_head, peer=peer)
+
+    def link(self, duplex: Duplex, neighbor: Neighbor, theirs: Opening, *, dialed_by: str) -> Link:
+        """A link on a stream whose greeting is done."""
+        name = neighbor.name
+        wiring = Wiring(
+            peer=name,
+            dialed_by=dialed_by,
+            checks=self.checks,
+            outbox=neighbor.outbox,
+            tally=self.counters.of(name),
+            timeout_s=self.limits.message_timeout_s,
+            envelope=lambda message: self.envelope(name, message),
+            arrived=self.arrived,
+            reject=self.counters.reject,
+            undelivered=lambda: self.deliver(Undelivered(name)),
+        )
+        return Link(duplex, wiring, theirs)
+
+    def envelope(self, receiver: str, message: Outgoing) -> Envelope:
+        """A message as it leaves now: a queued one gets this life's number, and a head no older than the last shown."""
+        greeting, parcel = self.greet(receiver), message.parcel
+        return Envelope(
+            sender=self.identity.name,
+            receiver=receiver,
+            mark=(greeting.incarnation, message.sequence),
+            acknowledged=self.checks.freshness.seen(receiver),
+            header=message.header,
+            codec=parcel.codec,
+            layout=parcel.layout,
+            payload_bytes=parcel.payload.nbytes,
+            digest=parcel.digest,
+            ledger_head=greeting.ledger_head or message.ledger_head,
+        )
+
+    def arrived(self, message: Message) -> None:
+        """Hands a message that passed to the driver."""
+        envelope = message.envelope
+        self.deliver(Arrived(envelope.sender, message.state, envelope.header, *envelope.mark))
+
+    def garbage(self, peer: str, what: str) -> MessageError:
+        """An error of reason garbage, counted."""
+        error = MessageError(f"{peer!r} {what}", peer=peer, reason="garbage")
+        self.counters.reject(error)
+        return error
+
+    def snapshot(self) -> StatusSnapshot:
+        """The driver's figures and the network's."""
+        return replace(
+            self.status(),
+            neighbors_up=sum(neighbor.up for neighbor in self.neighbors.values()),
+            neighbors=len(self.neighbors),
+            bytes_sent=self.counters.bytes_sent,
+            bytes_received=self.counters.bytes_received,
+            rejected=self.counters.rejected,
+        )
+
+    def member_reports(self) -> list[MemberReport]:
+        """Every node of peers.yaml but this one, as seen from here."""
+        reports = []
+        for name, node in self.members.items():
+            neighbor = self.neighbors.get(name)
+            greeting = neighbor.greeting if neighbor else None
+            incarnation = greeting.incarnation if greeting else 0
+            reports.append(MemberReport(name, node.address or "", bool(neighbor and neighbor.up), incarnation))
+        return reports

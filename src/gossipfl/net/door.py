@@ -1,0 +1,114 @@
+"""Who is calling, and may they: a client's certificate decides, and what does not fit is counted and turned away."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from gossipfl.errors import HandshakeError, PeerError
+from gossipfl.net.certificate_files import subject_name
+from gossipfl.net.context import Context
+from gossipfl.net.duplex import AcceptedDuplex, LinkLostError
+from gossipfl.net.handshake import DUPLICATE, read_opening
+from gossipfl.net.neighbors import Neighbor
+from gossipfl.net.wire import Opening
+
+Call = Any
+"""A `grpc.aio.ServicerContext`: grpc has no types of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A neighbor with an open stream and its first frame read."""
+
+    neighbor: Neighbor
+    duplex: AcceptedDuplex
+    theirs: Opening
+
+
+class Door:
+    """Lets members ask and neighbors exchange."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def member(self, call: Call, *, claimed: str = "") -> str:
+        """The calling node's name, which must be one of peers.yaml; a stranger's call ends here."""
+        try:
+            name = self._caller(call) or claimed
+            if claimed and claimed != name:
+                raise _refused(name, "sender", f"{name!r} says that it is {claimed[:63]!r}")
+        except PeerError as error:
+            await self._turn_away(call, error)
+            raise
+        return name
+
+    @asynccontextmanager
+    async def neighbor(self, call: Call) -> AsyncIterator[Visitor]:
+        """The neighbor behind a stream; whatever goes wrong with it inside is counted and ends the stream."""
+        try:
+            visitor = await self._visitor(call)
+            try:
+                yield visitor
+            finally:
+                visitor.neighbor.streams -= 1
+        except PeerError as error:
+            await self._turn_away(call, error)
+        except TimeoutError:
+            peer = self._name_or_address(call)
+            await self._turn_away(call, _refused(peer, "timeout", f"{peer!r} took too long to greet"))
+        except LinkLostError:
+            return  # nobody is there any more to be told
+
+    async def _visitor(self, call: Call) -> Visitor:
+        name, duplex = self._caller(call), AcceptedDuplex(call)
+        if name is not None and name not in self._context.neighbors:
+            raise _refused(name, "unknown_sender", f"{name!r} is no neighbor of this node")
+        async with asyncio.timeout(self._context.limits.connect_timeout_s):
+            theirs = await read_opening(duplex, peer=name or call.peer())
+        neighbor = self._context.neighbors.get(name or theirs.greeting.name)
+        if neighbor is None:
+            peer = theirs.greeting.name[:63]
+            raise _refused(peer, "unknown_sender", f"{peer!r} is no neighbor of this node")
+        if not neighbor.admit_stream():
+            raise _refused(neighbor.name, "streams", f"{neighbor.name!r} has too many streams open")
+        return Visitor(neighbor, duplex, theirs)
+
+    def _caller(self, call: Call) -> str | None:
+        """The node that TLS has verified; None when there is no TLS and names are believed.
+
+        Raises:
+            HandshakeError: reason unknown_sender or certificate.
+        """
+        if self._context.identity.insecure:
+            return None
+        name, pem = self._certificate(call)
+        if name is None or name not in self._context.members:
+            raise _refused(
+                name or call.peer(), "unknown_sender", f"a certificate for {name!r}, who is not in peers.yaml"
+            )
+        self._context.trust.admit(name, pem)
+        return name
+
+    def _certificate(self, call: Call) -> tuple[str | None, bytes]:
+        pem = b"".join(call.auth_context().get("x509_pem_cert", ()))
+        return (subject_name(pem), pem) if pem else (None, pem)
+
+    def _name_or_address(self, call: Call) -> str:
+        if self._context.identity.insecure:
+            return str(call.peer())
+        return self._certificate(call)[0] or str(call.peer())
+
+    async def _turn_away(self, call: Call, error: PeerError) -> None:
+        if error.reason != DUPLICATE:
+            self._context.counters.reject(error)
+        known = error.reason not in {"unknown_sender", "sender", "certificate"}
+        code = grpc.StatusCode.FAILED_PRECONDITION if known else grpc.StatusCode.PERMISSION_DENIED
+        await call.abort(code, f"{error.reason}: {error}")
+
+
+def _refused(peer: str, reason: str, message: str) -> HandshakeError:
+    return HandshakeError(message, peer=peer, reason=reason)

@@ -1,0 +1,56 @@
+"""What the network tells the driver."""
+
+from dataclasses import dataclass
+
+from gossipfl.core.events import Header
+from gossipfl.core.handshake import Greeting
+from gossipfl.state import AdapterState
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """A neighbor is reached, or lives a new life.
+
+    Attributes:
+        name: the neighbor.
+        greeting: what it said of itself; checked.
+    """
+
+    name: str
+    greeting: Greeting
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """A neighbor is lost; it is dialed again without being asked to."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A message that passed every check.
+
+    Attributes:
+        sender: by its certificate.
+        state: decoded, every number finite, norm bounded.
+        header: what the protocol said beside it.
+        incarnation: the sender's life.
+        sequence: within that life; newer than all delivered before.
+    """
+
+    sender: str
+    state: AdapterState
+    header: Header
+    incarnation: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """A message broke off; it is sent again on the next link unless a newer one takes its place."""
+
+    receiver: str
+
+
+NetEvent = LinkUp | LinkDown | Arrived | Undelivered

@@ -1,0 +1,192 @@
+"""Receiving: an Envelope is checked before a byte is kept, the payload before it is believed.
+
+Envelope ─ checks ─> one buffer of the predicted size <─ chunks        full ─> digest ─> decode ─> numbers ─> Message
+   └─ fails ─> counted; its chunks are dropped as they come, the link stays
+a chunk nobody announced, or more than announced ─> the link is dropped
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gossipfl.core.codecs import Codec
+from gossipfl.core.handshake import HeadWatch, LedgerHead
+from gossipfl.core.membership import Freshness
+from gossipfl.core.validation import check_size, check_state, decode_state
+from gossipfl.errors import HandshakeError, MessageError, PeerError
+from gossipfl.net.wire import Envelope
+from gossipfl.state import AdapterSpec, AdapterState
+
+_DTYPES = frozenset({"fp64", "fp32", "fp16", "bf16"})
+"""Codecs that are plain numbers of a type: another of these is a wrong dtype."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message that passed every check."""
+
+    envelope: Envelope
+    state: AdapterState
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What a message is held against; one for all links of a transport.
+
+    Attributes:
+        me: this node's name.
+        spec: of the states exchanged.
+        codec: the one in use.
+        max_norm: largest Euclidean norm of a state.
+        freshness: newest message of every sender.
+        heads: highest ledger head of every peer.
+        signed: whether a ledger head carries the named peer's signature.
+    """
+
+    me: str
+    spec: AdapterSpec
+    codec: Codec
+    max_norm: float
+    signed: Callable[[str, LedgerHead], bool]
+    freshness: Freshness = field(default_factory=Freshness)
+    heads: HeadWatch = field(default_factory=HeadWatch)
+
+    def envelope(self, envelope: Envelope, *, peer: str) -> None:
+        """Returns if the announced message may be received; cheap checks first, the signature last.
+
+        Raises:
+            PeerError: reason sender, receiver, codec, dtype, shape, size, digest, replay or ledger.
+        """
+        if envelope.sender != peer:
+            raise _rejected(peer, "sender", f"a message in the name of {envelope.sender[:63]!r}")
+        if envelope.receiver != self.me:
+            raise _rejected(peer, "receiver", f"a message for {envelope.receiver[:63]!r}")
+        if envelope.codec != self.codec.name:
+            reason = "dtype" if {envelope.codec, self.codec.name} <= _DTYPES else "codec"
+            raise _rejected(peer, reason, f"a message in {envelope.codec[:32]!r}, {self.codec.name!r} was expected")
+        if envelope.layout != bytes.fromhex(self.spec.digest):
+            raise _rejected(peer, "shape", "a state with other names or shapes")
+        check_size(envelope.payload_bytes, self.codec, self.spec, peer=peer)
+        if len(envelope.digest) != hashlib.sha256().digest_size:
+            raise _rejected(peer, "digest", f"a digest of {len(envelope.digest)} bytes")
+        if envelope.mark <= self.freshness.seen(peer):
+            raise _rejected(peer, "replay", f"message {envelope.mark} again or late")
+        self.head(envelope.ledger_head, peer=peer)
+
+    def head(self, head: LedgerHead | None, *, peer: str) -> None:
+        """Remembers a ledger head that is signed and did not go back.
+
+        Raises:
+            HandshakeError: reason ledger.
+        """
+        # an unchanged head was verified when it came first
+        if head is not None and head != self.heads.heads().get(peer) and not self.signed(peer, head):
+            raise HandshakeError(f"{peer!r} showed a ledger head that it did not sign", peer=peer, reason="ledger")
+        self.heads.accept(peer, head)
+
+    def payload(self, envelope: Envelope, payload: memoryview, digest: bytes, *, peer: str) -> AdapterState:
+        """The state that arrived.
+
+        Raises:
+            MessageError: reason digest, replay, payload, nan, infinity or norm.
+        """
+        if digest != envelope.digest:
+            raise _rejected(peer, "digest", "a payload that differs from its digest")
+        if not self.freshness.accept(peer, *envelope.mark):
+            raise _rejected(peer, "replay", f"message {envelope.mark} again")
+        state = decode_state(payload, self.codec, self.spec, None, peer=peer)
+        check_state(state, peer=peer, max_norm=self.max_norm)
+        return state
+
+
+class Receiver:
+    """Puts one stream's messages together.
+
+    Args:
+        peer: whose stream it is.
+        checks: what its messages are held against.
+        reject: told of every message that failed.
+    """
+
+    def __init__(self, peer: str, checks: Checks, reject: Callable[[PeerError, int], None]) -> None:
+        self._peer = peer
+        self._checks = checks
+        self._reject = reject
+        self._envelope: Envelope | None = None
+        self._buffer = memoryview(b"")
+        self._filled = 0
+        self._digest = hashlib.sha256()
+        self._skip_bytes = 0
+
+    @property
+    def busy(self) -> bool:
+        """A message has begun and is not complete, or the rest of a rejected one is to come."""
+        return self._envelope is not None or self._skip_bytes > 0
+
+    def announce(self, envelope: Envelope) -> None:
+        """Begins a message; one that is not complete is lost."""
+        self.skip(0)
+        try:
+            self._checks.envelope(envelope, peer=self._peer)
+        except PeerError as error:
+            self.skip(envelope.payload_bytes)
+            self._reject(error, envelope.mark[1])
+            return
+        self._envelope = envelope
+        self._buffer = memoryview(bytearray(envelope.payload_bytes))
+        self._filled = 0
+        self._digest = hashlib.sha256()
+
+    def skip(self, payload_bytes: int) -> None:
+        """Drops a message that was announced with this size, as it comes; one that is not complete is lost."""
+        self.interrupt()
+        self._skip_bytes = payload_bytes
+
+    def add(self, chunk: memoryview) -> Message | None:
+        """Takes a chunk; the message when it is complete and passed.
+
+        Raises:
+            MessageError: reason garbage or size: nothing or less was announced; the stream makes no sense any more.
+        """
+        if self._envelope is None:
+            self._dropped(chunk.nbytes)
+            return None
+        end = self._filled + chunk.nbytes
+        if end > self._buffer.nbytes:
+            announced = self._buffer.nbytes
+            self._forget()
+            raise _rejected(self._peer, "size", f"more than the {announced} bytes it announced")
+        self._buffer[self._filled : end] = chunk
+        self._digest.update(chunk)
+        self._filled = end
+        return self._complete(self._envelope) if end == self._buffer.nbytes else None
+
+    def interrupt(self) -> None:
+        """Counts a message that will not be completed."""
+        if self._envelope is not None:
+            what = f"{self._filled} of {self._buffer.nbytes} bytes and no more"
+            sequence = self._envelope.mark[1]
+            self._forget()
+            self._reject(_rejected(self._peer, "truncated", what), sequence)
+
+    def _complete(self, envelope: Envelope) -> Message | None:
+        buffer, digest = self._buffer, self._digest.digest()
+        self._forget()
+        try:
+            return Message(envelope, self._checks.payload(envelope, buffer.toreadonly(), digest, peer=self._peer))
+        except PeerError as error:
+            self._reject(error, envelope.mark[1])
+            return None
+
+    def _dropped(self, count_bytes: int) -> None:
+        if count_bytes > self._skip_bytes:
+            self._skip_bytes = 0
+            raise _rejected(self._peer, "garbage", "a chunk that belongs to no message")
+        self._skip_bytes -= count_bytes
+
+    def _forget(self) -> None:
+        self._envelope, self._buffer, self._filled = None, memoryview(b""), 0
+
+
+def _rejected(peer: str, reason: str, what: str) -> MessageError:
+    return MessageError(f"{peer!r} sent {what}", peer=peer, reason=reason)

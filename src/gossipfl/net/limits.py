@@ -1,0 +1,35 @@
+"""How long and how much: every wait of the network has a bound here."""
+
+from dataclasses import dataclass
+
+CHUNK_BYTES = 1 << 20
+"""Payload bytes in one frame; far below gRPC's default message limit of 4 MiB, which is never raised."""
+CONTROL_BYTES = 1 << 18
+"""Largest frame that is no chunk: a Hello with its sketch and certificate fits many times."""
+STREAMS_PER_PEER = 4
+"""Links of one peer at once: the one in use, one being replaced, and their successors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one transport.
+
+    Attributes:
+        message_timeout_s: one message must be sent, or received, within this.
+        max_norm: largest Euclidean norm of a received state.
+        connect_timeout_s: TCP, TLS and greeting together.
+        backoff_s: longest wait before the second attempt to dial; doubles with every failure.
+        max_backoff_s: longest wait between two attempts; the wait is drawn evenly from 0 to the current longest.
+        refused_s: wait after a peer that runs another experiment.
+        keepalive_s: silence after which the peer is asked for a sign of life, and how long it has to give it.
+        close_s: what closing may take.
+    """
+
+    message_timeout_s: float = 60.0
+    max_norm: float = 1e4
+    connect_timeout_s: float = 10.0
+    backoff_s: float = 0.2
+    max_backoff_s: float = 15.0
+    refused_s: float = 30.0
+    keepalive_s: float = 8.0
+    close_s: float = 1.0

@@ -1,0 +1,214 @@
+"""One link: the stream between two neighbors, after the greeting, the same at both ends.
+
+             ┌─ writer <── outbox (the newest message)
+    stream ──┤
+             └─ reader ──> receiver ──> a message that passed
+
+A link ends when the peer finishes, when it breaks, when a message takes too long either way, or when it is
+retired: then the message on its way is completed, and the peer's are read to the end.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gossipfl.errors import MessageError, PeerError
+from gossipfl.net.counters import Tally
+from gossipfl.net.duplex import Duplex, LinkLostError
+from gossipfl.net.framing import ack_frame, chunk_frames, envelope_frame, parse_frame
+from gossipfl.net.inbox import Checks, Message, Receiver
+from gossipfl.net.outbox import Outbox, Outgoing
+from gossipfl.net.wire import Envelope, Opening, envelope_message, envelope_of
+from gossipfl.v1 import gossip_pb2 as pb
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What a link is connected to.
+
+    Attributes:
+        peer: the neighbor.
+        dialed_by: name of the end that opened the stream.
+        checks: what arriving messages are held against.
+        outbox: what to send.
+        tally: the neighbor's figures.
+        timeout_s: for one message, either way.
+        envelope: a message as it leaves now, in this life and with this ledger head.
+        arrived: told of every message that passed.
+        reject: told of everything that did not.
+        undelivered: told when a message broke off.
+    """
+
+    peer: str
+    dialed_by: str
+    checks: Checks
+    outbox: Outbox
+    tally: Tally
+    timeout_s: float
+    envelope: Callable[[Outgoing], Envelope]
+    arrived: Callable[[Message], None]
+    reject: Callable[[PeerError], None]
+    undelivered: Callable[[], None]
+
+
+class Link:
+    """A stream in use.
+
+    Attributes:
+        wiring: what it is connected to.
+        theirs: the peer's Hello.
+    """
+
+    def __init__(self, duplex: Duplex, wiring: Wiring, theirs: Opening) -> None:
+        self.wiring = wiring
+        self.theirs = theirs
+        self._ended = asyncio.Event()
+        self._duplex = duplex
+        self._receiver = Receiver(wiring.peer, wiring.checks, self._reject)
+        self._wake = asyncio.Event()
+        self._retired = False
+        self._leaving = False
+        self._deadline: float | None = None
+        self._refusals: list[bytes] = []
+
+    def wake(self) -> None:
+        """There is something to send."""
+        self._wake.set()
+
+    def retire(self) -> None:
+        """Completes what is on its way, sends nothing else, reads on until the peer has finished."""
+        self._retired = True
+        self._wake.set()
+
+    def leave(self) -> None:
+        """As `retire`, but without waiting for a peer that did not ask for it."""
+        self._leaving = True
+        self.retire()
+
+    async def wait_ended(self) -> None:
+        """Returns when `run` has."""
+        await self._ended.wait()
+
+    async def run(self) -> str:
+        """Carries messages until the link ends; why it ended, for the log."""
+        ended = "the peer finished"
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                reading = tasks.create_task(self._read_all())
+                await self._write_all()
+                # only the end that dialed can finish and go on reading; the other finishes by ending the call
+                if not await self._duplex.finish() and self._leaving:
+                    reading.cancel()
+                await asyncio.wait([reading], timeout=self.wiring.timeout_s)
+                reading.cancel()
+        except* LinkLostError as lost:
+            ended = "; ".join(str(error) for error in lost.exceptions)
+        finally:
+            self._ended.set()
+            self._receiver.interrupt()
+        return ended
+
+    # ---- out ----
+
+    async def _write_all(self) -> None:
+        while not self._retired:
+            self._wake.clear()
+            while self._refusals:
+                await self._write(self._refusals.pop(0))
+            message = self.wiring.outbox.take()
+            if message is None:
+                await self._wake.wait()
+            else:
+                await self._send(message)
+
+    async def _send(self, message: Outgoing) -> None:
+        outbox, timeout_s = self.wiring.outbox, self.wiring.timeout_s
+        try:
+            envelope = self.wiring.envelope(message)
+            async with asyncio.timeout(timeout_s):
+                await self._write(envelope_frame(envelope_message(envelope)))
+                for frame in chunk_frames(message.parcel.payload):
+                    await self._write(frame)
+        except BaseException as error:
+            outbox.give_back(message)
+            self.wiring.undelivered()
+            if isinstance(error, TimeoutError):
+                raise self._too_slow("to take one message") from error
+            raise
+        outbox.written(message, envelope.mark)
+        self.wiring.tally.messages_sent += 1
+
+    async def _write(self, frame: bytes) -> None:
+        await self._duplex.write(frame)
+        self.wiring.tally.bytes_sent += len(frame)
+
+    # ---- in ----
+
+    async def _read_all(self) -> None:
+        try:
+            while (data := await self._read()) is not None:
+                self.wiring.tally.bytes_received += len(data)
+                self._take(data)
+        except MessageError as error:
+            self.wiring.reject(error)
+            raise LinkLostError(str(error)) from error
+        finally:
+            # whatever ended the reading ends the writing, at the end of the message on its way
+            self.retire()
+
+    async def _read(self) -> bytes | None:
+        if self._deadline is None:
+            # between messages: gRPC's keepalive notices a dead peer
+            return await self._duplex.read()
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                return await self._duplex.read()
+        except TimeoutError as error:
+            raise self._too_slow("to send one message") from error
+
+    def _take(self, data: bytes) -> None:
+        match parse_frame(data, peer=self.wiring.peer):
+            case pb.Envelope() as envelope:
+                self._deadline = asyncio.get_running_loop().time() + self.wiring.timeout_s
+                self._announce(envelope)
+            case memoryview() as chunk:
+                message = self._receiver.add(chunk)
+                if message is not None:
+                    self.wiring.tally.messages_received += 1
+                    self.wiring.arrived(message)
+            case pb.Ack() as ack:
+                self._refused(ack)
+            case pb.Hello():
+                raise MessageError(f"{self.wiring.peer!r} sent a second Hello", peer=self.wiring.peer, reason="garbage")
+        if not self._receiver.busy:
+            self._deadline = None
+
+    def _announce(self, message: pb.Envelope) -> None:
+        try:
+            envelope = envelope_of(message, peer=self.wiring.peer)
+        except MessageError as error:
+            self._receiver.skip(message.payload_bytes)
+            self._reject(error, message.sequence)
+            return
+        self.wiring.outbox.confirm(envelope.acknowledged)
+        self._receiver.announce(envelope)
+
+    def _reject(self, error: PeerError, sequence: int) -> None:
+        """A message is dropped and the peer is told, the link stays."""
+        self.wiring.reject(error)
+        if error.reason != "truncated" and len(self._refusals) < 8:
+            self._refusals.append(ack_frame(sequence, error.reason))
+            self._wake.set()
+
+    def _refused(self, ack: pb.Ack) -> None:
+        if ack.rejected:
+            fields = {"peer": self.wiring.peer, "sequence": ack.sequence}
+            logger.warning("%r dropped our message: %r", self.wiring.peer, ack.rejected[:64], extra=fields)
+
+    def _too_slow(self, what: str) -> LinkLostError:
+        text = f"{self.wiring.peer!r} took more than {self.wiring.timeout_s:g} s {what}"
+        self.wiring.reject(MessageError(text, peer=self.wiring.peer, reason="timeout"))
+        return LinkLostError(text)

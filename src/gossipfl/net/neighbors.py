@@ -1,0 +1,117 @@
+"""What a node keeps for each neighbor: the outbox, and the one link in use.
+
+When both ends dial, both links come up, and both ends decide alike: the one dialed by the lower name stays. Otherwise a
+newer link takes the place of an older one, whose end has not been noticed yet.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from gossipfl.config.peers import NodeConfig
+from gossipfl.core.handshake import Greeting
+from gossipfl.errors import HandshakeError
+from gossipfl.net.events import LinkDown, LinkUp, NetEvent
+from gossipfl.net.handshake import DUPLICATE
+from gossipfl.net.limits import STREAMS_PER_PEER
+from gossipfl.net.links import Link
+from gossipfl.net.outbox import Outbox, Outgoing
+
+
+class Neighbor:
+    """One neighbor.
+
+    Attributes:
+        node: from peers.yaml.
+        outbox: what waits for it.
+        greeting: what it said last; None before.
+        streams: links it has now, in whatever state.
+    """
+
+    def __init__(self, node: NodeConfig, deliver: Callable[[NetEvent], None]) -> None:
+        self.node = node
+        self.outbox = Outbox()
+        self.greeting: Greeting | None = None
+        self.streams = 0
+        self._deliver = deliver
+        self._active: Link | None = None
+        self._links: set[Link] = set()
+        self._down = asyncio.Event()
+        self._down.set()
+
+    @property
+    def name(self) -> str:
+        """The neighbor's."""
+        return self.node.name
+
+    @property
+    def up(self) -> bool:
+        """There is a link in use."""
+        return self._active is not None
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """The one in use and those that are being completed."""
+        return tuple(self._links)
+
+    def post(self, message: Outgoing) -> None:
+        """Queues a message; it waits for a link when there is none."""
+        self.outbox.put(message)
+        if self._active is not None:
+            self._active.wake()
+
+    async def wait_down(self) -> None:
+        """Returns when there is no link in use."""
+        await self._down.wait()
+
+    def check_stays(self, dialed_by: str, incarnation: int) -> None:
+        """Returns if a new link would be used.
+
+        Raises:
+            HandshakeError: reason duplicate.
+        """
+        if self._active is not None and not self._takes_over(self._active, dialed_by, incarnation):
+            raise HandshakeError(f"a link with {self.name!r} is up already", peer=self.name, reason=DUPLICATE)
+
+    def admit_stream(self) -> bool:
+        """Whether the neighbor may open another stream; if so it counts."""
+        if self.streams >= STREAMS_PER_PEER:
+            return False
+        self.streams += 1
+        return True
+
+    async def carry(self, link: Link) -> str:
+        """Runs a link to its end; why it ended. It is used unless a better one is up."""
+        self._links.add(link)
+        self._offer(link)
+        try:
+            return await link.run()
+        finally:
+            self._links.discard(link)
+            self._gone(link)
+
+    def _offer(self, link: Link) -> None:
+        greeting, old = link.theirs.greeting, self._active
+        if old is not None and not self._takes_over(old, link.wiring.dialed_by, greeting.incarnation):
+            link.retire()
+            return
+        self._active = link
+        self._down.clear()
+        new_life = self.greeting is not None and self.greeting.incarnation != greeting.incarnation
+        self.greeting = greeting
+        if old is not None:
+            old.retire()
+        if old is None or new_life:
+            self.outbox.reconnected(link.theirs.seen)
+            if old is not None:
+                self._deliver(LinkDown(self.name))
+            self._deliver(LinkUp(self.name, greeting))
+
+    def _takes_over(self, old: Link, dialed_by: str, incarnation: int) -> bool:
+        lower_is_up = old.wiring.dialed_by < dialed_by
+        return not lower_is_up or incarnation > old.theirs.greeting.incarnation
+
+    def _gone(self, link: Link) -> None:
+        if self._active is link:
+            self._active = None
+            self._down.set()
+            self._deliver(LinkDown(self.name))

@@ -1,0 +1,136 @@
+"""What waits to be sent to one neighbor: the newest message, and those that nothing may replace.
+
+post ──> pending ──take──> on its way ──written──> unconfirmed ──the peer has seen it──> gone
+           ^  newer replaces  │                         │
+           └── broken off ────┴── new link, not seen ───┘
+"""
+
+import asyncio
+import hashlib
+from collections import deque
+from dataclasses import dataclass
+
+from gossipfl.core.codecs import Codec
+from gossipfl.core.events import Header
+from gossipfl.core.handshake import LedgerHead
+from gossipfl.core.membership import Mark
+from gossipfl.state import AdapterState
+
+LONGEST = 8
+"""Messages kept for a neighbor that does not take them; the oldest make room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A state as it travels; the same for all receivers.
+
+    Attributes:
+        payload: encoded; may share the state's memory, which is read-only.
+        digest: SHA-256 of the payload.
+        codec: name.
+        layout: SHA-256 of the state's layout.
+    """
+
+    payload: memoryview
+    digest: bytes
+    codec: str
+    layout: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message for one neighbor.
+
+    Attributes:
+        sequence: its number; the incarnation is that of the moment it leaves.
+        parcel: the state.
+        header: of the protocol.
+        ledger_head: covers the state; None without privacy.
+        replaceable: a newer message may take its place while it has not left.
+    """
+
+    sequence: int
+    parcel: Parcel
+    header: Header
+    ledger_head: LedgerHead | None
+    replaceable: bool = True
+
+
+class Packer:
+    """Encodes and hashes a state once, for however many neighbors it is posted to in a row."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._last: tuple[AdapterState, Parcel] | None = None
+
+    def pack(self, state: AdapterState) -> Parcel:
+        """The state as it travels."""
+        if self._last is not None and self._last[0] is state:
+            return self._last[1]
+        payload = memoryview(self._codec.encode(state, None).payload).cast("B")
+        layout = bytes.fromhex(state.spec.digest)
+        parcel = Parcel(payload, hashlib.sha256(payload).digest(), self._codec.name, layout)
+        self._last = (state, parcel)
+        return parcel
+
+
+class Outbox:
+    """One neighbor's messages on their way."""
+
+    def __init__(self) -> None:
+        self._pending: deque[Outgoing] = deque(maxlen=LONGEST)
+        self._unconfirmed: deque[tuple[Outgoing, Mark]] = deque(maxlen=LONGEST)
+        self._writing = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def put(self, message: Outgoing) -> None:
+        """Queues a message; those in the queue that may be replaced make room."""
+        self._pending = deque((old for old in self._pending if not old.replaceable), maxlen=LONGEST)
+        self._pending.append(message)
+        self._idle.clear()
+
+    def take(self) -> Outgoing | None:
+        """The message to send now; `written` or `give_back` must follow."""
+        if not self._pending:
+            return None
+        self._writing += 1
+        return self._pending.popleft()
+
+    def written(self, message: Outgoing, mark: Mark) -> None:
+        """The message has left as a whole; it is kept until the peer says it arrived."""
+        if message.replaceable:
+            self._unconfirmed.clear()
+        self._unconfirmed.append((message, mark))
+        self._done()
+
+    def give_back(self, message: Outgoing) -> None:
+        """The message broke off: it goes with the next link, unless a newer one replaces it."""
+        self._again(message)
+        self._done()
+
+    def confirm(self, seen: Mark) -> None:
+        """Forgets what the peer has seen."""
+        while self._unconfirmed and self._unconfirmed[0][1] <= seen:
+            self._unconfirmed.popleft()
+
+    def reconnected(self, seen: Mark) -> None:
+        """A new link after the old was lost: what the peer has not seen goes again, unless a newer one replaces it."""
+        self.confirm(seen)
+        while self._unconfirmed:
+            message, _ = self._unconfirmed.pop()
+            self._again(message)
+
+    async def flushed(self) -> None:
+        """Returns when nothing waits and nothing is on its way."""
+        await self._idle.wait()
+
+    def _again(self, message: Outgoing) -> None:
+        if not (message.replaceable and self._pending) and len(self._pending) < LONGEST:
+            self._pending.appendleft(message)
+            self._idle.clear()
+
+    def _done(self) -> None:
+        self._writing -= 1
+        if self._writing == 0 and not self._pending:
+            self._idle.set()

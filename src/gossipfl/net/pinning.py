@@ -1,0 +1,92 @@
+"""Whom this node trusts, while it runs: the authority, or pinned certificates fetched and compared.
+
+A pinned certificate need not lie on this machine: it is fetched from the node's own port over TLS (a server shows its
+certificate to everybody) and kept only if its SHA-256 equals the pin. Only then does gRPC take it as a root.
+"""
+
+import asyncio
+import contextlib
+import ssl
+
+from gossipfl.config.addresses import parse_address
+from gossipfl.errors import CertificateError, HandshakeError
+from gossipfl.net.certificate_files import check_certificate, is_issued_by, is_self_signed
+from gossipfl.net.identity import Identity
+
+
+class Trust:
+    """Certificates known by now, by node name; every one of them fits its pin."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+        self._known = dict(identity.certificates)
+
+    def certificate(self, name: str) -> bytes | None:
+        """A node's certificate (PEM), if it is known."""
+        return self._known.get(name)
+
+    def client_roots(self, name: str) -> bytes | None:
+        """What vouches for a node that is dialed; None when its certificate must be fetched first."""
+        known = self._known.get(name)
+        if self._identity.authority is None:
+            return known
+        # pinned as well and signed by itself: exactly this certificate
+        return known if known is not None and name in self._identity.pins and is_self_signed(known) else self._authority
+
+    def server_roots(self) -> bytes:
+        """What vouches for those that dial in; grows as pinned certificates become known."""
+        pinned = [self._known[name] for name in sorted(self._known) if name in self._identity.pins]
+        own = self._identity.authority or self._identity.certificate
+        return b"\n".join([own, *(pem for pem in pinned if is_self_signed(pem))])
+
+    def admit(self, name: str, pem: bytes) -> None:
+        """Keeps a node's certificate that TLS has verified or that was shown to us.
+
+        Raises:
+            HandshakeError: reason certificate: of another node, expired, or neither authority nor pin vouches for it.
+        """
+        if self._known.get(name) == pem:
+            return
+        try:
+            check_certificate(pem, name=name, what=f"certificate of {name!r}", pin=self._identity.pins.get(name))
+        except CertificateError as error:
+            raise HandshakeError(str(error), peer=name, reason="certificate") from error
+        vouched = self._identity.authority is not None and is_issued_by(pem, self._identity.authority)
+        if not vouched and not (name in self._identity.pins and is_self_signed(pem)):
+            raise HandshakeError(f"nobody vouches for the certificate of {name!r}", peer=name, reason="certificate")
+        self._known[name] = pem
+
+    async def fetch(self, name: str, address: str, timeout_s: float) -> None:
+        """Gets a pinned node's certificate from its port, if it is not known.
+
+        Raises:
+            HandshakeError: reason certificate: it is not the pinned one.
+            OSError: the node is not reachable.
+        """
+        if self._known.get(name) is None and self._identity.authority is None:
+            async with asyncio.timeout(timeout_s):
+                self.admit(name, await _shown_certificate(name, address))
+
+    @property
+    def _authority(self) -> bytes | None:
+        return self._identity.authority
+
+
+async def _shown_certificate(name: str, address: str) -> bytes:
+    where = parse_address(address)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # nothing is believed and nothing is said on this connection: the pin decides about what was shown
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    _, writer = await asyncio.open_connection(where.host, where.port, ssl=context, server_hostname=name)
+    try:
+        shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    finally:
+        writer.close()
+        # the server hangs up on a client without a certificate; what we wanted is here already
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+    if not shown:
+        raise HandshakeError(f"{name!r} showed no certificate", peer=name, reason="certificate")
+    return ssl.DER_cert_to_PEM_cert(shown).encode()

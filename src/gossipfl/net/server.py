@@ -1,0 +1,138 @@
+"""The node's port: the Gossip service, and the standard health and reflection services.
+
+neighbors: Exchange, Publish      members of peers.yaml: Greet, Members, Status      everybody else: nothing
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health_aio
+from grpc_reflection.v1alpha import reflection
+
+from gossipfl.config.addresses import parse_address
+from gossipfl.errors import NetworkError
+from gossipfl.net.channels import SERVICE, Options, keepalive_options
+from gossipfl.net.context import Context
+from gossipfl.net.door import Call, Door
+from gossipfl.net.handshake import agree, greet
+from gossipfl.net.publishing import Pushed
+from gossipfl.net.wire import Opening, hello_of, members_message, status_message
+from gossipfl.v1 import gossip_pb2 as pb
+
+logger = logging.getLogger(__name__)
+_STREAMS_PER_CONNECTION = 8
+_TLS_HANDSHAKE_MS = 10_000
+
+
+class Service:
+    """The Gossip service of one node."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._door = Door(context)
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """For the server; streams carry raw frames, see `framing`."""
+        unary, codecs = grpc.unary_unary_rpc_method_handler, pb
+        methods = {
+            "Greet": unary(self.greet, codecs.Hello.FromString, codecs.Hello.SerializeToString),
+            "Members": unary(self.members, codecs.MembersRequest.FromString, codecs.MembersReply.SerializeToString),
+            "Status": unary(self.status, codecs.StatusRequest.FromString, codecs.StatusReply.SerializeToString),
+            "Publish": grpc.stream_unary_rpc_method_handler(
+                self.publish, response_serializer=codecs.Ack.SerializeToString
+            ),
+            "Exchange": grpc.stream_stream_rpc_method_handler(self.exchange),
+        }
+        return grpc.method_handlers_generic_handler(SERVICE, methods)
+
+    async def greet(self, hello: pb.Hello, call: Call) -> pb.Hello:
+        """Who this node is and what it runs; for members."""
+        return hello_of(self._context.opening(await self._door.member(call, claimed=hello.name)))
+
+    async def members(self, _: pb.MembersRequest, call: Call) -> pb.MembersReply:
+        """Whom this node knows; for members."""
+        await self._door.member(call)
+        return members_message(self._context.member_reports())
+
+    async def status(self, _: pb.StatusRequest, call: Call) -> pb.StatusReply:
+        """How far this node is; for members."""
+        await self._door.member(call)
+        return status_message(self._context.snapshot())
+
+    async def publish(self, _: AsyncIterator[bytes], call: Call) -> pb.Ack:
+        """A message pushed one way; for neighbors."""
+        async with self._door.neighbor(call) as visitor:
+            self._context.check_opening(visitor.theirs, peer=visitor.neighbor.name)
+            pushed = Pushed(self._context, visitor.neighbor.name)
+            await pushed.read_all(visitor.duplex)
+            return pushed.ack
+        return pb.Ack()  # the stream was lost: nobody reads this
+
+    async def exchange(self, _: AsyncIterator[bytes], call: Call) -> None:
+        """A link; for neighbors."""
+        async with self._door.neighbor(call) as visitor:
+            context, neighbor, name = self._context, visitor.neighbor, visitor.neighbor.name
+
+            def check(theirs: Opening) -> None:
+                context.check_opening(theirs, peer=name)
+                neighbor.check_stays(name, theirs.greeting.incarnation)
+
+            async with asyncio.timeout(context.limits.connect_timeout_s):
+                await greet(visitor.duplex, context.opening(name))
+                await agree(visitor.duplex, visitor.theirs, check, peer=name)
+            ended = await neighbor.carry(context.link(visitor.duplex, neighbor, visitor.theirs, dialed_by=name))
+            logger.info("%s link ended: %s", name, ended, extra={"peer": name})
+
+
+async def start_server(context: Context, bind: str) -> "grpc.aio.Server":
+    """Listens on HOST:PORT.
+
+    Raises:
+        NetworkError: the address is not this machine's, or the port is in use.
+    """
+    options: Options = [
+        *keepalive_options(context.limits.keepalive_s),
+        # a port in use is an error, not a port shared
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_concurrent_streams", _STREAMS_PER_CONNECTION),
+        ("grpc.server_handshake_timeout_ms", _TLS_HANDSHAKE_MS),
+    ]
+    busiest = 8 * len(context.members) + 16
+    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=busiest)
+    server.add_generic_rpc_handlers((Service(context).handler(),))
+    await _add_standard_services(server)
+    try:
+        _add_port(server, context, bind)
+    except RuntimeError as error:
+        parse_address(bind)
+        raise NetworkError(f"{bind}: this node cannot listen there: port in use, or not this machine's") from error
+    await server.start()
+    return server
+
+
+def _add_port(server: "grpc.aio.Server", context: Context, bind: str) -> None:
+    if context.identity.insecure:
+        server.add_insecure_port(bind)
+        return
+    pair = (context.identity.key, context.identity.certificate)
+
+    def configuration() -> grpc.ServerCertificateConfiguration:
+        # asked anew at every TLS handshake: pinned certificates become known while the node runs
+        return grpc.ssl_server_certificate_configuration([pair], root_certificates=context.trust.server_roots())
+
+    credentials = grpc.dynamic_ssl_server_credentials(
+        configuration(), configuration, require_client_authentication=True
+    )
+    server.add_secure_port(bind, credentials)
+
+
+async def _add_standard_services(server: "grpc.aio.Server") -> None:
+    health = health_aio.HealthServicer()
+    for name in ("", SERVICE):
+        await health.set(name, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)

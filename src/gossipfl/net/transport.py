@@ -1,0 +1,178 @@
+"""The network of one node, as its driver sees it.
+
+    driver ── post(receiver, publishable, …) ──> outbox ──> link ──> neighbor
+    driver <── LinkUp | LinkDown | Arrived | Undelivered ──────────── neighbor
+
+One bidirectional stream for each neighbor, opened by whichever end can; nothing a peer does raises here.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import grpc
+
+from gossipfl.config.peers import NodeConfig
+from gossipfl.core.codecs import Codec
+from gossipfl.core.events import Header, Publishable
+from gossipfl.core.handshake import Greeting, HeadWatch, LedgerHead
+from gossipfl.errors import CertificateError
+from gossipfl.net.context import Context
+from gossipfl.net.counters import Counters
+from gossipfl.net.dialer import Dialer
+from gossipfl.net.events import Arrived, LinkDown, LinkUp, NetEvent, Undelivered
+from gossipfl.net.identity import Identity
+from gossipfl.net.inbox import Checks
+from gossipfl.net.limits import Limits
+from gossipfl.net.neighbors import Neighbor
+from gossipfl.net.outbox import Outgoing, Packer
+from gossipfl.net.pinning import Trust
+from gossipfl.net.reports import StatusSnapshot
+from gossipfl.net.server import start_server
+from gossipfl.privacy.signing import verify_head
+from gossipfl.state import AdapterSpec, AdapterState
+
+__all__ = ["Arrived", "LinkDown", "LinkUp", "NetEvent", "Transport", "Undelivered"]
+
+logger = logging.getLogger(__name__)
+
+
+class Transport:
+    """Links to all neighbors for as long as it is entered.
+
+    Args:
+        identity: who this node is and whom it trusts.
+        me: this node in peers.yaml; without an address it only dials.
+        neighbors: whom it exchanges with.
+        greet: what to say to a peer, as of now; asked for every Hello and every message.
+        spec: of the states exchanged.
+        codec: as what they travel.
+        limits: bounds.
+        deliver: told what happens, on the event loop; must not block.
+        status: the driver's figures for `gossipfl status`.
+        members: all nodes of peers.yaml, who may ask; default: the neighbors.
+        heads: ledger heads that neighbors showed in an earlier life of this node.
+
+    Attributes:
+        counters: figures by neighbor and in total.
+    """
+
+    def __init__(  # noqa: PLR0913  # the seam to the driver: every part by its name
+        self,
+        identity: Identity,
+        me: NodeConfig,
+        neighbors: Sequence[NodeConfig],
+        *,
+        greet: Callable[[str], Greeting],
+        spec: AdapterSpec,
+        codec: Codec,
+        limits: Limits,
+        deliver: Callable[[NetEvent], None],
+        status: Callable[[], StatusSnapshot],
+        members: Sequence[NodeConfig] = (),
+        heads: Mapping[str, LedgerHead] | None = None,
+    ) -> None:
+        self.counters = Counters(tuple(node.name for node in neighbors))
+        trust = Trust(identity)
+        self._context = Context(
+            identity=identity,
+            trust=trust,
+            me=me,
+            members={node.name: node for node in (*members, *neighbors) if node.name != me.name},
+            neighbors={node.name: Neighbor(node, deliver) for node in neighbors},
+            checks=Checks(me.name, spec, codec, limits.max_norm, _signed_by(identity, trust), heads=HeadWatch(heads)),
+            counters=self.counters,
+            limits=limits,
+            greet=greet,
+            deliver=deliver,
+            status=status,
+        )
+        self._packer = Packer(codec)
+        self._sequence = 0
+        self._server: grpc.aio.Server | None = None
+        self._dialing: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        """Listens and begins to dial.
+
+        Raises:
+            NetworkError: the node's own address cannot be used.
+        """
+        bind = self._context.me.listen or self._context.me.address
+        if bind is not None:
+            self._server = await start_server(self._context, bind)
+        for neighbor in self._context.neighbors.values():
+            if neighbor.node.address is not None:
+                dialer = Dialer(self._context, neighbor, neighbor.node.address)
+                self._dialing.append(asyncio.create_task(dialer.run(), name=f"dial {neighbor.name}"))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Completes the messages on their way, takes leave, closes; within `close_s` and a little."""
+        links = [link for neighbor in self._context.neighbors.values() for link in neighbor.links]
+        for link in links:
+            link.leave()
+        if links:
+            ended = [asyncio.create_task(link.wait_ended()) for link in links]
+            _, late = await asyncio.wait(ended, timeout=self._context.limits.close_s)
+            for task in late:
+                task.cancel()
+        for task in self._dialing:
+            task.cancel()
+        for result in await asyncio.gather(*self._dialing, return_exceptions=True):
+            if isinstance(result, Exception):
+                logger.error("a dialer failed", exc_info=result)
+        if self._server is not None:
+            await self._server.stop(grace=self._context.limits.close_s / 2)
+
+    def post(
+        self,
+        receiver: str,
+        content: Publishable[AdapterState],
+        header: Header,
+        ledger_head: LedgerHead | None,
+        *,
+        replaceable: bool = True,
+    ) -> int:
+        """Queues a state for a neighbor, in place of replaceable ones that have not left; its sequence number.
+
+        A neighbor that is down gets it when it is back. The same state posted to several neighbors in a row is encoded
+        and hashed once.
+        """
+        self._sequence += 1
+        message = Outgoing(self._sequence, self._packer.pack(content.state), header, ledger_head, replaceable)
+        self._context.neighbors[receiver].post(message)
+        return self._sequence
+
+    async def flush(self, deadline_s: float) -> bool:
+        """Waits until every message for a neighbor that is up has left; whether that was so in time."""
+        waiting = [neighbor.outbox.flushed() for neighbor in self._context.neighbors.values() if neighbor.up]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline_s):
+                await asyncio.gather(*waiting)
+                return True
+        return False
+
+    def heads(self) -> dict[str, LedgerHead]:
+        """The highest ledger head of every neighbor, to be kept for the next life."""
+        return self._context.checks.heads.heads()
+
+
+def _signed_by(identity: Identity, trust: Trust) -> Callable[[str, LedgerHead], bool]:
+    if identity.insecure:
+        logger.warning("INSECURE: ledger heads of neighbors are believed unsigned")
+        return lambda _, __: True
+
+    def signed(peer: str, head: LedgerHead) -> bool:
+        certificate = trust.certificate(peer)
+        try:
+            return certificate is not None and verify_head(certificate, head)
+        except CertificateError:
+            return False
+
+    return signed

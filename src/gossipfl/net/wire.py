@@ -1,0 +1,200 @@
+"""Our values as protobuf messages and back; what a peer sent is bounded and checked on the way in."""
+
+import math
+from dataclasses import dataclass
+
+from gossipfl.core.events import Header
+from gossipfl.core.handshake import Greeting, LedgerHead
+from gossipfl.core.membership import Mark
+from gossipfl.errors import MessageError
+from gossipfl.net.reports import MemberReport, StatusSnapshot
+from gossipfl.v1 import gossip_pb2 as pb
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A Hello: the greeting and what only the network uses.
+
+    Attributes:
+        greeting: for the driver.
+        certificate: the sender's, PEM; empty when insecure.
+        seen: the receiver's newest message that arrived at the sender.
+    """
+
+    greeting: Greeting
+    certificate: bytes
+    seen: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """All of a message but its payload.
+
+    Attributes:
+        sender, receiver: node names.
+        mark: incarnation and sequence.
+        acknowledged: the receiver's newest message that arrived at the sender.
+        header: of the protocol.
+        codec: name.
+        layout: SHA-256 of the adapter's layout.
+        payload_bytes: size of what follows in chunks.
+        digest: SHA-256 of it.
+        ledger_head: covers the state; None without privacy.
+    """
+
+    sender: str
+    receiver: str
+    mark: Mark
+    acknowledged: Mark
+    header: Header
+    codec: str
+    layout: bytes
+    payload_bytes: int
+    digest: bytes
+    ledger_head: LedgerHead | None
+
+
+def hello_of(opening: Opening) -> pb.Hello:
+    """As it travels."""
+    greeting = opening.greeting
+    return pb.Hello(
+        protocol_version=greeting.protocol_version,
+        name=greeting.name,
+        fingerprint=dict(greeting.fingerprint),
+        basis_sketch=greeting.basis_sketch,
+        codecs=greeting.codecs,
+        incarnation=greeting.incarnation,
+        seen_incarnation=greeting.seen_incarnation,
+        topology_version=greeting.topology_version,
+        ledger_head=_head_message(greeting.ledger_head),
+        certificate=opening.certificate,
+        seen_message=pb.Mark(incarnation=opening.seen[0], sequence=opening.seen[1]),
+    )
+
+
+def opening_of(hello: pb.Hello) -> Opening:
+    """As it came; nothing in it is checked yet."""
+    greeting = Greeting(
+        protocol_version=hello.protocol_version,
+        name=hello.name,
+        fingerprint=dict(hello.fingerprint),
+        basis_sketch=tuple(hello.basis_sketch),
+        codecs=tuple(hello.codecs),
+        incarnation=hello.incarnation,
+        seen_incarnation=hello.seen_incarnation,
+        topology_version=hello.topology_version,
+        ledger_head=_head_of(hello.ledger_head) if hello.HasField("ledger_head") else None,
+    )
+    seen = (hello.seen_message.incarnation, hello.seen_message.sequence)
+    return Opening(greeting, hello.certificate, seen)
+
+
+def envelope_message(envelope: Envelope) -> pb.Envelope:
+    """As it travels."""
+    header = envelope.header
+    return pb.Envelope(
+        sender=envelope.sender,
+        receiver=envelope.receiver,
+        incarnation=envelope.mark[0],
+        sequence=envelope.mark[1],
+        acknowledged_incarnation=envelope.acknowledged[0],
+        acknowledged=envelope.acknowledged[1],
+        round=header.round,
+        step=header.step,
+        push_weight=header.push_weight,
+        codec=envelope.codec,
+        done=header.done,
+        settled=header.settled,
+        ledger_head=_head_message(envelope.ledger_head),
+        payload_bytes=envelope.payload_bytes,
+        digest=envelope.digest,
+        layout=envelope.layout,
+        settle_rounds=header.settle_rounds,
+    )
+
+
+def envelope_of(message: pb.Envelope, *, peer: str) -> Envelope:
+    """As it came.
+
+    Raises:
+        MessageError: reason nan or infinity: the push-sum weight is no number.
+    """
+    weight = message.push_weight
+    if not math.isfinite(weight):
+        reason = "nan" if math.isnan(weight) else "infinity"
+        raise MessageError(f"{peer!r} sent the push-sum weight {weight}", peer=peer, reason=reason)
+    settle_rounds = message.settle_rounds if message.HasField("settle_rounds") else None
+    header = Header(message.round, message.step, message.done, message.settled, weight, settle_rounds)
+    return Envelope(
+        sender=message.sender,
+        receiver=message.receiver,
+        mark=(message.incarnation, message.sequence),
+        acknowledged=(message.acknowledged_incarnation, message.acknowledged),
+        header=header,
+        codec=message.codec,
+        layout=message.layout,
+        payload_bytes=message.payload_bytes,
+        digest=message.digest,
+        ledger_head=_head_of(message.ledger_head) if message.HasField("ledger_head") else None,
+    )
+
+
+def status_message(snapshot: StatusSnapshot) -> pb.StatusReply:
+    """As it travels."""
+    return pb.StatusReply(
+        name=snapshot.name,
+        step=snapshot.step,
+        phase=snapshot.phase,
+        epsilon=snapshot.epsilon,
+        neighbors_up=snapshot.neighbors_up,
+        neighbors=snapshot.neighbors,
+        staleness=snapshot.staleness,
+        bytes_sent=snapshot.bytes_sent,
+        bytes_received=snapshot.bytes_received,
+        rejected=dict(snapshot.rejected),
+        state=snapshot.state,
+        test_loss=snapshot.test_loss,
+        test_accuracy=snapshot.test_accuracy,
+    )
+
+
+def status_of(reply: pb.StatusReply) -> StatusSnapshot:
+    """As it came."""
+    return StatusSnapshot(
+        name=reply.name,
+        step=reply.step,
+        phase=reply.phase,
+        epsilon=reply.epsilon,
+        staleness=reply.staleness,
+        state=reply.state,
+        neighbors_up=reply.neighbors_up,
+        neighbors=reply.neighbors,
+        bytes_sent=reply.bytes_sent,
+        bytes_received=reply.bytes_received,
+        rejected=dict(reply.rejected),
+        test_loss=reply.test_loss if reply.HasField("test_loss") else None,
+        test_accuracy=reply.test_accuracy if reply.HasField("test_accuracy") else None,
+    )
+
+
+def members_message(members: list[MemberReport]) -> pb.MembersReply:
+    """As it travels."""
+    rows = [pb.Member(name=row.name, address=row.address, up=row.up, incarnation=row.incarnation) for row in members]
+    return pb.MembersReply(members=rows)
+
+
+def members_of(reply: pb.MembersReply) -> list[MemberReport]:
+    """As it came."""
+    return [MemberReport(row.name, row.address, row.up, row.incarnation) for row in reply.members]
+
+
+def _head_message(head: LedgerHead | None) -> pb.LedgerHead | None:
+    if head is None:
+        return None
+    return pb.LedgerHead(
+        charges=head.charges, hash=bytes.fromhex(head.hash), incarnation=head.incarnation, signature=head.signature
+    )
+
+
+def _head_of(head: pb.LedgerHead) -> LedgerHead:
+    return LedgerHead(head.charges, head.hash.hex(), head.incarnation, head.signature)
