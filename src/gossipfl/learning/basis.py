@@ -28,6 +28,8 @@ from gossipfl.learning.cache import write_atomically
 
 SMALLEST_GAP = 1 + 1e-4
 """σ_r / σ_{r+1} at the cut; closer ones would be told apart by rounding."""
+SMALLEST_SHARE = 1e-6
+"""σ_r / σ_1; the directions of smaller ones are rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +109,11 @@ def _layer_sketch(name: str, factors: Factors) -> tuple[float, float]:
 def _leading(name: str, weight: NDArray[np.float64], rank: int) -> Factors:
     U, sigma, Vt = np.linalg.svd(weight, full_matrices=False)
     following = sigma[rank] if rank < sigma.size else 0.0
-    if sigma[rank - 1] == 0 or sigma[rank - 1] < SMALLEST_GAP * following:
+    if sigma[rank - 1] <= SMALLEST_SHARE * sigma[0] or sigma[rank - 1] < SMALLEST_GAP * following:
         raise ModelError(
-            f"adapter.rank: layer {name} has no unique subspace of rank {rank}: singular values {sigma[rank - 1]:.6g} "
-            f"and {following:.6g} are closer than 1e-4; choose another rank"
+            f"adapter.rank: layer {name} has no unique subspace of rank {rank}: its singular values there are "
+            f"{sigma[rank - 1]:.6g} and {following:.6g}, a ratio of at least {SMALLEST_GAP} is needed; "
+            "choose another rank"
         )
     largest = np.take_along_axis(U, np.abs(U).argmax(axis=0)[None, :], axis=0)[0]
     signs = np.where(largest < 0, -1.0, 1.0)[:rank]

@@ -47,7 +47,8 @@ def attach(base: BaseModel, experiment: Experiment, *, basis: Path | None = None
         parameter.requires_grad = True
     spec = spec_of(trained)
     return Adapted(
-        module=base.module,
+        # new layers come in training mode
+        module=base.module.eval(),
         base=base,
         experiment=experiment,
         spec=spec,
