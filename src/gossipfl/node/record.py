@@ -16,6 +16,7 @@ class NodeRecord:
     Attributes:
         name: the node.
         steps_planned: optimizer steps of the whole run.
+        target_epsilon, noise_multiplier: of the privacy plan; `None` without privacy.
         step, phase: own progress.
         receipt: the ledger's last word.
         report: the last mixing.
@@ -27,6 +28,8 @@ class NodeRecord:
 
     name: str
     steps_planned: int
+    target_epsilon: float | None = None
+    noise_multiplier: float | None = None
     step: int = 0
     phase: int = 0
     receipt: Receipt = field(default_factory=Receipt)
@@ -58,6 +61,8 @@ class NodeRecord:
             "test_accuracy": self.test and self.test.accuracy,
             "epsilon": self.receipt.epsilon if math.isfinite(self.receipt.epsilon) else None,
             "delta": self.receipt.delta,
+            "target_epsilon": self.target_epsilon,
+            "noise_multiplier": self.noise_multiplier,
             "bytes_sent": self.bytes_sent,
             "bytes_received": self.bytes_received,
             "rejected": dict(self.rejected),

@@ -1,0 +1,1 @@
+"""Tables and pictures from results; nothing is computed here that was not recorded."""

@@ -1,0 +1,1 @@
+"""Builds a node out of two files and a state directory, and runs it."""
