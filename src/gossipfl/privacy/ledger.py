@@ -1,0 +1,202 @@
+"""The account of a node's data: what was ever spent on these records, by any run, whatever became of its state.
+
+    data ── HMAC of every record ──> account ── charge (durable) ──> step
+
+An account is a set of records that have ever been trained on together. Opening data goes on with every account any of
+its records belongs to: several become one that holds all their charges, and new records join. So a subset, a superset
+or a mixture of known data never has a lower ε than its parts had. Only `new_account` starts afresh; its reason stays in
+the ledger for ever.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from gossipfl.core.events import Receipt
+from gossipfl.errors import PrivacyError
+from gossipfl.privacy.accounting import Charge
+from gossipfl.privacy.ledger_book import Book, as_charges
+from gossipfl.privacy.ledger_chain import Charged, Merged, Opened, Started
+from gossipfl.privacy.ledger_store import LedgerStore
+from gossipfl.privacy.meter import EpsilonMeter
+
+TOLERANCE = 1e-9
+"""Relative excess over the target that counts as none, so that a plan which meets its target exactly can finish."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRequest:
+    """Whose account is opened, and on what terms.
+
+    Attributes:
+        tags: fingerprint of each training record, in any order.
+        delta: δ at which this run states its ε.
+        accountant: name from `ACCOUNTANTS`.
+        target_epsilon: ε of the data, all runs together, that this run must not exceed; None: no bound.
+        public: the records are public, as in a demo; recorded.
+        new_account: reason for a fresh account on known data; None goes on with theirs.
+        run: names this run, equal after every restart of it.
+        node: name of the node.
+    """
+
+    tags: Sequence[bytes]
+    delta: float
+    accountant: str
+    target_epsilon: float | None
+    public: bool
+    new_account: str | None
+    run: str
+    node: str
+
+
+def open_account(path: Path, request: AccountRequest) -> "LedgerAccount":
+    """Goes on with the account of these records, or starts one; makes the ledger when there is none.
+
+    A run that asks for a new account again, with the same reason, goes on with the one it started: a service that is
+    restarted with its command line does not start afresh each time.
+
+    Raises:
+        LedgerError: the ledger cannot be used or was altered; nothing may be trained.
+        PrivacyError: the request makes no sense.
+    """
+    _check(request)
+    store = LedgerStore(path)
+    try:
+        tags = store.tags(request.tags)
+        with store.transaction() as book:
+            touched, unknown = store.touched(tags)
+            account = _settle(store, book, request, touched)
+            fresh = account not in touched
+            joining = tags if fresh else unknown
+            if joining:
+                store.join(account, joining)
+            store.add(_opened(account, request))
+    except BaseException:
+        store.close()
+        raise
+    return LedgerAccount(store, account, request)
+
+
+class LedgerAccount:
+    """An open account; see `Account` for what its methods promise. Close it when training is over."""
+
+    def __init__(self, store: LedgerStore, number: int, request: AccountRequest) -> None:
+        self._store = store
+        self._number = number
+        self._run = request.run
+        target = None if request.target_epsilon is None else request.target_epsilon * (1 + TOLERANCE)
+        self._meter = EpsilonMeter(request.delta, request.accountant, target)
+        self._request = request
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives the file free."""
+        self._store.close()
+
+    def charge(self, charge: Charge) -> Receipt:
+        """Charges steps before they are done, see `Account.charge`; several processes may charge at once."""
+        if not (0 < charge.sample_rate <= 1 and charge.noise_multiplier >= 0 and charge.steps > 0):
+            raise PrivacyError(
+                f"a charge needs 0 < sample_rate <= 1, noise_multiplier >= 0 and steps > 0, not {charge}"
+            )
+        with self._store.transaction() as book:
+            account = book.account(self._number)
+            bound = self._meter.admit(account.tally(), charge)
+            self._store.add(
+                Charged(account.number, self._run, charge.sample_rate, charge.noise_multiplier, charge.steps)
+            )
+            return self._receipt(book, bound)
+
+    def receipt(self) -> Receipt:
+        """Covers everything charged so far, with exact ε."""
+        with self._store.view() as book:
+            return self._receipt(book, self._meter.epsilon(book.account(self._number).tally()))
+
+    def charges(self) -> tuple[Charge, ...]:
+        """All charges of this data, equal ones merged."""
+        with self._store.view() as book:
+            return as_charges(book.account(self._number).tally())
+
+    def charges_before(self) -> tuple[Charge, ...]:
+        """Charges of this data by other runs: what the plan of this run starts from, also when it is resumed."""
+        with self._store.view() as book:
+            return as_charges(book.account(self._number).tally(without_run=self._run))
+
+    def epsilon(self, delta: float) -> float:
+        """ε of everything charged so far, at any δ."""
+        with self._store.view() as book:
+            tally = book.account(self._number).tally()
+        return EpsilonMeter(delta, self._request.accountant, None).epsilon(tally)
+
+    @property
+    def head(self) -> tuple[int, str]:
+        """How far the ledger is: charges of all its accounts, and hash of the last one (hex, empty before the first).
+
+        The hash changes only with the number of charges, so that neighbors can hold one against the other.
+        """
+        with self._store.view() as book:
+            return book.last.charges, book.head
+
+    def require(self, receipt: Receipt) -> None:
+        """Refuses a receipt that this ledger does not cover, see `Account.require`."""
+        with self._store.view() as book:
+            held, covered = book.last.charges, book.covered_steps(self._number)
+        if receipt.charges > held:
+            raise PrivacyError(f"a receipt names {receipt.charges} charges, the ledger holds {held}")
+        if receipt.steps > (covered if receipt.charges else 0):
+            paid = covered if receipt.charges else 0
+            raise PrivacyError(f"a receipt names {receipt.steps} steps, the ledger has charged {paid}")
+        if receipt.charges and receipt.head != self._store.hash_of_charge(receipt.charges):
+            raise PrivacyError(f"a receipt of {receipt.charges} charges names another head than the ledger's")
+
+    def _receipt(self, book: Book, epsilon: float) -> Receipt:
+        steps = book.account(self._number).steps.total()
+        return Receipt(steps, book.last.charges, book.head, epsilon, self._request.delta)
+
+
+def _check(request: AccountRequest) -> None:
+    if not request.tags:
+        raise PrivacyError("an account needs at least one record")
+    if not 0 < request.delta < 1:
+        raise PrivacyError(f"delta must lie between 0 and 1, not {request.delta}")
+    if request.target_epsilon is not None and not request.target_epsilon > 0:
+        raise PrivacyError(f"target_epsilon must be above 0, not {request.target_epsilon}")
+    if request.new_account is not None and not request.new_account.strip():
+        raise PrivacyError("--new-account needs a reason; it is recorded in the ledger for ever")
+
+
+def _settle(store: LedgerStore, book: Book, request: AccountRequest, touched: set[int]) -> int:
+    """The account to go on with: one of those touched, all of them made one, or a new one."""
+    if not touched or (request.new_account is not None and not _started_by(book, request, touched)):
+        account = book.next_account()
+        store.add(Started(account, tuple(sorted(touched)), request.new_account, request.run))
+        return account
+    first, *others = sorted(touched)
+    if others:
+        store.add(Merged(first, tuple(others)))
+    return first
+
+
+def _started_by(book: Book, request: AccountRequest, touched: set[int]) -> bool:
+    return {book.account(number).started_by for number in touched} == {(request.run, request.new_account)}
+
+
+def _opened(account: int, request: AccountRequest) -> Opened:
+    return Opened(
+        account=account,
+        run=request.run,
+        node=request.node,
+        delta=request.delta,
+        accountant=request.accountant,
+        target_epsilon=request.target_epsilon,
+        public=request.public,
+    )

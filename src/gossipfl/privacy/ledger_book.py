@@ -1,0 +1,163 @@
+"""What the ledger's history amounts to: accounts, their charges, and which have become one.
+
+    history ── fold ──> Book
+
+Pure bookkeeping without I/O. A merged account holds the union of its parts' charges: every record pays for all of
+them, though it took part in some only, so ε of the whole is at least that of each part.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from gossipfl.privacy.accounting import Charge
+from gossipfl.privacy.ledger_chain import Began, Charged, Entry, Joined, Link, Merged, Opened, Started
+
+Tally = Mapping[tuple[float, float], int]
+"""Steps by (sample_rate, noise_multiplier)."""
+
+
+@dataclass(slots=True)
+class AccountRecord:
+    """One account as the history left it.
+
+    Attributes:
+        number: of the account, the lowest of those merged into it.
+        steps: by (sample_rate, noise_multiplier, run).
+        charges: rows in the ledger.
+        records: records that have joined.
+        reasons: why fresh accounts were started here although the data was known, oldest first.
+        replaces: accounts whose records went on here with a fresh account.
+        started_by: (run, reason) that started it.
+        delta: the smallest ever asked for; 1 before any opening.
+        accountant: of the last opening.
+        public: every opening said that the data is public.
+        opened: how often a run went on with it.
+        last_used: UTC time of the last entry.
+    """
+
+    number: int
+    steps: Counter[tuple[float, float, str]] = field(default_factory=Counter)
+    charges: int = 0
+    records: int = 0
+    reasons: tuple[str, ...] = ()
+    replaces: frozenset[int] = frozenset()
+    started_by: tuple[str, str | None] = ("", None)
+    delta: float = 1.0
+    accountant: str = ""
+    public: bool = True
+    opened: int = 0
+    last_used: str = ""
+
+    def tally(self, *, without_run: str | None = None) -> dict[tuple[float, float], int]:
+        """Steps by kind; without those of one run."""
+        total: Counter[tuple[float, float]] = Counter()
+        for (sample_rate, noise_multiplier, run), steps in self.steps.items():
+            if run != without_run:
+                total[sample_rate, noise_multiplier] += steps
+        return dict(total)
+
+
+class Book:
+    """All accounts of a ledger."""
+
+    def __init__(self) -> None:
+        self.last = Link()
+        self.head = ""
+        self.joins: dict[int, Joined] = {}
+        self.began: str | None = None
+        self._accounts: dict[int, AccountRecord] = {}
+        self._merged_into: dict[int, int] = {}
+
+    def fold(self, entry: Entry) -> None:
+        """Takes in the next entry of the history."""
+        self.last = entry.link
+        account = self._take(entry)
+        if account is not None:
+            account.last_used = entry.time
+
+    def _take(self, entry: Entry) -> AccountRecord | None:
+        match entry.happening:
+            case Began(digest):
+                self.began = digest
+                return None
+            case Started() as started:
+                return self._start(started)
+            case Joined(account, records, _) as joined:
+                self.joins[entry.link.seq] = joined
+                self.account(account).records += records
+                return self.account(account)
+            case Merged(into, accounts):
+                return self._merge(into, accounts)
+            case Opened() as opened:
+                return self._open(opened)
+            case Charged() as charged:
+                self.head = entry.link.hash.hex()
+                return self._charge(charged)
+
+    def account(self, number: int) -> AccountRecord:
+        """The account that this one has become."""
+        while number in self._merged_into:
+            number = self._merged_into[number]
+        return self._accounts[number]
+
+    def accounts(self) -> tuple[AccountRecord, ...]:
+        """Every account that was not merged into another, oldest first."""
+        return tuple(self._accounts[number] for number in sorted(self._accounts))
+
+    def next_account(self) -> int:
+        """Number for a new account, from 1."""
+        return max((*self._accounts, *self._merged_into), default=0) + 1
+
+    def covered_steps(self, number: int) -> int:
+        """Steps paid for by an account and by those whose records it goes on with."""
+        seen: set[int] = set()
+        waiting = {self.account(number).number}
+        while waiting:
+            current = waiting.pop()
+            seen.add(current)
+            waiting |= {self.account(old).number for old in self._accounts[current].replaces} - seen
+        return sum(self._accounts[each].steps.total() for each in seen)
+
+    def _start(self, started: Started) -> AccountRecord:
+        self._accounts[started.account] = AccountRecord(
+            started.account,
+            reasons=() if started.reason is None else (started.reason,),
+            replaces=frozenset(started.replaces),
+            started_by=(started.run, started.reason),
+        )
+        return self._accounts[started.account]
+
+    def _merge(self, into: int, accounts: Iterable[int]) -> AccountRecord:
+        whole = self.account(into)
+        for number in accounts:
+            part = self._accounts.pop(number)
+            self._merged_into[number] = into
+            whole.steps += part.steps
+            whole.charges += part.charges
+            whole.records += part.records
+            whole.reasons += part.reasons
+            whole.replaces |= part.replaces
+            whole.delta = min(whole.delta, part.delta)
+            whole.public &= part.public
+            whole.opened += part.opened
+        return whole
+
+    def _open(self, opened: Opened) -> AccountRecord:
+        account = self.account(opened.account)
+        account.delta = min(account.delta, opened.delta)
+        account.accountant = opened.accountant
+        account.public &= opened.public
+        account.opened += 1
+        return account
+
+    def _charge(self, charged: Charged) -> AccountRecord:
+        account = self.account(charged.account)
+        account.steps[charged.sample_rate, charged.noise_multiplier, charged.run] += charged.steps
+        account.charges += 1
+        return account
+
+
+def as_charges(tally: Tally) -> tuple[Charge, ...]:
+    """A tally as charges, in a fixed order."""
+    return tuple(Charge(rate, noise, steps) for (rate, noise), steps in sorted(tally.items()))

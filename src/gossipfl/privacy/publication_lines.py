@@ -1,0 +1,110 @@
+"""One line of the publication log: what it says, and how it hangs on the line before.
+
+line = JSON, tab, base64 of the signature over exactly the bytes of the JSON, newline
+JSON.previous = SHA-256 of the line before, without its newline; 64 zeros in the first
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gossipfl.core.json_text import json_text
+from gossipfl.privacy.signing import Signer
+
+START = "0" * 64
+_FORMAT = "gossipfl publications 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One state that goes to one receiver.
+
+    Attributes:
+        receiver: name of the neighbor.
+        state: `AdapterState.digest()` of the state, before it is encoded.
+        epsilon, delta, charges, head: of the receipt that covers it; ε is infinite without privacy.
+    """
+
+    receiver: str
+    state: str
+    epsilon: float
+    delta: float
+    charges: int
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A publication in the log.
+
+    Attributes:
+        sequence: its number in the log, from 1.
+        time: UTC, ISO 8601.
+        publication: what went where.
+    """
+
+    sequence: int
+    time: str
+    publication: Publication
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line taken apart.
+
+    Attributes:
+        previous: hash of the line before, hex.
+        published: what it tells of, in order.
+        signed: the bytes under the signature.
+        signature: DER.
+    """
+
+    previous: str
+    published: tuple[Published, ...]
+    signed: bytes
+    signature: bytes
+
+
+def write_line(publications: Sequence[Publication], *, first: int, previous: str, signer: Signer) -> bytes:
+    """The line, signed, with its newline; `first` is the sequence of the first publication."""
+    text = json_text(
+        {
+            "format": _FORMAT,
+            "previous": previous,
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "first": first,
+            "publications": publications,
+        }
+    )
+    signed = text.encode()
+    return signed + b"\t" + base64.b64encode(signer.sign(signed)) + b"\n"
+
+
+def read_line(line: bytes) -> Line:
+    """Takes a line apart; without looking whether its signature and place are right.
+
+    Raises:
+        ValueError: this is no line of a publication log.
+    """
+    signed, tab, signature = line.rstrip(b"\n").partition(b"\t")
+    try:
+        body = json.loads(signed)
+        if not tab or body["format"] != _FORMAT:
+            raise ValueError(f"the format is not {_FORMAT!r}")
+        time, first = str(body["time"]), int(body["first"])
+        rows = [Publication(**{**row, "epsilon": float(row["epsilon"])}) for row in body["publications"]]
+        if not rows or first < 1:
+            raise ValueError("a line tells of at least one publication")
+        published = tuple(Published(first + k, time, row) for k, row in enumerate(rows))
+        return Line(str(body["previous"]), published, signed, base64.b64decode(signature, validate=True))
+    except (KeyError, TypeError, UnicodeDecodeError, binascii.Error) as error:
+        raise ValueError("a field is missing or wrong") from error
+
+
+def hash_of(line: bytes) -> str:
+    """What the next line names as `previous`."""
+    return hashlib.sha256(line.rstrip(b"\n")).hexdigest()

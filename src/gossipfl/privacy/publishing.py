@@ -1,0 +1,29 @@
+"""The only way for a state to become publishable.
+
+    state + receipt ── covered by the account? ──> Publishable
+
+A test walks the source: nothing else in gossipfl makes a `Publishable`.
+"""
+
+from typing import TypeVar
+
+from gossipfl.core.events import Publishable, Receipt, Vector
+from gossipfl.privacy.account import Account
+
+P = TypeVar("P", bound=Vector)
+
+
+class Publisher:
+    """Clears states for publication against the account that paid for the steps inside them."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    def clear(self, state: P, receipt: Receipt) -> Publishable[P]:
+        """A state that may leave the node; `core.events.Clear`.
+
+        Raises:
+            PrivacyError: the account does not cover the receipt.
+        """
+        self._account.require(receipt)
+        return Publishable(state, receipt)
