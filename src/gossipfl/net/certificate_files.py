@@ -1,6 +1,5 @@
 """Certificates and keys on disk, and every check before they are used: each failure is one `CertificateError` line."""
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from gossipfl.errors import CertificateError
-from gossipfl.net.certificates import KeyPair
+from gossipfl.net.issuing import KeyPair
 
 
 def fingerprint(certificate: bytes) -> str:
@@ -135,29 +134,3 @@ def _matching_key(path: Path, certificate: bytes) -> bytes:
     if key.public_key() != x509.load_pem_x509_certificate(certificate).public_key():
         raise CertificateError(f"{path}: the key does not belong to the certificate beside it")
     return pem
-
-
-def write_certificate(path: Path, pem: bytes) -> None:
-    """Writes a public PEM file."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(pem)
-    except OSError as error:
-        raise CertificateError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-def write_key(path: Path, pem: bytes) -> None:
-    """Writes a private key, mode 0600 from its first byte.
-
-    Raises:
-        CertificateError: there is a file already (a key is never overwritten), or it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError as error:
-        raise CertificateError(f"{path}: there is a key already; move it away to make a new one") from error
-    except OSError as error:
-        raise CertificateError(f"{path}: cannot be written: {error.strerror}") from error
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
