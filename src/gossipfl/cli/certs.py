@@ -17,9 +17,9 @@ from gossipfl.cli.output import emit, note
 from gossipfl.config.addresses import parse_address
 from gossipfl.errors import CertificateError, ConfigError
 from gossipfl.net.certificate_files import fingerprint, read_authority, read_certificate
+from gossipfl.net.certificates import make_trial_certificates
 from gossipfl.net.issuing import make_request, make_self_signed, sign_request
 from gossipfl.net.pem_files import write_certificate, write_key
-from gossipfl.net.certificates import make_trial_certificates
 
 app = command_app(
     default="make",
