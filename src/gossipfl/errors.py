@@ -6,6 +6,7 @@
     │   ├── TopologyError        the graph
     │   ├── DataError            the records a node was given
     │   ├── ModelError           base model, adapter targets, basis
+    │   ├── TrainingError        training that runs away
     │   ├── CertificateError     keys and certificates
     │   ├── PrivacyError         a plan that no noise can keep
     │   │   ├── BudgetSpentError the data's account has nothing left
@@ -42,6 +43,10 @@ class DataError(UserError):
 
 class ModelError(UserError):
     """The base model, its adapter targets or its basis do not fit."""
+
+
+class TrainingError(UserError):
+    """Training ran away: values are no longer finite."""
 
 
 class CertificateError(UserError):

@@ -1,0 +1,122 @@
+"""Reads one table of records: csv, tsv, json, jsonl, parquet, text, a saved `datasets` folder, a hub dataset.
+
+Local files go through the `datasets` library into memory; what it writes on the way lies in a private temporary
+folder and is gone when the table is read: no copy of a node's records stays behind.
+"""
+
+import glob
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import datasets
+
+from gossipfl.errors import DataError
+
+ENDINGS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".txt": "text",
+    ".text": "text",
+}
+"""What `format: auto` makes of a file's ending."""
+
+# values stay as written: "007" is not 7, and a text "NA" is a text; only an empty cell is null
+_CSV = {"dtype": str, "keep_default_na": False, "na_values": [""]}
+_BUILDERS = {
+    "csv": ("csv", _CSV),
+    "tsv": ("csv", {**_CSV, "sep": "\t"}),
+    "json": ("json", {}),
+    "jsonl": ("json", {}),
+    "parquet": ("parquet", {}),
+    "text": ("text", {}),
+}
+_HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+_SAVED = ("dataset_info.json", "state.json", "dataset_dict.json")
+
+
+def read_table(
+    source: str, *, folder: Path, format: str = "auto", name: str | None = None, split: str = "train"
+) -> datasets.Dataset:
+    """The records of one source as a table.
+
+    Args:
+        source: file, folder or hub id; a relative path counts from `folder`.
+        format: as in `DataConfig.format`.
+        name: configuration of a hub dataset.
+        split: which split of a hub dataset or a saved `DatasetDict`.
+
+    Raises:
+        DataError: nothing there, nothing in it, or not readable as `format`.
+    """
+    path = folder / Path(source).expanduser()
+    kind = detect_format(source, path) if format == "auto" else format
+    with _one_line(source, kind):
+        if kind == "hub":
+            table = datasets.load_dataset(source, name, split=split)
+        elif kind == "folder":
+            table = _pick(datasets.load_from_disk(str(_existing(path)), keep_in_memory=True), source, split)
+        else:
+            table = _read_file(_existing(path), kind)
+    if len(table) == 0:
+        raise DataError(f"data {source!r} holds no records")
+    return table
+
+
+def detect_format(source: str, path: Path) -> str:
+    """What `format: auto` means for this source."""
+    if path.is_dir():
+        if any((path / file).exists() for file in _SAVED):
+            return "folder"
+        raise DataError(
+            f"data {source!r} is a folder, but not one that datasets' save_to_disk wrote; name a file in it"
+        )
+    if path.suffix.lower() in ENDINGS:
+        return ENDINGS[path.suffix.lower()]
+    if path.exists():
+        raise DataError(f"data {source!r} has no known ending ({', '.join(ENDINGS)}): set data.format")
+    if _HUB_ID.fullmatch(source):
+        return "hub"
+    raise DataError(f"data {source!r} does not exist at {path}")
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise DataError(f"data file {path} does not exist")
+    if path.is_file() and path.stat().st_size == 0:
+        raise DataError(f"data file {path} is empty")
+    return path
+
+
+def _read_file(path: Path, kind: str) -> datasets.Dataset:
+    builder, options = _BUILDERS[kind]
+    with tempfile.TemporaryDirectory(prefix="gossipfl-") as cache:
+        return datasets.load_dataset(
+            builder, data_files=glob.escape(str(path)), split="train", cache_dir=cache, keep_in_memory=True, **options
+        )
+
+
+def _pick(saved: datasets.Dataset | datasets.DatasetDict, source: str, split: str) -> datasets.Dataset:
+    if isinstance(saved, datasets.Dataset):
+        return saved
+    if split not in saved:
+        raise DataError(f"data {source!r} has no split {split!r}; it has {', '.join(sorted(saved))}")
+    return saved[split]
+
+
+@contextmanager
+def _one_line(source: str, kind: str) -> Iterator[None]:
+    """The library's errors as one line of ours; its progress bars are switched off."""
+    datasets.disable_progress_bars()
+    try:
+        yield
+    except (datasets.exceptions.DatasetsError, OSError, ValueError, TypeError) as error:
+        reason = str(error.__cause__ or error).strip().split("\n", 1)[0]
+        hint = ", and no such file or folder is here" if kind == "hub" else ""
+        raise DataError(f"data {source!r} cannot be read as {kind}{hint}: {reason[:200]}") from error

@@ -1,0 +1,127 @@
+"""Records as token ids, tokenized once, in flat arrays.
+
+    ids     [ row 0 | row 1 | … ]        starts: where each row begins
+    row     [ prompt | response ]        loss_from: its first token that counts in the loss
+
+Prompt and response are tokenized apart and joined, so that the boundary is exact and the model sees in training the
+prompt's very ids that it will see when it generates.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
+
+from gossipfl.config.experiment import TaskConfig
+from gossipfl.learning.data.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Rows of token ids.
+
+    Attributes:
+        ids: (tokens,) int32, row after row.
+        starts: (rows + 1,) int64.
+        loss_from: (rows,) int64, position within the row; the very first token is never predicted in any case.
+    """
+
+    ids: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    loss_from: NDArray[np.int64]
+
+
+def tokenize(records: Sequence[Record], tokenizer: PreTrainedTokenizerBase, task: TaskConfig) -> Tokens:
+    """The records' tokens, each row cut to `task.max_length` or to what the tokenizer's model can take."""
+    limit = min(task.max_length, tokenizer.model_max_length)
+    if records and records[0].prompt is not None:
+        pairs = _prompt_response(records, tokenizer, chat_template=task.chat_template)
+        rows = [join(prompt, response, limit) for prompt, response in pairs]
+    else:
+        texts = [record.text for record in records]
+        encoded = tokenizer(texts, truncation=True, max_length=limit)["input_ids"] if texts else []
+        ended = task.kind == "causal-lm"
+        rows = [(_ended(ids, tokenizer, limit) if ended else ids, 0) for ids in encoded]
+    return _flat(rows)
+
+
+def render_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str, *, chat_template: bool) -> str:
+    """The prompt as the model reads it, up to where the response begins.
+
+    With `chat_template` and a tokenizer that has one: a user's message and the opening of the assistant's; else the
+    prompt on a line of its own. Tokenize it with `add_special_tokens=False` after `first_ids`.
+    """
+    if chat_template and tokenizer.chat_template:
+        messages = [{"role": "user", "content": prompt}]
+        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    return prompt if prompt[-1:].isspace() else prompt + "\n"
+
+
+def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str, *, chat_template: bool) -> list[int]:
+    """Token ids of a prompt exactly as training feeds them: what generation should start from."""
+    text = render_prompt(tokenizer, prompt, chat_template=chat_template)
+    ids: list[int] = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    return [*_first_ids(tokenizer, chat_template=chat_template), *ids]
+
+
+def join(prompt: Sequence[int], response: Sequence[int], limit: int) -> tuple[list[int], int]:
+    """One row of at most `limit` ids and where its response begins.
+
+    Too long, it loses the prompt's beginning first; the response is cut only when it fills the row by itself, and one
+    prompt token always stays, so that the response's first token is predicted from something.
+    """
+    kept = list(response[: limit - 1])
+    room = limit - len(kept)
+    head = list(prompt[max(0, len(prompt) - room) :])
+    return head + kept, len(head)
+
+
+def _prompt_response(
+    records: Sequence[Record], tokenizer: PreTrainedTokenizerBase, *, chat_template: bool
+) -> list[tuple[list[int], list[int]]]:
+    rendered = [_render(record, tokenizer, chat_template=chat_template) for record in records]
+    begin = _first_ids(tokenizer, chat_template=chat_template)
+    prompts, responses = (
+        tokenizer([pair[side] for pair in rendered], add_special_tokens=False, verbose=False)["input_ids"]
+        for side in (0, 1)
+    )
+    return [(begin + prompt, response) for prompt, response in zip(prompts, responses, strict=True)]
+
+
+def _render(record: Record, tokenizer: PreTrainedTokenizerBase, *, chat_template: bool) -> tuple[str, str]:
+    """Prompt and response as text; the response ends with the end-of-text token, and with nothing behind it."""
+    end = tokenizer.eos_token or ""
+    prompt = record.prompt or ""
+    opening = render_prompt(tokenizer, prompt, chat_template=chat_template)
+    if not (chat_template and tokenizer.chat_template):
+        return opening, record.text + end
+    messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": record.text}]
+    whole = str(tokenizer.apply_chat_template(messages, tokenize=False))
+    if not whole.startswith(opening):  # the template rewrites history: the response stands as it is
+        return opening, record.text + end
+    reply = whole[len(opening) :]
+    before, mark, behind = reply.rpartition(end) if end else (reply, "", "")
+    return opening, before + mark if mark and not behind.strip() else reply
+
+
+def _first_ids(tokenizer: PreTrainedTokenizerBase, *, chat_template: bool) -> list[int]:
+    """The beginning-of-text token where the tokenizer sets one; a chat template writes its own."""
+    if chat_template and tokenizer.chat_template:
+        return []
+    begins = tokenizer.bos_token_id is not None and tokenizer("x")["input_ids"][:1] == [tokenizer.bos_token_id]
+    return [tokenizer.bos_token_id] if begins else []
+
+
+def _ended(ids: list[int], tokenizer: PreTrainedTokenizerBase, limit: int) -> list[int]:
+    """A text that was not cut ends with the end-of-text token, so that the model learns to stop."""
+    end = tokenizer.eos_token_id
+    return ids if end is None or len(ids) >= limit or ids[-1:] == [end] else [*ids, end]
+
+
+def _flat(rows: Sequence[tuple[Sequence[int], int]]) -> Tokens:
+    lengths = np.fromiter((len(ids) for ids, _ in rows), np.int64, len(rows))
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    ids = np.fromiter((token for row, _ in rows for token in row), np.int32, int(starts[-1]))
+    return Tokens(ids, starts, np.fromiter((first for _, first in rows), np.int64, len(rows)))

@@ -1,0 +1,69 @@
+"""Privacy units: which records belong to one person, which of them are used, who is held out.
+
+What happens to one unit depends on that unit, the seed and the node alone, never on who else is there: adding or
+removing one person moves nobody else, which is what ε is about.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gossipfl.core.rng import derive_seed
+from gossipfl.learning.data.records import Record
+
+
+def group_units(records: Sequence[Record]) -> list[list[int]]:
+    """Positions of the records of each unit, units by first appearance; without units each record is its own."""
+    if all(record.unit is None for record in records):
+        return [[row] for row in range(len(records))]
+    units: dict[str | None, list[int]] = {}
+    for row, record in enumerate(records):
+        units.setdefault(record.unit, []).append(row)
+    return list(units.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """Chance that is fixed for one node: equal arguments, equal lots.
+
+    Attributes:
+        seed: of the experiment.
+        node: its name.
+    """
+
+    seed: int
+    node: str
+
+    def draw(self, purpose: str, key: str) -> float:
+        """Uniform on [0, 1), decided by the arguments."""
+        return derive_seed(self.seed, node=self.node, purpose=f"{purpose} {key}") / 2**64
+
+
+def limit_units(records: Sequence[Record], units: Sequence[list[int]], *, most: int, lot: Lot) -> list[list[int]]:
+    """At most `most` records of each unit, chosen by lot, in their old order."""
+    return [unit if len(unit) <= most else _chosen(records, unit, most, lot) for unit in units]
+
+
+def _chosen(records: Sequence[Record], unit: list[int], most: int, lot: Lot) -> list[int]:
+    def place(row: int) -> tuple[float, int]:
+        return lot.draw("max_per_unit", f"{records[row].unit} {records[row].tag.hex()}"), row
+
+    return sorted(sorted(unit, key=place)[:most])
+
+
+def hold_out(
+    records: Sequence[Record], units: Sequence[list[int]], *, fraction: float, lot: Lot
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Units to train on and units held out, each unit held out with chance `fraction`.
+
+    Guarantees:
+        A unit is on one side only, and so is a text that occurs twice among records without units. With a
+        fraction above 0 and two units or more, neither side is empty.
+    """
+    draws = [lot.draw("held_out", records[unit[0]].unit or records[unit[0]].tag.hex()) for unit in units]
+    held = {place for place, draw in enumerate(draws) if draw < fraction}
+    if fraction and len(units) > 1 and len(held) in {0, len(units)}:
+        # a handful of units: the lowest draw, and whoever shares it, at least and at most
+        held = {place for place, draw in enumerate(draws) if draw == min(draws)}
+        held = held if len(held) < len(units) else {0}
+    train = [unit for place, unit in enumerate(units) if place not in held]
+    return train, [unit for place, unit in enumerate(units) if place in held]

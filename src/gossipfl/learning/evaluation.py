@@ -1,0 +1,63 @@
+"""Loss, accuracy and perplexity of a model on examples: no dropout, no gradient, micro-batch by micro-batch."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from gossipfl.learning.data import Examples
+from gossipfl.learning.tasks import Task
+
+_LARGEST_EXPONENT = 709.0
+"""exp of more is no float64."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How well a model does on some examples.
+
+    Attributes:
+        loss: mean over the rows, which is what training lowers; NaN without examples.
+        accuracy: part of the rows that are classified right; None for `causal-lm`.
+        perplexity: exp of the mean over all loss tokens; None for classification, infinity if it overflows.
+        examples: rows.
+    """
+
+    loss: float
+    accuracy: float | None
+    perplexity: float | None
+    examples: int
+
+
+def evaluate(module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> Evaluation:
+    """Runs the model over all examples; it is in the mode it was in, afterwards."""
+    if examples.rows == 0:
+        return Evaluation(math.nan, None, None, 0)
+    with evaluating(module):
+        scores = [task.scores(module, rows.tensors) for rows in examples.rows_in_order(micro_batch)]
+    losses = torch.cat([score.losses for score in scores]).double()
+    loss = float(losses.mean())
+    if task.classifies:
+        correct = torch.cat([score.correct for score in scores if score.correct is not None])
+        return Evaluation(loss, float(correct.double().mean()), None, examples.rows)
+    tokens = torch.cat([score.tokens for score in scores])
+    return Evaluation(loss, None, _perplexity(float((losses * tokens).sum() / tokens.sum())), examples.rows)
+
+
+def _perplexity(loss: float) -> float:
+    return math.exp(loss) if loss < _LARGEST_EXPONENT else math.inf
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients, for as long as the context lasts."""
+    training = module.training
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        module.train(training)

@@ -1,0 +1,144 @@
+"""Local training: some optimizer steps from a snapshot, and what they changed.
+
+    snapshot ── write ──> module ── steps × (mechanism: gradient in .grad; optimizer: step) ── read ──> after
+    increment = after − snapshot
+
+The increment is added to whatever mixing has made of the state meanwhile, so neither waits for the other.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gossipfl.core.events import Receipt
+from gossipfl.errors import BudgetSpentError, TrainingError
+from gossipfl.learning.adapters import Adapted
+from gossipfl.learning.data import Examples
+from gossipfl.learning.evaluation import Evaluation, evaluate
+from gossipfl.learning.optimizer import LocalOptimizer
+from gossipfl.learning.tasks import Task
+from gossipfl.privacy.account import Account
+from gossipfl.privacy.mechanisms import Mechanism
+from gossipfl.state import AdapterState
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What one phase of training came to; `core.events.Trained` without the version.
+
+    Attributes:
+        increment: trained state minus the snapshot.
+        steps: optimizer steps done; fewer than asked when the budget ran out or the learner was stopped.
+        units: expected units in a batch, never the number drawn.
+        receipt: covers all steps of the account, these included.
+        exhausted: the account has no ε left for another step.
+    """
+
+    increment: AdapterState
+    steps: int
+    units: float
+    receipt: Receipt
+    exhausted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerParts:
+    """What a learner is made from.
+
+    Attributes:
+        adapted: the model; the learner moves its trained parameters.
+        task: losses of a row.
+        mechanism: gradients.
+        account: what the mechanism charges.
+        units: expected units in a batch.
+    """
+
+    adapted: Adapted
+    task: Task
+    mechanism: Mechanism
+    account: Account
+    units: float
+
+
+class Learner:
+    """One node's training and evaluation; every call may come from any thread, they take turns."""
+
+    def __init__(self, parts: LearnerParts) -> None:
+        self._parts = parts
+        self._config = parts.adapted.experiment.training
+        self._optimizer = LocalOptimizer(parts.adapted.trained, self._config)
+        self._turn = threading.Lock()
+        self._stopping = threading.Event()
+
+    def train(self, snapshot: AdapterState, *, first_step: int, steps: int) -> Training:
+        """Trains from a snapshot, which is not changed.
+
+        Args:
+            first_step: index of the first step in the whole run; decides rate, seeded batches and seeded noise.
+            steps: optimizer steps wished.
+
+        Raises:
+            TrainingError: the values are no longer finite.
+            LedgerError: a step could not be charged.
+        """
+        with self._turn:
+            self._use_threads()
+            self._parts.adapted.write(snapshot)
+            done, exhausted = self._run(first_step, steps)
+            increment = self._parts.adapted.read() - snapshot
+        if not np.isfinite(increment.vector).all():
+            raise TrainingError(
+                f"training diverged between steps {first_step} and {first_step + done}: values are no longer finite; "
+                f"training.learning_rate {self._config.learning_rate:g} is too high"
+            )
+        return Training(increment, done, self._parts.units, self._parts.account.receipt(), exhausted)
+
+    def evaluate(self, state: AdapterState, examples: Examples) -> Evaluation:
+        """Loss and metrics of a state; waits for training under way."""
+        with self._turn:
+            self._use_threads()
+            self._parts.adapted.write(state)
+            module, task = self._parts.adapted.module, self._parts.task
+            return evaluate(module, task, examples, micro_batch=self._config.micro_batch)
+
+    def stop(self) -> None:
+        """Ends training under way after its current step, and any later one before its first."""
+        self._stopping.set()
+
+    def durable(self) -> dict[str, Tensor]:
+        """Copies of the optimizer's moments; with the state and the step's index all that a resumed run needs.
+
+        They lie in the coordinates of the trained parameters and hold what noised gradients left, nothing secret.
+        """
+        with self._turn:
+            return self._optimizer.durable()
+
+    def restore(self, moments: Mapping[str, Tensor]) -> None:
+        """Takes over what `durable` gave.
+
+        Raises:
+            StateError: it belongs to another adapter.
+        """
+        with self._turn:
+            self._optimizer.restore(moments)
+
+    def _run(self, first_step: int, steps: int) -> tuple[int, bool]:
+        """Steps done, and whether the budget ended them."""
+        for done in range(steps):
+            if self._stopping.is_set():
+                return done, False
+            try:
+                self._parts.mechanism.gradient(first_step + done)
+            except BudgetSpentError:
+                return done, True
+            self._optimizer.step(first_step + done)
+        return steps, False
+
+    def _use_threads(self) -> None:
+        # a property of the calling thread, and training may come from any
+        if self._config.threads and torch.get_num_threads() != self._config.threads:
+            torch.set_num_threads(self._config.threads)

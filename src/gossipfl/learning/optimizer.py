@@ -1,0 +1,92 @@
+"""The local optimizer: sgd, adam or adamw of torch over the trained parameters, its rate a function of the step.
+
+    rate(t) = peak · min(1, (t+1)/warmup) · decay((t−warmup)/(total−warmup))
+    decay(x): constant 1 | linear 1−x | cosine (1+cos πx)/2
+
+Nothing but the moments is remembered, so a run resumes bit for bit from them and the step's index.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from gossipfl.config.experiment import TrainingConfig
+from gossipfl.errors import StateError
+
+_DECAYS: Mapping[str, Callable[[float], float]] = {
+    "constant": lambda _: 1.0,
+    "linear": lambda done: 1 - done,
+    "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
+}
+
+
+def learning_rate(config: TrainingConfig, step: int) -> float:
+    """The rate at one optimizer step of the whole run, counted from 0; never 0 within the run."""
+    warm = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
+    span = max(1, config.total_steps - config.warmup_steps)
+    done = min(1.0, max(0.0, (step - config.warmup_steps) / span))
+    return config.learning_rate * warm * _DECAYS[config.schedule](done)
+
+
+class LocalOptimizer:
+    """Steps of the trained parameters, whose moments can be put on disk.
+
+    The parameters may be overwritten between steps, by mixing: the moments stay those of the gradients seen here.
+    """
+
+    def __init__(self, parameters: Mapping[str, nn.Parameter], config: TrainingConfig) -> None:
+        self._parameters = dict(parameters)
+        self._config = config
+        self._optimizer = _make(list(self._parameters.values()), config)
+
+    def step(self, index: int) -> None:
+        """One step along the gradients in `.grad`, at the rate of the run's step `index`; clears them."""
+        if self._config.max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self._parameters.values(), self._config.max_grad_norm)
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate(self._config, index)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def durable(self) -> dict[str, Tensor]:
+        """Copies of the moments on the CPU, by `MOMENT/PARAMETER`; empty before the first step."""
+        state = self._optimizer.state
+        return {
+            f"{moment}/{name}": value.detach().to("cpu", copy=True)
+            for name, parameter in self._parameters.items()
+            for moment, value in state.get(parameter, {}).items()
+            if isinstance(value, Tensor)
+        }
+
+    def restore(self, moments: Mapping[str, Tensor]) -> None:
+        """Takes over what `durable` gave, in place of what there is.
+
+        Raises:
+            StateError: the moments belong to other parameters.
+        """
+        state: dict[Tensor, dict[str, Tensor]] = {}
+        for key, value in moments.items():
+            moment, _, name = key.partition("/")
+            parameter = self._parameters.get(name)
+            if parameter is None or (value.ndim and value.shape != parameter.shape):
+                raise StateError(f"optimizer state {key!r} of shape {tuple(value.shape)} fits no trained parameter")
+            # the count of steps stays on the CPU, where torch keeps it
+            device = parameter.device if value.ndim else torch.device("cpu")
+            state.setdefault(parameter, {})[moment] = value.to(device, copy=True)
+        self._optimizer.state.clear()
+        self._optimizer.state.update(state)
+
+
+def _make(parameters: list[nn.Parameter], config: TrainingConfig) -> Optimizer:
+    # one kernel for all parameters instead of one loop turn for each
+    rate, decay, foreach = config.learning_rate, config.weight_decay, True
+    match config.optimizer:
+        case "sgd":
+            return SGD(parameters, rate, config.momentum, weight_decay=decay, foreach=foreach)
+        case "adam":
+            return Adam(parameters, rate, weight_decay=decay, foreach=foreach)
+        case "adamw":
+            return AdamW(parameters, rate, weight_decay=decay, foreach=foreach)

@@ -1,0 +1,86 @@
+"""What a model learns to do: one loss per row, and what evaluation counts.
+
+    sequence-classification   loss(row) = −log p(label)
+    causal-lm                 loss(row) = mean over the row's own loss tokens of −log p(token | tokens before)
+
+Losses are fp32 whatever the model computes in. A row's loss is transformers' own loss of that row alone.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from gossipfl.config.experiment import TaskConfig
+from gossipfl.learning.data.examples import IGNORED
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What evaluation needs of some rows.
+
+    Attributes:
+        losses: (rows,) fp32, see above.
+        tokens: (rows,) loss tokens of each row; 1 for classification.
+        correct: (rows,) bool, classified right; None for `causal-lm`.
+    """
+
+    losses: Tensor
+    tokens: Tensor
+    correct: Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task's losses in one precision.
+
+    Attributes:
+        scores: (module, tensors of a `Rows`) to its scores, with gradient where enabled.
+        classifies: there is an accuracy.
+    """
+
+    scores: Callable[[nn.Module, Mapping[str, Tensor]], Scores]
+    classifies: bool
+
+    def losses(self, module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensor:
+        """(rows,) fp32 loss of each row."""
+        return self.scores(module, tensors).losses
+
+
+def make_task(config: TaskConfig, *, autocast: torch.dtype | None = None) -> Task:
+    """The task of an experiment.
+
+    Args:
+        autocast: type the model computes in on a GPU; None: that of its weights.
+    """
+    classifies = config.kind == "sequence-classification"
+    score = _classification if classifies else _causal_lm
+    # a cache of keys and values serves generation only
+    options = {} if classifies else {"use_cache": False}
+
+    def scores(module: nn.Module, tensors: Mapping[str, Tensor]) -> Scores:
+        ids, mask, labels = (tensors[name] for name in ("input_ids", "attention_mask", "labels"))
+        with torch.autocast(ids.device.type, dtype=autocast, enabled=autocast is not None):
+            logits = module(input_ids=ids, attention_mask=mask, **options).logits
+        return score(logits, labels)
+
+    return Task(scores, classifies)
+
+
+def _classification(logits: Tensor, labels: Tensor) -> Scores:
+    losses = F.cross_entropy(logits.float(), labels, reduction="none")
+    return Scores(losses, torch.ones_like(labels), logits.argmax(-1) == labels)
+
+
+def _causal_lm(logits: Tensor, labels: Tensor) -> Scores:
+    targets = labels[:, 1:]
+    counted = targets != IGNORED
+    # only the counted positions become fp32: a vocabulary's worth of logits for each is most of the memory
+    each = F.cross_entropy(logits[:, :-1][counted].float(), targets[counted], reduction="none")
+    tokens = counted.sum(1)
+    row = counted.nonzero()[:, 0]
+    sums = each.new_zeros(len(labels)).index_add(0, row, each)
+    # a row of one token has nothing to predict: its loss is 0
+    return Scores(sums / tokens.clamp(min=1), tokens, None)

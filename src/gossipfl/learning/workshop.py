@@ -1,0 +1,202 @@
+"""Everything one node needs to train, put together in the order in which mistakes are cheapest.
+
+records ─> account ─> plan ─> model, adapter ─> tokens ─> per-sample check ─> mechanism ─> learner
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from torch import nn
+
+from gossipfl.config.experiment import Experiment
+from gossipfl.errors import ConfigError
+from gossipfl.learning.adapters import Adapted, attach
+from gossipfl.learning.data import DataSite, Examples, NodeData, NodeRecords, load_node_records, tokenize_node
+from gossipfl.learning.device import autocast_type, choose_device
+from gossipfl.learning.learner import Learner, LearnerParts
+from gossipfl.learning.models import load_base
+from gossipfl.learning.tasks import Task, make_task
+from gossipfl.privacy.account import Account, FreeAccount
+from gossipfl.privacy.ledger import AccountRequest, LedgerAccount, open_account
+from gossipfl.privacy.ledger_location import ledger_path
+from gossipfl.privacy.mechanisms import MechanismParts, build_mechanism
+from gossipfl.privacy.plan import Plan, delta_for, make_plan
+from gossipfl.privacy.self_check import EXAMPLES, check_per_sample_gradients
+from gossipfl.privacy.streams import SecretStream, SeededStream, Stream
+
+Streams = Literal["secret", "seeded"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunTerms:
+    """On what terms a run uses the node's data.
+
+    Attributes:
+        run: names the run, equal after every restart of it.
+        ledger: the node's own `ledger` in peers.yaml; None goes by `privacy.ledger`, else beside the data.
+        new_account: reason for a fresh account on known data.
+        streams: secret on a real node; seeded in the simulator and in tests: repeatable and not private.
+    """
+
+    run: str
+    ledger: str | None = None
+    new_account: str | None = None
+    streams: Streams = "secret"
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """One node's place to train. Close it when training is over.
+
+    Attributes:
+        learner: trains and evaluates.
+        adapted: the model with its adapter.
+        data: tokenized, on the device.
+        plan: noise and ε; None without privacy.
+        account: what the data has spent.
+        private: nobody can know noise and batches; false for seeded streams and without privacy.
+    """
+
+    learner: Learner
+    adapted: Adapted
+    data: NodeData
+    plan: Plan | None
+    account: Account
+    private: bool
+
+    def close(self) -> None:
+        """Gives the ledger free."""
+        if isinstance(self.account, LedgerAccount):
+            self.account.close()
+
+
+def build_learner(experiment: Experiment, site: DataSite, terms: RunTerms) -> Workshop:
+    """Reads data and model, opens the account, plans the noise, checks per-sample gradients.
+
+    Raises:
+        UserError: whatever is wrong with data, model, privacy plan or ledger, before anything is trained.
+    """
+    records = load_node_records(experiment, site)
+    books = open_books(experiment, site, terms, records)
+    try:
+        adapted = load_adapted(experiment, site)
+        device = choose_device(experiment.training)
+        adapted.module.to(device)
+        data = tokenize_node(experiment, records, site.folder, adapted.tokenizer).to(device)
+        task = make_task(experiment.task, autocast=autocast_type(experiment.training, device))
+        if experiment.privacy.level == "example":
+            check_per_sample_gradients(adapted.module, task.losses, next(data.train.rows_in_order(EXAMPLES)))
+        learner = _learner(adapted, task, data.train, books, _streams(experiment, site, terms))
+    except BaseException:
+        books.close()
+        raise
+    private = books.plan is not None and terms.streams == "secret"
+    return Workshop(learner, adapted, data, books.plan, books.account, private)
+
+
+def load_adapted(experiment: Experiment, site: DataSite) -> Adapted:
+    """The experiment's model with its adapter attached, on the CPU.
+
+    Raises:
+        ModelError: see `load_base` and `attach`.
+        ConfigError: `task.max_length` is beyond the model.
+    """
+    base = load_base(experiment.model, experiment.task, folder=site.folder, seed=experiment.seed)
+    _check_length(base.module, experiment.task.max_length)
+    basis = experiment.adapter.basis
+    return attach(base, experiment, basis=None if basis is None else site.folder / basis)
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What training may cost.
+
+    Attributes:
+        account: what the data has spent.
+        plan: noise and ε of this run; None without privacy.
+    """
+
+    account: Account
+    plan: Plan | None
+
+    def close(self) -> None:
+        """Gives the ledger free."""
+        if isinstance(self.account, LedgerAccount):
+            self.account.close()
+
+
+def open_books(experiment: Experiment, site: DataSite, terms: RunTerms, records: NodeRecords) -> Books:
+    """The account of these records and the plan of this run; free and none at level none.
+
+    Raises:
+        PrivacyError: δ is too large, no noise reaches the target, or the ledger cannot be used.
+    """
+    privacy, training, units = experiment.privacy, experiment.training, len(records.train)
+    if privacy.level == "none":
+        return Books(FreeAccount(), None)
+    request = AccountRequest(
+        tags=records.tags,
+        delta=delta_for(privacy.target_delta, units),
+        accountant=privacy.accountant,
+        target_epsilon=privacy.target_epsilon,
+        public=privacy.public_data,
+        new_account=terms.new_account,
+        run=terms.run,
+        node=site.node,
+    )
+    account = open_account(ledger_file(experiment, site, terms.ledger), request)
+    try:
+        plan = make_plan(
+            privacy,
+            units=units,
+            batch_size=training.batch_size,
+            steps=training.total_steps,
+            spent=account.charges_before(),
+        )
+    except BaseException:
+        account.close()
+        raise
+    return Books(account, plan)
+
+
+def ledger_file(experiment: Experiment, site: DataSite, own: str | None) -> Path:
+    """Where the account of a node's data lies: as the node says, as the experiment says, or by the data's place."""
+    if own is not None:
+        return ledger_path(None, site.data_folder, own)
+    if experiment.privacy.ledger is not None:
+        return ledger_path(None, site.folder, experiment.privacy.ledger)
+    if site.source is not None:
+        return ledger_path(site.source, site.data_folder, None)
+    return ledger_path(experiment.data.source, site.folder, None, split=True)
+
+
+def _streams(experiment: Experiment, site: DataSite, terms: RunTerms) -> tuple[Stream, Stream]:
+    """Of noise (without privacy: of dropout) and of batches."""
+    if terms.streams == "secret" and experiment.privacy.level != "none":
+        return SecretStream(), SecretStream()
+    return SeededStream(experiment.seed, site.node, "noise"), SeededStream(experiment.seed, site.node, "batches")
+
+
+def _learner(adapted: Adapted, task: Task, train: Examples, books: Books, streams: tuple[Stream, Stream]) -> Learner:
+    training, privacy = adapted.experiment.training, adapted.experiment.privacy
+    parts = MechanismParts(
+        module=adapted.module,
+        losses=task.losses,
+        load=partial(train.load, micro_batch=training.micro_batch),
+        units=train.units,
+        batch_size=training.batch_size,
+        plan=books.plan,
+        account=books.account,
+        noise=streams[0],
+        batches=streams[1],
+    )
+    expected = books.plan.expected_batch if books.plan else float(min(training.batch_size, train.units))
+    return Learner(LearnerParts(adapted, task, build_mechanism(privacy.level, parts), books.account, expected))
+
+
+def _check_length(module: nn.Module, wished: int) -> None:
+    most = getattr(module.config, "max_position_embeddings", None)
+    if isinstance(most, int) and wished > most:
+        raise ConfigError(f"task.max_length {wished} is beyond the model, which takes {most} tokens")
