@@ -1,0 +1,94 @@
+"""Mixing weights: the laws that keep the mean."""
+
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gossipfl.config.experiment import TopologyConfig
+from gossipfl.config.graph_types import DiGraph, Graph
+from gossipfl.core.topology import build_schedule, is_doubly_stochastic, mixing_matrix
+from gossipfl.errors import ConfigError, TopologyError
+
+
+@st.composite
+def connected_graphs(draw: st.DrawFn) -> Graph:
+    """A random tree and any further edges."""
+    count = draw(st.integers(2, 16))
+    graph = Graph()
+    for node in range(1, count):
+        graph.add_edge(f"n{node}", f"n{draw(st.integers(0, node - 1))}")
+    places = st.integers(0, count - 1)
+    pairs = draw(st.lists(st.tuples(places, places), max_size=30))
+    graph.add_edges_from((f"n{u}", f"n{v}") for u, v in pairs if u != v)
+    return graph
+
+
+@settings(deadline=None, max_examples=100)
+@given(graph=connected_graphs())
+def test_metropolis_is_symmetric_doubly_stochastic_and_local(graph: Graph) -> None:
+    schedule = build_schedule(TopologyConfig(kind="f.gml", weights="metropolis"), list(graph), graph)
+    W = mixing_matrix(schedule)
+    assert np.array_equal(W, W.T)
+    assert np.allclose(W.sum(axis=0), 1, atol=1e-14)
+    assert (W >= 0).all()
+    assert (np.diag(W) > 0).all()
+    assert np.array_equal((W > 0) & ~np.eye(len(W), dtype=bool), nx.to_numpy_array(graph) > 0)
+
+
+@settings(deadline=None, max_examples=50)
+@given(graph=connected_graphs())
+def test_uniform_rows_sum_to_one_and_columns_only_on_regular_graphs(graph: Graph) -> None:
+    schedule = build_schedule(TopologyConfig(kind="f.gml", weights="uniform"), list(graph), graph)
+    W = mixing_matrix(schedule)
+    assert np.allclose(W.sum(axis=1), 1, atol=1e-14)
+    if nx.is_regular(graph):
+        assert is_doubly_stochastic(W)
+
+
+def test_uniform_on_a_star_does_not_keep_the_mean() -> None:
+    schedule = build_schedule(TopologyConfig(kind="star", weights="uniform"), list("abcd"))
+    assert not is_doubly_stochastic(mixing_matrix(schedule))
+
+
+def test_auto_is_metropolis_undirected_and_uniform_directed() -> None:
+    graph = Graph([("a", "b"), ("b", "c")])
+    auto = build_schedule(TopologyConfig(kind="f.gml"), list("abc"), graph)
+    assert auto == build_schedule(TopologyConfig(kind="f.gml", weights="metropolis"), list("abc"), graph)
+    directed = build_schedule(TopologyConfig(kind="exponential"), list("abc"))
+    assert directed == build_schedule(TopologyConfig(kind="exponential", weights="uniform"), list("abc"))
+
+
+def test_metropolis_on_a_directed_graph_says_what_to_take() -> None:
+    with pytest.raises(TopologyError, match="take uniform"):
+        build_schedule(TopologyConfig(kind="exponential", weights="metropolis"), list("abc"))
+
+
+def test_unknown_weights_name_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"topology.weights: 'metropolos' is unknown; did you mean 'metropolis'"):
+        build_schedule(TopologyConfig(kind="ring", weights="metropolos"), list("abc"))
+
+
+def too_heavy(graph: Graph, node: str) -> dict[str, float]:
+    return dict.fromkeys(graph.neighbors(node), 0.75)
+
+
+def from_strangers(graph: Graph, node: str) -> dict[str, float]:
+    return {peer: 0.1 for peer in graph if peer != node}
+
+
+@pytest.mark.parametrize("own", ["too_heavy", "from_strangers"])
+def test_a_users_own_weights_are_checked(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(__file__.rpartition("/")[0])
+    with pytest.raises(TopologyError, match=r"topology.weights: a weighs"):
+        build_schedule(TopologyConfig(kind="ring", weights=f"test_weights:{own}"), list("abcde"))
+
+
+def test_a_directed_row_holds_in_neighbors_and_sends_to_out_neighbors() -> None:
+    graph = DiGraph([("a", "b"), ("b", "c"), ("c", "a"), ("a", "c")])
+    schedule = build_schedule(TopologyConfig(kind="f.yaml"), list("abc"), graph)
+    row = schedule.row("c", 0)
+    assert dict(row.weights) == pytest.approx({"c": 1 / 3, "a": 1 / 3, "b": 1 / 3})
+    assert row.receivers == ("a",)
+    assert schedule.neighbors("b") == ("a", "c")
