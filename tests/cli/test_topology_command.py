@@ -1,0 +1,71 @@
+"""`gossipfl topology show` as a user runs it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gossipfl.cli.app import main
+
+EXAMPLES = Path(__file__).parents[2] / "topologies"
+
+
+def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
+    assert main(["topology", "show", *arguments, "--json"]) == 0
+    result: dict[str, object] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return result
+
+
+def test_a_generator_in_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    result = shown(capsys, "ring", "--nodes", "16")
+    assert result["nodes"] == result["edges"] == 16
+    assert result["diameter"] == 8
+    assert result["lambda"] == pytest.approx(0.9493, abs=1e-4)
+    assert result["spectral_gap"] == pytest.approx(0.0507, abs=1e-4)
+    assert result["steps_to_1e-3"] == 133
+    assert result["degree"] == {"min": 2, "mean": 2.0, "max": 2}
+
+
+def test_options_reach_the_generator(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(capsys, "random_regular", "--nodes", "20", "--degree", "4")["edges"] == 40
+    assert shown(capsys, "torus", "--nodes", "12", "--shape", "3x4")["edges"] == 24
+    assert shown(capsys, "erdos_renyi", "--nodes", "9", "--probability", "1", "--seed", "5")["edges"] == 36
+    assert shown(capsys, "star", "--weights", "uniform")["doubly_stochastic"] is False
+
+
+def test_a_file_in_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    result = shown(capsys, str(EXAMPLES / "hospitals.gml"))
+    assert (result["nodes"], result["edges"], result["lambda"]) == (4, 5, pytest.approx(0.5))
+
+
+def test_people_read_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["topology", "show", "hypercube"]) == 0
+    out = capsys.readouterr().out
+    assert all(word in out for word in ("degree", "diameter", "λ", "0.5000", "spectral gap", "steps to 1e-3"))
+
+
+def test_a_picture_is_written(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    result = shown(capsys, "ring", "--plot", str(tmp_path / "ring.png"))
+    assert result["plot"] == str(tmp_path / "ring.png")
+    assert (tmp_path / "ring.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["rnig"], "topology.kind: 'rnig' is unknown; did you mean 'ring'?"),
+        (["nope.gml"], "nope.gml: no such file"),
+        (["hypercube", "--nodes", "7"], "topology.kind: a hypercube needs a power of two nodes, not 7"),
+        (["ring", "--weights", "a b"], "topology show: weights: 'a b'"),
+        (["grid", "--shape", "3"], "--shape: '3', rows and columns were expected"),
+        ([str(EXAMPLES / "hospitals.gml"), "--nodes", "7"], "--nodes: "),
+        (["ring", "--plot", "x.docx"], "--plot: x.docx should end in"),
+        (["ring", "--plot", "no/such/folder/x.png"], "--plot: no/such/folder/x.png cannot be written"),
+        (["exponential", "--weights", "metropolis"], "topology.weights: metropolis needs an undirected graph"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["topology", "show", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"error: {said}")
+    assert captured.err.count("\n") == 1

@@ -1,0 +1,110 @@
+"""Graphs from files in every format; a file that is none is one line."""
+
+from pathlib import Path
+
+import networkx as nx
+import pytest
+
+from gossipfl.config.experiment import TopologyConfig
+from gossipfl.config.graph_files import READERS, graph_for, is_graph_file, read_graph
+from gossipfl.config.loading import load_peers
+from gossipfl.core.topology import GENERATORS, build_schedule
+from gossipfl.errors import ConfigError, TopologyError
+
+EXAMPLES = Path(__file__).parents[2] / "topologies"
+EDGES = {frozenset(pair) for pair in ("nl", "sl", "el", "ns", "se")}
+"""By first letters: three hospitals and a lab."""
+
+
+@pytest.mark.parametrize("ending", ["graphml", "gml", "edgelist", "adjlist", "json", "yaml"])
+def test_the_example_of_every_format_is_the_same_graph(ending: str) -> None:
+    graph = read_graph(EXAMPLES / f"hospitals.{ending}")
+    assert set(graph) == {"north", "south", "east", "lab"}
+    assert {frozenset((u[0], v[0])) for u, v in graph.edges} == EDGES
+
+
+def test_the_directed_example_is_directed() -> None:
+    assert read_graph(EXAMPLES / "relay.yaml").is_directed()
+
+
+def test_the_example_peers_file_names_a_graph_that_fits() -> None:
+    loaded = load_peers(EXAMPLES / "peers.example.yaml")
+    topology = loaded.experiment.experiment.topology
+    schedule = build_schedule(topology, loaded.names, graph_for(topology, loaded.experiment.topology_folder))
+    assert schedule.neighbors("lab") == ("east", "north", "south")
+
+
+@pytest.mark.parametrize(
+    ("ending", "write"),
+    [
+        ("graphml", nx.write_graphml),
+        ("gml", nx.write_gml),
+        ("edgelist", nx.write_edgelist),
+        ("adjlist", nx.write_adjlist),
+    ],
+)
+def test_what_networkx_writes_is_read(ending: str, write: object, tmp_path: Path) -> None:
+    graph = nx.relabel_nodes(nx.petersen_graph(), lambda node: f"n{node}")
+    path = tmp_path / f"graph.{ending}"
+    assert callable(write)
+    write(graph, path)
+    read = read_graph(path)
+    assert {frozenset(edge) for edge in read.edges} == {frozenset(edge) for edge in graph.edges}
+
+
+def test_a_generators_name_is_no_file_and_a_file_is() -> None:
+    assert not any(is_graph_file(kind) for kind in GENERATORS)
+    assert not is_graph_file("my.package:generator")
+    assert all(is_graph_file(f"x{ending}") for ending in READERS)
+    assert is_graph_file("folder/x.foo")
+    assert graph_for(TopologyConfig(kind="ring"), Path()) is None
+
+
+BAD = {
+    "cut.graphml": ("<graphml><graph>", "is no graphml graph"),
+    "other.graphml": ("<html></html>", "is no graphml graph"),
+    "cut.gml": ("graph [ node [ id 0", "is no gml graph"),
+    "text.gml": ("hello", "is no gml graph"),
+    "cut.json": ('{"nodes": [', "is no json graph"),
+    "list.json": ("[1, 2]", "is no json graph: an object with nodes and edges"),
+    "other.json": ('{"nodes": 3}', "is no json graph"),
+    "noid.json": ('{"nodes": [{}], "edges": [{"source": 1}]}', "is no json graph"),
+    "deep.json": ("[" * 100_000, "is no json graph"),
+    "alone.edgelist": ("a b\n# fine\nc\n", "line 3: 'c' alone, an edge is two names"),
+    "none.edgelist": ("# nothing\n", "the graph has no edge"),
+    "none.adjlist": ("a\nb\n", "the graph has no edge"),
+    "empty.yaml": ("", "is empty"),
+    "key.yaml": ("edgs: []", "unknown key 'edgs'"),
+    "none.yaml": ("nodes: [a, b]", "edges: a list of pairs was expected"),
+    "three.yaml": ("edges: [[a, b, c]]", r"edges\[0\]: \['a', 'b', 'c'\], a pair of names"),
+    "norway.yaml": ("edges: [[se, no]]", r"edges\[0\]: .*in quotes"),
+    "zero.yaml": ("edges: []", "the graph has no edge"),
+    "x.docx": ("a b", "no graph format ends in '.docx'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_file_that_is_no_graph_is_one_line(name: str, tmp_path: Path) -> None:
+    text, said = BAD[name]
+    (tmp_path / name).write_text(text)
+    with pytest.raises((TopologyError, ConfigError), match=said) as caught:
+        read_graph(tmp_path / name)
+    assert "\n" not in str(caught.value)
+    assert name in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nope.gml: no such file"):
+        read_graph(tmp_path / "nope.gml")
+
+
+def test_numbers_become_names(tmp_path: Path) -> None:
+    path = tmp_path / "numbers.json"
+    path.write_text('{"nodes": [{"id": 1}, {"id": 2}], "links": [{"source": 1, "target": 2}]}')
+    assert list(read_graph(path).edges) == [("1", "2")]
+
+
+def test_gml_without_labels_is_named_by_ids(tmp_path: Path) -> None:
+    path = tmp_path / "plain.gml"
+    path.write_text("graph [\n node [ id 1 ]\n node [ id 2 ]\n edge [ source 1 target 2 ]\n]\n")
+    assert list(read_graph(path).edges) == [("1", "2")]
