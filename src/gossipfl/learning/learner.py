@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from gossipfl.core.events import Receipt
 from gossipfl.errors import BudgetSpentError, TrainingError
@@ -109,7 +109,7 @@ class Learner:
         """Ends training under way after its current step, and any later one before its first."""
         self._stopping.set()
 
-    def durable(self) -> dict[str, Tensor]:
+    def durable(self) -> dict[str, NDArray[np.float32]]:
         """Copies of the optimizer's moments; with the state and the step's index all that a resumed run needs.
 
         They lie in the coordinates of the trained parameters and hold what noised gradients left, nothing secret.
@@ -117,7 +117,7 @@ class Learner:
         with self._turn:
             return self._optimizer.durable()
 
-    def restore(self, moments: Mapping[str, Tensor]) -> None:
+    def restore(self, moments: Mapping[str, NDArray[np.float32]]) -> None:
         """Takes over what `durable` gave.
 
         Raises:

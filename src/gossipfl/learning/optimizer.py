@@ -9,7 +9,9 @@ Nothing but the moments is remembered, so a run resumes bit for bit from them an
 import math
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
@@ -51,17 +53,17 @@ class LocalOptimizer:
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
 
-    def durable(self) -> dict[str, Tensor]:
-        """Copies of the moments on the CPU, by `MOMENT/PARAMETER`; empty before the first step."""
+    def durable(self) -> dict[str, NDArray[np.float32]]:
+        """Copies of the moments, by `MOMENT/PARAMETER`; empty before the first step."""
         state = self._optimizer.state
         return {
-            f"{moment}/{name}": value.detach().to("cpu", copy=True)
+            f"{moment}/{name}": value.detach().to("cpu", copy=True).numpy()
             for name, parameter in self._parameters.items()
             for moment, value in state.get(parameter, {}).items()
             if isinstance(value, Tensor)
         }
 
-    def restore(self, moments: Mapping[str, Tensor]) -> None:
+    def restore(self, moments: Mapping[str, NDArray[np.float32]]) -> None:
         """Takes over what `durable` gave, in place of what there is.
 
         Raises:
@@ -71,11 +73,11 @@ class LocalOptimizer:
         for key, value in moments.items():
             moment, _, name = key.partition("/")
             parameter = self._parameters.get(name)
-            if parameter is None or (value.ndim and value.shape != parameter.shape):
-                raise StateError(f"optimizer state {key!r} of shape {tuple(value.shape)} fits no trained parameter")
+            if parameter is None or (value.ndim and value.shape != tuple(parameter.shape)):
+                raise StateError(f"optimizer state {key!r} of shape {value.shape} fits no trained parameter")
             # the count of steps stays on the CPU, where torch keeps it
             device = parameter.device if value.ndim else torch.device("cpu")
-            state.setdefault(parameter, {})[moment] = value.to(device, copy=True)
+            state.setdefault(parameter, {})[moment] = torch.from_numpy(value.copy()).to(device)
         self._optimizer.state.clear()
         self._optimizer.state.update(state)
 

@@ -70,8 +70,8 @@ def deal_dirichlet(
         if min(map(len, parts)) >= config.min_records:
             return parts
     raise DataError(
-        f"data.split.min_records: in {_DRAWS} draws no Dirichlet({config.dirichlet_alpha}) split of {len(groups)} units "
-        f"left every one of {nodes} nodes {config.min_records}"
+        f"data.split.min_records: no Dirichlet({config.dirichlet_alpha}) split of {len(groups)} units "
+        f"in {_DRAWS} draws left every one of {nodes} nodes {config.min_records}"
     )
 
 

@@ -47,8 +47,8 @@ class RunTerms:
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
-    """One node's place to train. Close it when training is over.
+class Bench:
+    """One node's bench to train at. Close it when training is over.
 
     Attributes:
         learner: trains and evaluates.
@@ -72,7 +72,7 @@ class Workshop:
             self.account.close()
 
 
-def build_learner(experiment: Experiment, site: DataSite, terms: RunTerms) -> Workshop:
+def build_learner(experiment: Experiment, site: DataSite, terms: RunTerms) -> Bench:
     """Reads data and model, opens the account, plans the noise, checks per-sample gradients.
 
     Raises:
@@ -93,7 +93,7 @@ def build_learner(experiment: Experiment, site: DataSite, terms: RunTerms) -> Wo
         books.close()
         raise
     private = books.plan is not None and terms.streams == "secret"
-    return Workshop(learner, adapted, data, books.plan, books.account, private)
+    return Bench(learner, adapted, data, books.plan, books.account, private)
 
 
 def load_adapted(experiment: Experiment, site: DataSite) -> Adapted:
