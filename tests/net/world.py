@@ -1,0 +1,226 @@
+"""Nodes on loopback for tests: real gRPC, real certificates, events instead of waiting."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import grpc
+import numpy as np
+
+from gossipfl.config.peers import NodeConfig
+from gossipfl.core.codecs.fp32 import Fp32
+from gossipfl.core.events import Header, Publishable, Receipt
+from gossipfl.core.handshake import Greeting
+from gossipfl.net.channels import SERVICE, open_channel
+from gossipfl.net.events import NetEvent
+from gossipfl.net.framing import ack_frame, chunk_frames, envelope_frame, hello_frame, parse_frame
+from gossipfl.net.identity import Identity
+from gossipfl.net.issuing import KeyPair, make_authority, make_node
+from gossipfl.net.limits import Limits
+from gossipfl.net.outbox import Packer
+from gossipfl.net.pinning import Trust
+from gossipfl.net.reports import StatusSnapshot
+from gossipfl.net.transport import Transport
+from gossipfl.net.wire import Envelope, Opening, envelope_message, hello_of
+from gossipfl.state import AdapterSpec, AdapterState, Segment
+from gossipfl.v1 import gossip_pb2 as pb
+
+SPEC = AdapterSpec((Segment("head.weight", (5, 7)), Segment("core_R", (8, 8))))
+WAIT_S = 15.0
+QUICK = Limits(backoff_s=0.02, max_backoff_s=0.1, refused_s=0.2, connect_timeout_s=5.0, message_timeout_s=5.0)
+Kind = TypeVar("Kind")
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def state_of(seed: int, spec: AdapterSpec = SPEC) -> AdapterState:
+    """A random state."""
+    return AdapterState(spec, np.random.default_rng(seed).standard_normal(spec.size).astype(np.float32))
+
+
+def cleared(state: AdapterState) -> Publishable[AdapterState]:
+    """As privacy would make it."""
+    return Publishable(state, Receipt())
+
+
+@dataclass
+class Player:
+    """A node: its transport and what its driver heard."""
+
+    name: str
+    transport: Transport
+    greeting: dict[str, Any]
+    events: "asyncio.Queue[NetEvent]" = field(default_factory=asyncio.Queue)
+
+    async def event(self, kind: type[Kind]) -> Kind:
+        """The next event of a kind; others before it are skipped."""
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                event = await self.events.get()
+                if isinstance(event, kind):
+                    return event
+
+    def post(self, receiver: str, state: AdapterState, *, round: int = 0, replaceable: bool = True) -> int:  # noqa: A002
+        """Posts a state."""
+        head = self.greeting["ledger_head"]
+        return self.transport.post(receiver, cleared(state), Header(round, 1), head, replaceable=replaceable)
+
+
+class World:
+    """Some nodes with one authority."""
+
+    def __init__(self) -> None:
+        self.authority = make_authority()
+        self.nodes: dict[str, NodeConfig] = {}
+        self.pairs: dict[str, KeyPair] = {}
+        self.spec = SPEC
+
+    def add(self, name: str, *, dials_only: bool = False, pair: KeyPair | None = None) -> NodeConfig:
+        """A node of peers.yaml."""
+        address = None if dials_only else f"127.0.0.1:{free_port()}"
+        self.nodes[name] = NodeConfig(name=name, address=address)
+        self.pairs[name] = pair or make_node(name, address, authority=self.authority)
+        return self.nodes[name]
+
+    def identity(self, name: str) -> Identity:
+        """By the authority."""
+        pair = self.pairs[name]
+        return Identity(name, pair.certificate, pair.key, self.authority.certificate)
+
+    def player(
+        self,
+        name: str,
+        *neighbors: str,
+        identity: Identity | None = None,
+        limits: Limits = QUICK,
+        **greeting: object,
+    ) -> Player:
+        """A node's transport, not entered yet."""
+        said = {**plain_greeting(name), **greeting}
+        events: asyncio.Queue[NetEvent] = asyncio.Queue()
+        transport = Transport(
+            identity or self.identity(name),
+            self.nodes[name],
+            [self.nodes[other] for other in neighbors],
+            greet=lambda _: Greeting(**said),
+            spec=self.spec,
+            codec=Fp32(),
+            limits=limits,
+            deliver=events.put_nowait,
+            status=lambda: StatusSnapshot(name, step=3, epsilon=1.5),
+            members=list(self.nodes.values()),
+        )
+        return Player(name, transport, said, events)
+
+    @contextlib.asynccontextmanager
+    async def stranger(self, name: str, to: str, *, identity: Identity | None = None) -> AsyncIterator["Raw"]:
+        """A raw client with a node's certificate: it says what the test makes it say."""
+        who = identity or self.identity(name)
+        address = self.nodes[to].address
+        assert address is not None
+        async with open_channel(who, Trust(who), to, address, keepalive_s=10) as channel:
+            yield Raw(name, to, channel, channel.stream_stream(f"/{SERVICE}/Exchange")())
+
+
+@dataclass
+class Raw:
+    """One hand-driven Exchange stream."""
+
+    name: str
+    to: str
+    channel: Any
+    call: Any
+    sequence: int = 0
+
+    async def greet(self, **changes: object) -> pb.Ack:
+        """Says Hello, hears Hello and the verdict, says welcome; the verdict."""
+        greeting = Greeting(**{**plain_greeting(self.name), **changes})
+        await self.call.write(hello_frame(hello_of(Opening(greeting, b"", (0, 0)))))
+        assert isinstance(await self.read(), pb.Hello)
+        verdict = await self.read()
+        assert isinstance(verdict, pb.Ack)
+        if not verdict.rejected:
+            await self.call.write(ack_frame())
+        return verdict
+
+    async def read(self) -> object:
+        """The next frame; None when the stream has ended, however it did."""
+        async with asyncio.timeout(WAIT_S):
+            try:
+                data = await self.call.read()
+            except grpc.RpcError:
+                return None
+        return None if data is grpc.aio.EOF else parse_frame(data, peer=self.to)
+
+    def envelope(self, state: AdapterState, **changes: object) -> Envelope:
+        """A good envelope with something changed."""
+        self.sequence += 1
+        parcel = Packer(Fp32()).pack(state)
+        fields: dict[str, Any] = {
+            "sender": self.name,
+            "receiver": self.to,
+            "mark": (1, self.sequence),
+            "acknowledged": (0, 0),
+            "header": Header(0, 1),
+            "codec": "fp32",
+            "layout": parcel.layout,
+            "payload_bytes": parcel.payload.nbytes,
+            "digest": parcel.digest,
+            "ledger_head": None,
+        }
+        return Envelope(**{**fields, **changes})
+
+    async def send(self, state: AdapterState, **changes: object) -> None:
+        """A whole message with something changed in its envelope."""
+        await self.announce(self.envelope(state, **changes))
+        for frame in chunk_frames(Packer(Fp32()).pack(state).payload):
+            await self.call.write(frame)
+
+    async def announce(self, envelope: Envelope) -> None:
+        """An envelope without its payload."""
+        await self.call.write(envelope_frame(envelope_message(envelope)))
+
+
+def plain_greeting(name: str) -> dict[str, Any]:
+    """What every node of a test says unless it says otherwise."""
+    return {
+        "protocol_version": 1,
+        "name": name,
+        "fingerprint": {"model": "m", "adapter": "a"},
+        "basis_sketch": (),
+        "codecs": ("fp32",),
+        "incarnation": 1,
+        "seen_incarnation": 0,
+        "topology_version": 1,
+        "ledger_head": None,
+    }
+
+
+class Rejections(logging.Handler):
+    """Hears rejections as they are logged, so that a test can wait for one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Called by logging."""
+        if hasattr(record, "reason"):
+            self.heard.put_nowait({**vars(record), "text": record.getMessage()})
+
+    async def wait(self, reason: str, suits: Callable[[str], bool] = lambda _: True) -> str:
+        """The line logged for a reason."""
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                heard = await self.heard.get()
+                if heard["reason"] == reason and suits(heard["text"]):
+                    return str(heard["text"])
