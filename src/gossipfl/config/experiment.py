@@ -231,8 +231,9 @@ class GossipConfig(Section):
     """sync: seconds to wait for a round's neighbors; wait_free: for a settling round."""
     max_staleness: PositiveInt = 4
     """wait_free: own phases after which a silent neighbor counts as absent."""
-    staleness_discount: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """wait_free: factor on a contribution's weight for every own phase it is old; 0 mixes each message once."""
+    staleness_discount: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """wait_free: factor on a contribution's weight each time it is mixed again; 0 mixes each message once. Higher
+    agrees sooner where messages get lost, and lets slow neighbors hold back what fast ones have learned."""
     settle_rounds: NonNegativeInt = 8
     """Mixing rounds without training after the last phase, to reach consensus; a ring of n wants about n²/3."""
     linger_s: PositiveFloat = 60.0

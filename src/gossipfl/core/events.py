@@ -243,6 +243,7 @@ class Report:
         absent: neighbors of the row that were not mixed; their weight fell to self.
         drift_norm: norm of the accumulated drift.
         sources: header of each neighbor's contribution that was mixed: which of its states it was.
+        increment_weight: factor on the own training since the mixing before; the own weight where it came first.
     """
 
     round: int
@@ -253,6 +254,7 @@ class Report:
     absent: tuple[str, ...]
     drift_norm: float
     sources: Mapping[str, Header] = field(default_factory=dict)
+    increment_weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

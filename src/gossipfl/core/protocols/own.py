@@ -42,6 +42,14 @@ class Contribution(Generic[P]):
     header: Header
 
 
+Contributions = Mapping[str, Contribution[P]]
+"""By neighbor, in an order that does not depend on arrival."""
+
+
+def _weight(contributions: Contributions[P]) -> float:
+    return sum(part.weight for part in contributions.values())
+
+
 class OwnState(Generic[P]):
     """The snapshot and the newest publication; the one place where either changes."""
 
@@ -62,11 +70,15 @@ class OwnState(Generic[P]):
         self._under_way = now.phase
         return Train(now.phase, now.state, now.step, self.parts.local_steps)
 
-    def absorb(self, event: Trained[P]) -> bool:
-        """Adds a training phase to the state; False when it is not the one under way."""
+    def answers(self, event: Trained[P]) -> bool:
+        """Whether the event answers the training phase under way; True once for each."""
         if event.version != self._under_way:
             return False
         self._under_way = None
+        return True
+
+    def absorb(self, event: Trained[P]) -> None:
+        """Adds a training phase to the state."""
         now = self.snapshot
         self.snapshot = replace(
             now,
@@ -76,32 +88,52 @@ class OwnState(Generic[P]):
             receipt=event.receipt,
             exhausted=now.exhausted or event.exhausted,
         )
-        return True
 
-    def mix(self, contributions: Mapping[str, Contribution[P]], staleness: Mapping[str, int]) -> Report:
+    def mix(self, contributions: Contributions[P], staleness: Mapping[str, int]) -> Report:
         """Mixes; what the contributions leave of weight 1 is the own state's. One round more is finished.
 
         Args:
             contributions: by neighbor, in an order that does not depend on arrival.
             staleness: own phases since every expected neighbor was heard; those without contribution are absent.
         """
+        self._blend(contributions)
+        return self._report(contributions, staleness, 1.0 - _weight(contributions))
+
+    def mix_around(
+        self, event: Trained[P], early: Contributions[P], late: Contributions[P], staleness: Mapping[str, int]
+    ) -> Report:
+        """Mixes `early` into the state before a training phase, adds the phase, mixes `late` into the state after it.
+
+        In the result every contribution has its own weight, as in one mixing.
+        """
+        kept = 1.0 - _weight(late)
+        self._blend({name: replace(part, weight=part.weight / kept) for name, part in early.items()})
+        self.absorb(event)
+        self._blend(late)
+        return self._report({**early, **late}, staleness, kept)
+
+    def _blend(self, contributions: Contributions[P]) -> None:
+        if not contributions:
+            return
         before = self.snapshot
-        own_weight = 1.0 - sum(part.weight for part in contributions.values())
-        state, drift = before.state, before.drift
-        if contributions:
-            terms = {name: (part.weight, part.state) for name, part in contributions.items()}
-            state = self.parts.mixing.mix(before.state, own_weight, terms)
-            drift = weighted_sum([(1.0, drift), (1.0, state), (-1.0, before.state)])
-        self.snapshot = replace(before, state=state, drift=drift, round=before.round + 1)
+        terms = {name: (part.weight, part.state) for name, part in contributions.items()}
+        state = self.parts.mixing.mix(before.state, 1.0 - _weight(contributions), terms)
+        drift = weighted_sum([(1.0, before.drift), (1.0, state), (-1.0, before.state)])
+        self.snapshot = replace(before, state=state, drift=drift)
+
+    def _report(self, contributions: Contributions[P], staleness: Mapping[str, int], increment_weight: float) -> Report:
+        self.snapshot = now = replace(self.snapshot, round=self.snapshot.round + 1)
+        weights = {name: part.weight for name, part in contributions.items()}
         return Report(
-            round=self.snapshot.round,
-            phase=before.phase,
-            step=before.step,
-            weights={self.parts.name: own_weight, **{name: part.weight for name, part in contributions.items()}},
+            round=now.round,
+            phase=now.phase,
+            step=now.step,
+            weights={self.parts.name: 1.0 - _weight(contributions), **weights},
             staleness=dict(staleness),
             absent=tuple(name for name in staleness if name not in contributions),
-            drift_norm=abs(drift),
+            drift_norm=abs(now.drift),
             sources={name: part.header for name, part in contributions.items()},
+            increment_weight=increment_weight,
         )
 
     def checkpoint(self) -> Checkpoint[P]:

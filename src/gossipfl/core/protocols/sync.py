@@ -90,7 +90,7 @@ class Sync(Generic[P]):
             case Started():
                 return self._start(now)
             case Trained():
-                return self._exchange_trained(now) if self._own.absorb(event) else []
+                return self._exchange_trained(event, now) if self._own.answers(event) else []
             case Received():
                 return self._receive(event, now)
             case TimerFired(name=name):
@@ -124,7 +124,8 @@ class Sync(Generic[P]):
         now = self.snapshot
         return self._own.may_train and now.round == now.phase * self._parts.gossip.rounds_per_phase
 
-    def _exchange_trained(self, now: float) -> list[Effect[P]]:
+    def _exchange_trained(self, event: Trained[P], now: float) -> list[Effect[P]]:
+        self._own.absorb(event)
         self._catch_up()
         return [self._own.checkpoint(), *self._open(now), *self._progress(now)]
 

@@ -1,9 +1,22 @@
 """wait_free: publish after each training phase, mix the newest of each neighbor, never wait.
 
-    train ─> state += increment ─> mix ─> Train | Checkpoint | Send ─> …      after the last phase: settle ─> settled
+    train ─> mix the early ─> state += increment ─> mix the late ─> Train | Checkpoint | Send ─> …     then settle
 
     weight of neighbor j = W_ij · discount^age      age: own mixings since its contribution could first be mixed
     weight of own state  = 1 − all others           a neighbor older than max_staleness is absent
+
+Early and late. Like is mixed with like: a contribution that lacks the training its receiver has just done is mixed
+into the state before that training, one with as many steps into the state after it. Part of all training that reached
+the mean (constant increments, 30 phases, equal speeds, delays of .05 to 1 phase): mixing always after the increment
+.53–.56 on a ring of 6 and .36–.45 on the complete graph, always before it 1.01–1.41 and 1.01–1.57, like with like
+.94–1.00 and .92–1.00.
+
+Faster nodes. The same measure for discounts 0 / 0.5 / 1, delay .05: ring of 8, equal speeds .998 / .997 / .996, every
+second node 4 times slower .99 / .83 / .59, one 4 times slower .997 / .94 / .79; complete graph of 8, every second node
+4 times slower .995 / .84 / .62. The fast half's influence on that ring is 1.50 / 1.37 / 1.08 times the average, but
+only because reused contributions hold it back: .50 / .52 / .54 of the slow half's own training reaches the mean. The
+price is agreement: with 0 the distance between nodes after settling is up to a quarter larger than with 1 at short
+delays, about twice at delays of a phase, several times under 30% loss. Each message is mixed once: the default is 0.
 
 The next `Train` stands before `Checkpoint` and `Send`: training waits for neither disk nor network. Nothing is lost by
 it: the steps are charged to the ledger as they are done, and a crash falls back to a checkpoint no older than what was
@@ -25,6 +38,7 @@ The mean is not kept; `drift` says by how much it moved.
 Sources: AD-PSGD (Lian et al., 2018), SWIFT (Bornstein et al., 2023).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Generic
 
@@ -48,7 +62,7 @@ from gossipfl.core.events import (
 )
 from gossipfl.core.protocol import Parts, Protocol
 from gossipfl.core.protocols.neighborhood import LINGER, Neighborhood
-from gossipfl.core.protocols.own import Contribution, OwnState
+from gossipfl.core.protocols.own import Contribution, Contributions, OwnState
 
 DEADLINE = "deadline"
 """Timer of a settling round."""
@@ -93,7 +107,7 @@ class WaitFree(Generic[P]):
             case Started():
                 return self._start(now)
             case Trained():
-                return self._train_on(now) if self._own.absorb(event) else []
+                return self._train_on(event, now) if self._own.answers(event) else []
             case Received():
                 return self._receive(event, now)
             case TimerFired(name=name):
@@ -119,8 +133,12 @@ class WaitFree(Generic[P]):
             return [self._own.train(), *(self._publish() if resumed else [])]
         return self._begin_settling(now)
 
-    def _train_on(self, now: float) -> list[Effect[P]]:
-        report = self._mix()
+    def _train_on(self, event: Trained[P], now: float) -> list[Effect[P]]:
+        contributions, ages = self._contributions()
+        middle = self.snapshot.step + event.steps / 2
+        early = {name: part for name, part in contributions.items() if part.header.step < middle}
+        late = {name: part for name, part in contributions.items() if part.header.step >= middle}
+        report = self._own.mix_around(event, early, late, ages)
         if self._own.may_train:
             return [self._own.train(), self._own.checkpoint(), *self._publish(), report]
         return [self._own.checkpoint(), *self._begin_settling(now), report]
@@ -190,10 +208,14 @@ class WaitFree(Generic[P]):
     # ---- mixing and publishing ----
 
     def _mix(self) -> Report:
+        return self._own.mix(*self._contributions())
+
+    def _contributions(self) -> tuple[Contributions[P], Mapping[str, int]]:
+        """What there is to mix, with discounted weights, and the age of each neighbor's newest."""
         weights = self._parts.schedule.row(self._parts.name, self.snapshot.round).weights
         ages = {name: self._age(name) for name in weights if name != self._parts.name}
         terms = {name: self._contribution(name, weights[name], age) for name, age in ages.items()}
-        return self._own.mix({name: term for name, term in terms.items() if term is not None}, ages)
+        return {name: term for name, term in terms.items() if term is not None}, ages
 
     def _age(self, name: str) -> int:
         """Own mixings since the newest contribution could first be mixed, or since the beginning."""
