@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gossipfl.errors import ModelError
+from gossipfl.errors import ConfigError, ModelError
 from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.export import export
 from gossipfl.learning.generation import generate
@@ -55,7 +55,7 @@ def test_a_prompt_that_cannot_be_continued_is_one_line(tmp_path: Path, adapted: 
         generate(tmp_path / "out", "")
     with pytest.raises(ModelError, match=r"prompt: 2 tokens and max_new_tokens 63 exceed the model's context of 64"):
         generate(tmp_path / "out", "w3 w4", max_new_tokens=63)
-    with pytest.raises(ModelError, match="device: 'abacus'"):
+    with pytest.raises(ConfigError, match="device: 'abacus'"):
         generate(tmp_path / "out", "w3", device="abacus")
 
 

@@ -67,7 +67,7 @@ def test_smollm2_converts_adapts_exports_and_generates(tmp_path: Path, smollm2: 
     assert adapted.spec.size == 460_800
     assert sum(parameter.numel() for parameter in adapted.module.parameters()) == 134_515_008 + 460_800
     assert adapted.tokenizer.chat_template
-    sha256 = export(adapted, moved(adapted, 0.02), tmp_path / "out")
+    sha256 = export(adapted, moved(adapted, 0.2), tmp_path / "out")
     found = generate(tmp_path / "out", "What is the capital of France?", max_new_tokens=12, chat=True)
     assert "Paris" in found.base_text
     assert found.text != found.base_text

@@ -11,7 +11,8 @@ import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,12 @@ from safetensors.numpy import save_file
 from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
+from gossipfl.config.experiment import Experiment
 from gossipfl.errors import ModelError
+from gossipfl.learning.adapters import attach
 from gossipfl.learning.adapters.adapted import Adapted, LowRank
 from gossipfl.learning.cache import file_sha256
+from gossipfl.learning.models import load_base
 from gossipfl.learning.quiet import quiet
 from gossipfl.learning.sources import weights_sha256
 from gossipfl.state import AdapterState
@@ -59,6 +63,37 @@ def export(adapted: Adapted, state: AdapterState, output: Path, *, merge: bool =
         sha256 = weights_sha256(folder) if whole else file_sha256(folder / _WEIGHTS)
         (folder / NOTE).write_text(json.dumps(_note(adapted, sha256, whole=whole), indent=1) + "\n")
     return sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a stored state comes from.
+
+    Attributes:
+        experiment: it was trained in.
+        folder: where the experiment's relative paths start.
+        components: of the adapter at the time, see `Adapted.components`; what is absent is not compared.
+    """
+
+    experiment: Experiment
+    folder: Path
+    components: Mapping[str, str]
+
+
+def export_stored(origin: Origin, state: AdapterState, output: Path, *, merge: bool = False) -> str:
+    """Loads model and adapter of a stored state anew and exports it; gives the SHA-256 of the weights file.
+
+    Raises:
+        ModelError: see `load_base`, `attach` and `export`; or a file has changed since the state was trained.
+    """
+    experiment = origin.experiment
+    base = load_base(experiment.model, experiment.task, folder=origin.folder, seed=experiment.seed)
+    basis = experiment.adapter.basis
+    adapted = attach(base, experiment, basis=None if basis is None else origin.folder / basis)
+    now = adapted.components()
+    if changed := sorted(key for key in now if origin.components.get(key, now[key]) != now[key]):
+        raise ModelError(f"export: the state was trained with another {' and '.join(changed)} than is here now")
+    return export(adapted, state, output, merge=merge)
 
 
 def _note(adapted: Adapted, sha256: str, *, whole: bool) -> dict[str, object]:

@@ -11,11 +11,12 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from gossipfl.config.experiment import ModelConfig, TaskConfig
+from gossipfl.config.experiment import ModelConfig, TaskConfig, TrainingConfig
 from gossipfl.errors import ModelError
 from gossipfl.learning.base import BaseModel
 from gossipfl.learning.cache import file_sha256
 from gossipfl.learning.data.tokens import prompt_ids
+from gossipfl.learning.device import choose_device
 from gossipfl.learning.export import NOTE
 from gossipfl.learning.models import load_base
 from gossipfl.learning.quiet import quiet
@@ -38,7 +39,7 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class ExportNote:
     """What an export's note says.
 
     Attributes:
@@ -70,6 +71,7 @@ def generate(
 
     Raises:
         ModelError: no export, not of a causal-lm task, made on another base model, or the prompt is too long.
+        ConfigError: no such device here.
     """
     about = read_note(adapter_dir)
     if about.task.kind != "causal-lm":
@@ -80,7 +82,9 @@ def generate(
             f"adapter: {adapter_dir} belongs to base model {about.base_sha256[:12]}, "
             f"{about.model.source!r} is {base.sha256[:12]}"
         )
-    ids = torch.tensor([_prompt_ids(base.tokenizer, prompt, about, chat=chat)], device=_device(device))
+    ids = torch.tensor(
+        [_prompt_ids(base.tokenizer, prompt, about, chat=chat)], device=choose_device(TrainingConfig(device=device))
+    )
     _check_length(base, ids.shape[1], max_new_tokens)
     base_text = _continue(base.module.to(ids.device), base.tokenizer, ids, max_new_tokens)
     adapted = _with_adapter(base, adapter_dir, merged=about.merged).to(ids.device)
@@ -88,7 +92,7 @@ def generate(
     return Generation(text, base_text, exported_sha256(adapter_dir, merged=about.merged))
 
 
-def read_note(adapter_dir: Path) -> Exported:
+def read_note(adapter_dir: Path) -> ExportNote:
     """What stands in the `gossipfl.json` of an export.
 
     Raises:
@@ -97,7 +101,7 @@ def read_note(adapter_dir: Path) -> Exported:
     path = adapter_dir / NOTE
     try:
         note: Any = json.loads(path.read_text())
-        return Exported(
+        return ExportNote(
             model=ModelConfig.model_validate(note["model"]),
             task=TaskConfig.model_validate(note["task"]),
             base_sha256=str(note["base_sha256"]),
@@ -131,7 +135,7 @@ def _with_adapter(base: BaseModel, adapter_dir: Path, *, merged: bool) -> nn.Mod
     return module.eval()
 
 
-def _prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str, about: Exported, *, chat: bool | None) -> list[int]:
+def _prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str, about: ExportNote, *, chat: bool | None) -> list[int]:
     if chat or (chat is None and about.prompted):
         ids = prompt_ids(tokenizer, prompt, chat_template=chat or about.task.chat_template)
     else:
@@ -166,15 +170,3 @@ def _continue(
             pad_token_id=tokenizer.pad_token_id,
         )
     return str(tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)).strip()
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ModelError(f"device: {name!r} is unknown; auto, cpu, cuda or cuda:1 was expected") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ModelError(f"device: {name!r} was asked for, this machine has no CUDA")
-    return device

@@ -1,0 +1,67 @@
+"""`gossipfl export`: a node's newest adapter as a PEFT folder or a merged model."""
+
+import json as json_format
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gossipfl.cli.options import JsonOption, command_app, example
+from gossipfl.cli.output import emit
+from gossipfl.config.loading import load_experiment, load_peers
+from gossipfl.errors import StateError
+from gossipfl.learning.export import Origin, export_stored
+from gossipfl.node.checkpoint import load_latest
+
+app = command_app()
+
+
+@app.command(
+    name="export",
+    epilog=example(
+        "gossipfl export --state-dir state/oslo --output exported",
+        "gossipfl export --state-dir state/oslo --output model --merge",
+    ),
+)
+def run(
+    *,
+    state_dir: Annotated[Path, typer.Option("--state-dir", help="The node's state directory.", metavar="DIR")],
+    output: Annotated[Path, typer.Option("--output", help="Folder to write; an earlier export is replaced.")],
+    peers: Annotated[
+        Path | None,
+        typer.Option("--peers", help="peers.yaml, where it is not two folders above the state.", metavar="FILE"),
+    ] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Write the whole model with the adapter folded in.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Write a node's newest adapter as a folder that PEFT loads, or with --merge as a model that transformers loads.
+
+    The experiment is the one the state was trained in, as the state directory keeps it.
+    """
+    saved = load_latest(state_dir)
+    if saved is None:
+        raise StateError(f"--state-dir {state_dir} holds no checkpoint: no node has trained there yet")
+    sha256 = export_stored(_origin(state_dir, peers), saved.state, output, merge=merge)
+    result = {"output": str(output), "adapter_sha256": sha256}
+    emit(result, json=json, text=f"{output}: step {saved.snapshot.step}, sha256 {sha256}")
+
+
+def _origin(state_dir: Path, peers: Path | None) -> Origin:
+    experiment = load_experiment(state_dir / "config.yaml").experiment
+    return Origin(experiment, _home(state_dir, peers), _components(state_dir))
+
+
+def _home(state_dir: Path, peers: Path | None) -> Path:
+    """Where the experiment's relative paths start: beside experiment.yaml, `state/NAME` being beside peers.yaml."""
+    beside = state_dir.resolve().parent.parent
+    path = peers or beside / "peers.yaml"
+    return load_peers(path).experiment.folder if peers or path.is_file() else beside
+
+
+def _components(state_dir: Path) -> dict[str, str]:
+    with suppress(OSError, ValueError):
+        found = json_format.loads((state_dir / "fingerprint.json").read_text())
+        if isinstance(found, dict):
+            return {str(name): str(value) for name, value in found.items()}
+    return {}
