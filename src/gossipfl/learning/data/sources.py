@@ -4,12 +4,14 @@ Local files go through the `datasets` library into memory; what it writes on the
 folder and is gone when the table is read: no copy of a node's records stays behind.
 """
 
+import csv
 import glob
 import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import datasets
 
@@ -27,16 +29,8 @@ ENDINGS = {
 }
 """What `format: auto` makes of a file's ending."""
 
-# values stay as written: "007" is not 7, and a text "NA" is a text; only an empty cell is null
-_CSV = {"dtype": str, "keep_default_na": False, "na_values": [""]}
-_BUILDERS = {
-    "csv": ("csv", _CSV),
-    "tsv": ("csv", {**_CSV, "sep": "\t"}),
-    "json": ("json", {}),
-    "jsonl": ("json", {}),
-    "parquet": ("parquet", {}),
-    "text": ("text", {}),
-}
+_BUILDERS = {"csv": "csv", "tsv": "csv", "json": "json", "jsonl": "json", "parquet": "parquet", "text": "text"}
+_SEPARATORS = {"csv": ",", "tsv": "\t"}
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _SAVED = ("dataset_info.json", "state.json", "dataset_dict.json")
 
@@ -94,12 +88,27 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _read_file(path: Path, kind: str) -> datasets.Dataset:
-    builder, options = _BUILDERS[kind]
+def _read_file(path: Path, kind: str) -> datasets.Dataset | tuple[()]:
+    options = _csv_options(path, _SEPARATORS[kind]) if kind in _SEPARATORS else {}
+    file = glob.escape(str(path))
     with tempfile.TemporaryDirectory(prefix="gossipfl-") as cache:
-        return datasets.load_dataset(
-            builder, data_files=glob.escape(str(path)), split="train", cache_dir=cache, keep_in_memory=True, **options
-        )
+        try:
+            return datasets.load_dataset(
+                _BUILDERS[kind], data_files=file, split="train", cache_dir=cache, keep_in_memory=True, **options
+            )
+        except ValueError as error:
+            # the library's words for a header without rows
+            if "no data" in str(error):
+                return ()
+            raise
+
+
+def _csv_options(path: Path, separator: str) -> dict[str, Any]:
+    """Values stay as written: "007" is not 7 and a text "NA" is a text; only an empty cell is null."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        columns = next(csv.reader(file, delimiter=separator), [])
+    features = datasets.Features({column: datasets.Value("string") for column in columns})
+    return {"sep": separator, "features": features, "keep_default_na": False, "na_values": [""]}
 
 
 def _pick(saved: datasets.Dataset | datasets.DatasetDict, source: str, split: str) -> datasets.Dataset:
@@ -116,7 +125,7 @@ def _one_line(source: str, kind: str) -> Iterator[None]:
     datasets.disable_progress_bars()
     try:
         yield
-    except (datasets.exceptions.DatasetsError, OSError, ValueError, TypeError) as error:
+    except (datasets.exceptions.DatasetsError, csv.Error, OSError, ValueError, TypeError) as error:
         reason = str(error.__cause__ or error).strip().split("\n", 1)[0]
         hint = ", and no such file or folder is here" if kind == "hub" else ""
         raise DataError(f"data {source!r} cannot be read as {kind}{hint}: {reason[:200]}") from error

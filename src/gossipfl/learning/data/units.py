@@ -56,14 +56,16 @@ def hold_out(
     """Units to train on and units held out, each unit held out with chance `fraction`.
 
     Guarantees:
-        A unit is on one side only, and so is a text that occurs twice among records without units. With a
-        fraction above 0 and two units or more, neither side is empty.
+        A unit is on one side only, and so (but for a handful of units) is a text that occurs twice among records
+        without units. With a fraction above 0 and two units or more, neither side is empty; a single unit is
+        trained on.
     """
+    if fraction == 0 or len(units) == 1:
+        return list(units), []
     draws = [lot.draw("held_out", records[unit[0]].unit or records[unit[0]].tag.hex()) for unit in units]
     held = {place for place, draw in enumerate(draws) if draw < fraction}
-    if fraction and len(units) > 1 and len(held) in {0, len(units)}:
-        # a handful of units: the lowest draw, and whoever shares it, at least and at most
-        held = {place for place, draw in enumerate(draws) if draw == min(draws)}
-        held = held if len(held) < len(units) else {0}
+    if len(held) in {0, len(units)}:
+        # a handful of units: the one of lowest draw is held out, everybody else trained on
+        held = {draws.index(min(draws))}
     train = [unit for place, unit in enumerate(units) if place not in held]
     return train, [unit for place, unit in enumerate(units) if place in held]
