@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-
 from tests.net.world import Rejections, World
 
 

@@ -4,13 +4,13 @@ import asyncio
 
 import numpy as np
 import pytest
+from tests.net.world import WAIT_S, Player, World, state_of
 
 from gossipfl.errors import NetworkError
 from gossipfl.net.client import ask_members, ask_status
 from gossipfl.net.events import Arrived, LinkDown, LinkUp
 from gossipfl.net.identity import Identity
 from gossipfl.state import AdapterSpec, Segment
-from tests.net.world import WAIT_S, Player, World, state_of
 
 
 async def both_up(one: Player, other: Player) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.net.world import QUICK, SPEC, WAIT_S, Player, Raw, Rejections, World, plain_greeting, state_of
 
 from gossipfl.core.events import Header
 from gossipfl.core.handshake import LedgerHead
@@ -17,7 +18,6 @@ from gossipfl.net.wire import Opening, envelope_message, hello_of
 from gossipfl.privacy.signing import Signer, sign_head
 from gossipfl.state import AdapterSpec, AdapterState, Segment
 from gossipfl.v1 import gossip_pb2 as pb
-from tests.net.world import QUICK, SPEC, WAIT_S, Player, Raw, Rejections, World, plain_greeting, state_of
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ class Player:
                 if isinstance(event, kind):
                     return event
 
-    def post(self, receiver: str, state: AdapterState, *, round: int = 0, replaceable: bool = True) -> int:  # noqa: A002
+    def post(self, receiver: str, state: AdapterState, *, round: int = 0, replaceable: bool = True) -> int:
         """Posts a state."""
         head = self.greeting["ledger_head"]
         return self.transport.post(receiver, cleared(state), Header(round, 1), head, replaceable=replaceable)

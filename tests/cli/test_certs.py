@@ -1,0 +1,70 @@
+"""`gossipfl certs` from the command line."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from gossipfl.cli.app import main
+from gossipfl.net.certificate_files import is_issued_by, read_pair
+
+
+def result(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    answer: dict[str, str] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return answer
+
+
+def test_trial_certificates_are_made_at_once_and_said_to_be_for_trials(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["certs", str(tmp_path), "--nodes", "a,b", "--json"]) == 0
+    captured = capsys.readouterr()
+    made = json.loads(captured.out.splitlines()[-1])
+    assert "for trials" in captured.err
+    assert set(made["nodes"]) == {"a", "b"}
+    for name, node in made["nodes"].items():
+        pair = read_pair(Path(node["certificate"]), Path(node["key"]), name=name)
+        assert is_issued_by(pair.certificate, Path(made["authority"]).read_bytes())
+
+
+def test_a_key_made_on_its_node_is_signed_elsewhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    authority, node = tmp_path / "authority", tmp_path / "node"
+    main(["certs", str(authority), "--nodes", "other"])
+    assert main(["certs", "request", "--name", "a", "--address", "a.example.org:7001", "--output", str(node)]) == 0
+    key = node / "a.key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    sign = ["certs", "sign", str(node / "a.csr"), "--name", "a", "--authority", str(authority), "--output", str(node)]
+    capsys.readouterr()
+    assert main(sign) == 2
+    assert "--address" in capsys.readouterr().err
+    assert main([*sign, "--address", "a.example.org:7001", "--json"]) == 0
+    read_pair(Path(result(capsys)["certificate"]), key, name="a")
+
+
+def test_a_request_for_another_node_is_not_signed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["certs", str(tmp_path), "--nodes", "b"])
+    main(["certs", "request", "--name", "a", "--output", str(tmp_path)])
+    capsys.readouterr()
+    assert main(["certs", "sign", str(tmp_path / "a.csr"), "--name", "c", "--authority", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith("error: the request is for 'a'")
+
+
+def test_a_pinned_certificate_comes_with_the_fingerprint_for_peers_yaml(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["certs", "pin", "--name", "a", "--output", str(tmp_path), "--json"]) == 0
+    assert result(capsys)["fingerprint"].startswith("sha256:")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"), [("a,a", "twice"), ("a,under_score", "under_score"), ("authority", "authority")]
+)
+def test_a_name_that_cannot_be_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], nodes: str, message: str
+) -> None:
+    assert main(["certs", str(tmp_path / "new"), "--nodes", nodes]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error:")
+    assert message in error
+    assert not (tmp_path / "new").exists()
