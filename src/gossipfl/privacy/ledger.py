@@ -11,6 +11,7 @@ the ledger for ever.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Self
 
@@ -24,6 +25,7 @@ from gossipfl.privacy.meter import EpsilonMeter
 
 TOLERANCE = 1e-9
 """Relative excess over the target that counts as none, so that a plan which meets its target exactly can finish."""
+_REMEMBERED = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,10 @@ def open_account(path: Path, request: AccountRequest) -> "LedgerAccount":
             if joining:
                 store.join(account, joining)
             store.add(_opened(account, request))
+        return LedgerAccount(store, account, request)
     except BaseException:
         store.close()
         raise
-    return LedgerAccount(store, account, request)
 
 
 class LedgerAccount:
@@ -89,6 +91,10 @@ class LedgerAccount:
         target = None if request.target_epsilon is None else request.target_epsilon * (1 + TOLERANCE)
         self._meter = EpsilonMeter(request.delta, request.accountant, target)
         self._request = request
+        self._giving = Lock()
+        self._given: tuple[Receipt, ...] = ()
+        with store.view() as book:
+            self._head = book.last.charges, book.head
 
     def __enter__(self) -> Self:
         return self
@@ -104,22 +110,22 @@ class LedgerAccount:
 
     def charge(self, charge: Charge) -> Receipt:
         """Charges steps before they are done, see `Account.charge`; several processes may charge at once."""
-        if not (0 < charge.sample_rate <= 1 and charge.noise_multiplier >= 0 and charge.steps > 0):
-            raise PrivacyError(
-                f"a charge needs 0 < sample_rate <= 1, noise_multiplier >= 0 and steps > 0, not {charge}"
-            )
+        if charge.steps < 1:
+            raise PrivacyError(f"a charge needs at least one step, not {charge.steps}")
         with self._store.transaction() as book:
             account = book.account(self._number)
             bound = self._meter.admit(account.tally(), charge)
             self._store.add(
                 Charged(account.number, self._run, charge.sample_rate, charge.noise_multiplier, charge.steps)
             )
-            return self._receipt(book, bound)
+            receipt = self._receipt(book, bound)
+        return self._give(receipt)
 
     def receipt(self) -> Receipt:
         """Covers everything charged so far, with exact ε."""
         with self._store.view() as book:
-            return self._receipt(book, self._meter.epsilon(book.account(self._number).tally()))
+            receipt = self._receipt(book, self._meter.epsilon(book.account(self._number).tally()))
+        return self._give(receipt)
 
     def charges(self) -> tuple[Charge, ...]:
         """All charges of this data, equal ones merged."""
@@ -141,26 +147,38 @@ class LedgerAccount:
     def head(self) -> tuple[int, str]:
         """How far the ledger is: charges of all its accounts, and hash of the last one (hex, empty before the first).
 
-        The hash changes only with the number of charges, so that neighbors can hold one against the other.
+        As of this object's last look; never waits for a charge under way. The hash changes only with the number of
+        charges, so that neighbors can hold one against the other.
         """
-        with self._store.view() as book:
-            return book.last.charges, book.head
+        return self._head
 
     def require(self, receipt: Receipt) -> None:
-        """Refuses a receipt that this ledger does not cover, see `Account.require`."""
+        """Refuses a receipt that this ledger does not cover, see `Account.require`.
+
+        Never waits for a charge under way when the receipt is one of the last that this object gave.
+        """
+        if receipt in self._given:
+            return
         with self._store.view() as book:
-            held, covered = book.last.charges, book.covered_steps(self._number)
+            held = book.last.charges
+            covered = book.covered_steps(self._number) if receipt.charges else 0
         if receipt.charges > held:
             raise PrivacyError(f"a receipt names {receipt.charges} charges, the ledger holds {held}")
-        if receipt.steps > (covered if receipt.charges else 0):
-            paid = covered if receipt.charges else 0
-            raise PrivacyError(f"a receipt names {receipt.steps} steps, the ledger has charged {paid}")
+        if receipt.steps > covered:
+            raise PrivacyError(f"a receipt names {receipt.steps} steps, the ledger has charged {covered}")
         if receipt.charges and receipt.head != self._store.hash_of_charge(receipt.charges):
             raise PrivacyError(f"a receipt of {receipt.charges} charges names another head than the ledger's")
 
     def _receipt(self, book: Book, epsilon: float) -> Receipt:
         steps = book.account(self._number).steps.total()
         return Receipt(steps, book.last.charges, book.head, epsilon, self._request.delta)
+
+    def _give(self, receipt: Receipt) -> Receipt:
+        with self._giving:
+            # replaced, not changed: `require` reads it without a lock
+            self._given = (*self._given[1 - _REMEMBERED :], receipt)
+            self._head = max(self._head, (receipt.charges, receipt.head))
+        return receipt
 
 
 def _check(request: AccountRequest) -> None:

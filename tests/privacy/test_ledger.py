@@ -1,0 +1,273 @@
+"""The account belongs to the data: whoever comes back with known records goes on with what they have spent."""
+
+import hashlib
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gossipfl.core.events import Receipt
+from gossipfl.errors import BudgetSpentError, LedgerError, PrivacyError
+from gossipfl.privacy.account import FreeAccount
+from gossipfl.privacy.accounting import Charge, epsilon
+from gossipfl.privacy.ledger import AccountRequest, LedgerAccount, open_account
+from gossipfl.privacy.spent import charged_before, spent
+
+STEP = Charge(0.04, 1.0)
+BASE = AccountRequest(
+    tags=(),
+    delta=1e-5,
+    accountant="rdp",
+    target_epsilon=None,
+    public=False,
+    new_account=None,
+    run="run",
+    node="a",
+)
+
+
+def tags(*names: str) -> tuple[bytes, ...]:
+    return tuple(hashlib.sha256(name.encode()).digest() for name in names)
+
+
+def opened(path: Path, *names: str, run: str = "run", target: float | None = None) -> LedgerAccount:
+    return open_account(path, replace(BASE, tags=tags(*names), run=run, target_epsilon=target))
+
+
+def test_a_charge_is_in_the_file_when_it_returns(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with opened(path, "x") as account:
+        receipt = account.charge(Charge(0.04, 1.0, steps=3))
+        assert (receipt.steps, receipt.charges, receipt.delta) == (3, 1, 1e-5)
+        (summary,) = spent(path)
+        assert (summary.steps, summary.charges, summary.records) == (3, 1, 1)
+        assert summary.epsilon == pytest.approx(epsilon([Charge(0.04, 1.0, 3)], 1e-5, "rdp"))
+
+
+def test_a_receipt_states_exact_epsilon_and_that_of_a_charge_is_never_below(tmp_path: Path) -> None:
+    with open_account(tmp_path / "l", replace(BASE, tags=tags("x"), accountant="prv", target_epsilon=2.0)) as account:
+        for _ in range(5):
+            bound = account.charge(STEP).epsilon
+            exact = epsilon(account.charges(), 1e-5, "prv")
+            assert account.receipt().epsilon == account.epsilon(1e-5) == exact
+            assert exact <= bound <= 2.0
+
+
+def test_charges_of_known_data_are_continued_by_any_run(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with opened(path, "x", "y", run="first") as account:
+        account.charge(STEP)
+    for names in (("x", "y"), ("y",), ("y", "z"), ("z",)):
+        with opened(path, *names, run="second") as account:
+            assert account.charges() == (STEP,)
+    with opened(path, "other") as account:
+        assert account.charges() == ()
+
+
+def test_data_that_touches_two_accounts_pays_for_both(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with opened(path, "x") as x, opened(path, "y") as y:
+        x.charge(STEP)
+        y.charge(STEP)
+        y.charge(Charge(0.1, 2.0))
+        with opened(path, "x", "y") as both:
+            assert both.charges() == (Charge(0.04, 1.0, 2), Charge(0.1, 2.0))
+        assert x.charges() == y.charges() == (Charge(0.04, 1.0, 2), Charge(0.1, 2.0)), "also for those who are at it"
+    (summary,) = spent(path)
+    assert summary.charges == 3
+
+
+def test_charges_before_leave_out_this_run(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with opened(path, "x", run="first") as account:
+        account.charge(STEP)
+    with opened(path, "x", run="second") as account:
+        account.charge(STEP)
+        assert account.charges_before() == (STEP,)
+    with opened(path, "x", run="second") as resumed:
+        assert resumed.charges_before() == (STEP,)
+    assert charged_before(path, tags("x")) == (Charge(0.04, 1.0, 2),)
+    assert charged_before(path, tags("x"), run="second") == (STEP,)
+    assert charged_before(tmp_path / "none", tags("x")) == ()
+
+
+def test_a_charge_beyond_the_target_is_refused_and_leaves_no_trace(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    target = epsilon([Charge(0.04, 1.0, 3)], 1e-5, "rdp")
+    with opened(path, "x", target=target) as account:
+        receipts = [account.charge(STEP) for _ in range(3)]
+        with pytest.raises(BudgetSpentError, match="target_epsilon"):
+            account.charge(STEP)
+        assert account.receipt() == receipts[-1]
+        assert receipts[-1].epsilon == pytest.approx(target, rel=1e-12), "a target met exactly is met"
+    assert spent(path)[0].charges == 3
+
+
+def test_the_target_counts_all_runs_on_the_data(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    target = epsilon([Charge(0.04, 1.0, 3)], 1e-5, "rdp")
+    with (
+        opened(path, "x", target=target, run="first") as first,
+        opened(path, "x", target=target, run="second") as other,
+    ):
+        first.charge(STEP)
+        other.charge(STEP)
+        first.charge(STEP)
+        for account in (first, other):
+            with pytest.raises(BudgetSpentError):
+                account.charge(STEP)
+
+
+def test_a_charge_without_noise_makes_epsilon_infinite(tmp_path: Path) -> None:
+    with opened(tmp_path / "l", "x") as account:
+        assert account.charge(Charge(1.0, 0.0)).epsilon == float("inf")
+        assert spent(tmp_path / "l")[0].epsilon == float("inf")
+
+
+def test_a_new_account_on_known_data_keeps_its_reason_for_ever(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with opened(path, "x", "y") as account:
+        account.charge(STEP)
+    fresh = replace(BASE, tags=tags("x"), new_account="consent renewed", run="second")
+    with open_account(path, fresh) as account:
+        assert account.charges() == ()
+        account.charge(STEP)
+    old, new = spent(path)
+    assert (new.reasons, new.replaces) == (("consent renewed",), (old.account,))
+    with open_account(path, fresh) as restarted:
+        assert restarted.charges() == (STEP,), "the same run with the same command line goes on"
+    with opened(path, "x", run="third") as account:
+        assert account.charges() == (STEP,)
+    with opened(path, "x", "y", run="fourth") as account:
+        assert account.charges() == (Charge(0.04, 1.0, 2),), "y still belongs to the old account"
+    assert spent(path)[0].reasons == ("consent renewed",)
+
+
+def test_the_summary_says_public_only_when_every_run_did(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    public = replace(BASE, tags=tags("x"), public=True)
+    open_account(path, public).close()
+    assert spent(path)[0].public
+    open_account(path, replace(public, public=False)).close()
+    open_account(path, public).close()
+    assert not spent(path)[0].public
+
+
+def test_the_summary_states_the_smallest_delta_ever_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    for delta in (1e-4, 1e-6, 1e-3):
+        with open_account(path, replace(BASE, tags=tags("x"), delta=delta)) as account:
+            assert account.charge(STEP).delta == delta
+    (summary,) = spent(path)
+    assert summary.delta == 1e-6
+    assert summary.epsilon == pytest.approx(epsilon([Charge(0.04, 1.0, 3)], 1e-6, "rdp"))
+
+
+def test_the_head_grows_with_the_charges_of_all_accounts_and_with_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with opened(path, "x") as account:
+        assert account.head == (0, "")
+        first = account.charge(STEP)
+        assert account.head == (1, first.head)
+    with opened(path, "x", "y") as again, opened(path, "z") as other:
+        assert again.head == (1, first.head), "opening and joining do not move it"
+        second = other.charge(STEP)
+        assert (second.charges, second.steps) == (2, 1)
+        assert again.receipt().charges == 2
+
+
+def test_a_receipt_is_covered_only_by_the_ledger_that_gave_it(tmp_path: Path) -> None:
+    with opened(tmp_path / "a", "x") as account, opened(tmp_path / "b", "x") as other:
+        first = account.charge(STEP)
+        account.charge(STEP)
+        account.require(Receipt())
+        account.require(first)
+        account.require(replace(first, steps=0, epsilon=9.0))
+        with pytest.raises(PrivacyError, match="names 3 charges, the ledger holds 2"):
+            account.require(replace(first, charges=3))
+        with pytest.raises(PrivacyError, match="names 3 steps, the ledger has charged 2"):
+            account.require(replace(first, steps=3))
+        with pytest.raises(PrivacyError, match="names 1 steps, the ledger has charged 0"):
+            account.require(Receipt(steps=1))
+        other.charge(STEP)
+        with pytest.raises(PrivacyError, match="another head"):
+            other.require(first)
+
+
+def test_a_state_trained_before_a_new_account_stays_covered(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with opened(path, "x") as account:
+        receipt = account.charge(STEP)
+    with open_account(path, replace(BASE, tags=tags("x"), run="next", new_account="reason")) as fresh:
+        fresh.require(receipt)
+
+
+def test_the_ledger_is_readable_by_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "l"
+    with opened(path, "x") as account:
+        account.charge(STEP)
+        assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+
+
+def test_the_ledger_holds_no_fingerprint_of_a_record(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    opened(path, "x").close()
+    assert tags("x")[0] not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"tags": ()}, "at least one record"),
+        ({"delta": 0.0}, "delta"),
+        ({"target_epsilon": float("nan")}, "target_epsilon"),
+        ({"new_account": " "}, "needs a reason"),
+    ],
+)
+def test_a_request_without_sense_makes_no_ledger(tmp_path: Path, change: dict[str, object], says: str) -> None:
+    with pytest.raises(PrivacyError, match=says):
+        open_account(tmp_path / "l", replace(BASE, **{"tags": tags("x"), **change}))  # type: ignore[arg-type]
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_charge_of_no_steps_is_refused(tmp_path: Path) -> None:
+    with opened(tmp_path / "l", "x") as account, pytest.raises(PrivacyError, match="at least one step"):
+        account.charge(Charge(0.1, 1.0, 0))
+
+
+def test_a_missing_ledger_cannot_be_shown(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match="does not exist"):
+        spent(tmp_path / "l")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_ledger_in_a_read_only_folder_can_be_shown(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with opened(path, "x") as account:
+        account.charge(STEP)
+    tmp_path.chmod(0o500)
+    try:
+        assert spent(path)[0].charges == 1
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_removing_the_state_directory_does_not_lower_epsilon(tmp_path: Path) -> None:
+    path, state = tmp_path / "l", tmp_path / "state"
+    state.mkdir()
+    with opened(path, "x") as account:
+        account.charge(STEP)
+    state.rmdir()
+    with opened(path, "x", run="after the state was removed") as account:
+        assert account.charges() == (STEP,)
+
+
+def test_without_privacy_nothing_is_kept_and_epsilon_is_infinite() -> None:
+    account = FreeAccount()
+    receipt = account.charge(Charge(1.0, 0.0, 5))
+    assert (receipt.steps, receipt.epsilon, account.charges()) == (5, float("inf"), ())
+    account.require(receipt)
+    account.require(Receipt())
+    with pytest.raises(PrivacyError, match="level is none"):
+        account.require(replace(receipt, epsilon=1.0))

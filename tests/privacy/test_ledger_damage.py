@@ -1,0 +1,187 @@
+"""A ledger that was altered, or that cannot be used, lets nothing be trained, and says so in one line."""
+
+import hashlib
+import multiprocessing
+import resource
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+from gossipfl.errors import LedgerError
+from gossipfl.privacy.accounting import Charge
+from gossipfl.privacy.ledger import AccountRequest, LedgerAccount, open_account
+from gossipfl.privacy.ledger_schema import MIGRATIONS, connect
+from gossipfl.privacy.spent import spent
+
+STEP = Charge(0.04, 1.0)
+FORK = multiprocessing.get_context("fork")  # a fresh interpreter would take seconds to import everything
+
+
+def opened(path: Path, *names: str) -> LedgerAccount:
+    tags = [hashlib.sha256(name.encode()).digest() for name in names]
+    return open_account(path, AccountRequest(tags, 1e-5, "rdp", None, False, None, "run", "a"))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    path = tmp_path / "l"
+    with opened(path, "x", "y") as account:
+        for _ in range(3):
+            account.charge(STEP)
+    return path
+
+
+def refusal(attempt: Callable[[], object]) -> str:
+    with pytest.raises(LedgerError) as caught:
+        attempt()
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE entries SET charges = 0",
+        "DELETE FROM entries",
+        "UPDATE records SET entry = 1",
+        "DELETE FROM records",
+        "UPDATE ledger SET secret = zeroblob(32)",
+        "DELETE FROM ledger",
+    ],
+)
+def test_the_file_itself_forbids_changes(ledger: Path, statement: str) -> None:
+    with closing(sqlite3.connect(ledger)) as connection, pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        (
+            "UPDATE entries SET body = replace(body, '\"steps\":1', '\"steps\":0') WHERE kind = 'charge'",
+            "does not follow",
+        ),
+        ("UPDATE entries SET charges = charges + 1 WHERE seq = 7", "does not follow"),
+        ("UPDATE entries SET hash = zeroblob(32) WHERE seq = 6", "does not follow"),
+        ("DELETE FROM entries WHERE seq = 5", "does not follow"),
+        ("DELETE FROM records WHERE tag = (SELECT min(tag) FROM records)", "records that joined"),
+        ("UPDATE records SET tag = zeroblob(16) WHERE tag = (SELECT min(tag) FROM records)", "records that joined"),
+        ("INSERT INTO records VALUES (zeroblob(16), 3)", "records that joined"),
+        ("INSERT INTO records VALUES (zeroblob(16), 99)", "belongs to no entry"),
+        ("UPDATE ledger SET secret = zeroblob(32)", "secret is another"),
+        ("DELETE FROM ledger", "secret is gone"),
+        ("DROP TABLE records", "no such table"),
+    ],
+)
+def test_an_altered_ledger_is_refused(ledger: Path, statement: str, says: str) -> None:
+    with closing(sqlite3.connect(ledger)) as connection:
+        for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute(statement)
+        connection.commit()
+    assert says in refusal(lambda: opened(ledger, "x"))
+    assert says in refusal(lambda: spent(ledger))
+
+
+def test_an_alteration_while_the_account_is_open_is_noticed_at_the_next_charge(ledger: Path) -> None:
+    with opened(ledger, "x") as account, closing(sqlite3.connect(ledger)) as connection:
+        connection.execute("INSERT INTO entries VALUES (99, 'charge', 9, '{}', zeroblob(32))")
+        connection.commit()
+        assert "entry 99 does not follow" in refusal(lambda: account.charge(STEP))
+
+
+def test_a_forged_entry_of_the_right_hash_but_no_sense_is_refused(ledger: Path) -> None:
+    with closing(sqlite3.connect(ledger)) as connection:
+        seq, charges, last = connection.execute("SELECT max(seq), charges, hash FROM entries").fetchone()
+        digest = hashlib.sha256(last + f"{seq + 1}\nmagic\n{charges}\n[]".encode()).digest()
+        connection.execute("INSERT INTO entries VALUES (?, 'magic', ?, '[]', ?)", (seq + 1, charges, digest))
+        connection.commit()
+    assert "cannot be understood" in refusal(lambda: opened(ledger, "x"))
+
+
+@pytest.mark.parametrize("garbage", [b"text,label\nsome,data\n" * 40, b"\x00" * 4096])
+def test_a_file_that_is_no_ledger_is_refused_and_left_as_it_is(tmp_path: Path, garbage: bytes) -> None:
+    path = tmp_path / "records.csv"
+    path.write_bytes(garbage)
+    refusal(lambda: opened(path, "x"))
+    assert path.read_bytes() == garbage
+
+
+def test_garbage_inside_a_ledger_is_refused(ledger: Path) -> None:
+    content = bytearray(ledger.read_bytes())
+    content[4096 : len(content)] = b"\x5a" * (len(content) - 4096)
+    ledger.write_bytes(content)
+    refusal(lambda: opened(ledger, "x"))
+
+
+def test_a_truncated_ledger_is_refused(ledger: Path) -> None:
+    ledger.write_bytes(ledger.read_bytes()[:5000])
+    refusal(lambda: opened(ledger, "x"))
+
+
+def test_the_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE entries (seq)")
+    assert "another program" in refusal(lambda: opened(path, "x"))
+
+
+def test_a_ledger_of_a_newer_version_is_refused(ledger: Path) -> None:
+    with closing(sqlite3.connect(ledger)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    assert "newer gossipfl" in refusal(lambda: opened(ledger, "x"))
+    assert "schema version 99" in refusal(lambda: spent(ledger))
+
+
+def test_an_older_ledger_is_brought_up_to_date_and_keeps_what_it_holds(ledger: Path) -> None:
+    later = (*MIGRATIONS, ("CREATE TABLE notes (text TEXT)", "INSERT INTO notes VALUES ('two')"))
+    for _ in range(2):
+        with closing(connect(ledger, migrations=later)) as connection:
+            assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+            assert connection.execute("SELECT text FROM notes").fetchall() == [("two",)]
+            assert connection.execute("SELECT max(charges) FROM entries").fetchone() == (3,)
+
+
+def test_a_place_where_no_file_can_be_is_refused_before_training(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    refusal(lambda: opened(tmp_path, "x"))
+    refusal(lambda: opened(tmp_path / "file" / "l", "x"))
+    refusal(lambda: opened(Path("/proc/ledger.sqlite"), "x"))
+
+
+def test_a_ledger_that_was_replaced_under_a_run_takes_no_charge(ledger: Path) -> None:
+    copy = ledger.read_bytes()
+    with opened(ledger, "x") as account:
+        ledger.unlink()
+        assert "No such file" in refusal(lambda: account.charge(STEP))
+        ledger.write_bytes(copy)
+        assert "replaced while in use" in refusal(lambda: account.charge(STEP))
+
+
+def charge_until_the_disk_is_full(path: Path, tell: Connection) -> None:
+    account, done = opened(path, "x"), 0
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 17, 1 << 17))
+    try:
+        while done < 10_000:
+            account.charge(STEP)
+            done += 1
+    except LedgerError as error:
+        tell.send((done, account.receipt().charges, str(error)))
+
+
+def test_a_full_disk_refuses_the_charge_and_loses_none(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    ours, theirs = FORK.Pipe()
+    process = FORK.Process(target=charge_until_the_disk_is_full, args=(path, theirs))
+    process.start()
+    charged, held, message = ours.recv()
+    process.join()
+    assert 0 < charged == held < 10_000
+    assert message.startswith(f"the ledger {path} cannot be written: ")
+    assert "\n" not in message
+    assert spent(path)[0].charges == charged

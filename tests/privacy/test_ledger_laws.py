@@ -1,0 +1,136 @@
+"""ε of every record never falls, whatever is opened, charged, merged, closed and opened again."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gossipfl.errors import BudgetSpentError
+from gossipfl.privacy.accounting import Charge, epsilon
+from gossipfl.privacy.ledger import AccountRequest, LedgerAccount, open_account
+from gossipfl.privacy.spent import charged_before, spent
+
+DELTA = 1e-5
+NAMES = range(6)
+NOISES = (0.8, 1.0, 3.0)
+TAGS = {name: hashlib.sha256(bytes([name])).digest() for name in NAMES}
+
+opening = st.tuples(st.sets(st.sampled_from(NAMES), min_size=1, max_size=3), st.sampled_from(["first", "second"]))
+charging = st.tuples(st.integers(0, 3), st.sampled_from(NOISES))
+actions = st.lists(st.one_of(opening, charging, st.integers(0, 3)), min_size=1, max_size=14)
+
+
+def request(names: set[int], run: str, target: float | None = None) -> AccountRequest:
+    return AccountRequest([TAGS[name] for name in sorted(names)], DELTA, "rdp", target, False, None, run, "a")
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+def epsilons(path: Path) -> dict[int, float]:
+    return {name: epsilon(charged_before(path, [TAGS[name]]), DELTA, "rdp") for name in NAMES}
+
+
+class World:
+    """Some accounts open at once, and for each record the charges of steps it can have taken part in."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.open: list[tuple[set[int], LedgerAccount]] = []
+        self.took_part: dict[int, list[Charge]] = {name: [] for name in NAMES}
+
+    def do(self, action: tuple[set[int], str] | tuple[int, float] | int) -> None:
+        match action:
+            case (set() as names, str(run)):
+                self.open.append((names, open_account(self.path, request(names, run))))
+            case (int(which), float(noise)) if self.open:
+                names, account = self.open[which % len(self.open)]
+                account.charge(Charge(0.1, noise))
+                for name in names:
+                    self.took_part[name].append(Charge(0.1, noise))
+            case int(which) if self.open:
+                self.open.pop(which % len(self.open))[1].close()
+
+    def close(self) -> None:
+        for _, account in self.open:
+            account.close()
+
+
+@settings(max_examples=25, deadline=None)
+@given(actions)
+def test_epsilon_of_a_record_never_falls_and_covers_every_step_it_took_part_in(
+    steps: list[tuple[set[int], str] | tuple[int, float] | int],
+) -> None:
+    with folder() as place:
+        world = World(place / "l")
+        before = dict.fromkeys(NAMES, 0.0)
+        try:
+            for action in steps:
+                world.do(action)
+                after = epsilons(world.path)
+                for name in NAMES:
+                    assert after[name] >= before[name]
+                    assert after[name] >= epsilon(world.took_part[name], DELTA, "rdp")
+                before = after
+        finally:
+            world.close()
+
+
+@settings(max_examples=25, deadline=None)
+@given(actions)
+def test_a_head_never_falls_and_stays_equal_for_equal_charges(
+    steps: list[tuple[set[int], str] | tuple[int, float] | int],
+) -> None:
+    with folder() as place:
+        world, hashes = World(place / "l"), dict[int, str]()
+        try:
+            for action in steps:
+                world.do(action)
+                for _, account in world.open:
+                    receipt = account.receipt()
+                    assert hashes.setdefault(receipt.charges, receipt.head) == receipt.head
+                    assert receipt.charges == max(hashes)
+                    account.require(receipt)
+        finally:
+            world.close()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(charging, max_size=6))
+def test_a_merged_account_costs_at_least_each_part(charges: list[tuple[int, float]]) -> None:
+    with folder() as place:
+        path = place / "l"
+        accounts = [open_account(path, request({name}, "run")) for name in range(4)]
+        for which, noise in charges:
+            accounts[which].charge(Charge(0.1, noise))
+        parts = [account.receipt() for account in accounts]
+        for account in accounts:
+            account.close()
+        with open_account(path, request({0, 1, 2, 3}, "run")) as whole:
+            receipt = whole.receipt()
+        assert receipt.epsilon >= max(part.epsilon for part in parts)
+        assert receipt.steps == sum(part.steps for part in parts) == len(charges)
+        assert len(spent(path)) == 1
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(0.5, 4.0), st.lists(st.sampled_from(NOISES), min_size=5, max_size=30))
+def test_a_target_is_never_exceeded_and_a_refusal_is_right(target: float, noises: list[float]) -> None:
+    with folder() as place, open_account(place / "l", request({0}, "run", target)) as account:
+        for noise in noises:
+            before = account.charges()
+            after = epsilon([*before, Charge(0.1, noise)], DELTA, "rdp")
+            try:
+                account.charge(Charge(0.1, noise))
+            except BudgetSpentError:
+                assert after > target
+                assert account.charges() == before
+            else:
+                assert after <= target * (1 + 1e-9)
