@@ -61,6 +61,10 @@ class Schedule(Seam):
         """Everybody this node ever exchanges with, sorted: the links to keep open."""
         ...
 
+    def digest(self) -> str:
+        """SHA-256 over nodes, edges and weights, as hex: equal on two machines when the schedules are."""
+        ...
+
 
 class Mixing(Seam[P]):
     """How contributions become the new state."""

@@ -1,1 +1,249 @@
-"""Builds a node out of two files and a state directory, and runs it."""
+"""Builds a node out of two files and a state directory, and runs it.
+
+peers.yaml, experiment.yaml ─> bench (model, data, account) ─┐
+state directory ─> checkpoint, incarnation ──────────────────┼─> NodeParts ─> Node.run()
+certificates ─> identity ─> transport ───────────────────────┘
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from gossipfl.config.experiment import Experiment
+from gossipfl.config.graph_files import graph_for
+from gossipfl.config.loading import LoadedPeers, dump_experiment, load_peers, resolve_self
+from gossipfl.config.peers import NodeConfig
+from gossipfl.core.codecs import CODECS
+from gossipfl.core.events import Snapshot
+from gossipfl.core.handshake import LedgerHead
+from gossipfl.core.mixing import MIXINGS
+from gossipfl.core.protocol import Parts, Protocol, Schedule
+from gossipfl.core.protocols import PROTOCOLS
+from gossipfl.core.tables import resolve
+from gossipfl.core.topology import build_schedule
+from gossipfl.learning.bench import Bench, RunTerms, build_learner
+from gossipfl.learning.data import DataSite
+from gossipfl.net.identity import Identity, load_identity
+from gossipfl.net.limits import Limits
+from gossipfl.net.transport import NetEvent, Transport
+from gossipfl.node.checkpoint import Saved, load_latest
+from gossipfl.node.greeting import Greeter, experiment_fingerprint
+from gossipfl.node.parts import NodeParts, OpenTransport
+from gossipfl.node.record import NodeRecord
+from gossipfl.node.runtime import Node
+from gossipfl.node.state_directory import StateDirectory
+from gossipfl.privacy.ledger import LedgerAccount
+from gossipfl.privacy.publications import PublicationLog
+from gossipfl.privacy.publishing import Publisher
+from gossipfl.privacy.signing import Signer, sign_head
+from gossipfl.state import AdapterState
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRequest:
+    """What the command line asks of one node.
+
+    Attributes:
+        peers: peers.yaml.
+        name: of the node; default see `config.this_node`.
+        state_dir: default `state/NAME` beside peers.yaml.
+        overrides: `a.b=value` for the experiment.
+        serve: go on for ever after the last step.
+        insecure: plaintext, on purpose.
+        new_account: reason to start a fresh privacy account on known data.
+    """
+
+    peers: Path
+    name: str | None = None
+    state_dir: Path | None = None
+    overrides: Sequence[str] = ()
+    serve: bool = False
+    insecure: bool = False
+    new_account: str | None = None
+
+
+def run_node(request: NodeRequest, report: Callable[[NodeRecord], None]) -> NodeRecord:
+    """Runs one node to its end, or until it is told to stop; its last record.
+
+    Args:
+        report: told after every mixing and at the end, on the event loop.
+
+    Raises:
+        UserError: something is wrong that can be known before training, or disk or ledger failed meanwhile.
+    """
+    with ExitStack() as stack:
+        parts = assemble(request, report, stack)
+        asyncio.run(Node(parts, serve=request.serve).run())
+        return parts.record
+
+
+def assemble(request: NodeRequest, report: Callable[[NodeRecord], None], stack: ExitStack) -> NodeParts:
+    """Everything a node works with; what has to be closed is put on the stack."""
+    loaded = load_peers(request.peers, request.overrides)
+    me = resolve_self(loaded.peers, request.name, os.environ)
+    schedule = schedule_of(loaded)
+    neighbors = schedule.neighbors(me.name)
+    identity = load_identity(loaded.peers, loaded.folder, me, neighbors=neighbors, insecure=request.insecure)
+    directory = stack.enter_context(StateDirectory(request.state_dir or state_dir_of(loaded, me)))
+    terms = RunTerms(run=directory.run_name(), ledger=me.ledger, new_account=request.new_account)
+    bench = build_learner(loaded.experiment.experiment, site_of(loaded, me), terms)
+    stack.callback(bench.close)
+    saved = _resume(directory, loaded, schedule, bench)
+    signer = Signer.from_pem(identity.key or directory.signing_key())
+    greeter = _greeter(loaded, me, schedule, bench, _Life(directory, signer))
+    record = _record(me.name, bench)
+    return NodeParts(
+        experiment=loaded.experiment.experiment,
+        directory=directory,
+        protocol=_protocol(loaded.experiment.experiment, me.name, schedule, bench, saved),
+        bench=bench,
+        saved=saved,
+        publications=stack.enter_context(PublicationLog(directory.publications, signer)),
+        greeter=greeter,
+        open_transport=_opener(loaded, Wires(me, identity, neighbors, greeter, directory, record, bench)),
+        record=record,
+        report=report,
+    )
+
+
+def schedule_of(loaded: LoadedPeers) -> Schedule:
+    """Who talks to whom, by peers.yaml."""
+    topology = loaded.experiment.experiment.topology
+    return build_schedule(topology, loaded.names, graph_for(topology, loaded.experiment.topology_folder))
+
+
+def site_of(loaded: LoadedPeers, node: NodeConfig) -> DataSite:
+    """Where a node's records are."""
+    return DataSite(
+        node=node.name,
+        names=loaded.names,
+        source=node.data,
+        folder=loaded.experiment.folder,
+        data_folder=loaded.folder,
+    )
+
+
+def state_dir_of(loaded: LoadedPeers, node: NodeConfig) -> Path:
+    """Where a node's state lies when nobody says otherwise."""
+    return loaded.folder / "state" / node.name
+
+
+@dataclass(frozen=True, slots=True)
+class _Life:
+    """Where incarnations are counted, and who signs."""
+
+    directory: StateDirectory
+    signer: Signer
+
+
+def _resume(directory: StateDirectory, loaded: LoadedPeers, schedule: Schedule, bench: Bench) -> Saved | None:
+    """The checkpoint to go on from, its optimizer restored; the folder is tied to the experiment."""
+    experiment = loaded.experiment.experiment
+    fingerprint = experiment_fingerprint(experiment, bench.adapted.components(), schedule)
+    directory.check_experiment(fingerprint, dump_experiment(absolute(experiment, loaded.experiment.folder)))
+    saved = load_latest(directory.path)
+    if saved is not None:
+        bench.learner.restore(saved.optimizer)
+    return saved
+
+
+def absolute(experiment: Experiment, folder: Path) -> Experiment:
+    """The same experiment with paths that hold anywhere, for the copy in a state directory."""
+    adapter, data, model = experiment.adapter, experiment.data, experiment.model
+    basis = None if adapter.basis is None else str((folder / adapter.basis).resolve())
+    test = data.test if data.test is None or not (folder / data.test).exists() else str((folder / data.test).resolve())
+    source = str((folder / model.source).resolve()) if (folder / model.source).exists() else model.source
+    return experiment.model_copy(
+        update={
+            "adapter": adapter.model_copy(update={"basis": basis}),
+            "data": data.model_copy(update={"test": test}),
+            "model": model.model_copy(update={"source": source}),
+        }
+    )
+
+
+def _protocol(
+    experiment: Experiment, name: str, schedule: Schedule, bench: Bench, saved: Saved | None
+) -> Protocol[AdapterState]:
+    initial = bench.adapted.initial
+    parts = Parts(
+        name=name,
+        schedule=schedule,
+        mixing=resolve(MIXINGS, experiment.gossip.mixing, field="gossip.mixing")(experiment.gossip),
+        gossip=experiment.gossip,
+        phases=experiment.training.phases,
+        local_steps=experiment.training.local_steps,
+        clear=Publisher(bench.account).clear,
+        snapshot=saved.snapshot if saved else Snapshot(state=initial, drift=AdapterState.zeros(initial.spec)),
+    )
+    return resolve(PROTOCOLS, experiment.gossip.protocol, field="gossip.protocol")(parts)
+
+
+def _greeter(loaded: LoadedPeers, me: NodeConfig, schedule: Schedule, bench: Bench, life: _Life) -> Greeter:
+    experiment, account = loaded.experiment.experiment, bench.account
+
+    def head(incarnation: int) -> LedgerHead | None:
+        if not isinstance(account, LedgerAccount):
+            return None
+        charges, last = account.head
+        return sign_head(life.signer, charges=charges, head=last, incarnation=incarnation)
+
+    return Greeter(
+        name=me.name,
+        fingerprint=experiment_fingerprint(experiment, bench.adapted.components(), schedule),
+        basis_sketch=bench.adapted.basis_sketch,
+        codec=experiment.gossip.codec,
+        topology_version=schedule.version,
+        incarnation=life.directory.next_incarnation(),
+        next_incarnation=lambda above: life.directory.next_incarnation(above=above),
+        head=head,
+    )
+
+
+def _record(name: str, bench: Bench) -> NodeRecord:
+    plan = bench.plan
+    return NodeRecord(
+        name,
+        bench.adapted.experiment.training.total_steps,
+        target_epsilon=plan.target_epsilon if plan else None,
+        noise_multiplier=plan.noise_multiplier if plan else None,
+        receipt=bench.account.receipt(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Wires:
+    """What the transport is connected to."""
+
+    me: NodeConfig
+    identity: Identity
+    neighbors: Sequence[str]
+    greeter: Greeter
+    directory: StateDirectory
+    record: NodeRecord
+    bench: Bench
+
+
+def _opener(loaded: LoadedPeers, wires: Wires) -> OpenTransport:
+    gossip = loaded.experiment.experiment.gossip
+    nodes = {node.name: node for node in loaded.peers.nodes}
+
+    def open_transport(deliver: Callable[[NetEvent], None]) -> Transport:
+        return Transport(
+            wires.identity,
+            wires.me,
+            [nodes[name] for name in wires.neighbors],
+            greet=wires.greeter.greet,
+            spec=wires.bench.adapted.spec,
+            codec=resolve(CODECS, gossip.codec, field="gossip.codec")(gossip),
+            limits=Limits(message_timeout_s=gossip.message_timeout_s, max_norm=gossip.max_norm),
+            deliver=deliver,
+            status=wires.record.status,
+            members=loaded.peers.nodes,
+            heads=wires.directory.load_heads(),
+        )
+
+    return open_transport

@@ -18,13 +18,12 @@ def experiment_fingerprint(experiment: Experiment, components: Mapping[str, str]
         schedule: who talks to whom, with weights.
     """
     gossip = experiment.gossip
-    rows = [[node, sorted(schedule.row(node, 0).weights.items())] for node in schedule.nodes]
     return {
         **components,
         "protocol": _hash([gossip.protocol, gossip.rounds_per_phase]),
         "mixing": _hash(gossip.mixing),
         "protection": _hash(gossip.protection),
-        "schedule": _hash(rows),
+        "schedule": schedule.digest(),
     }
 
 
@@ -42,7 +41,6 @@ class Greeter:
     Attributes:
         incarnation: number of this life.
         next_incarnation: makes a number above the given one durable.
-        seen: highest incarnation heard of a neighbor.
         head: the ledger's head, signed for an incarnation; `None` without privacy.
     """
 
@@ -53,9 +51,8 @@ class Greeter:
     topology_version: int
     incarnation: int
     next_incarnation: Callable[[int], int]
-    seen: Callable[[str], int]
     head: Callable[[int], LedgerHead | None]
-    _met: set[str] = field(default_factory=set)
+    _met: dict[str, int] = field(default_factory=dict)
 
     def greet(self, peer: str) -> Greeting:
         """The greeting for one neighbor, as of now."""
@@ -66,7 +63,7 @@ class Greeter:
             basis_sketch=self.basis_sketch,
             codecs=(self.codec,),
             incarnation=self.incarnation,
-            seen_incarnation=self.seen(peer),
+            seen_incarnation=self._met.get(peer, 0),
             topology_version=self.topology_version,
             ledger_head=self.ledger_head(),
         )
@@ -81,6 +78,6 @@ class Greeter:
         A neighbor that was met in this life remembers this very life; only at the first meeting is an equal number old.
         """
         first = peer not in self._met
-        self._met.add(peer)
+        self._met[peer] = max(greeting.incarnation, self._met.get(peer, 0))
         if greeting.seen_incarnation > self.incarnation or (first and greeting.seen_incarnation == self.incarnation):
             self.incarnation = self.next_incarnation(greeting.seen_incarnation)

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from gossipfl.config.experiment import Experiment
@@ -52,7 +52,7 @@ class NodeParts:
     record: NodeRecord
     report: Callable[[NodeRecord], None]
 
-    async def save(self, snapshot: Snapshot[AdapterState], moments: Mapping[str, NDArray[Any]]) -> None:
+    async def save(self, snapshot: Snapshot[AdapterState], moments: Mapping[str, NDArray[np.float32]]) -> None:
         """Makes a checkpoint durable, off the event loop."""
         await asyncio.to_thread(save_checkpoint, self.directory.path, Saved(snapshot, moments))
 

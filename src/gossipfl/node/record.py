@@ -7,6 +7,7 @@ from typing import Any
 
 from gossipfl.core.events import Receipt, Report
 from gossipfl.learning.evaluation import Evaluation
+from gossipfl.net.reports import StatusSnapshot
 
 
 @dataclass(slots=True)
@@ -23,6 +24,7 @@ class NodeRecord:
         held_out: evaluation on this node's private held-out part; never leaves the node.
         test: evaluation on the common public test set.
         train_s: seconds of training so far in this life.
+        state: one word for `status`: training, settling, done or stopped.
         gossip_s: seconds this node's event loop spent on protocol, codec, checkpoint and log.
     """
 
@@ -41,11 +43,25 @@ class NodeRecord:
     bytes_sent: int = 0
     bytes_received: int = 0
     rejected: Mapping[str, int] = field(default_factory=dict)
+    state: str = "training"
 
     @property
     def staleness(self) -> int:
         """Own phases since the most silent neighbor was heard; 0 before the first mixing."""
         return max(self.report.staleness.values(), default=0) if self.report else 0
+
+    def status(self) -> StatusSnapshot:
+        """What others may know: nothing in it is decided by private data; the transport adds its own figures."""
+        return StatusSnapshot(
+            name=self.name,
+            step=self.step,
+            phase=self.phase,
+            epsilon=self.receipt.epsilon,
+            staleness=self.staleness,
+            state=self.state,
+            test_loss=self.test.loss if self.test else None,
+            test_accuracy=self.test.accuracy if self.test else None,
+        )
 
     def as_json(self) -> dict[str, Any]:
         """One line of `metrics.jsonl`: the keys of commands.md and the last mixing; infinity becomes null."""

@@ -12,8 +12,11 @@ import itertools
 import logging
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import assert_never
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gossipfl.core.events import (
     Checkpoint,
@@ -32,6 +35,7 @@ from gossipfl.core.events import (
     TimerFired,
     Train,
 )
+from gossipfl.core.json_text import json_text
 from gossipfl.net.transport import Arrived, LinkDown, LinkUp, NetEvent, Transport, Undelivered
 from gossipfl.node.parts import NodeParts
 from gossipfl.node.trainer import PhaseDone, Trainer
@@ -69,7 +73,7 @@ class Node:
         self._items: asyncio.Queue[Item] = asyncio.Queue()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._phase: asyncio.Task[None] | None = None
-        self._moments = parts.saved.optimizer if parts.saved else parts.bench.learner.durable()
+        self._moments: Mapping[str, NDArray[np.float32]] = parts.bench.learner.durable()
         self._stopping = False
         self._finished = False
 
@@ -90,21 +94,24 @@ class Node:
         while not self._finished:
             item = await self._items.get()
             started = time.perf_counter()
-            match item:
-                case _Failed(error=error):
-                    raise error
-                case PhaseDone(trained=event, moments=moments):
-                    self._moments = moments
-                case Stopped():
-                    event, self._finished = item, True
-                case _:
-                    event = item
+            event = self._event(item)
             effects = self._parts.protocol.handle(event, asyncio.get_running_loop().time())
             await self._perform(effects, transport, tasks)
             self._parts.record.gossip_s += time.perf_counter() - started
         if not self._stopping:
             await self._trainer.evaluate(self._parts.protocol.snapshot.state)
         self._write_metrics(transport)
+
+    def _event(self, item: Item) -> Event[AdapterState]:
+        match item:
+            case _Failed(error=error):
+                raise error
+            case PhaseDone(trained=trained, moments=moments):
+                self._moments = moments
+                return trained
+            case Stopped():
+                self._finished = True
+        return item
 
     async def _perform(
         self, effects: Sequence[Effect[AdapterState]], transport: Transport, tasks: asyncio.TaskGroup
@@ -203,4 +210,12 @@ class Node:
         record.step, record.phase, record.receipt = snapshot.step, snapshot.phase, self._parts.receipt()
         record.bytes_sent, record.bytes_received = counters.bytes_sent, counters.bytes_received
         record.rejected = dict(counters.rejected)
+        record.state = self._state()
+        self._parts.directory.append_metrics(json_text(record.as_json()))
         self._parts.report(record)
+
+    def _state(self) -> str:
+        snapshot, training = self._parts.protocol.snapshot, self._parts.experiment.training
+        if self._finished:
+            return "stopped" if self._stopping else "done"
+        return "settling" if snapshot.phase >= training.phases or snapshot.exhausted else "training"

@@ -3,13 +3,17 @@
 import fcntl
 import json
 import os
+import secrets
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from gossipfl.core.handshake import LedgerHead
 from gossipfl.errors import StateError
 from gossipfl.node.checkpoint import write_durably
+from gossipfl.privacy.signing import make_key_pem
 
 
 class StateDirectory:
@@ -68,6 +72,32 @@ class StateDirectory:
                 )
         write_durably(path, json.dumps(fingerprint, indent=1).encode())
         write_durably(self.path / "config.yaml", config.encode())
+
+    def run_name(self) -> str:
+        """What the ledger calls this run: drawn once, the same after every restart."""
+        return self._kept("run", lambda: secrets.token_hex(8).encode()).decode()
+
+    def signing_key(self) -> bytes:
+        """PEM of a key of this folder's own, for a node that has no certificate (`--insecure`)."""
+        return self._kept("signing.key", make_key_pem)
+
+    def load_heads(self) -> dict[str, LedgerHead]:
+        """The highest ledger heads that neighbors showed in earlier lives."""
+        with suppress(FileNotFoundError, json.JSONDecodeError):
+            rows = json.loads((self.path / "heads.json").read_text())
+            return {name: LedgerHead(row[0], row[1], row[2], bytes.fromhex(row[3])) for name, row in rows.items()}
+        return {}
+
+    def save_heads(self, heads: Mapping[str, LedgerHead]) -> None:
+        """Keeps neighbors' ledger heads for the next life."""
+        rows = {name: [head.charges, head.hash, head.incarnation, head.signature.hex()] for name, head in heads.items()}
+        write_durably(self.path / "heads.json", json.dumps(rows).encode())
+
+    def _kept(self, name: str, make: Callable[[], bytes]) -> bytes:
+        path = self.path / name
+        if not path.exists():
+            write_durably(path, make())
+        return path.read_bytes()
 
     def next_incarnation(self, *, above: int = 0) -> int:
         """A number higher than any this node has used or `above`; durable on return."""

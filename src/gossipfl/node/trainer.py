@@ -3,8 +3,8 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from gossipfl.core.events import Train, Trained
@@ -19,7 +19,7 @@ class PhaseDone:
     """A finished phase: the protocol's event, and the optimizer's moments as they were right after it."""
 
     trained: Trained[AdapterState]
-    moments: Mapping[str, NDArray[Any]]
+    moments: Mapping[str, NDArray[np.float32]]
 
 
 class Trainer:

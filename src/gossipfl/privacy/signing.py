@@ -98,3 +98,10 @@ def _public_keys(certificate_pem: bytes) -> tuple[ec.EllipticCurvePublicKey, ...
 
 def _key_of(certificate: x509.Certificate) -> object:
     return certificate.public_key()
+
+
+def make_key_pem() -> bytes:
+    """A fresh P-256 key, PEM (PKCS #8, not encrypted)."""
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

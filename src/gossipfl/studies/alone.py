@@ -1,6 +1,6 @@
 """The lower line of every comparison: one node, the same learner and the same steps, no neighbor.
 
-    python -m gossipfl.studies.alone --peers F --name N     trains and prints one JSON object
+python -m gossipfl.studies.alone --peers F --name N     trains and prints one JSON object
 """
 
 import argparse
@@ -11,9 +11,9 @@ from typing import Any
 
 from gossipfl.config.loading import load_peers, resolve_self
 from gossipfl.core.json_text import json_text
-from gossipfl.learning.bench import Bench
+from gossipfl.learning.bench import Bench, RunTerms, build_learner
 from gossipfl.learning.evaluation import Evaluation
-from gossipfl.node.assembly import open_bench
+from gossipfl.node.assembly import site_of
 
 
 def train_alone(bench: Bench, *, phases: int, local_steps: int) -> Evaluation:
@@ -45,7 +45,8 @@ def main() -> None:
     training = loaded.experiment.experiment.training
     results: dict[str, Any] = {}
     for name in options.name:
-        bench = open_bench(loaded, resolve_self(loaded.peers, name, {}), run="alone", new_account=None)
+        node = resolve_self(loaded.peers, name, {})
+        bench = build_learner(loaded.experiment.experiment, site_of(loaded, node), RunTerms("alone", node.ledger))
         evaluation = train_alone(bench, phases=training.phases, local_steps=training.local_steps)
         receipt = bench.account.receipt()
         results[name] = {"accuracy": evaluation.accuracy, "loss": evaluation.loss, "epsilon": receipt.epsilon}

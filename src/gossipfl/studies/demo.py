@@ -1,7 +1,7 @@
 """The main job: four organizations on one machine, four real processes, one adapter, no server.
 
-    gossip   4 × `gossipfl node`, mTLS on loopback, ring, DP-SGD at ε = 8
-    alone    the same nodes, data, steps and ε without neighbors, with the learning rate that is best for them
+gossip   4 × `gossipfl node`, mTLS on loopback, ring, DP-SGD at ε = 8
+alone    the same nodes, data, steps and ε without neighbors, with the learning rate that is best for them
 """
 
 import json

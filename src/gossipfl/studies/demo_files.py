@@ -1,7 +1,7 @@
 """Everything the demo's nodes need on disk: data, experiment, certificates, one folder an arm.
 
-    OUTPUT/data/NAME.jsonl, test.jsonl          BBC news, Dirichlet(0.3) over the nodes; a common test set
-    OUTPUT/gossip/, OUTPUT/alone/               peers.yaml, experiment.yaml, basis, certificates, state, ledgers
+OUTPUT/data/NAME.jsonl, test.jsonl          BBC news, Dirichlet(0.3) over the nodes; a common test set
+OUTPUT/gossip/, OUTPUT/alone/               peers.yaml, experiment.yaml, basis, certificates, state, ledgers
 """
 
 import json
