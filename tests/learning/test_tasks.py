@@ -1,0 +1,101 @@
+import math
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from gossipfl.config.experiment import TaskConfig
+from gossipfl.learning.adapters import Adapted
+from gossipfl.learning.data.examples import Examples, make_examples
+from gossipfl.learning.data.records import Record
+from gossipfl.learning.evaluation import evaluate
+from gossipfl.learning.tasks import make_task
+
+TEXTS = ("w1 w2 w3", "w4", "w5 w6 w7 w8 w9 w10", "w11 w12")
+
+
+def examples_for(adapted: Adapted, *, prompted: bool = False) -> Examples:
+    records = [
+        Record(text, prompt="w40 w41" if prompted else None, label=row % 3 if adapted.labels else -1)
+        for row, text in enumerate(TEXTS)
+    ]
+    units = [[row] for row in range(len(records))]
+    return make_examples(records, units, tokenizer=adapted.tokenizer, task=adapted.experiment.task)
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "prompted"),
+    [
+        ("bert", "sequence-classification", False),
+        ("gpt2", "causal-lm", False),
+        ("llama", "causal-lm", False),
+        ("llama", "causal-lm", True),
+    ],
+)
+def test_a_row_in_a_batch_has_the_loss_that_transformers_gives_it_alone(
+    name: str, task: str, *, prompted: bool, adapted_of: Callable[..., Adapted]
+) -> None:
+    adapted = adapted_of(name, task=task)
+    examples = examples_for(adapted, prompted=prompted)
+    (together,) = examples.rows_in_order(len(TEXTS))
+
+    with torch.no_grad():
+        losses = make_task(adapted.experiment.task).losses(adapted.module, together.tensors)
+        alone = [adapted.module(**rows.tensors).loss for rows in examples.rows_in_order(1)]
+
+    torch.testing.assert_close(losses, torch.stack(alone), rtol=1e-5, atol=1e-5)
+
+
+def test_perplexity_counts_tokens_and_loss_counts_rows(adapted_of: Callable[..., Adapted]) -> None:
+    adapted = adapted_of("llama", task="causal-lm")
+    examples, task = examples_for(adapted), make_task(adapted.experiment.task)
+    with torch.no_grad():
+        scores = [task.scores(adapted.module, rows.tensors) for rows in examples.rows_in_order(1)]
+
+    result = evaluate(adapted.module, task, examples, micro_batch=2)
+
+    tokens = [int(score.tokens) for score in scores]
+    losses = [float(score.losses) for score in scores]
+    assert tokens == [3, 1, 6, 2]
+    assert result.loss == pytest.approx(sum(losses) / 4, rel=1e-5)
+    mean = sum(loss * count for loss, count in zip(losses, tokens, strict=True)) / sum(tokens)
+    assert result.perplexity == pytest.approx(math.exp(mean), rel=1e-5)
+    assert (result.accuracy, result.examples) == (None, 4)
+
+
+def test_evaluation_does_not_depend_on_the_micro_batch_and_leaves_the_mode_alone(
+    adapted_of: Callable[..., Adapted],
+) -> None:
+    adapted = adapted_of("bert")
+    examples, task = examples_for(adapted), make_task(adapted.experiment.task)
+    adapted.module.train()
+
+    results = [evaluate(adapted.module, task, examples, micro_batch=size) for size in (1, 3, 100)]
+
+    assert [result.loss for result in results] == pytest.approx([results[0].loss] * 3, rel=1e-5)
+    assert len({result.accuracy for result in results}) == 1
+    assert adapted.module.training
+
+
+def test_no_examples_are_no_score(adapted_of: Callable[..., Adapted]) -> None:
+    adapted = adapted_of("bert")
+    none = make_examples([], [], tokenizer=adapted.tokenizer, task=adapted.experiment.task)
+
+    result = evaluate(adapted.module, make_task(adapted.experiment.task), none, micro_batch=4)
+
+    assert (math.isnan(result.loss), result.accuracy, result.examples) == (True, None, 0)
+
+
+class NextToken(torch.nn.Module):
+    """A language model that finds every token equally likely."""
+
+    def forward(self, input_ids: torch.Tensor, **_: object) -> SimpleNamespace:
+        return SimpleNamespace(logits=torch.zeros(*input_ids.shape, 5))
+
+
+def test_a_row_of_one_token_has_nothing_to_predict() -> None:
+    ones = torch.ones(2, 1, dtype=torch.int64)
+    tensors = {"input_ids": ones, "attention_mask": ones, "labels": ones}
+
+    assert make_task(TaskConfig(kind="causal-lm")).losses(NextToken(), tensors).tolist() == [0.0, 0.0]
