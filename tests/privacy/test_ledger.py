@@ -2,6 +2,7 @@
 
 import hashlib
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -117,6 +118,27 @@ def test_the_target_counts_all_runs_on_the_data(tmp_path: Path) -> None:
         for account in (first, other):
             with pytest.raises(BudgetSpentError):
                 account.charge(STEP)
+
+
+def test_an_account_can_be_used_from_several_threads(tmp_path: Path) -> None:
+    with opened(tmp_path / "l", "x") as account, ThreadPoolExecutor(4) as pool:
+        for receipt in pool.map(lambda _: account.charge(STEP), range(40)):
+            account.require(receipt)
+            assert account.receipt().charges >= receipt.charges
+        assert account.head == (40, account.receipt().head)
+        assert account.charges() == (Charge(0.04, 1.0, 40),)
+
+
+@pytest.mark.parametrize("records", [20_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
+def test_any_part_of_very_much_data_is_known_again(tmp_path: Path, records: int) -> None:
+    path = tmp_path / "l"
+    everything = tags(*map(str, range(records)))
+    with open_account(path, replace(BASE, tags=everything)) as account:
+        account.charge(STEP)
+    for known in (everything[-1:], everything[:: records // 5000]):
+        with open_account(path, replace(BASE, tags=(*known, *tags("new")))) as account:
+            assert account.charges() == (STEP,)
+    assert spent(path)[0].records == records + 1
 
 
 def test_a_charge_without_noise_makes_epsilon_infinite(tmp_path: Path) -> None:

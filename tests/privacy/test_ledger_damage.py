@@ -95,13 +95,24 @@ def test_an_alteration_while_the_account_is_open_is_noticed_at_the_next_charge(l
         assert "entry 99 does not follow" in refusal(lambda: account.charge(STEP))
 
 
-def test_a_forged_entry_of_the_right_hash_but_no_sense_is_refused(ledger: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "body", "says"),
+    [
+        ("magic", "[]", "cannot be understood"),
+        ("joined", '{"time":"","account":9,"records":0,"digest":""}', "makes no sense"),
+        ("joined", '{"time":"","account":1,"records":"many","digest":""}', "makes no sense"),
+        ("merged", '{"time":"","into":1,"accounts":7}', "makes no sense"),
+    ],
+)
+def test_a_forged_entry_of_the_right_hash_but_no_sense_is_refused(
+    ledger: Path, kind: str, body: str, says: str
+) -> None:
     with closing(sqlite3.connect(ledger)) as connection:
         seq, charges, last = connection.execute("SELECT max(seq), charges, hash FROM entries").fetchone()
-        digest = hashlib.sha256(last + f"{seq + 1}\nmagic\n{charges}\n[]".encode()).digest()
-        connection.execute("INSERT INTO entries VALUES (?, 'magic', ?, '[]', ?)", (seq + 1, charges, digest))
+        digest = hashlib.sha256(last + f"{seq + 1}\n{kind}\n{charges}\n{body}".encode()).digest()
+        connection.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", (seq + 1, kind, charges, body, digest))
         connection.commit()
-    assert "cannot be understood" in refusal(lambda: opened(ledger, "x"))
+    assert says in refusal(lambda: opened(ledger, "x"))
 
 
 @pytest.mark.parametrize("garbage", [b"text,label\nsome,data\n" * 40, b"\x00" * 4096])

@@ -68,8 +68,10 @@ class LedgerStore:
         try:
             for entry in entries_after(self._connection, self.book.last):
                 self.book.fold(entry)
-        except KeyError as error:
-            raise LedgerError(f"the ledger {self.path} was altered: it names an unknown account") from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise LedgerError(
+                f"the ledger {self.path} was altered: an entry makes no sense after those before"
+            ) from error
 
     def add(self, happening: Happening) -> int:
         """Appends to the history, inside a transaction; the entry's number."""

@@ -8,7 +8,8 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -96,13 +97,32 @@ def read_line(line: bytes) -> Line:
         if not tab or body["format"] != _FORMAT:
             raise ValueError(f"the format is not {_FORMAT!r}")
         time, first = str(body["time"]), int(body["first"])
-        rows = [Publication(**{**row, "epsilon": float(row["epsilon"])}) for row in body["publications"]]
+        rows = [_publication(row) for row in body["publications"]]
         if not rows or first < 1:
             raise ValueError("a line tells of at least one publication")
         published = tuple(Published(first + k, time, row) for k, row in enumerate(rows))
-        return Line(str(body["previous"]), published, signed, base64.b64decode(signature, validate=True))
-    except (KeyError, TypeError, UnicodeDecodeError, binascii.Error) as error:
+        raw = base64.b64decode(signature, validate=True)
+        if base64.b64encode(raw) != signature:
+            raise ValueError("the signature is not written as it should be")
+        return Line(str(body["previous"]), published, signed, raw)
+    except (KeyError, TypeError, OverflowError, RecursionError, UnicodeDecodeError, binascii.Error) as error:
         raise ValueError("a field is missing or wrong") from error
+
+
+def _publication(row: Mapping[str, object]) -> Publication:
+    receiver, state, charges, head = row["receiver"], row["state"], row["charges"], row["head"]
+    if not (
+        isinstance(receiver, str) and isinstance(state, str) and isinstance(head, str) and isinstance(charges, int)
+    ):
+        raise TypeError("a field of another type")
+    return Publication(receiver, state, _positive(row["epsilon"]), _positive(row["delta"]), charges, head)
+
+
+def _positive(value: object) -> float:
+    number = float(value) if isinstance(value, int | float | str) else math.nan
+    if not number >= 0:
+        raise ValueError(f"{value!r} is neither ε nor δ")
+    return number
 
 
 def hash_of(line: bytes) -> str:
