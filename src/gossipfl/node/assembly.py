@@ -24,7 +24,7 @@ from gossipfl.core.protocol import Parts, Protocol, Schedule
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.tables import resolve
 from gossipfl.core.topology import build_schedule
-from gossipfl.learning.bench import Bench, RunTerms, build_learner
+from gossipfl.learning.bench import Bench, RunTerms, build_learner, ledger_file
 from gossipfl.learning.data import DataSite
 from gossipfl.net.identity import Identity, load_identity
 from gossipfl.net.limits import Limits
@@ -36,6 +36,7 @@ from gossipfl.node.record import NodeRecord
 from gossipfl.node.runtime import Node
 from gossipfl.node.state_directory import StateDirectory
 from gossipfl.privacy.ledger import LedgerAccount
+from gossipfl.privacy.ledger_link import write_ledger_link
 from gossipfl.privacy.publications import PublicationLog
 from gossipfl.privacy.publishing import Publisher
 from gossipfl.privacy.signing import Signer, sign_head
@@ -91,6 +92,9 @@ def assemble(request: NodeRequest, report: Callable[[NodeRecord], None], stack: 
     terms = RunTerms(run=directory.run_name(), ledger=me.ledger, new_account=request.new_account)
     bench = build_learner(loaded.experiment.experiment, site_of(loaded, me), terms)
     stack.callback(bench.close)
+    if bench.plan is not None:
+        ledger = ledger_file(loaded.experiment.experiment, site_of(loaded, me), me.ledger)
+        write_ledger_link(directory.path, ledger)
     saved = _resume(directory, loaded, schedule, bench)
     signer = Signer.from_pem(identity.key or directory.signing_key())
     greeter = _greeter(loaded, me, schedule, bench, _Life(directory, signer))

@@ -146,7 +146,8 @@ class Node:
         # durable in the log before the first byte leaves
         await self._parts.log_publications(sends)
         for send in sends:
-            transport.post(send.receiver, send.content, send.header, self._parts.ledger_head())
+            head = self._parts.ledger_head()
+            transport.post(send.receiver, send.content, send.header, head, replaceable=send.replaceable)
 
     async def _train(self, effect: Train[AdapterState]) -> None:
         try:

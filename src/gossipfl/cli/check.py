@@ -1,0 +1,58 @@
+"""`gossipfl check`: what is wrong, and what the plan is, before any training."""
+
+import typer
+from rich.console import Group, RenderableType
+
+from gossipfl.cli.options import JsonOption, NameOption, PeersOption, SetOption, command_app, example
+from gossipfl.cli.output import emit, table
+from gossipfl.node.checking import Findings, check
+
+app = command_app()
+
+
+@app.command("check", epilog=example("gossipfl check --peers peers.yaml", "gossipfl check --peers peers.yaml --json"))
+def run(*, peers: PeersOption, name: NameOption = None, sets: SetOption = None, json: JsonOption = False) -> None:
+    """Check model, adapter, data, certificates, topology and privacy plan, and print the plan.
+
+    Data and certificates are checked for the nodes whose data is on this machine. Exit code 2 when there is a problem.
+    """
+    findings = check(peers, name=name, overrides=tuple(sets or ()))
+    emit(_result(findings), json=json, text=_drawn(findings))
+    if findings.problems:
+        raise typer.Exit(2)
+
+
+def _result(findings: Findings) -> dict[str, object]:
+    lam = findings.lam
+    return {
+        "ok": not findings.problems,
+        "problems": findings.problems,
+        "notes": findings.notes,
+        "nodes": findings.nodes,
+        "lambda": lam,
+        "spectral_gap": None if lam is None else 1 - lam,
+        "values": findings.values,
+        "bytes_per_exchange": findings.bytes_per_exchange,
+        "noise_multiplier": {name: plan.noise_multiplier for name, plan in findings.plans.items()},
+        "epsilon": {name: plan.epsilon for name, plan in findings.plans.items()},
+    }
+
+
+def _drawn(findings: Findings) -> RenderableType:
+    result = _result(findings)
+    lines = [f"{key}: {result[key]}" for key in ("nodes", "lambda", "spectral_gap", "values", "bytes_per_exchange")]
+    rows = [
+        [
+            name,
+            findings.neighbors.get(name),
+            plan.units,
+            plan.sample_rate,
+            plan.noise_multiplier,
+            plan.epsilon,
+            plan.delta,
+        ]
+        for name, plan in findings.plans.items()
+    ]
+    plans = [table(("node", "neighbors", "units", "q", "σ", "ε", "δ"), rows)] if rows else []
+    marks = [f"note: {note}" for note in findings.notes] + [f"problem: {problem}" for problem in findings.problems]
+    return Group(*lines, *plans, *marks, "ok" if not findings.problems else f"{len(findings.problems)} problems")

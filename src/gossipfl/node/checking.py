@@ -1,0 +1,140 @@
+"""Everything that can be known before training: what is wrong, and what the plan is.
+
+Each part is checked on its own, so that one problem does not hide the next.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from gossipfl.config.experiment import Experiment
+from gossipfl.config.loading import LoadedPeers, load_peers
+from gossipfl.config.peers import NodeConfig
+from gossipfl.core.codecs import CODECS
+from gossipfl.core.mixing import MIXINGS
+from gossipfl.core.protocol import Schedule
+from gossipfl.core.protocols import PROTOCOLS
+from gossipfl.core.tables import resolve
+from gossipfl.core.topology import mixing_matrix, second_eigenvalue
+from gossipfl.errors import UserError
+from gossipfl.learning.bench import ledger_file, load_adapted
+from gossipfl.learning.data import NodeRecords, load_node_records
+from gossipfl.net.identity import load_identity
+from gossipfl.node.assembly import schedule_of, site_of
+from gossipfl.privacy.mechanisms import LEVELS
+from gossipfl.privacy.plan import Plan, make_plan
+from gossipfl.privacy.spent import spent
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a check found.
+
+    Attributes:
+        problems: one line each; a run with any of them would not start.
+        notes: one line each, what a user should know.
+        lam: λ of the mixing matrix.
+        neighbors: degree by node.
+        values: numbers in one message.
+        bytes_per_exchange: payload of one message.
+        plans: privacy plan of the nodes whose data is on this machine.
+    """
+
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    nodes: int = 0
+    lam: float | None = None
+    neighbors: dict[str, int] = field(default_factory=dict)
+    values: int | None = None
+    bytes_per_exchange: int | None = None
+    plans: dict[str, Plan] = field(default_factory=dict)
+
+    def attempt(self, check: Callable[[], T]) -> T | None:
+        """The check's value; None and one problem more when it fails by the user's mistake."""
+        try:
+            return check()
+        except UserError as error:
+            self.problems.append(" ".join(str(error).split()))
+            return None
+
+
+def check(peers: Path, *, name: str | None, overrides: Sequence[str] = ()) -> Findings:
+    """Checks files, topology, model, adapter, and data, certificates and privacy plan of the nodes of this machine.
+
+    Args:
+        name: check this node only; default: every node whose data is on this machine.
+    """
+    findings = Findings()
+    loaded = findings.attempt(lambda: load_peers(peers, overrides))
+    if loaded is None:
+        return findings
+    experiment = loaded.experiment.experiment
+    findings.nodes = len(loaded.names)
+    findings.attempt(lambda: _check_choices(experiment))
+    schedule = findings.attempt(lambda: schedule_of(loaded))
+    if schedule is not None:
+        findings.lam = second_eigenvalue(mixing_matrix(schedule))
+        findings.neighbors = {node: len(schedule.neighbors(node)) for node in schedule.nodes}
+    here = _nodes_here(loaded, name)
+    if not here:
+        findings.notes.append("no node's data is on this machine: data, certificates and plan were not checked")
+    for node in here:
+        _check_node(findings, loaded, node, schedule)
+    findings.attempt(lambda: _check_model(findings, loaded))
+    if experiment.data.unit is None and experiment.privacy.level != "none":
+        findings.notes.append("ε protects one row, not one person; data.unit names the column that says whose a row is")
+    return findings
+
+
+def _check_choices(experiment: Experiment) -> None:
+    gossip = experiment.gossip
+    resolve(PROTOCOLS, gossip.protocol, field="gossip.protocol")
+    resolve(MIXINGS, gossip.mixing, field="gossip.mixing")
+    resolve(CODECS, gossip.codec, field="gossip.codec")
+    resolve(LEVELS, experiment.privacy.level, field="privacy.level")
+
+
+def _nodes_here(loaded: LoadedPeers, name: str | None) -> list[NodeConfig]:
+    if name is not None:
+        return [node for node in loaded.peers.nodes if node.name == name]
+    if loaded.experiment.experiment.data.source is not None:
+        return list(loaded.peers.nodes)
+    return [node for node in loaded.peers.nodes if node.data and (loaded.folder / node.data).exists()]
+
+
+def _check_node(findings: Findings, loaded: LoadedPeers, node: NodeConfig, schedule: Schedule | None) -> None:
+    neighbors = None if schedule is None else schedule.neighbors(node.name)
+    findings.attempt(lambda: load_identity(loaded.peers, loaded.folder, node, neighbors=neighbors))
+    experiment, site = loaded.experiment.experiment, site_of(loaded, node)
+    records = findings.attempt(lambda: load_node_records(experiment, site))
+    if records is None or experiment.privacy.level == "none":
+        return
+    plan = findings.attempt(lambda: _plan(experiment, records))
+    if plan is not None:
+        findings.plans[node.name] = plan
+    ledger = ledger_file(experiment, site, node.ledger)
+    if ledger.exists():
+        accounts = findings.attempt(lambda: spent(ledger)) or []
+        findings.notes += [
+            f"{node.name}: {ledger} has spent ε = {account.epsilon:.3g} of account {account.account} already"
+            for account in accounts
+            if account.charges
+        ]
+
+
+def _plan(experiment: Experiment, records: NodeRecords) -> Plan:
+    training = experiment.training
+    return make_plan(
+        experiment.privacy, units=len(records.train), batch_size=training.batch_size, steps=training.total_steps
+    )
+
+
+def _check_model(findings: Findings, loaded: LoadedPeers) -> None:
+    experiment = loaded.experiment.experiment
+    adapted = load_adapted(experiment, site_of(loaded, loaded.peers.nodes[0]))
+    codec = resolve(CODECS, experiment.gossip.codec, field="gossip.codec")(experiment.gossip)
+    findings.values = adapted.spec.size
+    findings.bytes_per_exchange = codec.expected_bytes(adapted.spec)

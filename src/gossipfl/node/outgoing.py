@@ -1,0 +1,60 @@
+"""Exactly what would leave a node next: to whom, which numbers, how many bytes, covered by what."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gossipfl.config.loading import load_peers, resolve_self
+from gossipfl.core.codecs import CODECS
+from gossipfl.core.events import Receipt
+from gossipfl.core.tables import resolve
+from gossipfl.learning.bench import load_adapted
+from gossipfl.node.assembly import schedule_of, site_of, state_dir_of
+from gossipfl.node.checkpoint import load_latest
+from gossipfl.state import AdapterState
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingState:
+    """What a node would publish now.
+
+    Attributes:
+        name: the node.
+        state: the vector that travels.
+        payload_bytes: of one message, without framing.
+        receivers: who gets it.
+        receipt: what the ledger has charged for it; of zero steps before the first training.
+        step: optimizer steps inside.
+    """
+
+    name: str
+    state: AdapterState
+    payload_bytes: int
+    receivers: tuple[str, ...]
+    receipt: Receipt
+    step: int
+
+
+def next_outgoing(
+    peers: Path, *, name: str | None, state_dir: Path | None, environ: dict[str, str], overrides: Sequence[str] = ()
+) -> OutgoingState:
+    """What the node would send in its next message: its newest checkpoint, or the common start.
+
+    Raises:
+        UserError: peers.yaml, the model or the state directory is not what it should be.
+    """
+    loaded = load_peers(peers, overrides)
+    me = resolve_self(loaded.peers, name, environ)
+    experiment = loaded.experiment.experiment
+    saved = load_latest(state_dir or state_dir_of(loaded, me))
+    state = saved.state if saved else load_adapted(experiment, site_of(loaded, me)).initial
+    codec = resolve(CODECS, experiment.gossip.codec, field="gossip.codec")(experiment.gossip)
+    snapshot = saved.snapshot if saved else None
+    return OutgoingState(
+        name=me.name,
+        state=state,
+        payload_bytes=len(memoryview(codec.encode(state, None).payload).cast("B")),
+        receivers=schedule_of(loaded).row(me.name, snapshot.round if snapshot else 0).receivers,
+        receipt=snapshot.receipt if snapshot else Receipt(),
+        step=snapshot.step if snapshot else 0,
+    )
