@@ -1,7 +1,7 @@
 """A world in virtual time for protocols: messages in any order, twice or not at all; nodes of any speed that crash.
 
-Every run is decided by its seed. While it performs effects it holds every protocol to the laws of the seam: one training
-phase at a time, and nothing trained is sent before a checkpoint of it.
+Every run is decided by its seed. While it performs effects it holds every protocol to the laws of the seam: one
+training phase at a time, and nothing trained is sent before a checkpoint of it.
 """
 
 import heapq
@@ -85,7 +85,7 @@ class Plan(Generic[P]):
     initial: Mapping[str, P]
     zero: P
     increment: Callable[[str, int], P]
-    gossip: GossipConfig = GossipConfig()
+    gossip: GossipConfig = field(default_factory=GossipConfig)
     phases: int = 3
     phase_s: Mapping[str, float] = field(default_factory=dict)
     exhausted_after: Mapping[str, int] = field(default_factory=dict)
@@ -275,7 +275,7 @@ class World(Generic[P]):
         explained = explained + self.mean([snapshot.drift for snapshot in snapshots.values()])
         if increments:
             explained = explained + self.mean(increments) * (len(increments) / len(snapshots))
-        return abs(self.mean([snapshot.state for snapshot in snapshots.values()]) - explained)
+        return float(abs(self.mean([snapshot.state for snapshot in snapshots.values()]) - explained))
 
 
 def names(count: int) -> tuple[str, ...]:

@@ -24,7 +24,6 @@ class Neighborhood:
         self._heard: dict[str, float] = {}
         self._down: set[str] = set()
         self._waiting_since = -math.inf
-        self._leaving = False
         self._timer_runs = False
         self._finished = False
 
@@ -50,8 +49,9 @@ class Neighborhood:
         return self._headers.get(name)
 
     def wait_from(self, now: float) -> None:
-        """From now on silence counts: this node has nothing else to do than to wait for its neighbors."""
-        self._waiting_since = now
+        """From the first call on silence counts: this node has nothing to do but to wait for its neighbors."""
+        if self._waiting_since == -math.inf:
+            self._waiting_since = now
 
     def reachable(self, now: float) -> list[str]:
         """Neighbors that were heard, or waited for, less than `linger_s`."""
@@ -61,14 +61,16 @@ class Neighborhood:
         """Reachable neighbors whose link is not lost: something may come any moment."""
         return [name for name in self.reachable(now) if name not in self._down]
 
+    def missing(self, now: float) -> list[str]:
+        """Reachable neighbors whose link is lost before their last word was `settled`: they may come back."""
+        return [name for name in self.reachable(now) if name in self._down and not self._is_settled(name)]
+
     def leave(self, now: float) -> list[SetTimer | Finish]:
         """Effects of being settled: timers, then `Finish` once when nobody needs this node any more.
 
         Call it after every event of a settled node.
         """
-        if not self._leaving:
-            self._leaving = True
-            self.wait_from(now)
+        self.wait_from(now)
         patience_s = max(
             (self._patience_s(name, now) for name in self.names if not self._is_settled(name)), default=0.0
         )

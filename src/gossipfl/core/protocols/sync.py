@@ -7,7 +7,7 @@
 With a doubly stochastic W and no loss the mean is kept. A neighbor that is missing at the deadline is absent: its
 weight falls to self, the row stays stochastic, the mean can drift, and `drift` says by how much. A neighbor whose link
 is lost is not waited for. `deadline_s` runs from a node's own publication: it has to exceed what the slowest neighbor
-needs longer for a phase, or that neighbor is mixed without.
+needs longer for a phase, or that neighbor is left out of most rounds; then `wait_free` is the better choice.
 
 Rounds are numbered through. A neighbor can end a round only with this node's state or by giving up on it. So one that
 is ahead of a round this node has not published yet, or two ahead of the one it has, gave up: it sends nothing for that
@@ -15,8 +15,8 @@ round and is not waited for. A node behind (a crash, a straggler) trains the pha
 newest round it has heard of; the rounds and phases between are skipped: the others mixed without it, and their time
 does not come back. A node whose budget is spent takes part in the same rounds without training.
 
-A publication carries new training only behind a `Checkpoint` of it. `Train` stands before the checkpoint of the mixed
-state: training waits for no disk.
+A publication carries new training only behind a `Checkpoint` of it. `Train` stands first in every list: training waits
+for neither disk nor network, only for the states it mixes.
 
 Termination. A round ends at the latest `deadline_s` after it began, and there are phases · rounds_per_phase +
 settle_rounds of them; only training, which is local, comes in between.
@@ -42,6 +42,7 @@ from gossipfl.core.events import (
     Started,
     Stopped,
     TimerFired,
+    Train,
     Trained,
 )
 from gossipfl.core.protocol import Parts, Protocol
@@ -81,7 +82,8 @@ class Sync(Generic[P]):
 
     def handle(self, event: Event[P], now: float) -> list[Effect[P]]:
         """Effects of an event, in the order to perform them."""
-        effects = self._react(event, now)
+        # stable: training first, the rest in its order
+        effects = sorted(self._react(event, now), key=lambda effect: not isinstance(effect, Train))
         settled = self.snapshot.round > self._last_round
         return effects + self._own.leave(self._neighbors, now) if settled else effects
 

@@ -22,12 +22,12 @@ The next `Train` stands before `Checkpoint` and `Send`: training waits for neith
 it: the steps are charged to the ledger as they are done, and a crash falls back to a checkpoint no older than what was
 sent.
 
-Settling. A node that trains no more mixes whenever every awaited neighbor has given a fresh contribution since its own
-last publication, or after `deadline_s`, and publishes. Such a round is counted when every awaited neighbor has done at
-least as many: nobody runs away from a neighbor that still trains, so late training reaches everybody. A neighbor is not
-awaited when its link is lost or it has been silent for `linger_s`. After `settle_rounds` counted rounds the node is
-settled; from then on it mixes what comes and publishes once for each message of an unsettled neighbor, never for that
-of a settled one.
+Settling. A node that trains no more mixes whenever every neighbor has given a fresh contribution since its own last
+publication, or after `deadline_s`, and publishes. Such a round is counted when every neighbor has counted at least as
+many: nobody runs away from a neighbor that still trains, so late training reaches everybody. A neighbor that has been
+silent for `linger_s` is left out of this; one whose link is lost is waited for as long, it may come back. After
+`settle_rounds` counted rounds the node is settled; from then on it mixes what comes and publishes once for each message
+of an unsettled neighbor, never for that of a settled one.
 
 Termination. An unsettled node publishes for each phase and each settling round. The node that has counted fewest holds
 back nobody but itself, so with fair loss the smallest count rises within a deadline; counts are bounded, so settling
@@ -177,8 +177,8 @@ class WaitFree(Generic[P]):
         """Settling rounds as long as nothing has to be waited for."""
         effects: list[Effect[P]] = []
         while self._settling and not self._settled:
-            awaited = self._neighbors.awaited(now)
-            if not awaited or not self._fresh.issuperset(awaited):
+            awaited, missing = self._neighbors.awaited(now), self._neighbors.missing(now)
+            if missing or not awaited or not self._fresh.issuperset(awaited):
                 break
             effects += self._settling_round(now)
         return effects
@@ -188,7 +188,8 @@ class WaitFree(Generic[P]):
         return [self._own.checkpoint(), *self._publish()]
 
     def _settling_round(self, now: float) -> list[Effect[P]]:
-        counts = all(self._has_come_as_far(name) for name in self._neighbors.awaited(now))
+        expected = [*self._neighbors.awaited(now), *self._neighbors.missing(now)]
+        counts = all(self._has_come_as_far(name) for name in expected)
         report = self._mix()
         if counts:
             self._own.snapshot = replace(self.snapshot, settle_rounds=self.snapshot.settle_rounds + 1)
