@@ -181,6 +181,28 @@ def test_a_spent_budget_ends_the_phase_and_keeps_what_was_paid_for(experiment: E
     assert (again.steps, again.exhausted, abs(again.increment)) == (0, True, 0.0)
 
 
+@pytest.mark.parametrize("privacy", [PLAIN, PRIVATE], ids=["none", "example"])
+def test_a_language_model_learns_responses(
+    experiment_of: Callable[..., Experiment], tmp_path: Path, privacy: dict[str, Any]
+) -> None:
+    experiment = with_fields(
+        experiment_of("llama", task="causal-lm", kind="lora", targets=("q_proj", "v_proj")),
+        task={"max_length": 32},
+        data={"prompt": "text", "response": "label"},
+        training={"batch_size": 20, "micro_batch": 8, "learning_rate": 0.02, "device": "cpu", "threads": 1},
+        privacy={**privacy, **({"noise_multiplier": 0.3} if privacy is PRIVATE else {})},
+    )
+    with opened(experiment, tmp_path) as bench:
+        before = bench.learner.evaluate(bench.adapted.initial, bench.data.train)
+        after = bench.learner.evaluate(trained(bench, phases=2, steps=8), bench.data.train)
+
+    assert after.loss < before.loss
+    assert (after.accuracy, before.accuracy) == (None, None)
+    assert after.perplexity is not None
+    assert before.perplexity is not None
+    assert after.perplexity < before.perplexity
+
+
 def test_real_nodes_of_equal_seed_and_data_do_not_train_alike(experiment: Experiment, tmp_path: Path) -> None:
     write_records(tmp_path)
     site = DataSite("a", ("a",), "a.jsonl", tmp_path, tmp_path)

@@ -6,7 +6,7 @@ import datasets
 import pytest
 
 from gossipfl.errors import DataError
-from gossipfl.learning.data.sources import read_table
+from gossipfl.learning.data.sources import detect_format, read_table
 
 ROWS = [{"text": "NA", "label": "007"}, {"text": "two, three", "label": "x"}]
 
@@ -79,3 +79,12 @@ def test_a_missing_split_names_those_there_are(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match="has no split 'dev'; it has train"):
         read_table("dict", folder=tmp_path, split="dev")
+
+
+def test_only_an_owner_and_a_name_that_are_no_path_mean_the_hub(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+
+    assert detect_format("owner/name", tmp_path / "owner/name") == "hub"
+    for mistyped in ("data/hospital", "hospital", "../hospital", "/data/hospital", "a/b/c"):
+        with pytest.raises(DataError, match="does not exist"):
+            detect_format(mistyped, tmp_path / mistyped)

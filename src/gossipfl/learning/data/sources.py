@@ -31,7 +31,7 @@ ENDINGS = {
 
 _BUILDERS = {"csv": "csv", "tsv": "csv", "json": "json", "jsonl": "json", "parquet": "parquet", "text": "text"}
 _SEPARATORS = {"csv": ",", "tsv": "\t"}
-_HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _SAVED = ("dataset_info.json", "state.json", "dataset_dict.json")
 
 
@@ -64,7 +64,10 @@ def read_table(
 
 
 def detect_format(source: str, path: Path) -> str:
-    """What `format: auto` means for this source."""
+    """What `format: auto` means for this source.
+
+    The hub is asked only for OWNER/NAME where no local folder OWNER is: a mistyped path should not be told to anybody.
+    """
     if path.is_dir():
         if any((path / file).exists() for file in _SAVED):
             return "folder"
@@ -75,9 +78,9 @@ def detect_format(source: str, path: Path) -> str:
         return ENDINGS[path.suffix.lower()]
     if path.exists():
         raise DataError(f"data {source!r} has no known ending ({', '.join(ENDINGS)}): set data.format")
-    if _HUB_ID.fullmatch(source):
+    if _HUB_ID.fullmatch(source) and not path.parent.exists():
         return "hub"
-    raise DataError(f"data {source!r} does not exist at {path}")
+    raise DataError(f"data {source!r} does not exist at {path}; a dataset of the hub needs data.format hub")
 
 
 def _existing(path: Path) -> Path:

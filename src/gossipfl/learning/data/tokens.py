@@ -9,6 +9,7 @@ prompt's very ids that it will see when it generates.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,5 +124,5 @@ def _ended(ids: list[int], tokenizer: PreTrainedTokenizerBase, limit: int) -> li
 def _flat(rows: Sequence[tuple[Sequence[int], int]]) -> Tokens:
     lengths = np.fromiter((len(ids) for ids, _ in rows), np.int64, len(rows))
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    ids = np.fromiter((token for row, _ in rows for token in row), np.int32, int(starts[-1]))
+    ids = np.fromiter(chain.from_iterable(row for row, _ in rows), np.int32, int(starts[-1]))
     return Tokens(ids, starts, np.fromiter((first for _, first in rows), np.int64, len(rows)))
