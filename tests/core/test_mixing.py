@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gossipfl.config.experiment import GossipConfig
+from gossipfl.core.mixing import MIXINGS
+from gossipfl.core.mixing.weighted import Weighted, weighted_sum
+from gossipfl.state import AdapterSpec, AdapterState, Segment
+
+SIZE = 70_000  # more than one block
+
+
+def states(count: int, seed: int = 0) -> list[AdapterState]:
+    spec = AdapterSpec((Segment("x", (SIZE,)),))
+    rng = np.random.default_rng(seed)
+    return [AdapterState(spec, rng.standard_normal(SIZE).astype(np.float32)) for _ in range(count)]
+
+
+def rows(count: int) -> st.SearchStrategy[list[float]]:
+    parts = st.lists(st.floats(0.01, 1), min_size=count, max_size=count)
+    return parts.map(lambda weights: [weight / sum(weights) for weight in weights])
+
+
+@given(rows(4))
+def test_a_mixture_lies_between_the_smallest_and_the_largest_entry(weights: list[float]) -> None:
+    inputs = states(4)
+    contributions = {
+        str(k): (weight, state) for k, (weight, state) in enumerate(zip(weights[1:], inputs[1:], strict=True))
+    }
+    mixed = Weighted[AdapterState]().mix(inputs[0], weights[0], contributions).vector
+    stack = np.stack([state.vector for state in inputs])
+    assert (mixed >= stack.min(0) - 1e-5).all()
+    assert (mixed <= stack.max(0) + 1e-5).all()
+    assert np.allclose(mixed, np.average(stack.astype(np.float64), axis=0, weights=weights), atol=1e-6)
+
+
+def test_mixing_changes_no_input() -> None:
+    first, second = states(2)
+    before = first.digest(), second.digest()
+    Weighted[AdapterState]().mix(first, 0.5, {"p": (0.5, second)})
+    assert (first.digest(), second.digest()) == before
+
+
+def test_numbers_and_adapters_are_summed_alike() -> None:
+    assert weighted_sum([(0.25, 4.0), (0.75, 8.0)]) == pytest.approx(7)
+    first, second = states(2)
+    generic = first * 0.25 + second * 0.75
+    assert np.allclose(weighted_sum([(0.25, first), (0.75, second)]).vector, generic.vector, atol=1e-6)
+
+
+def test_the_norm_does_not_overflow_and_sees_every_block() -> None:
+    vector = np.zeros(SIZE, np.float32)
+    vector[[0, -1]] = 3e38
+    spec = AdapterSpec((Segment("x", (SIZE,)),))
+    assert abs(AdapterState(spec, vector)) == pytest.approx(3e38 * 2**0.5)
+    assert abs(AdapterState.zeros(AdapterSpec(()))) == 0
+
+
+def test_every_mixing_of_the_table_leaves_equal_states_as_they_are() -> None:
+    for build in MIXINGS.values():
+        assert build(GossipConfig()).mix(3.0, 0.5, {"a": (0.25, 3.0), "b": (0.25, 3.0)}) == pytest.approx(3)
