@@ -1,6 +1,7 @@
 """`gossipfl certs`: certificates for a trial, and the way they are made in earnest.
 
 certs DIR --nodes a,b                               everything on one machine
+certs authority DIR         (on the signer's)       a key to sign with
 certs request --name a      (on a's machine)        key stays, request goes to the authority
 certs sign a.csr --name a   (the authority's)       certificate goes back
 certs pin --name a          (on a's machine)        no authority: others write the fingerprint into peers.yaml
@@ -60,6 +61,13 @@ def make(
         },
     }
     emit(result, json=json, text=f"{len(names)} certificates and their authority in {folder}")
+
+
+@app.command(epilog=example("gossipfl certs authority keys"))
+def authority(folder: Annotated[Path, typer.Argument(metavar="DIR")], *, json: JsonOption = False) -> None:
+    """An authority alone, on the machine that will sign; its key stays there, authority.pem goes to every node."""
+    files = make_trial_certificates(folder, {})
+    emit({"authority": str(files.authority)}, json=json, text=f"{files.authority} goes to every node")
 
 
 @app.command(epilog=example("gossipfl certs request --name a --address a.example.org:7001"))

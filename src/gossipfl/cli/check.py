@@ -14,7 +14,7 @@ app = command_app()
 def run(*, peers: PeersOption, name: NameOption = None, sets: SetOption = None, json: JsonOption = False) -> None:
     """Check model, adapter, data, certificates, topology and privacy plan, and print the plan.
 
-    Data and certificates are checked for the nodes whose data is on this machine. Exit code 2 when there is a problem.
+    Data and certificates are checked for the nodes whose data or key is on this machine. Exit code 2: a problem.
     """
     findings = check(peers, name=name, overrides=tuple(sets or ()))
     emit(_result(findings), json=json, text=_drawn(findings))

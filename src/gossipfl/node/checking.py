@@ -65,7 +65,7 @@ def check(peers: Path, *, name: str | None, overrides: Sequence[str] = ()) -> Fi
     """Checks files, topology, model, adapter, and data, certificates and privacy plan of the nodes of this machine.
 
     Args:
-        name: check this node only; default: every node whose data is on this machine.
+        name: check this node only; default: every node whose data or key is on this machine.
     """
     findings = Findings()
     loaded = findings.attempt(lambda: load_peers(peers, overrides))
@@ -80,7 +80,7 @@ def check(peers: Path, *, name: str | None, overrides: Sequence[str] = ()) -> Fi
         findings.neighbors = {node: len(schedule.neighbors(node)) for node in schedule.nodes}
     here = _nodes_here(loaded, name)
     if not here:
-        findings.notes.append("no node's data is on this machine: data, certificates and plan were not checked")
+        findings.notes.append("no node's data or key is on this machine: data, certificates and plan were not checked")
     for node in here:
         _check_node(findings, loaded, node, schedule)
     findings.attempt(lambda: _check_model(findings, loaded))
@@ -102,7 +102,11 @@ def _nodes_here(loaded: LoadedPeers, name: str | None) -> list[NodeConfig]:
         return [node for node in loaded.peers.nodes if node.name == name]
     if loaded.experiment.experiment.data.source is not None:
         return list(loaded.peers.nodes)
-    return [node for node in loaded.peers.nodes if node.data and (loaded.folder / node.data).exists()]
+    return [
+        node
+        for node in loaded.peers.nodes
+        if any(path and (loaded.folder / path).exists() for path in (node.data, node.key))
+    ]
 
 
 def _check_node(findings: Findings, loaded: LoadedPeers, node: NodeConfig, schedule: Schedule | None) -> None:

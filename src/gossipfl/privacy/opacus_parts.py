@@ -1,10 +1,12 @@
 """The one door to Opacus: what this package uses of it.
 
 Importing Opacus configures the root logger (`logging.basicConfig`), which would silently disable the program's own
-configuration; the root logger is put back as it was.
+configuration; the root logger is put back as it was. Its hooks on a model whose inputs are token numbers make torch
+warn at every step that no input requires a gradient, which is as it should be: that warning is silenced.
 """
 
 import logging
+import warnings
 
 _handlers = list(logging.root.handlers)
 
@@ -22,6 +24,7 @@ from opacus.grad_sample import GradSampleModule  # noqa: E402
 from opacus.optimizers import DPOptimizer  # noqa: E402
 
 logging.root.handlers[:] = _handlers
+warnings.filterwarnings("ignore", message="Full backward hook is firing when gradients are computed")
 
 DEFAULT_ORDERS: tuple[float, ...] = tuple(float(order) for order in RDPAccountant.DEFAULT_ALPHAS)
 
