@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from gossipfl.errors import ModelError
 
 Float32Vector = NDArray[np.float32]
-_BLOCK = 1 << 16
-"""Values handled at a time, so that temporaries stay in the cache."""
+_BLOCK = 8192
+"""Values handled at a time: temporaries stay in the cache, and BLAS starts no threads, which would spin (from 10,000)."""
 
 
 @dataclass(frozen=True, slots=True)
