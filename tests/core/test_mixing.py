@@ -8,7 +8,7 @@ from gossipfl.core.mixing import MIXINGS
 from gossipfl.core.mixing.weighted import Weighted, weighted_sum
 from gossipfl.state import AdapterSpec, AdapterState, Segment
 
-SIZE = 70_000  # more than one block
+SIZE = 270_000  # more than one block
 
 
 def states(count: int, seed: int = 0) -> list[AdapterState]:
