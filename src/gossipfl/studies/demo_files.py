@@ -7,14 +7,14 @@ OUTPUT/gossip/, OUTPUT/alone/               peers.yaml, experiment.yaml, basis, 
 import json
 import socket
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from gossipfl.config.experiment import SplitConfig
+from gossipfl.config.experiment import Experiment, SplitConfig
 from gossipfl.config.loading import dump_experiment
 from gossipfl.core.rng import generator
 from gossipfl.learning.data.records import Record
@@ -48,14 +48,23 @@ class DemoFiles:
     test_records: int
 
 
-def write_demo(output: Path, *, private: bool, seed: int, arms: Sequence[str] = ("gossip", "alone")) -> DemoFiles:
-    """Writes all files of one demo run."""
+def write_demo(output: Path, *, private: bool, seed: int, rates: Mapping[str, float]) -> DemoFiles:
+    """Writes all files of one demo run.
+
+    Args:
+        rates: learning rate by arm.
+    """
     parts, test = deal_bbc(seed)
     (output / "data").mkdir(parents=True, exist_ok=True)
     for name, records in {**parts, "test": test}.items():
         lines = "".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in records)
         (output / "data" / f"{name}.jsonl").write_text(lines)
-    peers = {arm: _write_arm(output / arm, arm=arm, private=private, seed=seed) for arm in arms}
+    test_file = Path("../data/test.jsonl")
+    experiments = {
+        arm: demo_experiment(private=private, seed=seed, learning_rate=rate, test=test_file)
+        for arm, rate in rates.items()
+    }
+    peers = {arm: _write_arm(output / arm, experiment) for arm, experiment in experiments.items()}
     sizes = {name: Counter(label for _, label in records) for name, records in parts.items()}
     return DemoFiles(peers, sizes, len(test))
 
@@ -72,9 +81,8 @@ def deal_bbc(seed: int) -> tuple[dict[str, list[tuple[str, str]]], list[tuple[st
     return {name: [pool[row] for row in split[name]] for name in NODES}, test
 
 
-def _write_arm(folder: Path, *, arm: str, private: bool, seed: int) -> Path:
+def _write_arm(folder: Path, experiment: Experiment) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    experiment = demo_experiment(arm=arm, private=private, seed=seed, test=Path("../data/test.jsonl"))
     (folder / "experiment.yaml").write_text(dump_experiment(experiment))
     write_basis(experiment, folder)
     addresses = [f"{HOST}:{port}" for port in free_ports(len(NODES))]
