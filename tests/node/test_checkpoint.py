@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from gossipfl.core.events import Receipt, Snapshot
 from gossipfl.errors import StateError
@@ -25,7 +26,10 @@ def saved(step: int = 0, *, epsilon: float = 1.25) -> Saved:
     drift = AdapterState(SPEC, rng.normal(size=SPEC.size).astype(np.float32))
     receipt = Receipt(steps=step, charges=step, head="ab" * 32, epsilon=epsilon, delta=1e-3)
     snapshot = Snapshot(state=state, drift=drift, phase=step, step=step, round=2 * step, receipt=receipt)
-    moments = {"exp_avg": rng.normal(size=5).astype(np.float32), "step": np.array(step, np.int64)}
+    moments: dict[str, NDArray[Any]] = {
+        "exp_avg": rng.normal(size=5).astype(np.float32),
+        "step": np.array(step, np.int64),
+    }
     return Saved(snapshot, moments)
 
 
