@@ -22,7 +22,9 @@ from gossipfl.errors import ModelError
 
 Float32Vector = NDArray[np.float32]
 _BLOCK = 8192
-"""Values handled at a time: temporaries stay in the cache, and BLAS starts no threads, which would spin (from 10,000)."""
+"""Values of a norm at a time: in the cache, and BLAS starts no threads, which would spin (it does from 10,000)."""
+_MIX_BLOCK = 1 << 18
+"""Values of a weighted sum at a time: no BLAS in it, and few enough calls to run at the speed of memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +136,13 @@ class AdapterState:
         """Sum of weight times state over at least one term; one new vector, no temporary for each term."""
         (weight, first), *rest = terms
         total = np.empty_like(first.vector)
-        scratch = np.empty(min(_BLOCK, total.size), np.float32)
-        for start in range(0, total.size, _BLOCK):
-            block = total[start : start + _BLOCK]
+        scratch = np.empty(min(_MIX_BLOCK, total.size), np.float32)
+        for start in range(0, total.size, _MIX_BLOCK):
+            block = total[start : start + _MIX_BLOCK]
             product = scratch[: block.size]
-            np.multiply(first.vector[start : start + _BLOCK], np.float32(weight), out=block)
+            np.multiply(first.vector[start : start + _MIX_BLOCK], np.float32(weight), out=block)
             for factor, state in rest:
-                np.multiply(state.vector[start : start + _BLOCK], np.float32(factor), out=product)
+                np.multiply(state.vector[start : start + _MIX_BLOCK], np.float32(factor), out=product)
                 np.add(block, product, out=block)
         return cls(first.spec, total)
 

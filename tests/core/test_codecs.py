@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -17,6 +17,7 @@ def state_of(vector: np.ndarray) -> AdapterState:
 
 
 @pytest.mark.parametrize("name", sorted(CODECS))
+@settings(deadline=None)
 @given(vector=vectors)
 def test_the_receiver_decodes_what_the_sender_was_told(name: str, vector: np.ndarray) -> None:
     codec, state = CODECS[name](GossipConfig()), state_of(vector)

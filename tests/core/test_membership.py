@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gossipfl.core.membership import Freshness
@@ -6,6 +6,7 @@ from gossipfl.core.membership import Freshness
 marks = st.tuples(st.integers(0, 4), st.integers(0, 9))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("ab"), marks)))
 def test_a_message_is_accepted_exactly_when_it_is_newer_than_all_before_from_its_sender(
     messages: list[tuple[str, tuple[int, int]]],

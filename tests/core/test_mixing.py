@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gossipfl.config.experiment import GossipConfig
@@ -22,6 +22,7 @@ def rows(count: int) -> st.SearchStrategy[list[float]]:
     return parts.map(lambda weights: [weight / sum(weights) for weight in weights])
 
 
+@settings(deadline=None, max_examples=30)
 @given(rows(4))
 def test_a_mixture_lies_between_the_smallest_and_the_largest_entry(weights: list[float]) -> None:
     inputs = states(4)

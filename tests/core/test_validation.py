@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gossipfl.core.codecs import Codec
@@ -75,6 +75,7 @@ def test_a_norm_at_the_limit_is_taken() -> None:
     check_state(state_of(30.0, 40.0), peer="p", max_norm=50)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40).filter(lambda payload: len(payload) != 20))
 def test_garbage_bytes_are_a_message_error(payload: bytes) -> None:
     with pytest.raises(MessageError, match="fp32 cannot decode") as raised:
