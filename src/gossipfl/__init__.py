@@ -3,7 +3,7 @@
     loaded = gossipfl.load_peers(Path("peers.yaml"))
     record = gossipfl.run_node(gossipfl.NodeRequest(Path("peers.yaml"), name="clinic"), report=print)
 
-What stands in `__all__` is the public interface; it is imported when it is first used, so that `import gossipfl` is quick.
+What stands in `__all__` is the public interface; it is imported when it is first used: `import gossipfl` is quick.
 """
 
 from importlib import import_module
