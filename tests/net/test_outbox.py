@@ -73,11 +73,9 @@ async def test_flushed_means_nothing_waits_and_nothing_is_on_its_way() -> None:
     await outbox.flushed()
 
 
-def test_a_state_posted_to_several_neighbors_is_encoded_once_and_not_copied() -> None:
+def test_a_state_posted_to_several_neighbors_is_encoded_once() -> None:
     packer, state = Packer(Fp32()), state_of(3)
     first = packer.pack(state)
     assert packer.pack(state) is first
     assert packer.pack(state_of(3)) is not first
-    assert first.payload.obj is not None
-    assert first.payload.readonly
-    assert first.payload.nbytes == state.vector.nbytes
+    assert first.payload_bytes == state.vector.nbytes <= sum(map(len, first.frames)) <= state.vector.nbytes + 16

@@ -17,7 +17,7 @@ from gossipfl.core.events import Header, Publishable, Receipt
 from gossipfl.core.handshake import Greeting
 from gossipfl.net.channels import SERVICE, open_channel
 from gossipfl.net.events import NetEvent
-from gossipfl.net.framing import ack_frame, chunk_frames, envelope_frame, hello_frame, parse_frame
+from gossipfl.net.framing import ack_frame, envelope_frame, hello_frame, parse_frame
 from gossipfl.net.identity import Identity
 from gossipfl.net.issuing import KeyPair, make_authority, make_node
 from gossipfl.net.limits import Limits
@@ -173,7 +173,7 @@ class Raw:
             "header": Header(0, 1),
             "codec": "fp32",
             "layout": parcel.layout,
-            "payload_bytes": parcel.payload.nbytes,
+            "payload_bytes": parcel.payload_bytes,
             "digest": parcel.digest,
             "ledger_head": None,
         }
@@ -182,7 +182,7 @@ class Raw:
     async def send(self, state: AdapterState, **changes: object) -> None:
         """A whole message with something changed in its envelope."""
         await self.announce(self.envelope(state, **changes))
-        for frame in chunk_frames(Packer(Fp32()).pack(state).payload):
+        for frame in Packer(Fp32()).pack(state).frames:
             await self.call.write(frame)
 
     async def announce(self, envelope: Envelope) -> None:

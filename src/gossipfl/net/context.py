@@ -99,7 +99,7 @@ class Context:
             header=message.header,
             codec=parcel.codec,
             layout=parcel.layout,
-            payload_bytes=parcel.payload.nbytes,
+            payload_bytes=parcel.payload_bytes,
             digest=parcel.digest,
             ledger_head=greeting.ledger_head or message.ledger_head,
         )

@@ -38,7 +38,7 @@ def ack_frame(sequence: int = 0, rejected: str = "") -> bytes:
 
 
 def chunk_frames(payload: bytes | memoryview) -> Iterator[bytes]:
-    """The frames of a payload, one at a time: each is copied when it is about to leave."""
+    """The frames of a payload; each holds a copy of its chunk."""
     view = memoryview(payload).cast("B")
     for start in range(0, view.nbytes, CHUNK_BYTES):
         chunk = view[start : start + CHUNK_BYTES]

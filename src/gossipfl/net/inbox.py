@@ -9,6 +9,8 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from gossipfl.core.codecs import Codec
 from gossipfl.core.handshake import HeadWatch, LedgerHead
 from gossipfl.core.membership import Freshness
@@ -133,7 +135,8 @@ class Receiver:
             self._reject(error, envelope.mark[1])
             return
         self._envelope = envelope
-        self._buffer = memoryview(bytearray(envelope.payload_bytes))
+        # not zeroed, and in huge pages when it is large; nobody sees it before it is full
+        self._buffer = np.empty(envelope.payload_bytes, np.uint8).data
         self._filled = 0
         self._digest = hashlib.sha256()
 

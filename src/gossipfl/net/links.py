@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from gossipfl.errors import MessageError, PeerError
 from gossipfl.net.counters import Tally
 from gossipfl.net.duplex import Duplex, LinkLostError
-from gossipfl.net.framing import ack_frame, chunk_frames, envelope_frame, parse_frame
+from gossipfl.net.framing import ack_frame, envelope_frame, parse_frame
 from gossipfl.net.inbox import Checks, Message, Receiver
 from gossipfl.net.outbox import Outbox, Outgoing
 from gossipfl.net.wire import Envelope, Opening, envelope_message, envelope_of
@@ -73,6 +73,7 @@ class Link:
         self._leaving = False
         self._deadline: float | None = None
         self._refusals: list[bytes] = []
+        self._dropped = 0
 
     def wake(self) -> None:
         """There is something to send."""
@@ -130,7 +131,7 @@ class Link:
             envelope = self.wiring.envelope(message)
             async with asyncio.timeout(timeout_s):
                 await self._write(envelope_frame(envelope_message(envelope)))
-                for frame in chunk_frames(message.parcel.payload):
+                for frame in message.parcel.frames:
                     await self._write(frame)
         except BaseException as error:
             outbox.give_back(message)
@@ -204,7 +205,11 @@ class Link:
             self._wake.set()
 
     def _refused(self, ack: pb.Ack) -> None:
-        if ack.rejected:
+        if not ack.rejected:
+            return
+        self._dropped += 1
+        # the 1st, 2nd, 4th, … so that a peer cannot fill the log
+        if self._dropped & (self._dropped - 1) == 0:
             fields = {"peer": self.wiring.peer, "sequence": ack.sequence}
             logger.warning("%r dropped our message: %r", self.wiring.peer, ack.rejected[:64], extra=fields)
 

@@ -14,6 +14,7 @@ from gossipfl.core.codecs import Codec
 from gossipfl.core.events import Header
 from gossipfl.core.handshake import LedgerHead
 from gossipfl.core.membership import Mark
+from gossipfl.net.framing import chunk_frames
 from gossipfl.state import AdapterState
 
 LONGEST = 8
@@ -25,13 +26,15 @@ class Parcel:
     """A state as it travels; the same for all receivers.
 
     Attributes:
-        payload: encoded; may share the state's memory, which is read-only.
-        digest: SHA-256 of the payload.
+        frames: the payload in chunks, ready for every receiver's stream.
+        payload_bytes: size of the payload.
+        digest: SHA-256 of it.
         codec: name.
         layout: SHA-256 of the state's layout.
     """
 
-    payload: memoryview
+    frames: tuple[bytes, ...]
+    payload_bytes: int
     digest: bytes
     codec: str
     layout: bytes
@@ -57,7 +60,7 @@ class Outgoing:
 
 
 class Packer:
-    """Encodes and hashes a state once, for however many neighbors it is posted to in a row."""
+    """Encodes, hashes and frames a state once, for however many neighbors it is posted to in a row."""
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
@@ -69,7 +72,8 @@ class Packer:
             return self._last[1]
         payload = memoryview(self._codec.encode(state, None).payload).cast("B")
         layout = bytes.fromhex(state.spec.digest)
-        parcel = Parcel(payload, hashlib.sha256(payload).digest(), self._codec.name, layout)
+        digest = hashlib.sha256(payload).digest()
+        parcel = Parcel(tuple(chunk_frames(payload)), payload.nbytes, digest, self._codec.name, layout)
         self._last = (state, parcel)
         return parcel
 

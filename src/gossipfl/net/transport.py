@@ -107,7 +107,9 @@ class Transport:
         for neighbor in self._context.neighbors.values():
             if neighbor.node.address is not None:
                 dialer = Dialer(self._context, neighbor, neighbor.node.address)
-                self._dialing.append(asyncio.create_task(dialer.run(), name=f"dial {neighbor.name}"))
+                task = asyncio.create_task(dialer.run(), name=f"dial {neighbor.name}")
+                task.add_done_callback(_say_failure)
+                self._dialing.append(task)
         return self
 
     async def __aexit__(
@@ -124,9 +126,7 @@ class Transport:
                 task.cancel()
         for task in self._dialing:
             task.cancel()
-        for result in await asyncio.gather(*self._dialing, return_exceptions=True):
-            if isinstance(result, Exception):
-                logger.error("a dialer failed", exc_info=result)
+        await asyncio.gather(*self._dialing, return_exceptions=True)
         if self._server is not None:
             await self._server.stop(grace=self._context.limits.close_s / 2)
 
@@ -161,6 +161,12 @@ class Transport:
     def heads(self) -> dict[str, LedgerHead]:
         """The highest ledger head of every neighbor, to be kept for the next life."""
         return self._context.checks.heads.heads()
+
+
+def _say_failure(task: asyncio.Task[None]) -> None:
+    """A dialer ends by cancellation only: anything else is a bug of ours and must not pass in silence."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.critical("%s failed", task.get_name(), exc_info=error)
 
 
 def _signed_by(identity: Identity, trust: Trust) -> Callable[[str, LedgerHead], bool]:
