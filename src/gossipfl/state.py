@@ -108,9 +108,17 @@ class AdapterState:
         return type(self)(self.spec, self.vector * np.float32(scalar))
 
     def __abs__(self) -> float:
-        """Euclidean norm; a float64 accumulator, so that it cannot overflow for finite fp32 values."""
-        blocks = (self.vector[start : start + _BLOCK].astype(np.float64) for start in range(0, self.spec.size, _BLOCK))
-        return math.sqrt(sum(float(block @ block) for block in blocks))
+        """Euclidean norm; it does not overflow for finite fp32 values."""
+        squares = self._squares(np.dtype(np.float32))
+        # squares out of the range of fp32, or NaN: again with every number in float64
+        exact = squares if 1e-20 < squares < math.inf else self._squares(np.dtype(np.float64))
+        return math.sqrt(exact)
+
+    def _squares(self, dtype: np.dtype[np.float32 | np.float64]) -> float:
+        """Sum of squares, each block in the given type and the blocks in float64."""
+        blocks = (self.vector[start : start + _BLOCK] for start in range(0, self.spec.size, _BLOCK))
+        with np.errstate(over="ignore"):
+            return sum(float(block @ block) for block in (block.astype(dtype, copy=False) for block in blocks))
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -128,8 +136,9 @@ class AdapterState:
 
     def digest(self) -> str:
         """SHA-256 of the spec and the little-endian bytes of the vector, as hex."""
-        payload = self.vector.astype("<f4", copy=False)
-        return hashlib.sha256(self.spec.digest.encode() + payload.tobytes()).hexdigest()
+        digest = hashlib.sha256(self.spec.digest.encode())
+        digest.update(self.vector.astype("<f4", copy=False).view(np.uint8))
+        return digest.hexdigest()
 
     @classmethod
     def weighted_sum(cls, terms: Sequence[tuple[float, Self]]) -> Self:
@@ -145,6 +154,26 @@ class AdapterState:
                 np.multiply(state.vector[start : start + _MIX_BLOCK], np.float32(factor), out=product)
                 np.add(block, product, out=block)
         return cls(first.spec, total)
+
+    def toward(self, terms: Sequence[tuple[float, Self]]) -> Self:
+        """Self plus the sum of weight times (state - self): a weighted mean that leaves equal states exactly alike.
+
+        Two states that move toward each other by one weight keep their sum, up to the rounding of the addition. The
+        plain weighted sum multiplies it by the sum of the rounded weights: 1 + 3e-8 for three of 1/3, in every round.
+        """
+        if not terms:
+            return self
+        total = np.empty_like(self.vector)
+        scratch = np.empty(min(_MIX_BLOCK, total.size), np.float32)
+        for start in range(0, total.size, _MIX_BLOCK):
+            place = slice(start, start + _MIX_BLOCK)
+            own = sofar = self.vector[place]
+            step = scratch[: own.size]
+            for weight, state in terms:
+                np.subtract(state.vector[place], own, out=step)
+                np.multiply(step, np.float32(weight), out=step)
+                sofar = np.add(sofar, step, out=total[place])
+        return type(self)(self.spec, total)
 
     @classmethod
     def zeros(cls, spec: AdapterSpec) -> Self:

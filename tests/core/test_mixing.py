@@ -43,6 +43,19 @@ def test_mixing_changes_no_input() -> None:
     assert (first.digest(), second.digest()) == before
 
 
+def test_a_hundred_rounds_in_fp32_keep_the_mean_and_leave_agreement_alone() -> None:
+    ring = states(4)
+    mean = np.mean([state.vector for state in ring], axis=0, dtype=np.float64)
+    mixing = Weighted[AdapterState]()
+    for _ in range(100):
+        ring = [
+            mixing.mix(ring[k], 1 - 2 / 3, {"l": (1 / 3, ring[k - 1]), "r": (1 / 3, ring[(k + 1) % 4])})
+            for k in range(4)
+        ]
+    assert abs(np.mean([state.vector for state in ring], axis=0, dtype=np.float64) - mean).max() < 3e-7
+    assert mixing.mix(ring[0], 1 - 2 / 3, {"l": (1 / 3, ring[0]), "r": (1 / 3, ring[0])}) == ring[0]
+
+
 def test_numbers_and_adapters_are_summed_alike() -> None:
     assert weighted_sum([(0.25, 4.0), (0.75, 8.0)]) == pytest.approx(7)
     first, second = states(2)
@@ -56,6 +69,13 @@ def test_the_norm_does_not_overflow_and_sees_every_block() -> None:
     spec = AdapterSpec((Segment("x", (SIZE,)),))
     assert abs(AdapterState(spec, vector)) == pytest.approx(3e38 * 2**0.5)
     assert abs(AdapterState.zeros(AdapterSpec(()))) == 0
+
+
+@given(st.floats(-30, 30))
+def test_the_norm_is_right_at_every_magnitude(magnitude: float) -> None:
+    vector = np.random.default_rng(0).standard_normal(20_000) * 10**magnitude
+    state = AdapterState(AdapterSpec((Segment("x", (20_000,)),)), vector.astype(np.float32))
+    assert abs(state) == pytest.approx(float(np.linalg.norm(state.vector.astype(np.float64))), rel=1e-6)
 
 
 def test_every_mixing_of_the_table_leaves_equal_states_as_they_are() -> None:
