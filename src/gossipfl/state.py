@@ -137,7 +137,7 @@ class AdapterState:
     def digest(self) -> str:
         """SHA-256 of the spec and the little-endian bytes of the vector, as hex."""
         digest = hashlib.sha256(self.spec.digest.encode())
-        digest.update(self.vector.astype("<f4", copy=False).view(np.uint8))
+        digest.update(self.vector.astype("<f4", copy=False).data)
         return digest.hexdigest()
 
     @classmethod
