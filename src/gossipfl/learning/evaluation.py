@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from gossipfl.learning.data import Examples
@@ -45,6 +47,13 @@ def evaluate(module: nn.Module, task: Task, examples: Examples, *, micro_batch: 
         return Evaluation(loss, float(correct.double().mean()), None, examples.rows)
     tokens = torch.cat([score.tokens for score in scores])
     return Evaluation(loss, None, _perplexity(float((losses * tokens).sum() / tokens.sum())), examples.rows)
+
+
+def row_losses(module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> NDArray[np.float64]:
+    """(rows,) loss of each row, in order: what two states are compared by, row against row."""
+    with evaluating(module):
+        losses = [task.losses(module, rows.tensors) for rows in examples.rows_in_order(micro_batch)]
+    return torch.cat(losses).double().cpu().numpy() if losses else np.empty(0)
 
 
 def _perplexity(loss: float) -> float:

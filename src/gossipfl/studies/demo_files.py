@@ -5,21 +5,16 @@ OUTPUT/gossip/, OUTPUT/alone/               peers.yaml, experiment.yaml, basis, 
 """
 
 import json
-import socket
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from gossipfl.config.experiment import Experiment, SplitConfig
-from gossipfl.config.loading import dump_experiment
+from gossipfl.config.experiment import SplitConfig
 from gossipfl.core.rng import generator
 from gossipfl.learning.data.records import Record
 from gossipfl.learning.data.split import split_records
-from gossipfl.net.certificates import make_trial_certificates
+from gossipfl.studies.arm_files import HOST, free_ports, write_arm
 from gossipfl.studies.corpora import load_bbc
 from gossipfl.studies.demo_config import (
     DIRICHLET_ALPHA,
@@ -28,9 +23,8 @@ from gossipfl.studies.demo_config import (
     TEST_RECORDS,
     demo_experiment,
 )
-from gossipfl.studies.initialize import write_basis
 
-HOST = "127.0.0.1"
+__all__ = ["HOST", "DemoFiles", "deal_bbc", "free_ports", "write_demo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +58,10 @@ def write_demo(output: Path, *, private: bool, seed: int, rates: Mapping[str, fl
         arm: demo_experiment(private=private, seed=seed, learning_rate=rate, test=test_file)
         for arm, rate in rates.items()
     }
-    peers = {arm: _write_arm(output / arm, experiment) for arm, experiment in experiments.items()}
+    peers = {
+        arm: write_arm(output / arm, experiment, names=NODES, topology="ring")
+        for arm, experiment in experiments.items()
+    }
     sizes = {name: Counter(label for _, label in records) for name, records in parts.items()}
     return DemoFiles(peers, sizes, len(test))
 
@@ -79,42 +76,3 @@ def deal_bbc(seed: int) -> tuple[dict[str, list[tuple[str, str]]], list[tuple[st
     records = [Record(text, group=label) for text, label in pool]
     split = split_records(records, config, names=NODES, seed=seed)
     return {name: [pool[row] for row in split[name]] for name in NODES}, test
-
-
-def _write_arm(folder: Path, experiment: Experiment) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "experiment.yaml").write_text(dump_experiment(experiment))
-    write_basis(experiment, folder)
-    addresses = [f"{HOST}:{port}" for port in free_ports(len(NODES))]
-    make_trial_certificates(folder / "certs", dict(zip(NODES, addresses, strict=True)))
-    path = folder / "peers.yaml"
-    nodes = [_node(name, address) for name, address in zip(NODES, addresses, strict=True)]
-    content = {
-        "experiment": "experiment.yaml",
-        "authority": "certs/authority.pem",
-        "topology": {"kind": "ring"},
-        "nodes": nodes,
-    }
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
-    return path
-
-
-def _node(name: str, address: str) -> dict[str, str]:
-    return {
-        "name": name,
-        "address": address,
-        "certificate": f"certs/{name}.pem",
-        "key": f"certs/{name}.key",
-        "data": f"../data/{name}.jsonl",
-        # public data: each arm keeps an account of its own, as if the other had not happened
-        "ledger": f"ledgers/{name}.sqlite",
-    }
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of this host that nobody listens on at the moment."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in sockets]
