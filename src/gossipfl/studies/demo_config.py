@@ -21,8 +21,8 @@ TEST_RECORDS = 400
 MIN_RECORDS = 150
 """A split that leaves a node fewer is drawn again: with so few, ε = 8 allows no step worth taking."""
 
-TARGETS = tuple(f"layer.{layer}.attention.self.{part}" for layer in (3, 4, 5) for part in ("query", "value"))
-"""The upper half of the model: fewer values to noise, and the backward pass stops half way down."""
+TARGETS = tuple(f"layer.{layer}.attention.self.{part}" for layer in (4, 5) for part in ("query", "value"))
+"""The upper third of the model: fewer values to noise, and the backward pass stops there."""
 
 RATES = {True: {"gossip": 0.2, "alone": 0.2}, False: {"gossip": 0.02, "alone": 0.01}}
 """Learning rate of each arm, with and without privacy: the best of three for each, docs/experiments.md."""
