@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.node.study import WORDS, Study, make_study
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModel, BertConfig, PreTrainedTokenizerFast
-
-from tests.node.study import WORDS, Study, make_study
 
 
 @pytest.fixture(scope="session", autouse=True)

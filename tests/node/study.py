@@ -1,6 +1,7 @@
 """A whole experiment on disk, as small as it can be, and its nodes as real processes."""
 
 import json
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -151,3 +152,21 @@ def wait_until(condition: Callable[[], object], fleet: Fleet, *, what: str) -> N
         assert not failed, f"while waiting until {what}: exit codes {failed}"
         assert time.monotonic() < deadline, f"waited in vain until {what}"
         time.sleep(_POLL_S)
+
+
+def start_together(study: Study, fleet: Fleet) -> None:
+    """Returns when every node has trained a phase; the quick ones are held meanwhile, so that nobody runs ahead."""
+    held: set[str] = set()
+
+    def all_have_begun() -> bool:
+        for name in study.names:
+            if name not in held and study.phase(name):
+                fleet.processes[name].send_signal(signal.SIGSTOP)
+                held.add(name)
+        return len(held) == len(study.names)
+
+    try:
+        wait_until(all_have_begun, fleet, what="every node has trained a phase")
+    finally:
+        for name in held:
+            fleet.processes[name].send_signal(signal.SIGCONT)

@@ -3,6 +3,7 @@
 records ─> account ─> plan ─> model, adapter ─> tokens ─> per-sample check ─> mechanism ─> learner
 """
 
+import logging
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Literal
 from torch import nn
 
 from gossipfl.config.experiment import Experiment
-from gossipfl.errors import ConfigError
+from gossipfl.errors import BudgetSpentError, ConfigError
 from gossipfl.learning.adapters import Adapted, attach
 from gossipfl.learning.data import DataSite, Examples, NodeData, NodeRecords, load_node_records, tokenize_node
 from gossipfl.learning.device import autocast_type, choose_device
@@ -22,10 +23,11 @@ from gossipfl.privacy.account import Account, FreeAccount
 from gossipfl.privacy.ledger import AccountRequest, LedgerAccount, open_account
 from gossipfl.privacy.ledger_location import ledger_path
 from gossipfl.privacy.mechanisms import MechanismParts, build_mechanism
-from gossipfl.privacy.plan import Plan, delta_for, make_plan
+from gossipfl.privacy.plan import Plan, delta_for, make_plan, spent_plan
 from gossipfl.privacy.self_check import EXAMPLES, check_per_sample_gradients
 from gossipfl.privacy.streams import SecretStream, SeededStream, Stream
 
+logger = logging.getLogger(__name__)
 Streams = Literal["secret", "seeded"]
 
 
@@ -130,10 +132,13 @@ class Books:
 def open_books(experiment: Experiment, site: DataSite, terms: RunTerms, records: NodeRecords) -> Books:
     """The account of these records and the plan of this run; free and none at level none.
 
+    Guarantees:
+        A budget that is spent is no mistake: the account is sealed, and training ends before its first step.
+
     Raises:
         PrivacyError: δ is too large, no noise reaches the target, or the ledger cannot be used.
     """
-    privacy, training, units = experiment.privacy, experiment.training, len(records.train)
+    privacy, units = experiment.privacy, len(records.train)
     if privacy.level == "none":
         return Books(FreeAccount(), None)
     request = AccountRequest(
@@ -148,17 +153,20 @@ def open_books(experiment: Experiment, site: DataSite, terms: RunTerms, records:
     )
     account = open_account(ledger_file(experiment, site, terms.ledger), request)
     try:
-        plan = make_plan(
-            privacy,
-            units=units,
-            batch_size=training.batch_size,
-            steps=training.total_steps,
-            spent=account.charges_before(),
-        )
+        return Books(account, _plan(experiment, account, units))
     except BaseException:
         account.close()
         raise
-    return Books(account, plan)
+
+
+def _plan(experiment: Experiment, account: LedgerAccount, units: int) -> Plan:
+    privacy, training, before = experiment.privacy, experiment.training, account.charges_before()
+    try:
+        return make_plan(privacy, units=units, batch_size=training.batch_size, steps=training.total_steps, spent=before)
+    except BudgetSpentError as error:
+        logger.warning("%s: this node mixes and serves, and does not train", error)
+        account.seal(str(error))
+        return spent_plan(privacy, units=units, spent=before)
 
 
 def ledger_file(experiment: Experiment, site: DataSite, own: str | None) -> Path:

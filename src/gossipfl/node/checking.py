@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gossipfl.config.experiment import Experiment
-from gossipfl.config.loading import LoadedPeers, load_peers
+from gossipfl.config.loading import LoadedPeers, load_peers, resolve_self
 from gossipfl.config.peers import NodeConfig
 from gossipfl.core.codecs import CODECS
 from gossipfl.core.mixing import MIXINGS
@@ -17,14 +17,16 @@ from gossipfl.core.protocol import Schedule
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.tables import resolve
 from gossipfl.core.topology import mixing_matrix, second_eigenvalue
-from gossipfl.errors import UserError
+from gossipfl.errors import BudgetSpentError, UserError
 from gossipfl.learning.bench import ledger_file, load_adapted
 from gossipfl.learning.data import NodeRecords, load_node_records
 from gossipfl.net.identity import load_identity
-from gossipfl.node.assembly import schedule_of, site_of
+from gossipfl.node.assembly import schedule_of, site_of, state_dir_of
+from gossipfl.node.state_directory import run_name_in
+from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.mechanisms import LEVELS
 from gossipfl.privacy.plan import Plan, make_plan
-from gossipfl.privacy.spent import spent
+from gossipfl.privacy.spent import charged_before, spent
 
 T = TypeVar("T")
 
@@ -53,11 +55,20 @@ class Findings:
     plans: dict[str, Plan] = field(default_factory=dict)
 
     def attempt(self, check: Callable[[], T]) -> T | None:
-        """The check's value; None and one problem more when it fails by the user's mistake."""
+        """The check's value; None and one problem more when it fails by the user's mistake.
+
+        Raises:
+            BudgetSpentError: no mistake, and the caller's to explain.
+        """
         try:
             return check()
+        except BudgetSpentError:
+            raise
         except UserError as error:
-            self.problems.append(" ".join(str(error).split()))
+            problem = " ".join(str(error).split())
+            # a bad certificate is found again by every node that would have to know it
+            if problem not in self.problems:
+                self.problems.append(problem)
             return None
 
 
@@ -70,6 +81,8 @@ def check(peers: Path, *, name: str | None, overrides: Sequence[str] = ()) -> Fi
     findings = Findings()
     loaded = findings.attempt(lambda: load_peers(peers, overrides))
     if loaded is None:
+        return findings
+    if name is not None and findings.attempt(lambda: resolve_self(loaded.peers, name, {})) is None:
         return findings
     experiment = loaded.experiment.experiment
     findings.nodes = len(loaded.names)
@@ -116,10 +129,20 @@ def _check_node(findings: Findings, loaded: LoadedPeers, node: NodeConfig, sched
     records = findings.attempt(lambda: load_node_records(experiment, site))
     if records is None or experiment.privacy.level == "none":
         return
-    plan = findings.attempt(lambda: _plan(experiment, records))
+    _check_budget(findings, loaded, node, records)
+
+
+def _check_budget(findings: Findings, loaded: LoadedPeers, node: NodeConfig, records: NodeRecords) -> None:
+    experiment = loaded.experiment.experiment
+    ledger = ledger_file(experiment, site_of(loaded, node), node.ledger)
+    run = run_name_in(state_dir_of(loaded, node))
+    try:
+        plan = findings.attempt(lambda: _plan(experiment, records, charged_before(ledger, records.tags, run=run)))
+    except BudgetSpentError as error:
+        plan = None
+        findings.notes.append(f"{node.name}: {error}: it would mix and serve, and not train")
     if plan is not None:
         findings.plans[node.name] = plan
-    ledger = ledger_file(experiment, site, node.ledger)
     if ledger.exists():
         accounts = findings.attempt(lambda: spent(ledger)) or []
         findings.notes += [
@@ -129,10 +152,14 @@ def _check_node(findings: Findings, loaded: LoadedPeers, node: NodeConfig, sched
         ]
 
 
-def _plan(experiment: Experiment, records: NodeRecords) -> Plan:
+def _plan(experiment: Experiment, records: NodeRecords, before: Sequence[Charge]) -> Plan:
     training = experiment.training
     return make_plan(
-        experiment.privacy, units=len(records.train), batch_size=training.batch_size, steps=training.total_steps
+        experiment.privacy,
+        units=len(records.train),
+        batch_size=training.batch_size,
+        steps=training.total_steps,
+        spent=before,
     )
 
 

@@ -56,6 +56,27 @@ class NodeParts:
         """Makes a checkpoint durable, off the event loop."""
         await asyncio.to_thread(save_checkpoint, self.directory.path, Saved(snapshot, moments))
 
+    async def save_heads(self, heads: Mapping[str, LedgerHead]) -> None:
+        """Makes durable what neighbors showed of their ledgers, off the event loop."""
+        if heads:
+            await asyncio.to_thread(self.directory.save_heads, heads)
+
+    @property
+    def finished(self) -> bool:
+        """Whether an earlier life came to the end of this very run."""
+        gossip, saved = self.experiment.gossip, self.saved
+        trained = saved is not None and (saved.snapshot.exhausted or saved.snapshot.phase >= self._end[0])
+        settled = saved is not None and saved.snapshot.settle_rounds >= gossip.settle_rounds
+        return trained and settled and self.directory.is_finished(str(self._end))
+
+    def mark_finished(self) -> None:
+        """Notes that the run came to its end."""
+        self.directory.mark_finished(str(self._end))
+
+    @property
+    def _end(self) -> tuple[int, int]:
+        return self.experiment.training.phases, self.experiment.gossip.settle_rounds
+
     async def log_publications(self, sends: Sequence[Send[AdapterState]]) -> None:
         """Makes the log's rows for these messages durable, off the event loop."""
         await asyncio.to_thread(self.publications.append, [(send.receiver, send.content) for send in sends])

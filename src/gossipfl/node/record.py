@@ -24,7 +24,7 @@ class NodeRecord:
         held_out: evaluation on this node's private held-out part; never leaves the node.
         test: evaluation on the common public test set.
         train_s: seconds of training so far in this life.
-        state: one word for `status`: training, settling, done or stopped.
+        state: one word for `status`: training, settling, serving, done or stopped.
         gossip_s: seconds this node's event loop spent on protocol, codec, checkpoint and log.
     """
 

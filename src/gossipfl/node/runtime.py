@@ -42,9 +42,11 @@ from gossipfl.node.trainer import PhaseDone, Trainer
 from gossipfl.state import AdapterState
 
 logger = logging.getLogger(__name__)
-STOP_S = 3.0
+STOP_S = 2.0
 """Seconds a stop waits for the phase under way; then it is dropped."""
-FLUSH_S = 1.0
+STEP_S = 0.5
+"""Seconds a dropped phase gets to end its optimizer step: a thread in mid-step makes the process's end slow."""
+FLUSH_S = 0.5
 """Seconds a stop gives messages that have not left yet."""
 
 
@@ -76,6 +78,7 @@ class Node:
         self._moments: Mapping[str, NDArray[np.float32]] = parts.bench.learner.durable()
         self._stopping = False
         self._finished = False
+        self._serving = False
 
     async def run(self) -> None:
         """Runs until everything is done, or until SIGTERM or SIGINT; the record then holds the result.
@@ -83,12 +86,25 @@ class Node:
         Raises:
             UserError: disk, ledger or budget do not allow to go on; the last checkpoint is intact.
         """
+        if self._parts.finished and not self._serve:
+            await self._show_again()
+            return
         async with self._parts.open_transport(self._deliver) as transport, asyncio.TaskGroup() as tasks:
             with self._signals(tasks):
                 self._items.put_nowait(Started())
                 await self._until_done(transport, tasks)
             self._leave()
             await transport.flush(FLUSH_S)
+        await self._trainer.ended(STEP_S)
+
+    async def _show_again(self) -> None:
+        """The result of a run that an earlier life finished; nobody waits for this node any more."""
+        logger.info("this run is finished: nothing to do (--serve goes on serving it)")
+        self._finished = True
+        await self._trainer.evaluate(self._parts.protocol.snapshot.state)
+        self._trainer.close()
+        self._note_progress()
+        self._parts.report(self._parts.record)
 
     async def _until_done(self, transport: Transport, tasks: asyncio.TaskGroup) -> None:
         while not self._finished:
@@ -130,17 +146,26 @@ class Node:
                     self._phase = tasks.create_task(self._train(effect))
             case Checkpoint(snapshot=snapshot):
                 await self._parts.save(snapshot, self._moments)
+                await self._parts.save_heads(transport.heads())
             case SetTimer(name=name, delay_s=delay_s):
                 self._set_timer(name, delay_s)
             case Report():
                 self._parts.record.report = effect
                 self._write_metrics(transport)
             case Finish():
-                self._finished = not self._serve
+                await self._finish(transport)
             case Send():
                 await self._publish([effect], transport)
             case _:
                 assert_never(effect)
+
+    async def _finish(self, transport: Transport) -> None:
+        self._parts.mark_finished()
+        self._finished = not self._serve
+        if self._serve:
+            self._serving = True
+            await self._trainer.evaluate(self._parts.protocol.snapshot.state)
+            self._write_metrics(transport)
 
     async def _publish(self, sends: Sequence[Send[AdapterState]], transport: Transport) -> None:
         # durable in the log before the first byte leaves
@@ -207,16 +232,22 @@ class Node:
         self._trainer.close()
 
     def _write_metrics(self, transport: Transport) -> None:
-        record, snapshot, counters = self._parts.record, self._parts.protocol.snapshot, transport.counters
-        record.step, record.phase, record.receipt = snapshot.step, snapshot.phase, self._parts.receipt()
+        self._note_progress()
+        record, counters = self._parts.record, transport.counters
         record.bytes_sent, record.bytes_received = counters.bytes_sent, counters.bytes_received
         record.rejected = dict(counters.rejected)
-        record.state = self._state()
         self._parts.directory.append_metrics(json_text(record.as_json()))
         self._parts.report(record)
+
+    def _note_progress(self) -> None:
+        record, snapshot = self._parts.record, self._parts.protocol.snapshot
+        record.step, record.phase, record.receipt = snapshot.step, snapshot.phase, self._parts.receipt()
+        record.state = self._state()
 
     def _state(self) -> str:
         snapshot, training = self._parts.protocol.snapshot, self._parts.experiment.training
         if self._finished:
             return "stopped" if self._stopping else "done"
+        if self._serving:
+            return "serving"
         return "settling" if snapshot.phase >= training.phases or snapshot.exhausted else "training"

@@ -15,6 +15,15 @@ from gossipfl.errors import StateError
 from gossipfl.node.checkpoint import write_durably
 from gossipfl.privacy.signing import make_key_pem
 
+_RUN = "run"
+
+
+def run_name_in(path: Path) -> str | None:
+    """What the ledger calls the run of a state directory; None where nothing ran. Takes no lock."""
+    with suppress(OSError, UnicodeDecodeError):
+        return (path / _RUN).read_text()
+    return None
+
 
 class StateDirectory:
     """The state directory of one node, locked while this object is open.
@@ -75,7 +84,16 @@ class StateDirectory:
 
     def run_name(self) -> str:
         """What the ledger calls this run: drawn once, the same after every restart."""
-        return self._kept("run", lambda: secrets.token_hex(8).encode()).decode()
+        return self._kept(_RUN, lambda: secrets.token_hex(8).encode()).decode()
+
+    def mark_finished(self, end: str) -> None:
+        """Notes that the run came to its end, and to which: a longer one is not finished by it."""
+        write_durably(self.path / "finished", end.encode())
+
+    def is_finished(self, end: str) -> bool:
+        """Whether the run came to this very end in an earlier life."""
+        path = self.path / "finished"
+        return path.exists() and path.read_bytes() == end.encode()
 
     def signing_key(self) -> bytes:
         """PEM of a key of this folder's own, for a node that has no certificate (`--insecure`)."""

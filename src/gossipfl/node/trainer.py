@@ -1,5 +1,6 @@
 """Training and evaluation on the worker thread, one phase at a time."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,8 +47,13 @@ class Trainer:
         await self._worker.run(lambda: self._evaluate(state))
 
     def close(self) -> None:
-        """No more jobs; one under way is dropped."""
+        """No more jobs; one under way is dropped after its current optimizer step."""
+        self._bench.learner.stop()
         self._worker.close()
+
+    async def ended(self, deadline_s: float) -> bool:
+        """After `close`: waits for the thread's end; whether it came in time."""
+        return await asyncio.to_thread(self._worker.join, deadline_s)
 
     def _train(self, effect: Train[AdapterState]) -> PhaseDone:
         if self._evaluate_every and effect.version and effect.version % self._evaluate_every == 0:

@@ -56,10 +56,10 @@ class Worker:
         """No more jobs; a running one is not waited for."""
         self._jobs.put(None)
 
-    @property
-    def busy(self) -> bool:
-        """A job is still under way."""
-        return self._thread.is_alive()
+    def join(self, timeout_s: float) -> bool:
+        """After `close`: waits for the job under way; whether it ended in time."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

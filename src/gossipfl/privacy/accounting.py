@@ -16,13 +16,15 @@ from functools import lru_cache
 from typing import Literal
 
 from gossipfl.core.tables import resolve
-from gossipfl.errors import PrivacyError
+from gossipfl.errors import BudgetSpentError, PrivacyError
 from gossipfl.privacy.gaussian import gaussian_epsilon
 from gossipfl.privacy.prv import prv_epsilon
 from gossipfl.privacy.rdp import Composition, rdp_epsilon
 
 MAX_NOISE_MULTIPLIER = 1e5
 """Noise beyond this is no training any more."""
+SPENT = 0.99
+"""Part of a target from which it counts as spent; a calibrated run ends between here and the target."""
 TOLERANCE = 0.002
 """`noise_multiplier_for` stops when ε is within this fraction below the target."""
 
@@ -136,11 +138,12 @@ def noise_multiplier_for(
         ε with it is at most the target, and at least 99% of it unless the target cannot be met that closely.
 
     Raises:
-        PrivacyError: no noise does it: the target is spent already, or too small.
+        BudgetSpentError: less than 1% of the target is left: it would take noise that drowns everything.
+        PrivacyError: no noise does it, the target is too small.
     """
     already = bound(spent, delta, accountant).epsilon
-    if already >= target_epsilon:
-        raise PrivacyError(
+    if already >= SPENT * target_epsilon:
+        raise BudgetSpentError(
             f"target_epsilon {target_epsilon:g} cannot be kept: {already:.4g} is already spent on this data "
             f"(delta {delta:g})"
         )

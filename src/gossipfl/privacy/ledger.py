@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from gossipfl.core.events import Receipt
-from gossipfl.errors import PrivacyError
+from gossipfl.errors import BudgetSpentError, PrivacyError
 from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.ledger_book import Book, as_charges
 from gossipfl.privacy.ledger_chain import Charged, Merged, Opened, Started
@@ -93,6 +93,7 @@ class LedgerAccount:
         self._request = request
         self._giving = Lock()
         self._given: tuple[Receipt, ...] = ()
+        self._sealed = ""
         with store.view() as book:
             self._head = book.last.charges, book.head
 
@@ -108,8 +109,14 @@ class LedgerAccount:
         """Gives the file free."""
         self._store.close()
 
+    def seal(self, reason: str) -> None:
+        """No further charge through this object: every one is refused as `BudgetSpentError` for this reason."""
+        self._sealed = reason
+
     def charge(self, charge: Charge) -> Receipt:
         """Charges steps before they are done, see `Account.charge`; several processes may charge at once."""
+        if self._sealed:
+            raise BudgetSpentError(self._sealed)
         if charge.steps < 1:
             raise PrivacyError(f"a charge needs at least one step, not {charge.steps}")
         with self._store.transaction() as book:

@@ -57,6 +57,7 @@ def make_plan(config: PrivacyConfig, *, units: int, batch_size: int, steps: int,
     """The plan for `steps` more steps on data that has `spent` charges already.
 
     Raises:
+        BudgetSpentError: the target is spent already.
         PrivacyError: δ is too large for so many units, or no noise reaches the target.
     """
     if config.level == "none":
@@ -74,6 +75,25 @@ def make_plan(config: PrivacyConfig, *, units: int, batch_size: int, steps: int,
         max_grad_norm=config.max_grad_norm,
         delta=delta,
         steps=steps,
+        units=units,
+        target_epsilon=config.target_epsilon,
+        epsilon=total.epsilon,
+        accountant=config.accountant,
+        method=total.method,
+    )
+
+
+def spent_plan(config: PrivacyConfig, *, units: int, spent: Sequence[Charge]) -> Plan:
+    """The plan of no further step, on data whose target is spent: what was planned last, and its ε."""
+    delta, last = delta_for(config.target_delta, units), spent[-1]
+    total = bound(spent, delta, config.accountant)
+    return Plan(
+        level=config.level,
+        sample_rate=last.sample_rate,
+        noise_multiplier=last.noise_multiplier,
+        max_grad_norm=config.max_grad_norm,
+        delta=delta,
+        steps=0,
         units=units,
         target_epsilon=config.target_epsilon,
         epsilon=total.epsilon,
