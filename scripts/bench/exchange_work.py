@@ -63,8 +63,8 @@ class Played:
     final: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
     def note(self, finished: int, work: Work) -> None:
-        """A mark, where a block ends."""
-        if finished % work.block == 0 and finished <= work.rounds:
+        """A mark, where a block ends; a round may be told of twice."""
+        if finished == len(self.marks) * work.block and finished <= work.rounds:
             self.marks.append(Mark(finished, time.monotonic(), cpu_s()))
 
 
