@@ -13,7 +13,9 @@ STOP_S = 5.0
 
 
 def test_a_long_phase_is_dropped_and_a_serving_node_ends_both_in_time_with_exit_code_0(begin: Begin) -> None:
-    study = begin(names=("ada", "bob"), training={"phases": 1}, gossip={"linger_s": 0.5})
+    study = begin(
+        names=("ada", "bob"), training={"phases": 1}, gossip={"linger_s": 0.5, "deadline_s": 1, "settle_rounds": 1}
+    )
     long = study.job("ada", "--set", "training.local_steps=3000")
     serving = study.job("bob", "--serve")
     with Fleet([long, serving]) as fleet:

@@ -22,6 +22,8 @@ writes nothing but its result to stdout (`note()` for progress).
 Exit codes: 0 done; 2 the user's mistake, one line `error: …` on stderr; 130 Ctrl-C; 1 anything else.
 """
 
+import atexit
+import gc
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated
@@ -46,6 +48,9 @@ COMMANDS: Mapping[str, Entry] = {
     "export": Entry("gossipfl.cli.export", "Write an adapter as a PEFT folder or a merged model."),
 }
 """Name of each command, its module, and its line in `gossipfl --help`."""
+
+# the interpreter's last collection walks all of torch, a second of work for nothing: a stopped node has to be gone soon
+atexit.register(gc.freeze)
 
 app = typer.Typer(cls=lazy_group(COMMANDS), rich_markup_mode=None, add_completion=False)
 
