@@ -24,7 +24,7 @@ MIN_RECORDS = 150
 TARGETS = tuple(f"layer.{layer}.attention.self.{part}" for layer in (4, 5) for part in ("query", "value"))
 """The upper third of the model: fewer values to noise, and the backward pass stops there."""
 
-RATES = {True: {"gossip": 0.2, "alone": 0.2}, False: {"gossip": 0.02, "alone": 0.01}}
+RATES = {True: {"gossip": 0.3, "alone": 0.2}, False: {"gossip": 0.02, "alone": 0.01}}
 """Learning rate of each arm, with and without privacy: the best of three for each, docs/experiments.md."""
 
 
@@ -38,7 +38,7 @@ def demo_experiment(*, private: bool, seed: int, learning_rate: float, test: Pat
     return Experiment(
         seed=seed,
         model=ModelConfig(source=MODEL),
-        task=TaskConfig(kind="sequence-classification", labels=LABELS, max_length=32),
+        task=TaskConfig(kind="sequence-classification", labels=LABELS, max_length=40),
         adapter=AdapterConfig(kind="core", rank=16, targets=TARGETS, basis="basis.safetensors"),
         data=DataConfig(held_out=0.0, test=str(test)),
         training=TrainingConfig(
