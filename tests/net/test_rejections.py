@@ -269,3 +269,19 @@ async def test_a_ledger_that_goes_back_is_refused_on_a_link_and_at_the_next_gree
     async with world.stranger("b", "a") as raw:
         assert "went back" in (await raw.greet(ledger_head=head(2))).rejected
     await rejections.wait("ledger", lambda text: "now 2" in text)
+
+
+async def test_a_greeting_that_messages_on_another_link_overtook_is_not_a_ledger_that_went_back(
+    world: World, node: Player
+) -> None:
+    def head(charges: int, incarnation: int = 1) -> LedgerHead:
+        signer = Signer.from_pem(world.pairs["b"].key)
+        return sign_head(signer, charges=charges, head=bytes([charges] * 32).hex(), incarnation=incarnation)
+
+    async with world.stranger("b", "a") as raw, world.stranger("b", "a") as late, world.stranger("b", "a") as next_life:
+        assert not (await raw.greet(ledger_head=head(3))).rejected
+        await raw.send(state_of(1), ledger_head=head(5))
+        await node.event(Arrived)
+        assert "went back" in (await next_life.greet(ledger_head=head(4, 2), incarnation=2)).rejected
+        assert not (await late.greet(ledger_head=head(4))).rejected
+    assert node.transport.heads()["b"].charges == 5

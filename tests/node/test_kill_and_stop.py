@@ -13,7 +13,7 @@ from tests.node.study import Study, make_study, start_together, wait_until
 from gossipfl.node.checkpoint import load_latest
 from gossipfl.studies.fleet import Fleet
 
-PHASES = 80
+PHASES = 50
 STOP_S = 5.0
 
 
