@@ -2,10 +2,11 @@
 
     .venv/bin/python -m scripts.bench.memory [--micro-batch 8] [--json]
 
-over base = largest resident size from the first to the last event of the node − resident size of a process that has
-loaded the same libraries and the base model and done nothing with it. The bound is 8 + degree adapters for everything
-a node keeps, and micro_batch × trainable × 4 bytes for unit gradients. `used` subtracts a base that has run the same
-micro-batch forward and backward once without an adapter: activations and what libraries allocate at first use.
+over_base = largest resident size from the first to the last event of the node − resident size of a process that has
+loaded the same libraries and the base model; its weights are mapped from the file and mostly not resident yet.
+over_used_base subtracts a base that has run the same micro-batch forward and backward once, without an adapter: all
+weights, and activations. The bound is 8 + degree adapters for everything a node keeps, and micro_batch × trainable × 4
+bytes for unit gradients.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from gossipfl.config.this_node import resolve_self
 from gossipfl.learning.bench import load_adapted
 from gossipfl.learning.models import load_base
 from gossipfl.node.assembly import NodeRequest, assemble, site_of
+from gossipfl.node.freed_memory import return_freed_memory
 from gossipfl.node.runtime import Node
 
 DEGREE = 2
@@ -73,6 +75,7 @@ def play_node(peers: Path, name: str) -> tuple[int, int]:
     """Resident size after start-up, and the largest one while the node ran."""
     with ExitStack() as stack:
         parts = assemble(NodeRequest(peers, name), lambda _: None, stack)
+        return_freed_memory()
         started = resident_bytes()
         forget_peak()
         asyncio.run(Node(parts).run())

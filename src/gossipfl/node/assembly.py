@@ -30,6 +30,7 @@ from gossipfl.net.identity import Identity, load_identity
 from gossipfl.net.limits import Limits
 from gossipfl.net.transport import NetEvent, Transport
 from gossipfl.node.checkpoint import Saved, load_latest
+from gossipfl.node.freed_memory import return_freed_memory
 from gossipfl.node.greeting import Greeter, experiment_fingerprint
 from gossipfl.node.parts import NodeParts, OpenTransport
 from gossipfl.node.record import NodeRecord
@@ -77,6 +78,7 @@ def run_node(request: NodeRequest, report: Callable[[NodeRecord], None]) -> Node
     """
     with ExitStack() as stack:
         parts = assemble(request, report, stack)
+        return_freed_memory()
         asyncio.run(Node(parts, serve=request.serve).run())
         return parts.record
 

@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from gossipfl.core.events import Receipt, Snapshot
 from gossipfl.errors import StateError
+from gossipfl.node.tensor_file import tensor_file
 from gossipfl.state import AdapterSpec, AdapterState, Segment
 
 logger = logging.getLogger(__name__)
@@ -61,15 +61,18 @@ def save_checkpoint(folder: Path, saved: Saved) -> Path:
     number = max(_numbers(folder), default=0) + 1
     path = folder / f"checkpoint-{number:08d}.safetensors"
     tensors = _tensors(saved)
-    payload = save(tensors, metadata={"gossipfl": json.dumps(_describe(saved, _digest(tensors)))})
-    write_durably(path, payload)
+    about = {"gossipfl": json.dumps(_describe(saved, _digest(tensors)))}
+    write_durably(path, tensor_file(tensors, about))
     for old in sorted(_numbers(folder))[:-KEPT]:
         (folder / f"checkpoint-{old:08d}.safetensors").unlink(missing_ok=True)
     return path
 
 
-def write_durably(path: Path, payload: bytes) -> None:
+def write_durably(path: Path, payload: bytes | Iterable[bytes | memoryview]) -> None:
     """Replaces a file atomically: write beside it, fsync, rename, fsync of the folder.
+
+    Args:
+        payload: what it shall hold, whole or in parts.
 
     Raises:
         StateError: it could not be written; the file as it was is untouched.
@@ -77,7 +80,7 @@ def write_durably(path: Path, payload: bytes) -> None:
     beside = path.with_suffix(path.suffix + ".part")
     try:
         with beside.open("wb") as file:
-            file.write(payload)
+            file.writelines([payload] if isinstance(payload, bytes) else payload)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)

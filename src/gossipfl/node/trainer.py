@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gossipfl.core.events import Train, Trained
 from gossipfl.learning.bench import Bench
+from gossipfl.node.freed_memory import return_freed_memory
 from gossipfl.node.record import NodeRecord
 from gossipfl.node.worker import Worker
 from gossipfl.state import AdapterState
@@ -69,7 +70,9 @@ class Trainer:
             receipt=training.receipt,
             exhausted=training.exhausted,
         )
-        return PhaseDone(trained, self._bench.learner.durable())
+        done = PhaseDone(trained, self._bench.learner.durable())
+        return_freed_memory()
+        return done
 
     def _evaluate(self, state: AdapterState) -> None:
         learner, data = self._bench.learner, self._bench.data
