@@ -104,7 +104,7 @@ def nearly_full() -> Iterator[None]:
 def test_a_full_disk_is_one_clear_line_and_the_checkpoint_before_stays(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, saved(1))
     # only around the call: pytest itself writes to a file, too
-    with nearly_full(), pytest.raises(StateError, match="cannot be written: File too large; .* is intact"):
+    with nearly_full(), pytest.raises(StateError, match=r"cannot be written: File too large; .* is intact"):
         save_checkpoint(tmp_path, saved(2))
     loaded = load_latest(tmp_path)
     assert loaded is not None
