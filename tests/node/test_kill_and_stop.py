@@ -83,10 +83,10 @@ def test_epsilon_never_falls_over_lives_and_stays_below_the_target(told: Told) -
         assert spent[-1] <= 8.0
 
 
-def test_a_kill_costs_at_most_the_phase_under_way(told: Told) -> None:
+def test_a_kill_costs_at_most_the_phase_under_way_and_the_one_whose_checkpoint_was_being_written(told: Told) -> None:
     assert told.results["ada"]["step"] == PHASES
-    # its charges stand; what they would have paid for is missing at the end
-    assert PHASES - 1 <= told.results["cid"]["step"] <= PHASES
+    # training does not wait for the disk; charges stand, and what they would have paid for is missing at the end
+    assert PHASES - 2 <= told.results["cid"]["step"] <= PHASES
 
 
 def test_sigterm_ends_a_node_in_time_with_a_checkpoint_and_exit_code_0(told: Told) -> None:
