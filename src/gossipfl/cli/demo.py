@@ -66,7 +66,7 @@ def _drawn(result: DemoResult) -> RenderableType:
     rows.append(["mean", "", f"{result.alone_mean:.3f}", f"{result.gossip_mean:.3f}", "", "", "", "", ""])
     rates = ", ".join(f"{arm} {rate:g}" for arm, rate in result.learning_rates.items())
     closing = (
-        f"accuracy on the common test set after equal steps; learning rates (best of three each): {rates}\n"
+        f"accuracy on the common test set after equal steps; learning rates: {rates}\n"
         f"ε protects one article of one node; {result.seconds:.0f} s; everything is in {result.output}"
     )
     return Group(table(columns, rows, title="BBC news, four organizations"), closing)
