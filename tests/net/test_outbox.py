@@ -12,8 +12,8 @@ PARCEL = Packer(Fp32()).pack(state_of(1))
 steps = st.lists(st.sampled_from(["put", "put fixed", "send", "break", "seen", "reconnect"]), max_size=40)
 
 
-def message(sequence: int, *, replaceable: bool = True) -> Outgoing:
-    return Outgoing(sequence, PARCEL, Header(0, 0), None, replaceable)
+def message(sequence: int, *, round: int = 0, replaceable: bool = True) -> Outgoing:
+    return Outgoing(sequence, PARCEL, Header(round, 0), None, replaceable)
 
 
 @given(steps)
@@ -23,7 +23,7 @@ def test_whatever_happens_the_newest_message_is_delivered_in_the_end(steps: list
         match step:
             case "put" | "put fixed":
                 newest += 1
-                outbox.put(message(newest, replaceable=step == "put"))
+                outbox.put(message(newest, round=newest, replaceable=step == "put"))
             case "send" | "break":
                 taken = outbox.take()
                 if taken is None:
@@ -49,7 +49,7 @@ def test_whatever_happens_the_newest_message_is_delivered_in_the_end(steps: list
 def test_messages_that_must_not_be_replaced_stay_and_the_others_make_room() -> None:
     outbox = Outbox()
     for sequence, replaceable in ((1, False), (2, True), (3, True), (4, False), (5, True), (6, True)):
-        outbox.put(message(sequence, replaceable=replaceable))
+        outbox.put(message(sequence, round=sequence, replaceable=replaceable))
     taken = []
     while (one := outbox.take()) is not None:
         taken.append(one.sequence)
@@ -79,3 +79,21 @@ def test_a_state_posted_to_several_neighbors_is_encoded_once() -> None:
     assert packer.pack(state) is first
     assert packer.pack(state_of(3)) is not first
     assert first.payload_bytes == state.vector.nbytes <= sum(map(len, first.frames)) <= state.vector.nbytes + 16
+
+
+def test_a_message_that_is_under_way_is_not_sent_twice() -> None:
+    outbox = Outbox()
+    outbox.put(message(1))
+    one = outbox.take()
+    assert one is not None
+    outbox.put(message(2))  # what a protocol says again when it hears that the link is up
+    outbox.written(one, (1, 1))
+    outbox.put(message(3))
+    assert outbox.take() is None
+    outbox.reconnected((1, 0))  # lost with the link
+    again = outbox.take()
+    assert again is one
+    outbox.written(again, (1, 1))
+    outbox.confirm((1, 1))  # a new life of the neighbor knows nothing of what it had confirmed
+    outbox.put(message(4))
+    assert outbox.take() is not None

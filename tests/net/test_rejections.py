@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import grpc
 import numpy as np
 import pytest
 from tests.net.world import QUICK, SPEC, WAIT_S, Player, Raw, Rejections, World, plain_greeting, state_of
@@ -197,6 +198,14 @@ async def test_garbage_bytes_on_the_port_do_not_hurt(world: World, node: Player)
     async with world.stranger("b", "a") as raw:
         await raw.greet()
         await still_works(node, raw)
+
+
+async def test_a_stream_that_ends_before_its_hello_is_no_error_of_ours(world: World, node: Player) -> None:
+    async with world.stranger("b", "a") as raw:
+        await raw.call.done_writing()
+        assert await raw.read() is None
+        assert await raw.call.code() is grpc.StatusCode.OK
+    assert not node.transport.counters.rejected
 
 
 async def test_a_stranger_with_a_good_certificate_gets_nothing(

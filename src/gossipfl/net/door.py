@@ -1,10 +1,10 @@
 """Who is calling, and may they: a client's certificate decides, and what does not fit is counted and turned away."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 
@@ -16,6 +16,8 @@ from gossipfl.net.handshake import DUPLICATE, read_opening
 from gossipfl.net.neighbors import Neighbor
 from gossipfl.net.wire import Opening
 
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
 Call = Any
 """A `grpc.aio.ServicerContext`: grpc has no types of its own."""
 
@@ -46,13 +48,15 @@ class Door:
             raise
         return name
 
-    @asynccontextmanager
-    async def neighbor(self, call: Call) -> AsyncIterator[Visitor]:
-        """The neighbor behind a stream; whatever goes wrong with it inside is counted and ends the stream."""
+    async def neighbor(self, call: Call, receive: Callable[[Visitor], Awaitable[T]]) -> T | None:
+        """What `receive` gives for the neighbor behind a stream; None when the stream was lost.
+
+        Whatever else goes wrong with the neighbor is counted and ends the call.
+        """
         try:
             visitor = await self._visitor(call)
             try:
-                yield visitor
+                return await receive(visitor)
             finally:
                 visitor.neighbor.streams -= 1
         except PeerError as error:
@@ -60,8 +64,9 @@ class Door:
         except TimeoutError:
             peer = self._name_or_address(call)
             await self._turn_away(call, _refused(peer, "timeout", f"{peer!r} took too long to greet"))
-        except LinkLostError:
-            return  # nobody is there any more to be told
+        except LinkLostError as lost:
+            logger.debug("a stream was lost before its end: %s", lost)
+        return None
 
     async def _visitor(self, call: Call) -> Visitor:
         name, duplex = self._caller(call), AcceptedDuplex(call)

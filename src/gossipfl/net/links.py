@@ -4,8 +4,8 @@
     stream ──┤
              └─ reader ──> receiver ──> a message that passed
 
-A link ends when the peer finishes, when it breaks, when a message takes too long either way, or when it is
-retired: then the message on its way is completed, and the peer's are read to the end.
+A link ends when the peer finishes, when it breaks or is broken off, when a message takes too long either way, or when
+it is retired: then the message on its way is completed, and the peer's are read to the end.
 """
 
 import asyncio
@@ -71,6 +71,8 @@ class Link:
         self._wake = asyncio.Event()
         self._retired = False
         self._leaving = False
+        self._cutoff: asyncio.Timeout | None = None
+        self._broken_off = False
         self._deadline: float | None = None
         self._refusals: list[bytes] = []
         self._dropped = 0
@@ -89,6 +91,12 @@ class Link:
         self._leaving = True
         self.retire()
 
+    def break_off(self) -> None:
+        """Ends at once, in the middle of a message too: the other end is no more."""
+        self._broken_off = True
+        if self._cutoff is not None and not self._ended.is_set():
+            self._cutoff.reschedule(0)
+
     async def wait_ended(self) -> None:
         """Returns when `run` has."""
         await self._ended.wait()
@@ -97,20 +105,26 @@ class Link:
         """Carries messages until the link ends; why it ended, for the log."""
         ended = "the peer finished"
         try:
-            async with asyncio.TaskGroup() as tasks:
-                reading = tasks.create_task(self._read_all())
-                await self._write_all()
-                # only the end that dialed can finish and go on reading; the other finishes by ending the call
-                if not await self._duplex.finish() and self._leaving:
-                    reading.cancel()
-                await asyncio.wait([reading], timeout=self.wiring.timeout_s)
-                reading.cancel()
+            async with asyncio.timeout_at(0 if self._broken_off else None) as self._cutoff:
+                await self._carry()
         except* LinkLostError as lost:
             ended = "; ".join(str(error) for error in lost.exceptions)
+        except* TimeoutError:
+            ended = "the peer began a new life"
         finally:
             self._ended.set()
             self._receiver.interrupt()
         return ended
+
+    async def _carry(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(self._read_all())
+            await self._write_all()
+            # only the end that dialed can finish and go on reading; the other finishes by ending the call
+            if not await self._duplex.finish() and self._leaving:
+                reading.cancel()
+            await asyncio.wait([reading], timeout=self.wiring.timeout_s)
+            reading.cancel()
 
     # ---- out ----
 

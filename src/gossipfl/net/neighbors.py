@@ -2,10 +2,13 @@
 
 When both ends dial, both links come up, and both ends decide alike: the one dialed by the lower name stays. Otherwise a
 newer link takes the place of an older one, whose end has not been noticed yet.
+
+A link that takes another's place carries nothing before the other has ended: so messages arrive in the order in which
+they were sent, whichever link they take, and none is mistaken for a replay. A link to an earlier life is broken off.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from gossipfl.config.peers import NodeConfig
 from gossipfl.core.handshake import Greeting
@@ -37,6 +40,7 @@ class Neighbor:
         self._links: set[Link] = set()
         self._down = asyncio.Event()
         self._down.set()
+        self._ended = asyncio.Event()
 
     @property
     def name(self) -> str:
@@ -81,30 +85,45 @@ class Neighbor:
 
     async def carry(self, link: Link) -> str:
         """Runs a link to its end; why it ended. It is used unless a better one is up."""
+        earlier = frozenset(self._links)
         self._links.add(link)
-        self._offer(link)
         try:
+            opens = self._offer(link)
+            if self._active is link:
+                await self._wait_ended(earlier)
+            if opens:
+                self._open(link)
             return await link.run()
         finally:
             self._links.discard(link)
+            self._ended.set()
             self._gone(link)
 
-    def _offer(self, link: Link) -> None:
+    def _offer(self, link: Link) -> bool:
+        """Decides between a new link and the one in use; whether the new one begins something new for the driver."""
         greeting, old = link.theirs.greeting, self._active
         if old is not None and not self._takes_over(old, link.wiring.dialed_by, greeting.incarnation):
             link.retire()
-            return
+            return False
         self._active = link
         self._down.clear()
         new_life = self.greeting is not None and self.greeting.incarnation != greeting.incarnation
         self.greeting = greeting
-        if old is not None:
+        if old is not None and new_life:
+            old.break_off()
+            self._deliver(LinkDown(self.name))
+        elif old is not None:
             old.retire()
-        if old is None or new_life:
-            self.outbox.reconnected(link.theirs.seen)
-            if old is not None:
-                self._deliver(LinkDown(self.name))
-            self._deliver(LinkUp(self.name, greeting))
+        return old is None or new_life
+
+    def _open(self, link: Link) -> None:
+        self.outbox.reconnected(link.theirs.seen)
+        self._deliver(LinkUp(self.name, link.theirs.greeting))
+
+    async def _wait_ended(self, links: Collection[Link]) -> None:
+        while not self._links.isdisjoint(links):
+            self._ended.clear()
+            await self._ended.wait()
 
     def _takes_over(self, old: Link, dialed_by: str, incarnation: int) -> bool:
         lower_is_up = old.wiring.dialed_by < dialed_by

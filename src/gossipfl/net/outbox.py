@@ -58,6 +58,10 @@ class Outgoing:
     ledger_head: LedgerHead | None
     replaceable: bool = True
 
+    def repeats(self, other: "Outgoing") -> bool:
+        """Whether it says what the other says already."""
+        return self.parcel is other.parcel and self.header == other.header
+
 
 class Packer:
     """Encodes, hashes and frames a state once, for however many neighbors it is posted to in a row."""
@@ -84,12 +88,18 @@ class Outbox:
     def __init__(self) -> None:
         self._pending: deque[Outgoing] = deque(maxlen=LONGEST)
         self._unconfirmed: deque[tuple[Outgoing, Mark]] = deque(maxlen=LONGEST)
-        self._writing = 0
+        self._writing: list[Outgoing] = []
         self._idle = asyncio.Event()
         self._idle.set()
 
     def put(self, message: Outgoing) -> None:
-        """Queues a message; those in the queue that may be replaced make room."""
+        """Queues a message; those in the queue that may be replaced make room.
+
+        A message that is under way already is not sent twice: a protocol that sends again when a link comes up need not
+        know what the outbox had kept for that link.
+        """
+        if any(message.repeats(old) for old in (*self._writing, *(old for old, _ in self._unconfirmed))):
+            return
         self._pending = deque((old for old in self._pending if not old.replaceable), maxlen=LONGEST)
         self._pending.append(message)
         self._idle.clear()
@@ -98,20 +108,21 @@ class Outbox:
         """The message to send now; `written` or `give_back` must follow."""
         if not self._pending:
             return None
-        self._writing += 1
-        return self._pending.popleft()
+        message = self._pending.popleft()
+        self._writing.append(message)
+        return message
 
     def written(self, message: Outgoing, mark: Mark) -> None:
         """The message has left as a whole; it is kept until the peer says it arrived."""
         if message.replaceable:
             self._unconfirmed.clear()
         self._unconfirmed.append((message, mark))
-        self._done()
+        self._done(message)
 
     def give_back(self, message: Outgoing) -> None:
         """The message broke off: it goes with the next link, unless a newer one replaces it."""
         self._again(message)
-        self._done()
+        self._done(message)
 
     def confirm(self, seen: Mark) -> None:
         """Forgets what the peer has seen."""
@@ -134,7 +145,7 @@ class Outbox:
             self._pending.appendleft(message)
             self._idle.clear()
 
-    def _done(self) -> None:
-        self._writing -= 1
-        if self._writing == 0 and not self._pending:
+    def _done(self, message: Outgoing) -> None:
+        self._writing.remove(message)
+        if not self._writing and not self._pending:
             self._idle.set()

@@ -16,7 +16,7 @@ from gossipfl.config.addresses import parse_address
 from gossipfl.errors import NetworkError
 from gossipfl.net.channels import SERVICE, Options, keepalive_options
 from gossipfl.net.context import Context
-from gossipfl.net.door import Call, Door
+from gossipfl.net.door import Call, Door, Visitor
 from gossipfl.net.handshake import agree, greet
 from gossipfl.net.publishing import Pushed
 from gossipfl.net.wire import Opening, hello_of, members_message, status_message
@@ -64,27 +64,31 @@ class Service:
 
     async def publish(self, _: AsyncIterator[bytes], call: Call) -> pb.Ack:
         """A message pushed one way; for neighbors."""
-        async with self._door.neighbor(call) as visitor:
-            self._context.check_opening(visitor.theirs, peer=visitor.neighbor.name)
-            pushed = Pushed(self._context, visitor.neighbor.name)
-            await pushed.read_all(visitor.duplex)
-            return pushed.ack
-        return pb.Ack()  # the stream was lost: nobody reads this
+        # when the stream was lost nobody reads the answer
+        return await self._door.neighbor(call, self._take_pushed) or pb.Ack()
+
+    async def _take_pushed(self, visitor: Visitor) -> pb.Ack:
+        self._context.check_opening(visitor.theirs, peer=visitor.neighbor.name)
+        pushed = Pushed(self._context, visitor.neighbor.name)
+        await pushed.read_all(visitor.duplex)
+        return pushed.ack
 
     async def exchange(self, _: AsyncIterator[bytes], call: Call) -> None:
         """A link; for neighbors."""
-        async with self._door.neighbor(call) as visitor:
-            context, neighbor, name = self._context, visitor.neighbor, visitor.neighbor.name
+        await self._door.neighbor(call, self._carry)
 
-            def check(theirs: Opening) -> None:
-                context.check_opening(theirs, peer=name)
-                neighbor.check_stays(name, theirs.greeting.incarnation)
+    async def _carry(self, visitor: Visitor) -> None:
+        context, neighbor, name = self._context, visitor.neighbor, visitor.neighbor.name
 
-            async with asyncio.timeout(context.limits.connect_timeout_s):
-                await greet(visitor.duplex, context.opening(name))
-                await agree(visitor.duplex, visitor.theirs, check, peer=name)
-            ended = await neighbor.carry(context.link(visitor.duplex, neighbor, visitor.theirs, dialed_by=name))
-            logger.info("%s link ended: %s", name, ended, extra={"peer": name})
+        def check(theirs: Opening) -> None:
+            context.check_opening(theirs, peer=name)
+            neighbor.check_stays(name, theirs.greeting.incarnation)
+
+        async with asyncio.timeout(context.limits.connect_timeout_s):
+            await greet(visitor.duplex, context.opening(name))
+            await agree(visitor.duplex, visitor.theirs, check, peer=name)
+        ended = await neighbor.carry(context.link(visitor.duplex, neighbor, visitor.theirs, dialed_by=name))
+        logger.info("%s link ended: %s", name, ended, extra={"peer": name})
 
 
 async def start_server(context: Context, bind: str) -> "grpc.aio.Server":

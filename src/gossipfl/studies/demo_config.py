@@ -38,7 +38,7 @@ def demo_experiment(*, private: bool, seed: int, learning_rate: float, test: Pat
     return Experiment(
         seed=seed,
         model=ModelConfig(source=MODEL),
-        task=TaskConfig(kind="sequence-classification", labels=LABELS, max_length=40),
+        task=TaskConfig(kind="sequence-classification", labels=LABELS, max_length=48),
         adapter=AdapterConfig(kind="core", rank=16, targets=TARGETS, basis="basis.safetensors"),
         data=DataConfig(held_out=0.0, test=str(test)),
         training=TrainingConfig(
@@ -47,6 +47,7 @@ def demo_experiment(*, private: bool, seed: int, learning_rate: float, test: Pat
             batch_size=128,
             micro_batch=64,
             learning_rate=learning_rate,
+            schedule="linear",
             threads=1,
             device="cpu",
             evaluate_every=0,

@@ -12,19 +12,24 @@ from gossipfl.core.json_text import json_text
 from gossipfl.studies.demo import run_demo
 
 SEEDS = (101, 102)
-CANDIDATES = {True: (0.05, 0.1, 0.2), False: (0.01, 0.02, 0.05)}
-"""Learning rates, with and without privacy; both arms try all of them."""
+CANDIDATES = {
+    True: {"gossip": (0.2, 0.3, 0.4), "alone": (0.1, 0.2, 0.3)},
+    False: {"gossip": (0.01, 0.02, 0.05), "alone": (0.005, 0.01, 0.02)},
+}
+"""Learning rates of each arm, with and without privacy; the averaged noise of many bears larger ones."""
 
 
 def search(output: Path, *, private: bool) -> dict[str, dict[float, float]]:
     """Mean accuracy over nodes and seeds, by arm and rate; the best of each arm belongs into `demo_config`."""
     found: dict[str, dict[float, float]] = {"gossip": {}, "alone": {}}
-    for rate in CANDIDATES[private]:
-        rates = {"gossip": rate, "alone": rate}
-        results = [run_demo(output / f"{rate:g}-{seed}", private=private, seed=seed, rates=rates) for seed in SEEDS]
-        found["gossip"][rate] = mean(result.gossip_mean for result in results)
-        found["alone"][rate] = mean(result.alone_mean for result in results)
-        sys.stderr.write(f"learning rate {rate:g}: { ({arm: by_rate[rate] for arm, by_rate in found.items()}) }\n")
+    candidates = CANDIDATES[private]
+    for gossip, alone in zip(candidates["gossip"], candidates["alone"], strict=True):
+        rates = {"gossip": gossip, "alone": alone}
+        folder = f"{gossip:g}-{alone:g}"
+        results = [run_demo(output / f"{folder}-{seed}", private=private, seed=seed, rates=rates) for seed in SEEDS]
+        found["gossip"][gossip] = mean(result.gossip_mean for result in results)
+        found["alone"][alone] = mean(result.alone_mean for result in results)
+        sys.stderr.write(json_text(found) + "\n")
     return found
 
 
