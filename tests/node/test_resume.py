@@ -134,14 +134,23 @@ def run(study: Study, home: Path, *, kill_after: frozenset[int]) -> list[Snapsho
     return [saved.snapshot for saved in found if saved]
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-@pytest.mark.parametrize("level", ["example", "none"])
+@pytest.mark.parametrize(
+    ("protocol", "level", "optimizer"),
+    [
+        ("wait_free", "example", "adam"),
+        ("wait_free", "example", "sgd"),
+        ("wait_free", "none", "adam"),
+        ("wait_free", "none", "sgd"),
+        ("sync", "example", "adam"),
+        ("sync", "none", "sgd"),
+    ],
+)
 def test_a_run_killed_between_phases_equals_one_that_never_stopped(
-    begin: Begin, tmp_path: Path, level: str, optimizer: str
+    begin: Begin, tmp_path: Path, protocol: str, level: str, optimizer: str
 ) -> None:
     privacy: dict[str, Any] = {"level": level} | ({"target_epsilon": None} if level == "none" else {})
     training = {"phases": PHASES, "optimizer": optimizer, "schedule": "cosine", "warmup_steps": 2}
-    study = begin(names=("ada", "bob"), training=training, privacy=privacy)
+    study = begin(names=("ada", "bob"), training=training, privacy=privacy, gossip={"protocol": protocol})
     whole = run(study, tmp_path / "whole", kill_after=frozenset())
     killed = run(study, tmp_path / "killed", kill_after=frozenset({1, 3}))
     for one, other in zip(whole, killed, strict=True):

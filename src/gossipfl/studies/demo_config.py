@@ -47,7 +47,7 @@ def demo_experiment(*, private: bool, seed: int, learning_rate: float, test: Pat
             batch_size=128,
             micro_batch=64,
             learning_rate=learning_rate,
-            schedule="linear",
+            schedule="cosine",
             threads=1,
             device="cpu",
             evaluate_every=0,

@@ -13,7 +13,7 @@ from gossipfl.studies.demo import run_demo
 
 SEEDS = (101, 102)
 CANDIDATES = {
-    True: {"gossip": (0.2, 0.3, 0.4), "alone": (0.1, 0.2, 0.3)},
+    True: {"gossip": (0.3, 0.4, 0.5), "alone": (0.1, 0.2, 0.4)},
     False: {"gossip": (0.01, 0.02, 0.05), "alone": (0.005, 0.01, 0.02)},
 }
 """Learning rates of each arm, with and without privacy; the averaged noise of many bears larger ones."""
