@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
+from blake3 import blake3
 from numpy.typing import NDArray
 
 from gossipfl.errors import ModelError
@@ -135,10 +136,9 @@ class AdapterState:
         return self.vector[self.spec.slices[name]].reshape(shape)
 
     def digest(self) -> str:
-        """SHA-256 of the spec and the little-endian bytes of the vector, as hex."""
-        digest = hashlib.sha256(self.spec.digest.encode())
-        digest.update(self.vector.astype("<f4", copy=False).data)
-        return digest.hexdigest()
+        """BLAKE3 of the spec's digest and the little-endian bytes of the vector, as hex."""
+        vector = self.vector.astype("<f4", copy=False)
+        return blake3(self.spec.digest.encode()).update(vector.data.cast("B")).hexdigest()
 
     @classmethod
     def weighted_sum(cls, terms: Sequence[tuple[float, Self]]) -> Self:

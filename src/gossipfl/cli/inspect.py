@@ -53,7 +53,7 @@ def _result(found: OutgoingState) -> dict[str, object]:
         for receiver in found.receivers
     ]
     rows = [dict(zip(COLUMNS, row, strict=True)) for row in _segments(found)]
-    return {"messages": messages, "step": found.step, "sha256": found.state.digest(), "segments": rows}
+    return {"messages": messages, "step": found.step, "blake3": found.state.digest(), "segments": rows}
 
 
 def _segments(found: OutgoingState) -> list[list[object]]:

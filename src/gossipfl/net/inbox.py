@@ -5,11 +5,11 @@ Envelope ─ checks ─> one buffer of the predicted size <─ chunks        ful
 a chunk nobody announced, or more than announced ─> the link is dropped
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from blake3 import blake3
 
 from gossipfl.core.codecs import Codec
 from gossipfl.core.handshake import HeadWatch, LedgerHead
@@ -69,7 +69,7 @@ class Checks:
         if envelope.layout != bytes.fromhex(self.spec.digest):
             raise _rejected(peer, "shape", "a state with other names or shapes")
         check_size(envelope.payload_bytes, self.codec, self.spec, peer=peer)
-        if len(envelope.digest) != hashlib.sha256().digest_size:
+        if len(envelope.digest) != blake3.digest_size:
             raise _rejected(peer, "digest", f"a digest of {len(envelope.digest)} bytes")
         if envelope.mark <= self.freshness.seen(peer):
             raise _rejected(peer, "replay", f"message {envelope.mark} again or late")
@@ -117,7 +117,7 @@ class Receiver:
         self._envelope: Envelope | None = None
         self._buffer = memoryview(b"")
         self._filled = 0
-        self._digest = hashlib.sha256()
+        self._digest = blake3()
         self._skip_bytes = 0
 
     @property
@@ -138,7 +138,7 @@ class Receiver:
         # not zeroed, and in huge pages when it is large; nobody sees it before it is full
         self._buffer = np.empty(envelope.payload_bytes, np.uint8).data
         self._filled = 0
-        self._digest = hashlib.sha256()
+        self._digest = blake3()
 
     def skip(self, payload_bytes: int) -> None:
         """Drops a message that was announced with this size, as it comes; one that is not complete is lost."""

@@ -6,9 +6,10 @@ post ──> pending ──take──> on its way ──written──> unconfirm
 """
 
 import asyncio
-import hashlib
 from collections import deque
 from dataclasses import dataclass
+
+from blake3 import blake3
 
 from gossipfl.core.codecs import Codec
 from gossipfl.core.events import Header
@@ -28,7 +29,7 @@ class Parcel:
     Attributes:
         frames: the payload in chunks, ready for every receiver's stream.
         payload_bytes: size of the payload.
-        digest: SHA-256 of it.
+        digest: BLAKE3 of it.
         codec: name.
         layout: SHA-256 of the state's layout.
     """
@@ -76,7 +77,7 @@ class Packer:
             return self._last[1]
         payload = memoryview(self._codec.encode(state, None).payload).cast("B")
         layout = bytes.fromhex(state.spec.digest)
-        digest = hashlib.sha256(payload).digest()
+        digest = blake3(payload).digest()
         parcel = Parcel(tuple(chunk_frames(payload)), payload.nbytes, digest, self._codec.name, layout)
         self._last = (state, parcel)
         return parcel
