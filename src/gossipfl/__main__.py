@@ -1,7 +1,5 @@
 """`python -m gossipfl`: the command, by this interpreter."""
 
-import sys
+from gossipfl.cli.app import run
 
-from gossipfl.cli.app import main
-
-sys.exit(main())
+run()

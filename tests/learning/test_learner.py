@@ -149,8 +149,8 @@ def test_units_are_persons_where_the_data_names_them(experiment: Experiment, tmp
     assert data.train.rows == 2 * data.train.units
     assert plan.units == data.train.units
     assert plan.delta == min(1e-3, 1 / (2 * plan.units))
-    # three records of each person in the files: the account knows all of them
-    assert len(data.tags) == 3 * data.train.units
+    # three records of each person in the files: the account knows all of them, and the person
+    assert len(data.tags) == 4 * data.train.units
     assert training.units == pytest.approx(12)
 
 

@@ -82,6 +82,29 @@ def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(tmp_path: Path,
     assert equal(loaded, saved(1))
 
 
+def test_a_flip_of_any_bit_of_the_header_is_noticed(tmp_path: Path) -> None:
+    newest = save_checkpoint(tmp_path, saved(1))
+    payload = newest.read_bytes()
+    size = 8 + int.from_bytes(payload[:8], "little")
+    for place in range(size):
+        damaged = bytearray(payload)
+        damaged[place] ^= 1 << place % 8
+        newest.write_bytes(bytes(damaged))
+        with pytest.raises(StateError):
+            load_latest(tmp_path)
+
+
+def test_a_damaged_checkpoint_is_set_aside_and_does_not_count_as_one_to_keep(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, saved(1))
+    save_checkpoint(tmp_path, saved(2)).write_bytes(b"")
+    load_latest(tmp_path)
+    save_checkpoint(tmp_path, saved(3)).write_bytes(b"")
+    loaded = load_latest(tmp_path)
+    assert loaded is not None
+    assert equal(loaded, saved(1))
+    assert len(list(tmp_path.glob("*.corrupt"))) == 1  # the newest junk, by the same number
+
+
 def test_no_intact_checkpoint_is_the_users_to_decide(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, saved(1)).write_bytes(b"")
     with pytest.raises(StateError, match="none is intact"):

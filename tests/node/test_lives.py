@@ -100,6 +100,44 @@ def test_a_higher_target_is_what_trains_on_spent_data(study: Study, node: Node) 
     assert first["epsilon"] < second["epsilon"] <= 12
 
 
+def test_a_higher_target_lets_a_spent_node_train_on_from_where_it_was(study: Study, node: Node) -> None:
+    assert node()["step"] == 6
+    longer = ("--set", "training.phases=9")
+    spent = node(*longer)
+    assert 6 <= spent["step"] < 18, "the budget ended training before its time"
+    assert study.saved("ada").snapshot.exhausted
+    assert node(*longer, "--set", "privacy.target_epsilon=100")["step"] > spent["step"]
+    assert study.saved("ada").snapshot.phase == 9
+
+
+@pytest.mark.parametrize("protocol", ["wait_free", "sync"])
+@pytest.mark.parametrize("lost", ["ledger", "noise"])
+def test_training_that_the_ledger_does_not_cover_never_leaves_under_its_epsilon(
+    study: Study, node: Node, capsys: pytest.CaptureFixture[str], protocol: str, lost: str
+) -> None:
+    choice = ("--set", f"gossip.protocol={protocol}")
+    unprotected = ("--set", "privacy.level=none", "--set", "privacy.target_epsilon=null")
+    node(*choice, *(unprotected if lost == "noise" else ()))
+    for path in (study.folder / "data").glob("ada.jsonl.ledger.sqlite*"):
+        path.unlink()
+    published = (study.state("ada") / "publications.jsonl").read_bytes()
+    longer = ("--set", "training.phases=5")
+    assert main(["node", "--peers", str(study.peers), "--name", "ada", *choice, *longer]) == 2
+    assert "not covered by the data's ledger" in capsys.readouterr().err
+    assert (study.state("ada") / "publications.jsonl").read_bytes() == published
+
+
+def test_another_optimizer_is_refused_before_anything_is_charged(
+    study: Study, node: Node, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = node("--set", "training.optimizer=adam")
+    change = ("--set", "training.optimizer=sgd", "--set", "training.phases=9", "--set", "privacy.target_epsilon=50")
+    assert main(["node", "--peers", str(study.peers), "--name", "ada", *change]) == 2
+    assert "training.optimizer" in capsys.readouterr().err
+    again = node("--set", "training.optimizer=adam")
+    assert again["epsilon"] == first["epsilon"]
+
+
 def test_a_new_account_needs_a_reason_and_starts_at_zero(study: Study, node: Node) -> None:
     first = node()
     shutil.rmtree(study.state("ada"))

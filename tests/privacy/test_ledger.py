@@ -275,16 +275,6 @@ def test_a_ledger_in_a_read_only_folder_can_be_shown(tmp_path: Path) -> None:
         tmp_path.chmod(0o700)
 
 
-def test_removing_the_state_directory_does_not_lower_epsilon(tmp_path: Path) -> None:
-    path, state = tmp_path / "l", tmp_path / "state"
-    state.mkdir()
-    with opened(path, "x") as account:
-        account.charge(STEP)
-    state.rmdir()
-    with opened(path, "x", run="after the state was removed") as account:
-        assert account.charges() == (STEP,)
-
-
 def test_without_privacy_nothing_is_kept_and_epsilon_is_infinite() -> None:
     account = FreeAccount()
     receipt = account.charge(Charge(1.0, 0.0, 5))

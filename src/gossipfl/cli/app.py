@@ -24,14 +24,17 @@ Exit codes: 0 done; 2 the user's mistake, one line `error: …` on stderr; 130 C
 
 import atexit
 import gc
+import logging
+import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from gossipfl.cli.faults import Fault, fault_of
 from gossipfl.cli.groups import Entry, lazy_group
+from gossipfl.node.worker import is_training
 
 COMMANDS: Mapping[str, Entry] = {
     "demo": Entry("gossipfl.cli.demo", "Four real nodes on this machine, from nothing to a table."),
@@ -97,6 +100,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _report(fault)
         return fault.exit_code
     return code if isinstance(code, int) else 0
+
+
+def run() -> NoReturn:
+    """The process: one command line and its exit code, also when a long training step is still under way."""
+    code = main()
+    if is_training():
+        # its charges are durable; the interpreter's end would tear the thread out of torch, which aborts the process
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _report(fault: Fault) -> None:

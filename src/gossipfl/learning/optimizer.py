@@ -33,6 +33,13 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     return config.learning_rate * warm * _DECAYS[config.schedule](done)
 
 
+_MOMENTS: Mapping[str, frozenset[str]] = {
+    "sgd": frozenset({"momentum_buffer"}),
+    "adam": frozenset({"step", "exp_avg", "exp_avg_sq"}),
+    "adamw": frozenset({"step", "exp_avg", "exp_avg_sq"}),
+}
+
+
 class LocalOptimizer:
     """Steps of the trained parameters, whose moments can be put on disk.
 
@@ -67,8 +74,15 @@ class LocalOptimizer:
         """Takes over what `durable` gave, in place of what there is.
 
         Raises:
-            StateError: the moments belong to other parameters.
+            StateError: the moments belong to other parameters, or to another optimizer.
         """
+        kinds = {key.partition("/")[0] for key in moments}
+        if not kinds <= _MOMENTS[self._config.optimizer]:
+            raise StateError(
+                f"training.optimizer: the checkpoint's state {sorted(kinds)} is not that of "
+                f"{self._config.optimizer!r}; put back the optimizer it was trained with, "
+                "or move the state directory away to begin anew"
+            )
         state: dict[Tensor, dict[str, Tensor]] = {}
         for key, value in moments.items():
             moment, _, name = key.partition("/")

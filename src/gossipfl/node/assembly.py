@@ -9,7 +9,7 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gossipfl.config.experiment import Experiment
@@ -24,6 +24,7 @@ from gossipfl.core.protocol import Parts, Protocol, Schedule
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.tables import resolve
 from gossipfl.core.topology import build_schedule
+from gossipfl.errors import PrivacyError, StateError
 from gossipfl.learning.bench import Bench, RunTerms, build_learner, ledger_file
 from gossipfl.learning.data import DataSite
 from gossipfl.net.identity import Identity, load_identity
@@ -151,9 +152,19 @@ def _resume(directory: StateDirectory, loaded: LoadedPeers, schedule: Schedule, 
     fingerprint = experiment_fingerprint(experiment, bench.adapted.components(), schedule)
     directory.check_experiment(fingerprint, dump_experiment(absolute(experiment, loaded.experiment.folder)))
     saved = load_latest(directory.path)
-    if saved is not None:
-        bench.learner.restore(saved.optimizer)
-    return saved
+    if saved is None:
+        return None
+    try:
+        # whatever a protocol does first: training that this ledger does not cover must not leave under its ε
+        bench.account.require(saved.snapshot.receipt)
+    except PrivacyError as error:
+        raise StateError(
+            f"{directory.path}: its checkpoint is not covered by the data's ledger ({error}); restore the ledger, "
+            "or move the state directory away to begin anew"
+        ) from error
+    bench.learner.restore(saved.optimizer)
+    # whether the budget is spent is the ledger's to say: the target may have been raised meanwhile
+    return replace(saved, snapshot=replace(saved.snapshot, exhausted=False))
 
 
 def absolute(experiment: Experiment, folder: Path) -> Experiment:
@@ -215,7 +226,7 @@ def _record(name: str, bench: Bench) -> NodeRecord:
         name,
         bench.adapted.experiment.training.total_steps,
         target_epsilon=plan.target_epsilon if plan else None,
-        noise_multiplier=plan.noise_multiplier if plan else None,
+        noise_multiplier=plan.noise_multiplier if plan and plan.steps else None,
         receipt=bench.account.receipt(),
     )
 

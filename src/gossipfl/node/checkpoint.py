@@ -3,8 +3,8 @@
     checkpoint-00000012.safetensors    state, drift, optimizer moments; the rest as JSON in the file's metadata
 
 A file is written beside its place, fsynced, renamed, and the folder fsynced; the one before is kept. Each carries a
-BLAKE3 of its tensors, so that a torn or rotten file is noticed and the one before is taken. No noise or sampling
-secret is in it.
+BLAKE3 of everything else in it, so that a torn or rotten file is noticed, set aside as `….corrupt`, and the one before
+is taken. No noise or sampling secret is in it.
 """
 
 import json
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from gossipfl.core.events import Receipt, Snapshot
-from gossipfl.errors import StateError
+from gossipfl.errors import ModelError, StateError
 from gossipfl.node.tensor_file import tensor_file
 from gossipfl.state import AdapterSpec, AdapterState, Segment
 
@@ -61,8 +61,9 @@ def save_checkpoint(folder: Path, saved: Saved) -> Path:
     number = max(_numbers(folder), default=0) + 1
     path = folder / f"checkpoint-{number:08d}.safetensors"
     tensors = _tensors(saved)
-    about = {"gossipfl": json.dumps(_describe(saved, _digest(tensors)))}
-    write_durably(path, tensor_file(tensors, about))
+    about = _describe(saved)
+    metadata = {"gossipfl": json.dumps({**about, "digest": _digest(about, tensors)})}
+    write_durably(path, tensor_file(tensors, metadata))
     for old in sorted(_numbers(folder))[:-KEPT]:
         (folder / f"checkpoint-{old:08d}.safetensors").unlink(missing_ok=True)
     return path
@@ -105,15 +106,21 @@ def load_latest(folder: Path) -> Saved | None:
     Raises:
         StateError: there are checkpoints and none of them is intact, or they come from a newer version.
     """
-    numbers = sorted(_numbers(folder), reverse=True)
-    for number in numbers:
+    corrupt: list[Path] = []
+    for number in sorted(_numbers(folder), reverse=True):
         path = folder / f"checkpoint-{number:08d}.safetensors"
         try:
-            return _load(path)
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            saved = _load(path)
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError, ModelError) as error:
             logger.warning("corrupt checkpoint %s (%s): taking the one before it", path, error)
-    if numbers:
-        raise StateError(f"{folder} holds {len(numbers)} checkpoints and none is intact; restore one or move them away")
+            corrupt.append(path)
+            continue
+        # out of the way, or the next save would count it as one of those to keep
+        for path in corrupt:
+            path.replace(path.with_suffix(".corrupt"))
+        return saved
+    if corrupt:
+        raise StateError(f"{folder} holds {len(corrupt)} checkpoints and none is intact; restore one or move them away")
     return None
 
 
@@ -128,19 +135,19 @@ def _tensors(saved: Saved) -> dict[str, NDArray[Any]]:
     return {"state": saved.snapshot.state.vector, "drift": saved.snapshot.drift.vector, **moments}
 
 
-def _digest(tensors: Mapping[str, NDArray[Any]]) -> str:
-    digest = blake3()
+def _digest(about: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> str:
+    """Over the description, and over name, type, shape and bytes of every tensor."""
+    layout = [[name, tensors[name].dtype.str, list(tensors[name].shape)] for name in sorted(tensors)]
+    digest = blake3(json.dumps([about, layout], sort_keys=True).encode())
     for name in sorted(tensors):
-        digest.update(name.encode())
         digest.update(tensors[name].reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
-def _describe(saved: Saved, digest: str) -> dict[str, Any]:
+def _describe(saved: Saved) -> dict[str, Any]:
     snapshot, receipt = saved.snapshot, saved.snapshot.receipt
     return {
         "schema": SCHEMA_VERSION,
-        "digest": digest,
         "spec": [[segment.name, list(segment.shape), segment.shared] for segment in snapshot.state.spec.segments],
         "phase": snapshot.phase,
         "step": snapshot.step,
@@ -158,8 +165,8 @@ def _load(path: Path) -> Saved:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
     if about["schema"] > SCHEMA_VERSION:
         raise StateError(f"{path} was written by a newer gossipfl (schema {about['schema']}): update this node")
-    if _digest(tensors) != about["digest"]:
-        raise ValueError("its tensors do not have the recorded digest")
+    if about.pop("digest") != _digest(about, tensors):
+        raise ValueError("it does not have the recorded digest")
     spec = AdapterSpec(tuple(Segment(name, tuple(shape), shared) for name, shape, shared in about["spec"]))
     return Saved(
         snapshot=_snapshot(about, AdapterState(spec, tensors["state"]), AdapterState(spec, tensors["drift"])),

@@ -64,18 +64,17 @@ class NodeParts:
     @property
     def finished(self) -> bool:
         """Whether an earlier life came to the end of this very run."""
-        gossip, saved = self.experiment.gossip, self.saved
-        trained = saved is not None and (saved.snapshot.exhausted or saved.snapshot.phase >= self._end[0])
-        settled = saved is not None and saved.snapshot.settle_rounds >= gossip.settle_rounds
-        return trained and settled and self.directory.is_finished(str(self._end))
+        settled = self.saved is not None and self.saved.snapshot.settle_rounds >= self.experiment.gossip.settle_rounds
+        return settled and self.directory.is_finished(str(self._end))
 
     def mark_finished(self) -> None:
         """Notes that the run came to its end."""
         self.directory.mark_finished(str(self._end))
 
     @property
-    def _end(self) -> tuple[int, int]:
-        return self.experiment.training.phases, self.experiment.gossip.settle_rounds
+    def _end(self) -> tuple[int, int, float | None]:
+        experiment = self.experiment
+        return experiment.training.phases, experiment.gossip.settle_rounds, experiment.privacy.target_epsilon
 
     async def log_publications(self, sends: Sequence[Send[AdapterState]]) -> None:
         """Makes the log's rows for these messages durable, off the event loop."""

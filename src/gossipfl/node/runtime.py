@@ -89,13 +89,16 @@ class Node:
         if self._parts.finished and not self._serve:
             await self._show_again()
             return
-        async with self._parts.open_transport(self._deliver) as transport, asyncio.TaskGroup() as tasks:
-            with self._signals(tasks):
-                self._items.put_nowait(Started())
-                await self._until_done(transport, tasks)
+        try:
+            async with self._parts.open_transport(self._deliver) as transport, asyncio.TaskGroup() as tasks:
+                with self._signals(tasks):
+                    self._items.put_nowait(Started())
+                    await self._until_done(transport, tasks)
+                self._leave()
+                await transport.flush(FLUSH_S)
+        finally:
             self._leave()
-            await transport.flush(FLUSH_S)
-        await self._trainer.ended(STEP_S)
+            await self._trainer.ended(STEP_S)
 
     async def _show_again(self) -> None:
         """The result of a run that an earlier life finished; nobody waits for this node any more."""

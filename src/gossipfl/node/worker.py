@@ -10,6 +10,14 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
+_THREAD = "training"
+
+
+def is_training() -> bool:
+    """Whether a training thread of this process has not ended: the interpreter's end would tear it out of torch."""
+    return any(thread.name == _THREAD for thread in threading.enumerate())
+
+
 class _Job(Generic[T]):
     """A call and the future that waits for it."""
 
@@ -43,7 +51,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[_Job[object] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="training", daemon=True)
+        self._thread = threading.Thread(target=self._work, name=_THREAD, daemon=True)
         self._thread.start()
 
     async def run(self, call: Callable[[], T]) -> T:

@@ -84,7 +84,7 @@ def make_plan(config: PrivacyConfig, *, units: int, batch_size: int, steps: int,
 
 
 def spent_plan(config: PrivacyConfig, *, units: int, spent: Sequence[Charge]) -> Plan:
-    """The plan of no further step, on data whose target is spent: what was planned last, and its ε."""
+    """The plan of no further step, on data whose target is spent; its noise is one of those charged."""
     delta, last = delta_for(config.target_delta, units), spent[-1]
     total = bound(spent, delta, config.accountant)
     return Plan(

@@ -55,8 +55,31 @@ def test_records_beyond_a_persons_share_are_counted_and_still_tagged(tmp_path: P
 
     assert {len(unit) for unit in found.train} == {3}
     assert found.left_out == len(found.train)
-    assert len(found.tags) == len(found.records)
+    assert len(found.tags) == len(found.records) + len(found.train)
     assert list(found.tags) == sorted(set(found.tags))
+
+
+def test_persons_are_known_again_by_the_account_when_they_come_with_other_records(tmp_path: Path) -> None:
+    write(tmp_path / "january.csv", 60)
+    rows = (
+        (tmp_path / "january.csv")
+        .read_text()
+        .replace("text", "words of february")
+        .replace("words of february", "text", 1)
+    )
+    (tmp_path / "february.csv").write_text(rows)
+    by_month = [
+        set(
+            load_node_records(experiment_of(source=f"{month}.csv", unit="person", held_out=0), site("a", tmp_path)).tags
+        )
+        for month in ("january", "february")
+    ]
+    assert by_month[0] & by_month[1]
+    without = [
+        set(load_node_records(experiment_of(source=f"{month}.csv", held_out=0), site("a", tmp_path)).tags)
+        for month in ("january", "february")
+    ]
+    assert not without[0] & without[1]
 
 
 @pytest.mark.parametrize(

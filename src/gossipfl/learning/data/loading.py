@@ -123,7 +123,9 @@ def load_node_records(experiment: Experiment, site: DataSite) -> NodeRecords:
         )
     # a person's left-out records stand for the same person, whichever of them a later run happens to use
     trained = {unit[0] for unit in train}
-    tags = {records[row].tag for unit, used in zip(whole, limited, strict=True) if used[0] in trained for row in unit}
+    theirs = [records[row] for unit, used in zip(whole, limited, strict=True) if used[0] in trained for row in unit]
+    # and a person stands for herself, whichever records she comes with: her ε adds up over all of them
+    tags = {record.tag for record in theirs} | {record.unit_tag for record in theirs if record.unit_tag is not None}
     left_out = len(records) - sum(map(len, limited))
     return NodeRecords(tuple(records), tuple(train), tuple(held_out), left_out, tuple(sorted(tags)))
 

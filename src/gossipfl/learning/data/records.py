@@ -37,8 +37,17 @@ class Record:
 
         Of the words alone: a record under another label, task or unit column is still the same record.
         """
-        words = unicodedata.normalize("NFC", "\x1f".join((self.prompt or "", self.text)))
-        return hashlib.sha256(" ".join(words.split()).encode("utf-8", "surrogatepass")).digest()
+        return _tag("\x1f".join((self.prompt or "", self.text)))
+
+    @property
+    def unit_tag(self) -> bytes | None:
+        """SHA-256 of the unit's name, by which the ledger knows a person again who comes with other records."""
+        return None if self.unit is None else _tag(f"unit\x1e{self.unit}")
+
+
+def _tag(text: str) -> bytes:
+    words = " ".join(unicodedata.normalize("NFC", text).split())
+    return hashlib.sha256(words.encode("utf-8", "surrogatepass")).digest()
 
 
 @dataclass(frozen=True, slots=True)
