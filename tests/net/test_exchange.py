@@ -1,15 +1,18 @@
 """Two transports and what passes between them."""
 
 import asyncio
+import socket
 
 import numpy as np
 import pytest
 from tests.net.world import WAIT_S, Player, World, state_of
 
+from gossipfl.config.peers import NodeConfig
 from gossipfl.errors import NetworkError
 from gossipfl.net.client import ask_members, ask_status
 from gossipfl.net.events import Arrived, LinkDown, LinkUp
 from gossipfl.net.identity import Identity
+from gossipfl.net.issuing import make_node
 from gossipfl.state import AdapterSpec, Segment
 
 
@@ -99,6 +102,18 @@ async def test_messages_that_must_not_be_replaced_all_arrive_in_order(world: Wor
             a.post("b", state_of(round_), round=round_, replaceable=False)
         async with b.transport:
             assert [(await b.event(Arrived)).header.round for _ in range(3)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_port_that_somebody_else_has_is_said(world: World, host: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        world.nodes["a"] = NodeConfig(name="a", address=f"{host}:{taken.getsockname()[1]}")
+        world.pairs["a"] = make_node("a", world.nodes["a"].address, authority=world.authority)
+        with pytest.raises(NetworkError, match="port in use"):
+            async with world.player("a").transport:
+                pass
 
 
 async def test_flush_returns_when_everything_has_left_and_leaving_loses_nothing(world: World) -> None:

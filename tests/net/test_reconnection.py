@@ -6,7 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
-from tests.net.world import QUICK, WAIT_S, World, state_of
+from tests.net.world import QUICK, WAIT_S, World, free_port, state_of
 
 from gossipfl.net.dialer import Dialer, Outcome
 from gossipfl.net.events import Arrived, LinkDown, LinkUp
@@ -43,6 +43,61 @@ async def test_what_a_lost_link_did_not_deliver_goes_with_the_next_one(world: Wo
         b = world.player("b", "a")
         async with b.transport:
             assert (await b.event(Arrived)).state == state_of(1)
+
+
+class Middlebox:
+    """A TCP proxy that can forget a connection: one end gets a reset, the other hears nothing ever after."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._clients: list[asyncio.StreamWriter] = []
+        self._silent: set[asyncio.StreamWriter] = set()
+        self.port = free_port()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients.append(writer)
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        await asyncio.gather(self._pump(reader, far_writer, writer), self._pump(far_reader, writer, writer))
+
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, client: asyncio.StreamWriter
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(1 << 16):
+                if client not in self._silent:
+                    sink.write(data)
+            if client not in self._silent:
+                sink.close()
+
+    async def serve(self) -> asyncio.Server:
+        return await asyncio.start_server(self._carry, "127.0.0.1", self.port)
+
+    def go_silent(self) -> None:
+        self._silent.update(self._clients)
+
+    def reset_clients(self) -> None:
+        for client in self._clients:
+            client.transport.abort()
+
+
+async def test_a_message_into_a_link_that_only_the_peer_knows_is_dead_goes_with_the_next_one(world: World) -> None:
+    world.add("a")
+    world.add("b", dials_only=True)
+    a = world.player("a", "b")
+    real = world.nodes["a"]
+    box = Middlebox(int((real.address or "").rpartition(":")[2]))
+    world.nodes["a"] = real.model_copy(update={"address": f"127.0.0.1:{box.port}"})
+    b = world.player("b", "a")
+    async with await box.serve(), a.transport, b.transport:
+        await a.event(LinkUp)
+        await b.event(LinkUp)
+        box.go_silent()
+        a.post("b", state_of(1), round=1, replaceable=False)
+        assert await a.transport.flush(WAIT_S), "as far as a can tell, the message has left"
+        box.reset_clients()
+        assert (await b.event(Arrived)).header.round == 1
+        a.post("b", state_of(2), round=2, replaceable=False)
+        assert (await b.event(Arrived)).header.round == 2
 
 
 async def test_what_the_peer_says_it_has_seen_is_not_sent_again(world: World) -> None:

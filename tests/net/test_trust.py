@@ -1,6 +1,7 @@
 """Who is believed: authority, pins, and what happens when certificates or experiments do not fit."""
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,25 @@ async def test_a_dialer_verifies_the_ledger_head_of_the_server_it_reached(world:
         forger.greeting["ledger_head"] = head(world.pairs["b"])
         await a.event(LinkUp)
         await exchange(a, forger)
+
+
+async def test_a_pin_beside_an_authority_holds_for_a_dialed_node(
+    world: World, rejections: Rejections
+) -> None:
+    world.add("a", dials_only=True)
+    world.add("b")
+    pin = {"b": fingerprint(world.pairs["b"].certificate)}
+    # the authority signed two certificates for b; the pin knows one
+    other = make_node("b", world.nodes["b"].address, authority=world.authority)
+    false = Identity("b", other.certificate, other.key, world.authority.certificate)
+    a = world.player("a", "b", identity=replace(world.identity("a"), pins=pin))
+    b = world.player("b", "a", identity=false)
+    async with a.transport:
+        async with b.transport:
+            await rejections.wait("certificate")
+            assert not a.transport._context.neighbors["b"].up
+        async with world.player("b", "a").transport:
+            await a.event(LinkUp)
 
 
 # ---- load_identity ----

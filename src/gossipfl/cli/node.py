@@ -52,6 +52,8 @@ def node(  # noqa: PLR0913  # one an option
     with watcher() as watch:
         record = run_node(request, watch)
     emit(record.as_json(), json=json, text=_drawn(record))
+    if record.state == "interrupted":
+        raise typer.Exit(130)
 
 
 def _drawn(record: NodeRecord) -> Table:

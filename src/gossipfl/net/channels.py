@@ -20,6 +20,8 @@ def keepalive_options(keepalive_s: float) -> Options:
     return [
         ("grpc.keepalive_time_ms", silence_ms),
         ("grpc.keepalive_timeout_ms", silence_ms),
+        # its own default, a minute, would decide whenever the peer's kernel still acknowledges
+        ("grpc.http2.ping_timeout_ms", silence_ms),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", silence_ms // 2),

@@ -77,7 +77,7 @@ def _as_text(error: HandshakeError | None) -> str:
 def _their_refusal(text: str, peer: str) -> HandshakeError:
     reason, _, message = text[:_LONGEST_REFUSAL].partition(": ")
     known = reason if reason in _REASONS else "refused"
-    return HandshakeError(f"{peer!r} refuses this node: {message or text!r}", peer=peer, reason=known)
+    return HandshakeError(f"{peer!r} refuses this node: {(message or text)!r}", peer=peer, reason=known)
 
 
 async def _read(duplex: Duplex, peer: str) -> Frame:

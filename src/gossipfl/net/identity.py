@@ -33,8 +33,7 @@ class Identity:
         certificate: own, PEM; empty when insecure.
         key: own private key, PEM; empty when insecure, left out of the representation.
         authority: PEM of the authority; None when certificates are pinned.
-        pins: fingerprint by node name. With an authority as well, both must hold for a node that dials in; of a dialed
-            one TLS proves authority and name, and only the certificate it sends in its Hello is held against the pin.
+        pins: fingerprint by node name; with an authority as well, both must hold.
         certificates: PEM of others' certificates that lie on this machine, by node name.
         insecure: no TLS at all.
     """

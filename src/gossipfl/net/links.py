@@ -110,7 +110,7 @@ class Link:
         except* LinkLostError as lost:
             ended = "; ".join(str(error) for error in lost.exceptions)
         except* TimeoutError:
-            ended = "the peer began a new life"
+            ended = "the peer has another link" if self._broken_off else f"{self.wiring.peer!r} takes nothing"
         finally:
             self._ended.set()
             self._receiver.interrupt()
@@ -132,7 +132,8 @@ class Link:
         while not self._retired:
             self._wake.clear()
             while self._refusals:
-                await self._write(self._refusals.pop(0))
+                async with asyncio.timeout(self.wiring.timeout_s):
+                    await self._write(self._refusals.pop(0))
             message = self.wiring.outbox.take()
             if message is None:
                 await self._wake.wait()

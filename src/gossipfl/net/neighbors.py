@@ -4,7 +4,8 @@ When both ends dial, both links come up, and both ends decide alike: the one dia
 newer link takes the place of an older one, whose end has not been noticed yet.
 
 A link that takes another's place carries nothing before the other has ended: so messages arrive in the order in which
-they were sent, whichever link they take, and none is mistaken for a replay. A link to an earlier life is broken off.
+they were sent, whichever link they take, and none is mistaken for a replay. A link to an earlier life, or one that the
+peer itself has given up since it dials anew, is broken off; what it did not deliver goes with the new one.
 """
 
 import asyncio
@@ -109,12 +110,16 @@ class Neighbor:
         self._down.clear()
         new_life = self.greeting is not None and self.greeting.incarnation != greeting.incarnation
         self.greeting = greeting
-        if old is not None and new_life:
+        if old is None:
+            return True
+        # who dials has no link in use: the old one is dead, and only this end has not noticed
+        dead = new_life or old.wiring.dialed_by == link.wiring.dialed_by
+        if dead:
             old.break_off()
             self._deliver(LinkDown(self.name))
-        elif old is not None:
+        else:
             old.retire()
-        return old is None or new_life
+        return dead
 
     def _open(self, link: Link) -> None:
         self.outbox.reconnected(link.theirs.seen)

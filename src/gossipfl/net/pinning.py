@@ -27,11 +27,10 @@ class Trust:
 
     def client_roots(self, name: str) -> bytes | None:
         """What vouches for a node that is dialed; None when its certificate must be fetched first."""
-        known = self._known.get(name)
-        if self._identity.authority is None:
-            return known
-        # pinned as well and signed by itself: exactly this certificate
-        return known if known is not None and name in self._identity.pins and is_self_signed(known) else self._authority
+        if name in self._identity.pins or self._identity.authority is None:
+            # exactly this certificate, whoever signed it
+            return self._known.get(name)
+        return self._identity.authority
 
     def server_roots(self) -> bytes:
         """What vouches for those that dial in; grows as pinned certificates become known."""
@@ -63,13 +62,9 @@ class Trust:
             HandshakeError: reason certificate: it is not the pinned one.
             OSError: the node is not reachable.
         """
-        if self._known.get(name) is None and self._identity.authority is None:
+        if self._known.get(name) is None and name in self._identity.pins:
             async with asyncio.timeout(timeout_s):
                 self.admit(name, await _shown_certificate(name, address))
-
-    @property
-    def _authority(self) -> bytes | None:
-        return self._identity.authority
 
 
 async def _shown_certificate(name: str, address: str) -> bytes:

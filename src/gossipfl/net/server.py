@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
-from gossipfl.config.addresses import parse_address
+from gossipfl.config.addresses import LOOPBACK, parse_address
 from gossipfl.errors import NetworkError
 from gossipfl.net.channels import SERVICE, Options, keepalive_options
 from gossipfl.net.context import Context
@@ -91,6 +91,12 @@ class Service:
         logger.info("%s link ended: %s", name, ended, extra={"peer": name})
 
 
+def _bindable(bind: str) -> str:
+    """The address to give to gRPC, which takes `localhost` as bound when ::1 is free and 127.0.0.1 is not."""
+    host, _, port = bind.rpartition(":")
+    return f"{LOOPBACK}:{port}" if host.lower() == "localhost" else bind
+
+
 async def start_server(context: Context, bind: str) -> "grpc.aio.Server":
     """Listens on HOST:PORT.
 
@@ -119,7 +125,7 @@ async def start_server(context: Context, bind: str) -> "grpc.aio.Server":
 
 def _add_port(server: "grpc.aio.Server", context: Context, bind: str) -> None:
     if context.identity.insecure:
-        server.add_insecure_port(bind)
+        server.add_insecure_port(_bindable(bind))
         return
     pair = (context.identity.key, context.identity.certificate)
 
@@ -130,7 +136,7 @@ def _add_port(server: "grpc.aio.Server", context: Context, bind: str) -> None:
     credentials = grpc.dynamic_ssl_server_credentials(
         configuration(), configuration, require_client_authentication=True
     )
-    server.add_secure_port(bind, credentials)
+    server.add_secure_port(_bindable(bind), credentials)
 
 
 async def _add_standard_services(server: "grpc.aio.Server") -> None:

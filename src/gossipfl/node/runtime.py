@@ -75,6 +75,9 @@ class Node:
         self._items: asyncio.Queue[Item] = asyncio.Queue()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._phase: asyncio.Task[None] | None = None
+        self._evaluating: asyncio.Task[None] | None = None
+        self._stop_asked = asyncio.Event()
+        self._interrupted = False
         self._moments: Mapping[str, NDArray[np.float32]] = parts.bench.learner.durable()
         self._stopping = False
         self._finished = False
@@ -117,8 +120,20 @@ class Node:
             effects = self._parts.protocol.handle(event, asyncio.get_running_loop().time())
             await self._perform(effects, transport, tasks)
             self._parts.record.gossip_s += time.perf_counter() - started
-        if not self._stopping:
-            await self._trainer.evaluate(self._parts.protocol.snapshot.state)
+        await self._evaluate(tasks)
+        self._write_metrics(transport)
+
+    async def _evaluate(self, tasks: asyncio.TaskGroup) -> None:
+        """How good the final state is; a stop does not wait for it."""
+        if self._stopping:
+            return
+        self._evaluating = tasks.create_task(self._trainer.evaluate(self._parts.protocol.snapshot.state))
+        stopped = tasks.create_task(self._stop_asked.wait())
+        await asyncio.wait([self._evaluating, stopped], return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+
+    async def _evaluate_while_serving(self, transport: Transport, tasks: asyncio.TaskGroup) -> None:
+        await self._evaluate(tasks)
         self._write_metrics(transport)
 
     def _event(self, item: Item) -> Event[AdapterState]:
@@ -156,19 +171,19 @@ class Node:
                 self._parts.record.report = effect
                 self._write_metrics(transport)
             case Finish():
-                await self._finish(transport)
+                self._finish(transport, tasks)
             case Send():
                 await self._publish([effect], transport)
             case _:
                 assert_never(effect)
 
-    async def _finish(self, transport: Transport) -> None:
+    def _finish(self, transport: Transport, tasks: asyncio.TaskGroup) -> None:
         self._parts.mark_finished()
         self._finished = not self._serve
         if self._serve:
             self._serving = True
-            await self._trainer.evaluate(self._parts.protocol.snapshot.state)
-            self._write_metrics(transport)
+            # beside the loop: neighbors want answers meanwhile
+            tasks.create_task(self._evaluate_while_serving(transport, tasks))
 
     async def _publish(self, sends: Sequence[Send[AdapterState]], transport: Transport) -> None:
         # durable in the log before the first byte leaves
@@ -210,18 +225,22 @@ class Node:
     def _signals(self, tasks: asyncio.TaskGroup) -> Iterator[None]:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, lambda: tasks.create_task(self._stop()))
+            loop.add_signal_handler(number, self._on_signal, number, tasks)
         try:
             yield
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
 
-    async def _stop(self) -> None:
+    def _on_signal(self, number: int, tasks: asyncio.TaskGroup) -> None:
+        tasks.create_task(self._stop(number))
+
+    async def _stop(self, number: int) -> None:
         """Lets the phase under way finish if it does so soon, then ends the node."""
         if self._stopping:
             return
-        self._stopping = True
+        self._stopping, self._interrupted = True, number == signal.SIGINT
+        self._stop_asked.set()
         logger.info("stopping: waiting up to %.0f s for the phase under way", STOP_S)
         if self._phase is not None:
             await asyncio.wait([self._phase], timeout=STOP_S)
@@ -230,8 +249,9 @@ class Node:
     def _leave(self) -> None:
         for timer in self._timers.values():
             timer.cancel()
-        if self._phase is not None:
-            self._phase.cancel()
+        for task in (self._phase, self._evaluating):
+            if task is not None:
+                task.cancel()
         self._trainer.close()
 
     def _write_metrics(self, transport: Transport) -> None:
@@ -249,8 +269,10 @@ class Node:
 
     def _state(self) -> str:
         snapshot, training = self._parts.protocol.snapshot, self._parts.experiment.training
+        if self._finished and self._stopping:
+            return "interrupted" if self._interrupted else "stopped"
         if self._finished:
-            return "stopped" if self._stopping else "done"
+            return "done"
         if self._serving:
             return "serving"
         return "settling" if snapshot.phase >= training.phases or snapshot.exhausted else "training"
