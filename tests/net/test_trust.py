@@ -1,5 +1,6 @@
 """Who is believed: authority, pins, and what happens when certificates or experiments do not fit."""
 
+import asyncio
 import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,12 +9,13 @@ from typing import Any
 
 import grpc
 import pytest
-from tests.net.world import Player, Rejections, World, state_of
+from tests.net.world import WAIT_S, Player, Rejections, World, state_of
 
 from gossipfl.config.peers import NodeConfig, Peers
 from gossipfl.core.handshake import LedgerHead
 from gossipfl.errors import CertificateError, HandshakeError
 from gossipfl.net.certificate_files import fingerprint
+from gossipfl.net.client import ask_status
 from gossipfl.net.events import Arrived, LinkUp
 from gossipfl.net.identity import Identity, load_identity
 from gossipfl.net.issuing import KeyPair, Lifetime, make_authority, make_node, make_self_signed
@@ -96,6 +98,19 @@ async def test_pinned_nodes_fetch_each_others_certificates_and_exchange(world: W
         await a.event(LinkUp)
         await b.event(LinkUp)
         await exchange(a, b)
+
+
+async def test_a_pinned_member_that_is_no_neighbor_may_ask(world: World) -> None:
+    for name in "abc":
+        world.add(name)
+    who = pinned(world, "a", "b", "c")
+    players = [world.player("a", "b", identity=who["a"]), world.player("b", "a", "c", identity=who["b"])]
+    async with players[0].transport, players[1].transport:
+        async with world.player("c", "b", identity=who["c"]).transport, asyncio.timeout(WAIT_S):
+            # as soon as c has fetched a's certificate
+            while (answer := await ask_status(who["a"], world.nodes["c"], WAIT_S)) is None:
+                pass
+        assert answer.name == "c"
 
 
 async def test_a_pinned_node_that_only_dials_out_is_known_by_its_file(world: World) -> None:
@@ -193,9 +208,7 @@ async def test_a_dialer_verifies_the_ledger_head_of_the_server_it_reached(world:
         await exchange(a, forger)
 
 
-async def test_a_pin_beside_an_authority_holds_for_a_dialed_node(
-    world: World, rejections: Rejections
-) -> None:
+async def test_a_pin_beside_an_authority_holds_for_a_dialed_node(world: World, rejections: Rejections) -> None:
     world.add("a", dials_only=True)
     world.add("b")
     pin = {"b": fingerprint(world.pairs["b"].certificate)}

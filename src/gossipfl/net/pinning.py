@@ -6,12 +6,17 @@ certificate to everybody) and kept only if its SHA-256 equals the pin. Only then
 
 import asyncio
 import contextlib
+import logging
+import random
 import ssl
 
 from gossipfl.config.addresses import parse_address
 from gossipfl.errors import CertificateError, HandshakeError
 from gossipfl.net.certificate_files import check_certificate, is_issued_by, is_self_signed
 from gossipfl.net.identity import Identity
+from gossipfl.net.limits import Limits
+
+logger = logging.getLogger(__name__)
 
 
 class Trust:
@@ -65,6 +70,18 @@ class Trust:
         if self._known.get(name) is None and name in self._identity.pins:
             async with asyncio.timeout(timeout_s):
                 self.admit(name, await _shown_certificate(name, address))
+
+
+async def get_acquainted(trust: Trust, name: str, address: str, limits: Limits) -> None:
+    """Fetches the certificate of a pinned member that is no neighbor, so that it may ask; tries until it has it."""
+    while True:
+        try:
+            await trust.fetch(name, address, limits.connect_timeout_s)
+        except (OSError, TimeoutError, HandshakeError) as error:
+            logger.debug("certificate of %s: %s", name, error)
+            await asyncio.sleep(limits.max_backoff_s * random.uniform(0.5, 1.0))  # noqa: S311  # spreads load
+        else:
+            return
 
 
 async def _shown_certificate(name: str, address: str) -> bytes:

@@ -9,7 +9,7 @@ One bidirectional stream for each neighbor, opened by whichever end can; nothing
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -29,7 +29,7 @@ from gossipfl.net.inbox import Checks
 from gossipfl.net.limits import Limits
 from gossipfl.net.neighbors import Neighbor
 from gossipfl.net.outbox import Outgoing, Packer
-from gossipfl.net.pinning import Trust
+from gossipfl.net.pinning import Trust, get_acquainted
 from gossipfl.net.reports import StatusSnapshot
 from gossipfl.net.server import start_server
 from gossipfl.privacy.signing import verify_head
@@ -107,10 +107,23 @@ class Transport:
         for neighbor in self._context.neighbors.values():
             if neighbor.node.address is not None:
                 dialer = Dialer(self._context, neighbor, neighbor.node.address)
-                task = asyncio.create_task(dialer.run(), name=f"dial {neighbor.name}")
-                task.add_done_callback(_say_failure)
-                self._dialing.append(task)
+                self._go_on(dialer.run(), f"dial {neighbor.name}")
+        for node in self._pinned_strangers():
+            meeting = get_acquainted(self._context.trust, node.name, node.address or "", self._context.limits)
+            self._go_on(meeting, f"certificate of {node.name}")
         return self
+
+    def _pinned_strangers(self) -> list[NodeConfig]:
+        """Members whose certificate nobody vouches for but themselves, and whom no link makes known."""
+        context = self._context
+        others = [node for name, node in context.members.items() if name not in context.neighbors]
+        wanted = context.identity.pins if context.identity.authority is None else {}
+        return [node for node in others if node.name in wanted and node.address is not None]
+
+    def _go_on(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(_say_failure)
+        self._dialing.append(task)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -164,7 +177,7 @@ class Transport:
 
 
 def _say_failure(task: asyncio.Task[None]) -> None:
-    """A dialer ends by cancellation only: anything else is a bug of ours and must not pass in silence."""
+    """Work in the background ends well or by cancellation: anything else is a bug of ours and must not pass."""
     if not task.cancelled() and (error := task.exception()) is not None:
         logger.critical("%s failed", task.get_name(), exc_info=error)
 
