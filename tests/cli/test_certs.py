@@ -68,3 +68,32 @@ def test_a_name_that_cannot_be_is_one_line(
     assert error.startswith("error:")
     assert message in error
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [("file", "is a file, a folder for keys and certificates was expected"), ("file/below", "Not a directory")],
+)
+def test_a_folder_that_cannot_be_made_is_no_key_that_is_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], folder: str, said: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["certs", str(tmp_path / folder), "--nodes", "a,b"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error:")
+    assert said in error
+    assert "already" not in error
+
+
+def test_a_key_that_is_there_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["certs", "request", "--name", "a", "--output", str(tmp_path)]) == 0
+    key = (tmp_path / "a.key").read_bytes()
+    capsys.readouterr()
+    assert main(["certs", "request", "--name", "a", "--output", str(tmp_path)]) == 2
+    assert "a.key: there is a key already" in capsys.readouterr().err
+    assert (tmp_path / "a.key").read_bytes() == key
+
+
+def test_a_host_that_is_none_is_called_by_its_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["certs", str(tmp_path), "--nodes", "a,b", "--host", "bad host"]) == 2
+    assert capsys.readouterr().err.startswith("error: --host: ")

@@ -7,16 +7,14 @@ certs sign a.csr --name a   (the authority's)       certificate goes back
 certs pin --name a          (on a's machine)        no authority: others write the fingerprint into peers.yaml
 """
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from gossipfl.cli.names import checked_address, node_name, node_names
 from gossipfl.cli.options import JsonOption, command_app, example
 from gossipfl.cli.output import emit, note
-from gossipfl.config.addresses import parse_address
-from gossipfl.errors import CertificateError, ConfigError
 from gossipfl.net.certificate_files import fingerprint, read_authority, read_certificate
 from gossipfl.net.certificates import make_trial_certificates
 from gossipfl.net.issuing import make_request, make_self_signed, sign_request
@@ -33,7 +31,6 @@ AddressOption = Annotated[
 ]
 FolderOption = Annotated[Path, typer.Option("--output", help="Folder to write to.", metavar="DIR")]
 HERE = Path()
-_NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
 
 
 @app.command(hidden=True, epilog=example("gossipfl certs certs --nodes a,b,c,d"))
@@ -45,10 +42,8 @@ def make(
     json: JsonOption = False,
 ) -> None:
     """Authority and node certificates with their keys, for trials on one machine."""
-    names = [_checked(name.strip()) for name in nodes.split(",")]
-    if len(set(names)) < len(names):
-        raise ConfigError(f"--nodes: a name is given twice in {nodes!r}")
-    address = _checked_address(f"{host}:1")
+    names = node_names(nodes)
+    address = checked_address(f"{host}:1", option="--host")
     files = make_trial_certificates(folder, dict.fromkeys(names, address))
     note(
         "for trials: all keys were made on this machine; in earnest each node runs `gossipfl certs request`, "
@@ -75,7 +70,7 @@ def request(
     *, name: NodeOption, address: AddressOption = None, output: FolderOption = HERE, json: JsonOption = False
 ) -> None:
     """A key, which stays on this machine (mode 0600), and a request for the authority to sign."""
-    made = make_request(_checked(name), _checked_address(address))
+    made = make_request(node_name(name), _granted(address))
     key, asked = output / f"{name}.key", output / f"{name}.csr"
     write_key(key, made.key)
     write_certificate(asked, made.certificate)
@@ -99,8 +94,8 @@ def sign(
     """Signs a node's request after checking that it asks for this name and address and nothing else."""
     pair = read_authority(authority / "authority.pem", authority / "authority.key")
     asked = read_certificate(file, field="REQUEST")
-    certificate = output / f"{_checked(name)}.pem"
-    pem = sign_request(asked, name, _checked_address(address), authority=pair)
+    certificate = output / f"{node_name(name)}.pem"
+    pem = sign_request(asked, name, _granted(address), authority=pair)
     write_certificate(certificate, pem)
     emit(
         {"certificate": str(certificate), "fingerprint": fingerprint(pem)},
@@ -114,7 +109,7 @@ def pin(
     *, name: NodeOption, address: AddressOption = None, output: FolderOption = HERE, json: JsonOption = False
 ) -> None:
     """A key and a certificate that vouches for itself: its fingerprint goes into everybody's peers.yaml."""
-    pair = make_self_signed(_checked(name), _checked_address(address))
+    pair = make_self_signed(node_name(name), _granted(address))
     certificate, key = output / f"{name}.pem", output / f"{name}.key"
     write_key(key, pair.key)
     write_certificate(certificate, pair.certificate)
@@ -126,18 +121,5 @@ def pin(
     )
 
 
-def _checked(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ConfigError(f"node name {name!r}: letters, digits and inner hyphens, at most 63, were expected")
-    if name == "authority":
-        raise CertificateError("a node cannot be called 'authority': its files would be the authority's")
-    return name
-
-
-def _checked_address(address: str | None) -> str | None:
-    if address is not None:
-        try:
-            parse_address(address)
-        except ValueError as error:
-            raise ConfigError(f"--address: {error}") from error
-    return address
+def _granted(address: str | None) -> str | None:
+    return None if address is None else checked_address(address, option="--address")

@@ -1,5 +1,6 @@
 """`gossipfl demo`: the main job on one machine."""
 
+import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,14 +32,30 @@ def demo(
     alone, and compares both on a common test set. Everything stays in the output folder.
     """
     folder = output or Path("runs") / f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    if folder.exists() and any(folder.iterdir()):
-        raise DataError(f"--output {folder} is not empty: the demo wants a new folder")
+    _make_empty(folder)
     note(f"writing to {folder}: data, certificates, logs and state of every node; this takes some minutes")
     result = run_demo(folder, private=privacy, seed=seed, watch=_progress())
     emit(result.as_json(), json=json, text=_drawn(result))
     if result.shortfall:
         note(f"the demo falls short: {result.shortfall}")
         raise typer.Exit(1)
+
+
+def _make_empty(folder: Path) -> None:
+    """Makes the folder, so that a wrong one is found before any work.
+
+    Raises:
+        DataError: it holds something, or cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_empty = not any(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"--output {folder}: {error.strerror}; the demo wants a new folder") from error
+    if not is_empty:
+        raise DataError(f"--output {folder} is not empty: the demo wants a new folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise DataError(f"--output {folder}: may not be written to; the demo wants a new folder")
 
 
 def _progress() -> Callable[[Mapping[str, int]], None]:

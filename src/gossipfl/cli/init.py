@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from gossipfl.cli.names import checked_address, node_names
 from gossipfl.cli.options import JsonOption, command_app, example
 from gossipfl.cli.output import emit, note
 from gossipfl.config.loading import load_experiment
@@ -41,9 +42,10 @@ def init(  # noqa: PLR0913  # one an option
         path = write_basis(load_experiment(folder / "experiment.yaml").experiment, folder)
         emit({"basis": path}, json=json, text=f"{path or 'no basis: the adapter is not of kind core'}")
         return
-    names = [name.strip() for name in nodes.split(",") if name.strip()]
+    names = node_names(nodes) if nodes else []
     if len(names) < 2:
         raise ConfigError(f"--nodes: at least two names, separated by commas, were expected, not {nodes!r}")
+    checked_address(f"{host}:{base_port}", option="--host")
     beginning = Beginning(
         names=names,
         host=host,

@@ -22,7 +22,16 @@ from gossipfl.config.this_node import resolve_self
 from gossipfl.config.yaml_text import parse_mapping, parse_value, read_text
 from gossipfl.errors import ConfigError
 
-__all__ = ["LoadedExperiment", "LoadedPeers", "dump_experiment", "load_experiment", "load_peers", "resolve_self"]
+__all__ = [
+    "LoadedExperiment",
+    "LoadedPeers",
+    "dump_experiment",
+    "load_experiment",
+    "load_peers",
+    "parse_experiment",
+    "parse_peers",
+    "resolve_self",
+]
 
 Model = TypeVar("Model", bound=BaseModel)
 Raw = dict[str, object]
@@ -78,9 +87,33 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> LoadedExperime
         ConfigError: the file or an override is not what it should be; one line.
     """
     text = read_text(path)
-    raw = _overridden(parse_mapping(text, source=str(path)), overrides)
-    experiment = _validated(Experiment, raw, source=_named(path, overrides))
+    experiment = parse_experiment(text, source=str(path), overrides=overrides)
     return LoadedExperiment(experiment, path.parent, path.parent, text, path)
+
+
+def parse_experiment(text: str, *, source: str, overrides: Sequence[str] = ()) -> Experiment:
+    """The experiment that a text holds, before it is a file or after.
+
+    Args:
+        source: what error messages call it.
+
+    Raises:
+        ConfigError: the text or an override is not what it should be; one line.
+    """
+    raw = _overridden(parse_mapping(text, source=source), overrides)
+    return _validated(Experiment, raw, source=_named(source, overrides))
+
+
+def parse_peers(text: str, *, source: str) -> Peers:
+    """What a text says as peers.yaml; an experiment that it names is not read.
+
+    Args:
+        source: what error messages call it.
+
+    Raises:
+        ConfigError: the text is not what it should be; one line.
+    """
+    return _validated(Peers, parse_mapping(text, source=source), source=source)
 
 
 def load_peers(path: Path, overrides: Sequence[str] = ()) -> LoadedPeers:
@@ -104,7 +137,7 @@ def load_peers(path: Path, overrides: Sequence[str] = ()) -> LoadedPeers:
         mapping, prefix = parse_mapping(home_text, source=str(home)), ""
     topology = raw.get("topology")
     mapping = _overridden({**mapping, "topology": topology} if topology else mapping, overrides)
-    experiment = _validated(Experiment, mapping, source=_named(home, overrides), prefix=prefix)
+    experiment = _validated(Experiment, mapping, source=_named(str(home), overrides), prefix=prefix)
     folder = path.parent if topology else home.parent
     loaded = LoadedExperiment(experiment, home.parent, folder, home_text, home)
     return LoadedPeers(peers, loaded, path.parent, text, path)
@@ -122,8 +155,8 @@ def _validated(model: type[Model], raw: Mapping[str, object], *, source: str, pr
         raise ConfigError(f"{source}: {explain(error, model, prefix=prefix)}") from None
 
 
-def _named(path: Path, overrides: Sequence[str]) -> str:
-    return f"{path} with --set {' '.join(overrides)}" if overrides else str(path)
+def _named(source: str, overrides: Sequence[str]) -> str:
+    return f"{source} with --set {' '.join(overrides)}" if overrides else source
 
 
 def _overridden(raw: Raw, overrides: Sequence[str]) -> Raw:

@@ -1,11 +1,17 @@
-"""Begins an experiment: the two files, the public basis, certificates for a trial."""
+"""Begins an experiment: the two files, the public basis, certificates for a trial.
 
-from collections.abc import Sequence
+    check everything ─> data/, basis ─> certs/ ─> experiment.yaml ─> peers.yaml
+
+The two files come last: begun anew after a mistake or Ctrl-C, nothing of ours stands in the way.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gossipfl.config.experiment import Experiment
-from gossipfl.config.loading import load_experiment
+from gossipfl.config.loading import parse_experiment, parse_peers
 from gossipfl.config.writing import Beginning, experiment_yaml, peers_yaml
 from gossipfl.errors import ConfigError, ModelError
 from gossipfl.learning.adapters import make_basis
@@ -32,26 +38,50 @@ class Begun:
 def initialize(folder: Path, beginning: Beginning, *, certificates: bool) -> Begun:
     """Writes peers.yaml, experiment.yaml, the basis when the model is at hand, and certificates.
 
+    Guarantees:
+        Nothing is written before all that was asked for is found sound; nothing is overwritten.
+
     Raises:
-        ConfigError: one of the files is there already; nothing is overwritten.
+        ConfigError: nodes, addresses or labels make no sound experiment, one of the files is there already, or the
+            folder cannot be written.
+        CertificateError: see `make_trial_certificates`.
     """
-    peers, experiment = folder / "peers.yaml", folder / "experiment.yaml"
-    for path in (peers, experiment):
+    experiment = _checked(folder, beginning)
+    peers_file, experiment_file, certs = folder / "peers.yaml", folder / "experiment.yaml", folder / "certs"
+    keys = [certs / f"{name}.key" for name in beginning.names] if certificates else []
+    with _one_line(folder):
+        _check_free(folder, [peers_file, experiment_file, *keys])
+        (folder / "data").mkdir(parents=True, exist_ok=True)
+    missing = _try_basis(experiment, folder)
+    if certificates:
+        make_trial_certificates(certs, beginning.addresses)
+    with _one_line(folder):
+        experiment_file.write_text(experiment_yaml(replace(beginning, basis=not missing)), encoding="utf-8")
+        peers_file.write_text(peers_yaml(beginning), encoding="utf-8")
+    return Begun(peers_file, experiment_file, missing)
+
+
+def _checked(folder: Path, beginning: Beginning) -> Experiment:
+    """The experiment, after both texts went the way that the files will go."""
+    parse_peers(peers_yaml(beginning), source=f"{folder / 'peers.yaml'}, as it would be written")
+    text = experiment_yaml(replace(beginning, basis=False))
+    return parse_experiment(text, source=f"{folder / 'experiment.yaml'}, as it would be written")
+
+
+def _check_free(folder: Path, files: list[Path]) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file, a folder was expected")
+    for path in files:
         if path.exists():
             raise ConfigError(f"{path} exists already: init overwrites nothing")
-    (folder / "data").mkdir(parents=True, exist_ok=True)
-    experiment.write_text(experiment_yaml(replace(beginning, basis=False)))
-    missing = ""
+
+
+def _try_basis(experiment: Experiment, folder: Path) -> str:
+    """Why there is no basis file; empty when there is one."""
     try:
-        write_basis(load_experiment(experiment).experiment, folder)
+        return "" if write_basis(experiment, folder) else "the adapter is not of kind core"
     except ModelError as error:
-        missing = str(error)
-    experiment.write_text(experiment_yaml(replace(beginning, basis=not missing)))
-    peers.write_text(peers_yaml(beginning))
-    if certificates:
-        addresses = _addresses(beginning.names, beginning.host, beginning.base_port)
-        make_trial_certificates(folder / "certs", addresses)
-    return Begun(peers, experiment, missing)
+        return str(error)
 
 
 def write_basis(experiment: Experiment, folder: Path) -> Path | None:
@@ -59,14 +89,20 @@ def write_basis(experiment: Experiment, folder: Path) -> Path | None:
 
     Raises:
         ModelError: the model is not at hand, or its basis is not unique.
+        ConfigError: the file cannot be written.
     """
     if experiment.adapter.kind != "core":
         return None
     base = load_base(experiment.model, experiment.task, folder=folder, seed=experiment.seed)
-    path = folder / BASIS
-    save_basis(make_basis(base, experiment), path, base_sha256=base.sha256)
+    path, basis = folder / BASIS, make_basis(base, experiment)
+    with _one_line(folder):
+        save_basis(basis, path, base_sha256=base.sha256)
     return path
 
 
-def _addresses(names: Sequence[str], host: str, base_port: int) -> dict[str, str]:
-    return {name: f"{host}:{base_port + place}" for place, name in enumerate(names)}
+@contextmanager
+def _one_line(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"{error.filename or folder} cannot be written: {error.strerror or error}") from error
