@@ -1,10 +1,15 @@
-"""Searches the demo's learning rates: the demo itself, on other splits, once for each rate.
+"""Searches the demo's learning rates: the demo itself, on other splits, once for each pair of rates.
 
 python -m gossipfl.studies.search [--no-privacy]      prints the mean accuracy of each arm by rate
+
+Begun again with the same output folder it goes on where it was.
 """
 
 import argparse
+import json
+import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean
 
@@ -13,8 +18,8 @@ from gossipfl.studies.demo import run_demo
 
 SEEDS = (101, 102)
 CANDIDATES = {
-    True: {"gossip": (0.3, 0.4, 0.5), "alone": (0.1, 0.2, 0.4)},
-    False: {"gossip": (0.01, 0.02, 0.05), "alone": (0.005, 0.01, 0.02)},
+    True: {"gossip": (0.2, 0.3, 0.4), "alone": (0.4, 0.1, 0.2)},
+    False: {"gossip": (0.02, 0.05, 0.1), "alone": (0.01, 0.02, 0.05)},
 }
 """Learning rates of each arm, with and without privacy; the averaged noise of many bears larger ones."""
 
@@ -25,12 +30,21 @@ def search(output: Path, *, private: bool) -> dict[str, dict[float, float]]:
     candidates = CANDIDATES[private]
     for gossip, alone in zip(candidates["gossip"], candidates["alone"], strict=True):
         rates = {"gossip": gossip, "alone": alone}
-        folder = f"{gossip:g}-{alone:g}"
-        results = [run_demo(output / f"{folder}-{seed}", private=private, seed=seed, rates=rates) for seed in SEEDS]
-        found["gossip"][gossip] = mean(result.gossip_mean for result in results)
-        found["alone"][alone] = mean(result.alone_mean for result in results)
+        results = [_result(output / f"{gossip:g}-{alone:g}-{seed}", private, seed, rates) for seed in SEEDS]
+        found["gossip"][gossip] = mean(result["gossip_mean"] for result in results)
+        found["alone"][alone] = mean(result["alone_mean"] for result in results)
         sys.stderr.write(json_text(found) + "\n")
     return found
+
+
+def _result(folder: Path, private: bool, seed: int, rates: Mapping[str, float]) -> Mapping[str, float]:  # noqa: FBT001
+    """Of an earlier search, if it came that far."""
+    finished = folder / "result.json"
+    if not finished.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        run_demo(folder, private=private, seed=seed, rates=rates)
+    result: Mapping[str, float] = json.loads(finished.read_text())
+    return result
 
 
 def main() -> None:
