@@ -1,5 +1,6 @@
 """What a user can get wrong: one line that begins with `error:`, exit code 2, no traceback, nothing trained."""
 
+import json
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -42,6 +43,17 @@ def data(text: str) -> Spoil:
     return lambda study: (study.folder / "data" / "ada.jsonl").write_text(text)
 
 
+def common_test(text: str | None) -> Spoil:
+    """Names a common test set; `None` leaves the file away."""
+
+    def spoil(study: Study) -> None:
+        if text is not None:
+            (study.folder / "common.jsonl").write_text(text)
+        experiment("data", test="common.jsonl")(study)
+
+    return spoil
+
+
 def expired(study: Study) -> None:
     certs = study.folder / "certs"
     authority = read_authority(certs / "authority.pem", certs / "authority.key")
@@ -78,6 +90,10 @@ MISTAKES: dict[str, tuple[Spoil, str]] = {
     "unknown label": (data('{"text": "w1", "label": "red"}\n{"text": "w2", "label": "blue"}\n'), "'blue'"),
     "text column absent": (data('{"words": "w1", "label": "red"}\n'), "'text'"),
     "data is no JSON": (data("nothing of the sort\n"), "ada.jsonl"),
+    "missing test set": (common_test(None), "common.jsonl"),
+    "empty test set": (common_test(""), "common.jsonl"),
+    "unknown label in the test set": (common_test('{"text": "w1", "label": "blue"}\n'), "'blue'"),
+    "test set without labels": (common_test('{"text": "w1"}\n'), "'label'"),
     "one record": (data('{"text": "w1", "label": "red"}\n'), "held_out"),
     "target that matches nothing": (experiment("adapter", targets=["q_porj"]), "q_porj"),
     "rank beyond the layer": (experiment("adapter", rank=99), "99"),
@@ -152,7 +168,58 @@ def test_check_lists_all_mistakes_at_once_and_exits_with_2(study: Study, capsys:
     assert main(["check", "--peers", str(study.peers), "--name", "ada"]) == 2
     captured = capsys.readouterr()
     assert captured.out.count("problem: ") == 3
-    assert "Traceback" not in captured.out + captured.err
+    assert captured.err == f"error: 3 problems, first: {check(study.peers, name='ada').problems[0]}\n"
+
+
+def test_check_ends_with_an_error_line_after_its_json(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    ada(data="data/nobody.jsonl")(study)
+    assert main(["check", "--peers", str(study.peers), "--name", "ada", "--json"]) == 2
+    captured = capsys.readouterr()
+    result = json.loads(captured.out.splitlines()[-1])
+    assert result["ok"] is False
+    assert captured.err == f"error: 1 problem: {' '.join(result['problems'])}\n"
+
+
+def test_a_sound_test_set_is_no_problem_and_needs_no_units(study: Study) -> None:
+    common_test('{"text": "w1", "label": "red"}\n')(study)
+    rows = [{**json.loads(line), "who": str(place)} for place, line in enumerate(lines_of(study, "ada"))]
+    data("".join(json.dumps(row) + "\n" for row in rows))(study)
+    experiment("data", unit="who")(study)
+    assert check(study.peers, name="ada").problems == []
+
+
+def lines_of(study: Study, name: str) -> list[str]:
+    return (study.folder / "data" / f"{name}.jsonl").read_text().splitlines()
+
+
+@pytest.fixture
+def machine(study: Study) -> Study:
+    """bob's machine: the records of all in one file that is split over the nodes, and of keys only bob's."""
+    rows = [line for name in study.names for line in lines_of(study, name)]
+    (study.folder / "all.jsonl").write_text("\n".join(rows) + "\n")
+    experiment("data", source="all.jsonl")(study)
+    peers(lambda content: [node.pop("data") for node in content["nodes"]])(study)
+    for name in study.names:
+        if name != "bob":
+            (study.folder / "certs" / f"{name}.key").unlink()
+            (study.folder / "certs" / f"{name}.pem").unlink()
+    return study
+
+
+def test_with_a_common_dataset_check_looks_for_no_certificates_of_other_machines(machine: Study) -> None:
+    found = check(machine.peers, name=None)
+    assert found.problems == []
+    assert set(found.plans) == set(machine.names)
+
+
+def test_with_a_common_dataset_check_looks_at_the_certificates_of_this_machine_or_of_the_name(machine: Study) -> None:
+    assert any("ada.pem" in problem for problem in check(machine.peers, name="ada").problems)
+    (machine.folder / "certs" / "bob.pem").unlink()
+    assert any("bob.pem" in problem for problem in check(machine.peers, name=None).problems)
+    (machine.folder / "certs" / "bob.key").unlink()
+    found = check(machine.peers, name=None)
+    assert found.problems == []
+    assert "no node's data or key is on this machine: certificates were not checked" in found.notes
 
 
 def test_check_of_a_node_nobody_knows(study: Study, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,10 +1,12 @@
 """`gossipfl check`: what is wrong, and what the plan is, before any training."""
 
-import typer
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 
 from gossipfl.cli.options import JsonOption, NameOption, PeersOption, SetOption, command_app, example
 from gossipfl.cli.output import emit, table
+from gossipfl.errors import UserError
 from gossipfl.node.checking import Findings, check
 
 app = command_app()
@@ -14,12 +16,18 @@ app = command_app()
 def run(*, peers: PeersOption, name: NameOption = None, sets: SetOption = None, json: JsonOption = False) -> None:
     """Check model, adapter, data, certificates, topology and privacy plan, and print the plan.
 
-    Data and certificates are checked for the nodes whose data or key is on this machine. Exit code 2: a problem.
+    Data and certificates are checked for the nodes whose data or key is on this machine. Exit code 2: a problem; the
+    first one is repeated as an error line.
     """
     findings = check(peers, name=name, overrides=tuple(sets or ()))
     emit(_result(findings), json=json, text=_drawn(findings))
     if findings.problems:
-        raise typer.Exit(2)
+        raise UserError(_summary(findings.problems))
+
+
+def _summary(problems: Sequence[str]) -> str:
+    first, *others = problems
+    return f"{len(problems)} problems, first: {first}" if others else f"1 problem: {first}"
 
 
 def _result(findings: Findings) -> dict[str, object]:

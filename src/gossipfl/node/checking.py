@@ -20,6 +20,8 @@ from gossipfl.core.topology import mixing_matrix, second_eigenvalue
 from gossipfl.errors import BudgetSpentError, UserError
 from gossipfl.learning.bench import ledger_file, load_adapted
 from gossipfl.learning.data import NodeRecords, load_node_records
+from gossipfl.learning.data.records import to_records
+from gossipfl.learning.data.sources import read_table
 from gossipfl.net.identity import load_identity
 from gossipfl.node.assembly import schedule_of, site_of, state_dir_of
 from gossipfl.node.state_directory import run_name_in
@@ -76,7 +78,8 @@ def check(peers: Path, *, name: str | None, overrides: Sequence[str] = ()) -> Fi
     """Checks files, topology, model, adapter, and data, certificates and privacy plan of the nodes of this machine.
 
     Args:
-        name: check this node only; default: every node whose data or key is on this machine.
+        name: check this node only; default: every node whose data or key is on this machine, and of those that take
+            a part of `data.source` data and plan.
     """
     findings = Findings()
     loaded = findings.attempt(lambda: load_peers(peers, overrides))
@@ -91,11 +94,8 @@ def check(peers: Path, *, name: str | None, overrides: Sequence[str] = ()) -> Fi
     if schedule is not None:
         findings.lam = second_eigenvalue(mixing_matrix(schedule))
         findings.neighbors = {node: len(schedule.neighbors(node)) for node in schedule.nodes}
-    here = _nodes_here(loaded, name)
-    if not here:
-        findings.notes.append("no node's data or key is on this machine: data, certificates and plan were not checked")
-    for node in here:
-        _check_node(findings, loaded, node, schedule)
+    _check_nodes(findings, loaded, name, schedule)
+    findings.attempt(lambda: _check_test_set(loaded))
     findings.attempt(lambda: _check_model(findings, loaded))
     if experiment.data.unit is None and experiment.privacy.level != "none":
         findings.notes.append("ε protects one row, not one person; data.unit names the column that says whose a row is")
@@ -110,11 +110,23 @@ def _check_choices(experiment: Experiment) -> None:
     resolve(LEVELS, experiment.privacy.level, field="privacy.level")
 
 
+def _check_nodes(findings: Findings, loaded: LoadedPeers, name: str | None, schedule: Schedule | None) -> None:
+    here = _nodes_here(loaded, name)
+    # a common dataset lies on every machine, a certificate and its key only on their own
+    sharing = _nodes_sharing(loaded) if name is None else []
+    if not here:
+        unknown = "certificates" if sharing else "data, certificates and plan"
+        findings.notes.append(f"no node's data or key is on this machine: {unknown} were not checked")
+    for node in loaded.peers.nodes:
+        if node in here:
+            _check_identity(findings, loaded, node, schedule)
+        if node in here or node in sharing:
+            _check_data(findings, loaded, node)
+
+
 def _nodes_here(loaded: LoadedPeers, name: str | None) -> list[NodeConfig]:
     if name is not None:
         return [node for node in loaded.peers.nodes if node.name == name]
-    if loaded.experiment.experiment.data.source is not None:
-        return list(loaded.peers.nodes)
     return [
         node
         for node in loaded.peers.nodes
@@ -122,14 +134,33 @@ def _nodes_here(loaded: LoadedPeers, name: str | None) -> list[NodeConfig]:
     ]
 
 
-def _check_node(findings: Findings, loaded: LoadedPeers, node: NodeConfig, schedule: Schedule | None) -> None:
+def _nodes_sharing(loaded: LoadedPeers) -> list[NodeConfig]:
+    """Nodes that take a part of `data.source`."""
+    if loaded.experiment.experiment.data.source is None:
+        return []
+    return [node for node in loaded.peers.nodes if node.data is None]
+
+
+def _check_identity(findings: Findings, loaded: LoadedPeers, node: NodeConfig, schedule: Schedule | None) -> None:
     neighbors = None if schedule is None else schedule.neighbors(node.name)
     findings.attempt(lambda: load_identity(loaded.peers, loaded.folder, node, neighbors=neighbors))
+
+
+def _check_data(findings: Findings, loaded: LoadedPeers, node: NodeConfig) -> None:
     experiment, site = loaded.experiment.experiment, site_of(loaded, node)
     records = findings.attempt(lambda: load_node_records(experiment, site))
     if records is None or experiment.privacy.level == "none":
         return
     _check_budget(findings, loaded, node, records)
+
+
+def _check_test_set(loaded: LoadedPeers) -> None:
+    """Reads the common test set as `load_test` does, which needs a tokenizer and so a sound model."""
+    experiment = loaded.experiment.experiment
+    source = experiment.data.test
+    if source is not None:
+        common = experiment.model_copy(update={"data": experiment.data.model_copy(update={"unit": None})})
+        to_records(read_table(source, folder=loaded.experiment.folder, split="test"), common, source=source)
 
 
 def _check_budget(findings: Findings, loaded: LoadedPeers, node: NodeConfig, records: NodeRecords) -> None:
