@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What the wire costs: a ring of processes on loopback that exchange adapters, without training.
 
-.venv/bin/python scripts/bench/wire [--nodes 3] [--rounds 30]
+.venv/bin/python scripts/bench/wire.py [--nodes 3] [--rounds 30]
 
 A node-round is one state out to, and one in from, each of two neighbors. CPU-seconds are user and system time of the
 whole process, all threads.

@@ -30,7 +30,10 @@ def run(  # one an option
 ) -> None:
     """Show the very vector that the node would send next, tensor by tensor, and which charges cover it.
 
-    Nothing else of the node leaves it but step and round numbers, ε and byte counts.
+    With it go step, round, sequence and incarnation numbers and the signed ledger head (number of charges, hash); to
+    introduce itself, the node's name, certificate, fingerprints of the experiment and a sketch of the public basis.
+    Whoever asks for its status also learns ε, its links and the addresses of peers.yaml, byte counts, rejections by
+    reason, and loss and accuracy on the common public test set.
     """
     if not outgoing:
         raise ConfigError("inspect: give --outgoing, the only view there is")

@@ -1,5 +1,6 @@
 """A node's progress: one live line on a terminal, JSON lines on stderr otherwise."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -22,8 +23,11 @@ def watcher() -> Iterator[Callable[[NodeRecord], None]]:
         bar = progress.add_task("waiting", total=None)
 
         def show(record: NodeRecord) -> None:
-            epsilon = f"ε {record.receipt.epsilon:.2f}"
-            text = f"{record.name} {record.state}  {epsilon}  {record.bytes_sent / 1e6:.1f} MB sent"
-            progress.update(bar, description=text, completed=record.step, total=record.steps_planned)
+            progress.update(bar, description=_line(record), completed=record.step, total=record.steps_planned)
 
         yield show
+
+
+def _line(record: NodeRecord) -> str:
+    epsilon = "no ε" if math.isinf(record.receipt.epsilon) else f"ε {record.receipt.epsilon:.2f}"
+    return f"{record.name} {record.state}  {epsilon}  {record.bytes_sent / 1e6:.1f} MB sent"

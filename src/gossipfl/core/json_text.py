@@ -1,7 +1,8 @@
 """Values as strict JSON: what `--json` prints and what metrics.jsonl holds.
 
 JSON has no NaN and no infinities. NaN becomes null (nothing known); infinity the string "Infinity" or "-Infinity",
-which `float()` in Python and `Number()` in JavaScript read back: an infinite ε must not pass for a missing one.
+which `float()` in Python and `Number()` in JavaScript read back. Where infinity only stands for "there is none" the
+caller says None: a node that trains without privacy has no ε, in its metrics as in `gossipfl status`.
 """
 
 import json

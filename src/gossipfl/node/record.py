@@ -64,7 +64,7 @@ class NodeRecord:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """One line of `metrics.jsonl`: the keys of commands.md and the last mixing; infinity becomes null."""
+        """One line of `metrics.jsonl`: the keys of commands.md and the last mixing; ε is None without privacy."""
         report = self.report
         return {
             "name": self.name,

@@ -1,0 +1,34 @@
+"""`gossipfl status` and a node's own metrics say the same."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from gossipfl.cli.status import drawn, told
+from gossipfl.core.events import Receipt
+from gossipfl.core.json_text import json_text
+from gossipfl.node.asking import NodeStatus
+from gossipfl.node.record import NodeRecord
+
+
+@pytest.mark.parametrize(("spent", "said"), [(0.0, 0.0), (1.5, 1.5), (math.inf, None)])
+def test_epsilon_is_the_same_in_status_and_metrics_and_null_without_privacy(spent: float, said: float | None) -> None:
+    record = NodeRecord("ada", steps_planned=4, receipt=Receipt(epsilon=spent))
+    status = told(NodeStatus("ada", record.status()))
+    for figures in (status, record.as_json()):
+        assert json.loads(json_text(figures))["epsilon"] == said
+
+
+def test_a_node_without_privacy_is_told_from_one_that_is_silent() -> None:
+    record = NodeRecord("ada", steps_planned=4, receipt=Receipt(epsilon=math.inf), state="done")
+    console = Console(width=160)
+    with console.capture() as capture:
+        console.print(drawn([NodeStatus("ada", record.status()), NodeStatus("bob", None)], Path("peers.yaml")))
+    ada, bob = (line.split() for line in capture.get().splitlines() if line.split()[:1] in (["ada"], ["bob"]))
+    assert ada[:5] == ["ada", "yes", "done", "0", "none"]
+    assert bob[:5] == ["bob", "no", "–", "–", "–"]
+    assert told(NodeStatus("ada", record.status()))["up"] is True
+    assert told(NodeStatus("bob", None))["up"] is False
