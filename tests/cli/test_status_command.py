@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from gossipfl.cli.status import drawn, told
+from gossipfl.cli.status import drawn
 from gossipfl.core.events import Receipt
 from gossipfl.core.json_text import json_text
 from gossipfl.node.asking import NodeStatus
@@ -17,7 +17,7 @@ from gossipfl.node.record import NodeRecord
 @pytest.mark.parametrize(("spent", "said"), [(0.0, 0.0), (1.5, 1.5), (math.inf, None)])
 def test_epsilon_is_the_same_in_status_and_metrics_and_null_without_privacy(spent: float, said: float | None) -> None:
     record = NodeRecord("ada", steps_planned=4, receipt=Receipt(epsilon=spent))
-    status = told(NodeStatus("ada", record.status()))
+    status = NodeStatus("ada", record.status()).as_json()
     for figures in (status, record.as_json()):
         assert json.loads(json_text(figures))["epsilon"] == said
 
@@ -30,5 +30,5 @@ def test_a_node_without_privacy_is_told_from_one_that_is_silent() -> None:
     ada, bob = (line.split() for line in capture.get().splitlines() if line.split()[:1] in (["ada"], ["bob"]))
     assert ada[:5] == ["ada", "yes", "done", "0", "none"]
     assert bob[:5] == ["bob", "no", "–", "–", "–"]
-    assert told(NodeStatus("ada", record.status()))["up"] is True
-    assert told(NodeStatus("bob", None))["up"] is False
+    assert NodeStatus("ada", record.status()).as_json()["up"] is True
+    assert NodeStatus("bob", None).as_json()["up"] is False

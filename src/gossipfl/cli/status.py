@@ -1,12 +1,11 @@
 """`gossipfl status`: asks every node how far it is."""
 
 import asyncio
-import math
 import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -34,7 +33,7 @@ def status(
         found = asyncio.run(ask_all(peers, name=name, environ=os.environ, insecure=insecure))
         if watch and not json:
             console(stderr=False).clear()
-        emit({"nodes": [told(node) for node in found]}, json=json, text=drawn(found, peers))
+        emit({"nodes": [node.as_json() for node in found]}, json=json, text=drawn(found, peers))
         if not watch:
             return
         time.sleep(WATCH_S)
@@ -43,18 +42,12 @@ def status(
 WATCH_S = 2.0
 
 
-def told(node: NodeStatus) -> dict[str, Any]:
-    """The node's keys; ε is None without privacy, as in its own metrics, though the wire says infinity."""
-    told = node.as_json()
-    return told | {"epsilon": None} if told["epsilon"] == math.inf else told
-
-
 def drawn(found: Sequence[NodeStatus], peers: Path) -> Table:
     """The table for people; the ε of a node without privacy is `none`, that of a silent one `–`."""
     columns = ("node", "up", "state", "step", "ε", "neighbors up", "staleness", "bytes sent", "rejected")
     rows = []
     for node in found:
-        row = told(node)
+        row = node.as_json()
         if node.answer is not None and row["epsilon"] is None:
             row["epsilon"] = "none"
         rejected = ", ".join(f"{reason} {times}" for reason, times in node.rejected.items()) or "none"

@@ -1,6 +1,7 @@
 """Asks all nodes of a peers file at once."""
 
 import asyncio
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,11 @@ class NodeStatus:
     rejected: Mapping[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """The keys of commands.md; loss and accuracy only from a common public test set."""
+        """The keys of commands.md.
+
+        ε is None without privacy, as in a node's own metrics, though the wire says infinity; loss and accuracy come from
+        a common public test set only.
+        """
         answer = self.answer
         if answer is None:
             keys = ("step", "epsilon", "neighbors_up", "staleness", "bytes_sent", "state")
@@ -38,7 +43,7 @@ class NodeStatus:
             "name": self.name,
             "up": True,
             "step": answer.step,
-            "epsilon": answer.epsilon,
+            "epsilon": None if math.isinf(answer.epsilon) else answer.epsilon,
             "neighbors_up": answer.neighbors_up,
             "neighbors": answer.neighbors,
             "staleness": answer.staleness,

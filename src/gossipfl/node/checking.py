@@ -19,9 +19,7 @@ from gossipfl.core.tables import resolve
 from gossipfl.core.topology import mixing_matrix, second_eigenvalue
 from gossipfl.errors import BudgetSpentError, UserError
 from gossipfl.learning.bench import ledger_file, load_adapted
-from gossipfl.learning.data import NodeRecords, load_node_records
-from gossipfl.learning.data.records import to_records
-from gossipfl.learning.data.sources import read_table
+from gossipfl.learning.data import NodeRecords, load_node_records, load_test_records
 from gossipfl.net.identity import load_identity
 from gossipfl.node.assembly import schedule_of, site_of, state_dir_of
 from gossipfl.node.state_directory import run_name_in
@@ -95,7 +93,7 @@ def check(peers: Path, *, name: str | None, overrides: Sequence[str] = ()) -> Fi
         findings.lam = second_eigenvalue(mixing_matrix(schedule))
         findings.neighbors = {node: len(schedule.neighbors(node)) for node in schedule.nodes}
     _check_nodes(findings, loaded, name, schedule)
-    findings.attempt(lambda: _check_test_set(loaded))
+    findings.attempt(lambda: load_test_records(experiment, loaded.experiment.folder))
     findings.attempt(lambda: _check_model(findings, loaded))
     if experiment.data.unit is None and experiment.privacy.level != "none":
         findings.notes.append("ε protects one row, not one person; data.unit names the column that says whose a row is")
@@ -152,15 +150,6 @@ def _check_data(findings: Findings, loaded: LoadedPeers, node: NodeConfig) -> No
     if records is None or experiment.privacy.level == "none":
         return
     _check_budget(findings, loaded, node, records)
-
-
-def _check_test_set(loaded: LoadedPeers) -> None:
-    """Reads the common test set as `load_test` does, which needs a tokenizer and so a sound model."""
-    experiment = loaded.experiment.experiment
-    source = experiment.data.test
-    if source is not None:
-        common = experiment.model_copy(update={"data": experiment.data.model_copy(update={"unit": None})})
-        to_records(read_table(source, folder=loaded.experiment.folder, split="test"), common, source=source)
 
 
 def _check_budget(findings: Findings, loaded: LoadedPeers, node: NodeConfig, records: NodeRecords) -> None:

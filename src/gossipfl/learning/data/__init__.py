@@ -13,6 +13,7 @@ from gossipfl.learning.data.loading import (
     load_node_data,
     load_node_records,
     load_test,
+    load_test_records,
     tokenize_node,
 )
 
@@ -24,5 +25,6 @@ __all__ = [
     "load_node_data",
     "load_node_records",
     "load_test",
+    "load_test_records",
     "tokenize_node",
 ]

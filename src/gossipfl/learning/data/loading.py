@@ -136,14 +136,25 @@ def load_test(experiment: Experiment, folder: Path, tokenizer: PreTrainedTokeniz
     Raises:
         DataError: as for a node's data.
     """
+    records = load_test_records(experiment, folder)
+    if records is None:
+        return None
+    units = [[row] for row in range(len(records))]
+    return make_examples(records, units, tokenizer=tokenizer, task=experiment.task)
+
+
+def load_test_records(experiment: Experiment, folder: Path) -> list[Record] | None:
+    """The records of the common test set, which needs no model; None without `data.test`.
+
+    Raises:
+        DataError: as for a node's data.
+    """
     source = experiment.data.test
     if source is None:
         return None
     # it need not name units, and a saved dataset's test split is meant
     common = experiment.model_copy(update={"data": experiment.data.model_copy(update={"unit": None})})
-    records = to_records(read_table(source, folder=folder, split="test"), common, source=source)
-    units = [[row] for row in range(len(records))]
-    return make_examples(records, units, tokenizer=tokenizer, task=experiment.task)
+    return to_records(read_table(source, folder=folder, split="test"), common, source=source)
 
 
 def _own_records(experiment: Experiment, site: DataSite) -> list[Record]:
