@@ -32,7 +32,7 @@ class NodeStatus:
     def as_json(self) -> dict[str, Any]:
         """The keys of commands.md.
 
-        ε is None without privacy, as in a node's own metrics, though the wire says infinity; loss and accuracy come from
+        ε is None without privacy, as in a node's own metrics, though the wire says infinity; loss and accuracy are from
         a common public test set only.
         """
         answer = self.answer
