@@ -25,7 +25,7 @@ TARGETS = tuple(f"layer.{layer}.attention.self.{part}" for layer in (4, 5) for p
 """The upper third of the model: fewer values to noise, and the backward pass stops there."""
 
 RATES = {True: {"gossip": 0.3, "alone": 0.2}, False: {"gossip": 0.02, "alone": 0.01}}
-"""Learning rate of each arm, with and without privacy; `scripts/search_demo_rates` has yet to confirm them."""
+"""Learning rate of each arm, with and without privacy: the best of three for each, by `scripts/search_demo_rates`."""
 
 
 def demo_experiment(*, private: bool, seed: int, learning_rate: float, test: Path) -> Experiment:
