@@ -82,9 +82,11 @@ def _drawn(result: DemoResult) -> RenderableType:
     rows = [_row(node) for node in result.nodes]
     rows.append(["mean", "", f"{result.alone_mean:.3f}", f"{result.gossip_mean:.3f}", "", "", "", "", ""])
     rates = ", ".join(f"{arm} {rate:g}" for arm, rate in result.learning_rates.items())
+    private = any(node.target_epsilon is not None for node in result.nodes)
+    promise = "ε protects one article of one node" if private else "no noise: nothing protects an article"
     closing = (
         f"accuracy on the common test set after equal steps; learning rates: {rates}\n"
-        f"ε protects one article of one node; {result.seconds:.0f} s; everything is in {result.output}"
+        f"{promise}; {result.seconds:.0f} s; everything is in {result.output}"
     )
     return Group(table(columns, rows, title="BBC news, four organizations"), closing)
 
@@ -98,7 +100,7 @@ def _row(node: DemoNode) -> list[str]:
         f"{node.gossip_accuracy:.3f}",
         "none" if node.epsilon is None else f"{node.epsilon:.2f}",
         "–" if node.target_epsilon is None else f"{node.target_epsilon:g}",
-        f"{node.delta:.1e}",
+        f"{node.delta:.1e}" if node.target_epsilon is not None else "–",
         "–" if node.noise_multiplier is None else f"{node.noise_multiplier:.2f}",
         f"{node.bytes_sent / 1e6:.2f}",
     ]
