@@ -24,7 +24,7 @@ MIN_RECORDS = 150
 TARGETS = tuple(f"layer.{layer}.attention.self.{part}" for layer in (4, 5) for part in ("query", "value"))
 """The upper third of the model: fewer values to noise, and the backward pass stops there."""
 
-RATES = {True: {"gossip": 0.2, "alone": 0.3}, False: {"gossip": 0.2, "alone": 0.2}}
+RATES = {True: {"gossip": 0.2, "alone": 0.3}, False: {"gossip": 0.05, "alone": 0.1}}
 """Learning rate of each arm, with and without privacy: the best of three for each, by `scripts/search_demo_rates`."""
 
 
