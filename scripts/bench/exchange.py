@@ -12,19 +12,18 @@ interface are right only where nobody else uses it: begin the command with
 
 import argparse
 import json
-import multiprocessing
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 from scripts.bench.exchange_node import Site, play_bare
 from scripts.bench.exchange_work import Played, Work, start_vector
 from scripts.bench.meters import loopback_bytes
+from scripts.bench.processes import SPAWN, play_together
 
 from gossipfl.config.experiment import PrivacyConfig
 from gossipfl.config.peers import NodeConfig
@@ -33,7 +32,6 @@ from gossipfl.net.issuing import make_authority, make_node
 
 NAMES = ("n0", "n1", "n2", "n3")
 NEIGHBORS = 2
-SPAWN = multiprocessing.get_context("spawn")
 Play = Callable[[], Played]
 
 
@@ -67,7 +65,7 @@ def measure(level: str, work: Work, *, tls: bool) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         plays = _bare(work, tls=tls) if level == "bare" else _whole(Path(folder), work, tls=tls)
         before = loopback_bytes()
-        played = _run(plays)
+        played = play_together(plays)
         over_interface = loopback_bytes() - before
     values, sockets = played[0].final.size, sum(one.socket_bytes for one in played)
     payload = len(NAMES) * work.rounds * NEIGHBORS * values * 4
@@ -124,24 +122,6 @@ def _whole(folder: Path, work: Work, *, tls: bool) -> list[Play]:
     content = experiment(work.values, gossip=work.gossip, privacy=PrivacyConfig(level="none"))
     peers = write_nodes(folder, content, NAMES)
     return [partial(play_node, peers, name, work, insecure=not tls) for name in NAMES]
-
-
-def _run(plays: Sequence[Play]) -> list[Played]:
-    running = []
-    for play in plays:
-        ours, theirs = SPAWN.Pipe()
-        child = SPAWN.Process(target=_child, args=(play, theirs))
-        child.start()
-        theirs.close()
-        running.append((child, ours))
-    played = [pipe.recv() for _, pipe in running]
-    for child, _ in running:
-        child.join()
-    return played
-
-
-def _child(play: Play, pipe: Connection) -> None:
-    pipe.send(play())
 
 
 def _line(figures: Figures) -> str:

@@ -12,18 +12,16 @@ bytes for unit gradients.
 import argparse
 import asyncio
 import json
-import multiprocessing
 import os
 import tempfile
-from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 from scripts.bench.folders import experiment, node_names, write_nodes
 from scripts.bench.meters import forget_peak, resident_bytes
+from scripts.bench.processes import play_together
 
 from gossipfl.config.experiment import Experiment, GossipConfig, PrivacyConfig
 from gossipfl.config.loading import load_peers
@@ -36,7 +34,6 @@ from gossipfl.node.runtime import Node
 
 DEGREE = 2
 ADAPTERS = 8
-Play = Callable[[], tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +92,8 @@ def measure(micro_batch: int) -> Figures:
         peers = write_nodes(Path(folder), content, names)
         loaded = load_peers(peers, ())
         size = load_adapted(content, site_of(loaded, resolve_self(loaded.peers, names[0], {}))).spec.size
-        ((base, used),) = _run([partial(play_base, peers, content)])
-        nodes = _run([partial(play_node, peers, name) for name in names])
+        ((base, used),) = play_together([partial(play_base, peers, content)])
+        nodes = play_together([partial(play_node, peers, name) for name in names])
     started, peak = max(nodes, key=lambda one: one[1])
     unit_gradients = micro_batch * size * 4
     return Figures(
@@ -112,25 +109,6 @@ def measure(micro_batch: int) -> Figures:
         adapters=(peak - base - unit_gradients) / (size * 4),
         adapters_over_used=(peak - used - unit_gradients) / (size * 4),
     )
-
-
-def _run(plays: Sequence[Play]) -> list[tuple[int, int]]:
-    context = multiprocessing.get_context("spawn")
-    running = []
-    for play in plays:
-        ours, theirs = context.Pipe()
-        child = context.Process(target=_child, args=(play, theirs))
-        child.start()
-        theirs.close()
-        running.append((child, ours))
-    results = [pipe.recv() for _, pipe in running]
-    for child, _ in running:
-        child.join()
-    return results
-
-
-def _child(play: Play, pipe: Connection) -> None:
-    pipe.send(play())
 
 
 def main() -> None:

@@ -298,3 +298,13 @@ def floats(protocol: str, kind: str, count: int, **settings: Any) -> Plan[float]
         increment=lambda _name, _phase: 0.0,
     )
     return replace(plan, **settings)
+
+
+def trained(version: int, increment: float = 0.0) -> Trained[float]:
+    """A finished phase of 5 steps."""
+    return Trained(version, increment, 5, 1.0, Receipt(steps=5 * version + 5))
+
+
+def kinds(effects: list[Effect[float]]) -> list[str]:
+    """Names of the effects."""
+    return [type(effect).__name__ for effect in effects]

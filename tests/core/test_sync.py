@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.core.scheduler import Crash, Plan, Weather, World, floats, names, schedule
+from tests.core.scheduler import Crash, Plan, Weather, World, floats, kinds, names, schedule, trained
 
 from gossipfl.config.experiment import GossipConfig
 from gossipfl.core.events import (
@@ -23,7 +23,6 @@ from gossipfl.core.events import (
     Started,
     TimerFired,
     Train,
-    Trained,
 )
 from gossipfl.core.influence import influence
 from gossipfl.core.mixing.weighted import Weighted
@@ -140,16 +139,8 @@ def one(gossip: GossipConfig = NEVER, snapshot: Snapshot[float] | None = None) -
     return Sync(parts)
 
 
-def trained(version: int, increment: float = 0.0) -> Trained[float]:
-    return Trained(version, increment, 5, 1.0, Receipt(steps=5 * version + 5))
-
-
 def heard(sender: str, number: int, state: float = 0.0) -> Received[float]:
     return Received(sender, state, Header(round=number, step=0))
-
-
-def kinds(effects: list[Effect[float]]) -> list[str]:
-    return [type(effect).__name__ for effect in effects]
 
 
 def only(kind: Any, effects: list[Effect[float]]) -> Any:

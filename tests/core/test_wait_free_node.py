@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.core.scheduler import schedule
+from tests.core.scheduler import kinds, schedule, trained
 
 from gossipfl.config.experiment import GossipConfig
 from gossipfl.core.events import (
@@ -21,7 +21,6 @@ from gossipfl.core.events import (
     Snapshot,
     Started,
     TimerFired,
-    Trained,
 )
 from gossipfl.core.mixing.weighted import Weighted
 from gossipfl.core.protocol import Parts
@@ -43,19 +42,11 @@ def one(snapshot: Snapshot[float] | None = None, *, phases: int = 2, **settings:
     return WaitFree(parts)
 
 
-def trained(version: int, increment: float = 0.0) -> Trained[float]:
-    return Trained(version, increment, 5, 1.0, Receipt(steps=5 * version + 5))
-
-
 def heard(
     sender: str, state: float, step: int = 0, *, counted: int | None = None, settled: bool = False
 ) -> Received[float]:
     done = counted is not None
     return Received(sender, state, Header(0, step, done=done, settled=settled, settle_rounds=counted or 0))
-
-
-def kinds(effects: list[Effect[float]]) -> list[str]:
-    return [type(effect).__name__ for effect in effects]
 
 
 def report_of(effects: list[Effect[float]]) -> Report:

@@ -27,6 +27,7 @@ import gc
 import logging
 import os
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Annotated, NoReturn
 
@@ -34,7 +35,6 @@ import typer
 
 from gossipfl.cli.faults import Fault, fault_of
 from gossipfl.cli.groups import Entry, lazy_group
-from gossipfl.node.worker import is_training
 
 COMMANDS: Mapping[str, Entry] = {
     "demo": Entry("gossipfl.cli.demo", "Four real nodes on this machine, from nothing to a table."),
@@ -105,13 +105,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run() -> NoReturn:
     """The process: one command line and its exit code, also when a long training step is still under way."""
     code = main()
-    if is_training():
+    if _is_training():
         # its charges are durable; the interpreter's end would tear the thread out of torch, which aborts the process
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _is_training() -> bool:
+    if threading.active_count() == 1:
+        return False
+    from gossipfl.node.worker import is_training  # noqa: PLC0415  # asyncio, which most commands do without
+
+    return is_training()
 
 
 def _report(fault: Fault) -> None:

@@ -41,9 +41,7 @@ def _result(findings: Findings) -> dict[str, object]:
         "spectral_gap": None if lam is None else 1 - lam,
         "values": findings.values,
         "bytes_per_exchange": findings.bytes_per_exchange,
-        "noise_multiplier": {
-            name: plan.noise_multiplier if plan.steps else None for name, plan in findings.plans.items()
-        },
+        "noise_multiplier": {name: plan.noise_ahead for name, plan in findings.plans.items()},
         "epsilon": {name: plan.epsilon for name, plan in findings.plans.items()},
     }
 
@@ -57,7 +55,7 @@ def _drawn(findings: Findings) -> RenderableType:
             findings.neighbors.get(name),
             plan.units,
             plan.sample_rate,
-            plan.noise_multiplier if plan.steps else None,
+            plan.noise_ahead,
             plan.epsilon,
             plan.delta,
         ]

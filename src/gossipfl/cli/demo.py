@@ -1,6 +1,5 @@
 """`gossipfl demo`: the main job on one machine."""
 
-import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +11,8 @@ from rich.console import Group, RenderableType
 from gossipfl.cli.options import JsonOption, OutputOption, command_app, example
 from gossipfl.cli.output import console, emit, note, table
 from gossipfl.core.json_text import json_text
-from gossipfl.errors import DataError
 from gossipfl.studies.demo import DemoNode, DemoResult, run_demo
+from gossipfl.studies.new_folder import make_new_folder
 
 app = command_app()
 
@@ -32,30 +31,13 @@ def demo(
     alone, and compares both on a common test set. Everything stays in the output folder.
     """
     folder = output or Path("runs") / f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    _make_empty(folder)
+    make_new_folder(folder)
     note(f"writing to {folder}: data, certificates, logs and state of every node; this takes some minutes")
     result = run_demo(folder, private=privacy, seed=seed, watch=_progress())
     emit(result.as_json(), json=json, text=_drawn(result))
     if result.shortfall:
         note(f"the demo falls short: {result.shortfall}")
         raise typer.Exit(1)
-
-
-def _make_empty(folder: Path) -> None:
-    """Makes the folder, so that a wrong one is found before any work.
-
-    Raises:
-        DataError: it holds something, or cannot be made or written to.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        is_empty = not any(folder.iterdir())
-    except OSError as error:
-        raise DataError(f"--output {folder}: {error.strerror}; the demo wants a new folder") from error
-    if not is_empty:
-        raise DataError(f"--output {folder} is not empty: the demo wants a new folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise DataError(f"--output {folder}: may not be written to; the demo wants a new folder")
 
 
 def _progress() -> Callable[[Mapping[str, int]], None]:

@@ -97,8 +97,13 @@ class Link:
         if self._cutoff is not None and not self._ended.is_set():
             self._cutoff.reschedule(0)
 
+    def close(self) -> None:
+        """Ended, whether it ran or not; a message that has not arrived in full is dropped."""
+        self._ended.set()
+        self._receiver.interrupt()
+
     async def wait_ended(self) -> None:
-        """Returns when `run` has."""
+        """Returns when the link is closed."""
         await self._ended.wait()
 
     async def run(self) -> str:
@@ -112,8 +117,7 @@ class Link:
         except* TimeoutError:
             ended = "the peer has another link" if self._broken_off else f"{self.wiring.peer!r} takes nothing"
         finally:
-            self._ended.set()
-            self._receiver.interrupt()
+            self.close()
         return ended
 
     async def _carry(self) -> None:

@@ -9,7 +9,7 @@ peer itself has given up since it dials anew, is broken off; what it did not del
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from gossipfl.config.peers import NodeConfig
 from gossipfl.core.handshake import Greeting
@@ -41,7 +41,6 @@ class Neighbor:
         self._links: set[Link] = set()
         self._down = asyncio.Event()
         self._down.set()
-        self._ended = asyncio.Event()
 
     @property
     def name(self) -> str:
@@ -86,18 +85,18 @@ class Neighbor:
 
     async def carry(self, link: Link) -> str:
         """Runs a link to its end; why it ended. It is used unless a better one is up."""
-        earlier = frozenset(self._links)
+        earlier = self.links
         self._links.add(link)
         try:
             opens = self._offer(link)
             if self._active is link:
-                await self._wait_ended(earlier)
+                await asyncio.gather(*(each.wait_ended() for each in earlier))
             if opens:
                 self._open(link)
             return await link.run()
         finally:
+            link.close()
             self._links.discard(link)
-            self._ended.set()
             self._gone(link)
 
     def _offer(self, link: Link) -> bool:
@@ -124,11 +123,6 @@ class Neighbor:
     def _open(self, link: Link) -> None:
         self.outbox.reconnected(link.theirs.seen)
         self._deliver(LinkUp(self.name, link.theirs.greeting))
-
-    async def _wait_ended(self, links: Collection[Link]) -> None:
-        while not self._links.isdisjoint(links):
-            self._ended.clear()
-            await self._ended.wait()
 
     def _takes_over(self, old: Link, dialed_by: str, incarnation: int) -> bool:
         lower_is_up = old.wiring.dialed_by < dialed_by

@@ -226,7 +226,7 @@ def _record(name: str, bench: Bench) -> NodeRecord:
         name,
         bench.adapted.experiment.training.total_steps,
         target_epsilon=plan.target_epsilon if plan else None,
-        noise_multiplier=plan.noise_multiplier if plan and plan.steps else None,
+        noise_multiplier=plan.noise_ahead if plan else None,
         receipt=bench.account.receipt(),
     )
 

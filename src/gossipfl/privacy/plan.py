@@ -48,6 +48,11 @@ class Plan:
         """Units in a batch on average; what gradients are divided by."""
         return self.sample_rate * self.units
 
+    @property
+    def noise_ahead(self) -> float | None:
+        """σ of the steps to come; None when there are none, since the target is spent."""
+        return self.noise_multiplier if self.steps else None
+
     def charge(self, steps: int = 1) -> Charge:
         """What `steps` steps of this plan cost."""
         return Charge(self.sample_rate, self.noise_multiplier, steps)

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from gossipfl.core.json_text import json_text
-from gossipfl.errors import DataError
 from gossipfl.learning.reload import reload_text
 from gossipfl.studies.fleet import Fleet, Job, node_job
 from gossipfl.studies.hpo_config import SYSTEMS, Trial, default_trial
 from gossipfl.studies.hpo_files import HpoFiles, write_hpo
 from gossipfl.studies.hpo_losses import BASE, Comparison, Losses, compare, measure
 from gossipfl.studies.hpo_result import Answer, HpoNode, HpoResult, Spent, markdown
+from gossipfl.studies.new_folder import make_new_folder
 
 TIMEOUT_S = 3600.0
 """For one arm; minutes on two free cores, and as long as it takes on a busy machine."""
@@ -126,8 +126,7 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     output: Path = options.output or Path("runs") / f"hpo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    if output.exists() and any(output.iterdir()):
-        raise DataError(f"--output {output} is not empty: the study wants a new folder")
+    make_new_folder(output)
     result = run_hpo(output, default_trial(private=options.privacy, seed=options.seed))
     sys.stdout.write(markdown(result))
     sys.exit(1 if result.shortfall else 0)

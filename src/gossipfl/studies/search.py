@@ -1,4 +1,4 @@
-"""Searches the demo's learning rates: the demo itself, on other splits, once for each pair of rates.
+"""Searches the demo's learning rates: the demo itself, on another split, once for each pair of rates.
 
 python -m gossipfl.studies.search [--no-privacy]      prints the mean accuracy of each arm by rate
 
@@ -21,7 +21,7 @@ CANDIDATES = {
     True: {"gossip": (0.2, 0.3, 0.4), "alone": (0.1, 0.2, 0.3)},
     False: {"gossip": (0.02, 0.05, 0.1), "alone": (0.02, 0.05, 0.1)},
 }
-"""Learning rates of each arm, with and without privacy; the averaged noise of many bears larger ones."""
+"""Learning rates of each arm, with and without privacy."""
 
 
 def search(output: Path, *, private: bool) -> dict[str, dict[float, float]]:
@@ -30,14 +30,16 @@ def search(output: Path, *, private: bool) -> dict[str, dict[float, float]]:
     candidates = CANDIDATES[private]
     for gossip, alone in zip(candidates["gossip"], candidates["alone"], strict=True):
         rates = {"gossip": gossip, "alone": alone}
-        results = [_result(output / f"{gossip:g}-{alone:g}-{seed}", private, seed, rates) for seed in SEEDS]
+        results = [
+            _result(output / f"{gossip:g}-{alone:g}-{seed}", rates, private=private, seed=seed) for seed in SEEDS
+        ]
         found["gossip"][gossip] = mean(result["gossip_mean"] for result in results)
         found["alone"][alone] = mean(result["alone_mean"] for result in results)
         sys.stderr.write(json_text(found) + "\n")
     return found
 
 
-def _result(folder: Path, private: bool, seed: int, rates: Mapping[str, float]) -> Mapping[str, float]:  # noqa: FBT001
+def _result(folder: Path, rates: Mapping[str, float], *, private: bool, seed: int) -> Mapping[str, float]:
     """Of an earlier search, if it came that far."""
     finished = folder / "result.json"
     if not finished.exists():
