@@ -2,21 +2,18 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-PositiveInt = Annotated[int, Field(gt=0)]
-NonNegativeInt = Annotated[int, Field(ge=0)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Choice = Annotated[str, Field(pattern=r"^[a-z_0-9]+$|^[\w.]+:[\w.]+$")]
-"""A name of one of the tables, or `module:callable` for a strategy of the user's own."""
-
-
-class Section(BaseModel):
-    """Base of every section: unknown keys are errors, values never change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+from gossipfl.config.experiment_types import (
+    Choice,
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Section,
+)
+from gossipfl.config.simulation import SimulationConfig, VectorsConfig
 
 
 class ModelConfig(Section):
@@ -79,7 +76,7 @@ class SplitConfig(Section):
     """Label-sorted shards dealt to each node."""
     column: str | None = None
     """Column that decides the node; its sorted values are dealt in turn unless `values` says otherwise."""
-    values: dict[str, tuple[str, ...]] = {}
+    values: dict[str, tuple[str, ...]] = Field(default={})
     """Node name to the column's values it gets."""
     min_records: PositiveInt = 1
     """A Dirichlet draw that leaves a node fewer is drawn again."""
@@ -257,6 +254,7 @@ class Experiment(Section):
     privacy: PrivacyConfig
     topology: TopologyConfig = TopologyConfig()
     gossip: GossipConfig = GossipConfig()
+    simulation: SimulationConfig = SimulationConfig()
 
     @model_validator(mode="after")
     def _combinations_make_sense(self) -> "Experiment":
@@ -265,3 +263,18 @@ class Experiment(Section):
         if self.privacy.level != "none" and self.training.max_grad_norm is not None:
             raise ValueError("training.max_grad_norm is for runs without privacy; set privacy.max_grad_norm")
         return self
+
+
+class Averaging(Section):
+    """`training: none`: gossip alone, on given or random vectors, for studies of topologies; simulator only.
+
+    `gossip.settle_rounds` is the number of rounds.
+    """
+
+    training: Literal["none"]
+    seed: NonNegativeInt = 0
+    """Of random vectors and of everything the network does."""
+    vectors: VectorsConfig = VectorsConfig()
+    topology: TopologyConfig = TopologyConfig()
+    gossip: GossipConfig = GossipConfig()
+    simulation: SimulationConfig = SimulationConfig()

@@ -15,7 +15,7 @@ from typing import TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from gossipfl.config.experiment import Experiment
+from gossipfl.config.experiment import Averaging, Experiment
 from gossipfl.config.explain import explain
 from gossipfl.config.peers import Peers
 from gossipfl.config.this_node import resolve_self
@@ -23,11 +23,13 @@ from gossipfl.config.yaml_text import parse_mapping, parse_value, read_text
 from gossipfl.errors import ConfigError
 
 __all__ = [
+    "LoadedAveraging",
     "LoadedExperiment",
     "LoadedPeers",
     "dump_experiment",
     "load_experiment",
     "load_peers",
+    "load_simulation",
     "parse_experiment",
     "parse_peers",
     "resolve_self",
@@ -91,6 +93,31 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> LoadedExperime
     return LoadedExperiment(experiment, path.parent, path.parent, text, path)
 
 
+@dataclass(frozen=True, slots=True)
+class LoadedAveraging:
+    """An experiment without training, and where it came from; see `LoadedExperiment`."""
+
+    experiment: Averaging
+    folder: Path
+
+    @property
+    def topology_folder(self) -> Path:
+        """What a graph file refers to."""
+        return self.folder
+
+
+def load_simulation(path: Path, overrides: Sequence[str] = ()) -> LoadedExperiment | LoadedAveraging:
+    """An experiment.yaml for the simulator: with `training: none` it is gossip alone.
+
+    Raises:
+        ConfigError: as `load_experiment`.
+    """
+    raw = _overridden(parse_mapping(read_text(path), source=str(path)), overrides)
+    if raw.get("training") != "none":
+        return load_experiment(path, overrides)
+    return LoadedAveraging(_validated(Averaging, raw, source=_named(str(path), overrides)), path.parent)
+
+
 def parse_experiment(text: str, *, source: str, overrides: Sequence[str] = ()) -> Experiment:
     """The experiment that a text holds, before it is a file or after.
 
@@ -143,7 +170,7 @@ def load_peers(path: Path, overrides: Sequence[str] = ()) -> LoadedPeers:
     return LoadedPeers(peers, loaded, path.parent, text, path)
 
 
-def dump_experiment(experiment: Experiment) -> str:
+def dump_experiment(experiment: Experiment | Averaging) -> str:
     """YAML of everything resolved; loading it gives an equal experiment."""
     return yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 

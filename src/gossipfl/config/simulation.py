@@ -1,0 +1,121 @@
+"""The `simulation` section of experiment.yaml: how many nodes, how fast they compute, what their network does."""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from gossipfl.config.experiment_types import (
+    Choice,
+    Fraction,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Section,
+)
+
+Share = Annotated[float, Field(gt=0, le=1)]
+NodeCount = Annotated[int, Field(ge=2)]
+
+
+class ComputeConfig(Section):
+    """How long training takes, in virtual seconds."""
+
+    kind: Choice = "constant"
+    """constant, or log_normal: each phase's duration varies by `spread`."""
+    step_s: PositiveFloat = 1.0
+    """Of one optimizer step."""
+    spread: NonNegativeFloat = 0.5
+    """log_normal: standard deviation of the logarithm; the median stays at `step_s`."""
+    slow: dict[str, PositiveFloat] = Field(default={})
+    """Node name to how many times as long it takes: stragglers."""
+
+
+class LinksConfig(Section):
+    """What the network does to messages, the same on every link."""
+
+    kind: Choice = "plain"
+    latency_s: NonNegativeFloat = 0.01
+    """Virtual seconds every message takes at least."""
+    jitter_s: NonNegativeFloat = 0.0
+    """Mean of what is added to it, exponentially distributed."""
+    bytes_per_s: PositiveFloat | None = None
+    """Bandwidth of one link in one direction; None: endless. What waits for it is replaced by what is newer."""
+    loss: Fraction = 0.0
+    """Part of the messages that vanish."""
+    duplication: Fraction = 0.0
+    """Part that arrive twice; the second time they are dropped as a replay."""
+    reordering: bool = False
+    """A message may overtake an earlier one, which is then dropped as a replay; otherwise it waits for it."""
+
+
+class PartitionConfig(Section):
+    """The network falls apart for a while: only nodes of one group reach each other."""
+
+    from_s: NonNegativeFloat
+    until_s: PositiveFloat | None = None
+    """None: it never heals."""
+    groups: tuple[tuple[str, ...], ...]
+    """Names; nodes that stand in no group form one more."""
+
+    @model_validator(mode="after")
+    def _heals_later(self) -> "PartitionConfig":
+        if self.until_s is not None and self.until_s <= self.from_s:
+            raise ValueError(f"until_s {self.until_s:g} is not after from_s {self.from_s:g}")
+        named = [name for group in self.groups for name in group]
+        if len(named) != len(set(named)):
+            raise ValueError("groups: a node stands in two groups")
+        return self
+
+
+class AvailabilityConfig(Section):
+    """When nodes are up. One that goes down loses what it has not checkpointed, as a killed process does."""
+
+    kind: Choice = "always"
+    """always; churn: up and down for random times; trace: as a file says."""
+    up_s: PositiveFloat = 600.0
+    """churn: mean time up, exponentially distributed."""
+    down_s: PositiveFloat = 60.0
+    """churn: mean time down."""
+    trace: str | None = None
+    """trace: JSON lines {"node", "from_s", "until_s"} of times down, relative to experiment.yaml."""
+    partitions: tuple[PartitionConfig, ...] = ()
+
+    @model_validator(mode="after")
+    def _trace_is_named(self) -> "AvailabilityConfig":
+        if (self.kind == "trace") != (self.trace is not None):
+            raise ValueError("trace: kind trace needs the file, and no other kind takes one")
+        return self
+
+
+class VectorsConfig(Section):
+    """`training: none`: what the nodes average."""
+
+    size: PositiveInt = 1000
+    """Values of a vector."""
+    start: str = "normal"
+    """normal, uniform, one_hot (node i holds the i-th unit vector), or a .npy file (nodes, size)."""
+
+
+class SimulationConfig(Section):
+    """How `gossipfl simulate` runs the experiment; real nodes ignore it."""
+
+    nodes: NodeCount = 16
+    """How many; they are called n0, n1, …"""
+    engine: Choice = "auto"
+    """loop: one node at a time; batched: all that train at the same time in one pass; ray: nodes over the actors of a
+    Ray cluster; auto: batched where it is faster."""
+    actors: PositiveInt = 2
+    """ray: processes the nodes are dealt to."""
+    most_rows: PositiveInt = 1024
+    """batched: rows in one pass; halved when memory runs out."""
+    compute: ComputeConfig = ComputeConfig()
+    links: LinksConfig = LinksConfig()
+    availability: AvailabilityConfig = AvailabilityConfig()
+    evaluate_every: PositiveInt = 1
+    """Exchange rounds, in the mean over the nodes, between evaluations."""
+    evaluate_share: Share = 1.0
+    """Part of the nodes evaluated each time, drawn anew; the last evaluation takes all."""
+    until_s: PositiveFloat | None = None
+    """Virtual seconds after which the run ends; None: when all nodes are done."""
+    checkpoint_s: PositiveFloat = 60.0
+    """Real seconds between checkpoints of the run."""

@@ -1,0 +1,48 @@
+"""One node as its world sees it."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Generic
+
+from gossipfl.core.events import P, Receipt, Snapshot, Train
+from gossipfl.core.protocol import Protocol
+
+
+@dataclass(slots=True)
+class Body(Generic[P]):
+    """A node's protocol and everything around it; all of it can be pickled.
+
+    Attributes:
+        protocol: the state machine of this life.
+        durable: what the last checkpoint holds.
+        life: restarts so far.
+        up: it runs.
+        finished: its protocol has finished.
+        training: the phase under way.
+        timers: token of the newest timer of each name.
+        steps: optimizer steps done, those that a crash has undone among them.
+        rejected: messages dropped, by reason.
+    """
+
+    protocol: Protocol[P]
+    durable: Snapshot[P]
+    life: int = 0
+    up: bool = True
+    finished: bool = False
+    training: Train[P] | None = None
+    timers: dict[str, int] = field(default_factory=dict)
+    steps: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    messages_sent: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def snapshot(self) -> Snapshot[P]:
+        """As it is now; of a node that is down as it was last."""
+        return self.protocol.snapshot
+
+    @property
+    def receipt(self) -> Receipt:
+        """What the account holds for its state."""
+        return self.protocol.snapshot.receipt

@@ -1,0 +1,104 @@
+"""A run's inner state on disk, so that a stopped run goes on exactly where it was.
+
+The machines are pickled as they are, without what configuration builds anew: objects that are `shared` are written as
+their names. A checkpoint is read back by classes of this package and arrays alone, so that a file somebody has put
+there cannot call anything else; and only a file that this very run's configuration wrote is read.
+"""
+
+import io
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from blake3 import blake3
+
+from gossipfl.errors import StateError
+
+_DIGEST_BYTES = 32
+_ALLOWED = frozenset(
+    {
+        ("builtins", "set"),
+        ("builtins", "frozenset"),
+        ("collections", "Counter"),
+        ("collections", "deque"),
+        ("numpy", "dtype"),
+        ("numpy", "ndarray"),
+        ("numpy._core.multiarray", "_reconstruct"),
+        ("numpy._core.multiarray", "scalar"),
+        ("numpy._core.numeric", "_frombuffer"),
+    }
+)
+
+
+class _Writer(pickle.Pickler):
+    def __init__(self, file: io.BytesIO, shared: Mapping[int, str]) -> None:
+        super().__init__(file, protocol=5)
+        self._shared = shared
+
+    def persistent_id(self, obj: Any) -> str | None:  # noqa: ANN401  # whatever there is
+        return self._shared.get(id(obj))
+
+
+class _Reader(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, shared: Mapping[str, object]) -> None:
+        super().__init__(file)
+        self._shared = shared
+
+    def persistent_load(self, pid: str) -> object:
+        return self._shared[pid]
+
+    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401
+        if (module, name) in _ALLOWED or (module.startswith("gossipfl.") and "." not in name):
+            found = super().find_class(module, name)
+            # a class of ours, never a function of ours
+            if (module, name) in _ALLOWED or isinstance(found, type):
+                return found
+        raise pickle.UnpicklingError(f"{module}.{name} has no place in a checkpoint")
+
+
+def freeze(value: object, shared: Mapping[str, object]) -> bytes:
+    """The value as bytes; objects in `shared` are written as their names."""
+    file = io.BytesIO()
+    _Writer(file, {id(item): name for name, item in shared.items()}).dump(value)
+    return file.getvalue()
+
+
+def thaw(data: bytes, shared: Mapping[str, object]) -> Any:  # noqa: ANN401  # what was frozen
+    """What `freeze` was given.
+
+    Raises:
+        StateError: the bytes hold something else.
+    """
+    try:
+        return _Reader(io.BytesIO(data), shared).load()
+    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, TypeError) as error:
+        raise StateError(f"a checkpoint cannot be read: {error}") from error
+
+
+def write_frozen(path: Path, data: bytes) -> None:
+    """Writes with a digest; after a crash there is the old file or the new one."""
+    fresh = path.with_suffix(".new")
+    with fresh.open("wb") as file:
+        file.write(blake3(data).digest())
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def read_frozen(path: Path) -> bytes:
+    """What `write_frozen` wrote.
+
+    Raises:
+        StateError: the file is damaged or cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StateError(f"{path}: {error.strerror}") from error
+    digest, data = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+    if blake3(data).digest() != digest:
+        raise StateError(f"{path} is damaged; begin the run anew in another folder")
+    return data

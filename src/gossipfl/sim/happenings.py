@@ -1,0 +1,102 @@
+"""What can happen in a simulated world: the entries of its clock."""
+
+from dataclasses import dataclass
+from typing import Generic
+
+from gossipfl.core.events import Event, Header, P
+from gossipfl.sim.availability import Outage
+
+
+@dataclass(slots=True)
+class Tell(Generic[P]):
+    """A node gets an event, if it still lives the life it was meant for; None: in any life."""
+
+    node: str
+    event: Event[P]
+    life: int | None = None
+
+
+@dataclass(slots=True)
+class Ring:
+    """A timer comes due, unless it was set anew."""
+
+    node: str
+    timer: str
+    token: int
+    life: int
+
+
+@dataclass(slots=True)
+class PhaseEnds:
+    """A training phase is done."""
+
+    node: str
+    version: int
+    life: int
+
+
+@dataclass(slots=True)
+class Message(Generic[P]):
+    """A state on its way.
+
+    Attributes:
+        state: as the receiver will decode it.
+        number: of all messages of the world, in the order in which they were sent.
+        replaceable: see `core.events.Send`.
+        fault: why a receiver drops it; empty for none.
+    """
+
+    sender: str
+    receiver: str
+    state: P
+    header: Header
+    size: int
+    number: int
+    replaceable: bool
+    fault: str = ""
+
+
+@dataclass(slots=True)
+class Arrives(Generic[P]):
+    """A message is there."""
+
+    message: Message[P]
+
+
+@dataclass(slots=True)
+class LineFree:
+    """A line has transmitted its message and takes the next one."""
+
+    sender: str
+    receiver: str
+
+
+@dataclass(slots=True)
+class GoesDown:
+    """A node is killed."""
+
+    outage: Outage
+
+
+@dataclass(slots=True)
+class ComesUp:
+    """A node is started again, from its last checkpoint."""
+
+    node: str
+
+
+@dataclass(slots=True)
+class Splits:
+    """A partition begins; its place in the list of partitions."""
+
+    place: int
+
+
+@dataclass(slots=True)
+class Heals:
+    """A partition is over."""
+
+    place: int
+
+
+Happening = Tell[P] | Ring | PhaseEnds | Arrives[P] | LineFree | GoesDown | ComesUp | Splits | Heals

@@ -1,0 +1,36 @@
+"""How good states are: the seam between a recorder and whatever evaluates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gossipfl.learning.evaluation import Evaluation
+from gossipfl.state import AdapterState
+
+States = Sequence[tuple[str, AdapterState]]
+"""(node, its state)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgment:
+    """One node's state.
+
+    Attributes:
+        own: on the node's own held-out part; None without one.
+        test: on the common test set; None without one.
+    """
+
+    own: Evaluation | None
+    test: Evaluation | None
+
+
+class Judge(Protocol):
+    """Evaluates states."""
+
+    def judge(self, states: States) -> list[Judgment]:
+        """Each node's state on its own part and on the common test set."""
+        ...
+
+    def judge_mean(self, state: AdapterState) -> Evaluation | None:
+        """The mean model on the common test set, or without one on all held-out parts together."""
+        ...

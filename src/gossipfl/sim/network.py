@@ -1,0 +1,163 @@
+"""The lines between nodes: what is sent waits for its line, is carried, and arrives as a transport would let it pass.
+
+Once each, in the order in which it was sent: what comes twice, or after something newer, is dropped as a replay.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic
+
+from gossipfl.core.events import P, Publishable, Send
+from gossipfl.sim.availability import Partition
+from gossipfl.sim.clock import Clock
+from gossipfl.sim.happenings import Arrives, Happening, LineFree, Message
+from gossipfl.sim.links import Carry, Edge
+
+
+@dataclass(frozen=True, slots=True)
+class Sent(Generic[P]):
+    """A state as it travels.
+
+    Attributes:
+        state: as the receiver decodes it.
+        size: encoded bytes.
+        fault: why every receiver drops it; empty for none.
+    """
+
+    state: P
+    size: int
+    fault: str = ""
+
+
+Encode = Callable[[P], Sent[P]]
+
+
+@dataclass(slots=True)
+class Line(Generic[P]):
+    """One direction of one link.
+
+    Attributes:
+        free_at: when it has transmitted what is on it.
+        waiting: for it to be free.
+        last_arrival: of anything sent on it.
+        newest: number of the last message that arrived.
+    """
+
+    free_at: float = 0.0
+    waiting: deque[Message[P]] = field(default_factory=deque)
+    last_arrival: float = 0.0
+    newest: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkParts(Generic[P]):
+    """What a network is made of.
+
+    Attributes:
+        encode: a state as it travels.
+        carry: what becomes of a message.
+        partitions: planned ones.
+        reordering: messages may overtake each other.
+    """
+
+    encode: Encode[P]
+    carry: Carry
+    partitions: Sequence[Partition] = ()
+    reordering: bool = False
+
+
+class Network(Generic[P]):
+    """All lines."""
+
+    def __init__(self, parts: NetworkParts[P], clock: Clock[Happening[P]]) -> None:
+        self._parts = parts
+        self._clock = clock
+        self._lines: dict[Edge, Line[P]] = {}
+        self._numbers = 0
+        self._published: tuple[Publishable[P], Sent[P]] | None = None
+        self._cut: set[int] = set()
+
+    def post(self, sender: str, send: Send[P]) -> int:
+        """Puts a state on its line, or lets it wait for it; its bytes."""
+        sent = self._encoded(send.content)
+        self._numbers += 1
+        message = Message(
+            sender, send.receiver, sent.state, send.header, sent.size, self._numbers, send.replaceable, sent.fault
+        )
+        line = self._line(sender, send.receiver)
+        if line.free_at <= self._clock.now and not line.waiting:
+            self._transmit(line, message)
+        else:
+            if send.replaceable and line.waiting and line.waiting[-1].replaceable:
+                line.waiting.pop()
+            if not line.waiting:
+                self._clock.plan(line.free_at, LineFree(sender, send.receiver))
+            line.waiting.append(message)
+        return sent.size
+
+    def line_free(self, edge: Edge) -> None:
+        """A line takes the next message that waits for it."""
+        line = self._line(*edge)
+        if line.waiting:
+            self._transmit(line, line.waiting.popleft())
+        if line.waiting:
+            self._clock.plan(line.free_at, LineFree(*edge))
+
+    def passes(self, message: Message[P]) -> str:
+        """Why an arriving message is dropped; empty: it is not."""
+        if self.is_cut(message.sender, message.receiver):
+            return "cut"
+        line = self._line(message.sender, message.receiver)
+        if message.number <= line.newest:
+            return "replay"
+        line.newest = message.number
+        return message.fault
+
+    def split(self, place: int) -> None:
+        """A partition begins."""
+        self._cut.add(place)
+
+    def heal(self, place: int) -> None:
+        """A partition ends."""
+        self._cut.discard(place)
+
+    def is_cut(self, sender: str, receiver: str) -> bool:
+        """Whether a partition stands between two nodes."""
+        return bool(self._cut) and any(self._parts.partitions[place].cuts(sender, receiver) for place in self._cut)
+
+    def forget(self, sender: str) -> None:
+        """What a killed node had not put on its lines yet is lost."""
+        for edge, line in self._lines.items():
+            if edge[0] == sender:
+                line.waiting.clear()
+
+    def state(self) -> tuple[dict[Edge, Line[P]], int, set[int]]:
+        """All that changes, for a checkpoint."""
+        return self._lines, self._numbers, self._cut
+
+    def restore(self, state: tuple[dict[Edge, Line[P]], int, set[int]]) -> None:
+        """Takes over what `state` gave."""
+        self._lines, self._numbers, self._cut = state
+
+    def _line(self, sender: str, receiver: str) -> Line[P]:
+        line = self._lines.get((sender, receiver))
+        if line is None:
+            line = self._lines[sender, receiver] = Line()
+        return line
+
+    def _encoded(self, content: Publishable[P]) -> Sent[P]:
+        # one publication goes to several receivers: encoded and checked once
+        if self._published is None or self._published[0] is not content:
+            self._published = (content, self._parts.encode(content.state))
+        return self._published[1]
+
+    def _transmit(self, line: Line[P], message: Message[P]) -> None:
+        now = self._clock.now
+        fate = self._parts.carry((message.sender, message.receiver), message.size)
+        line.free_at = now + fate.line_s
+        for after_s in fate.arrivals:
+            at = now + after_s
+            if not self._parts.reordering:
+                at = line.last_arrival = max(at, line.last_arrival)
+            self._clock.plan(at, Arrives(message))

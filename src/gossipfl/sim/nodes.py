@@ -1,0 +1,178 @@
+"""What every simulated node is made of, with training or without: names, schedule, parts, and the world around them."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from gossipfl.config.experiment import GossipConfig, TopologyConfig
+from gossipfl.config.graph_files import graph_for
+from gossipfl.config.simulation import SimulationConfig
+from gossipfl.core.codecs import CODECS, Codec
+from gossipfl.core.events import Clear, Snapshot
+from gossipfl.core.mixing import MIXINGS
+from gossipfl.core.protocol import Parts, Protocol, Schedule
+from gossipfl.core.protocols import PROTOCOLS
+from gossipfl.core.rng import generator
+from gossipfl.core.tables import resolve
+from gossipfl.core.topology import build_schedule, is_doubly_stochastic, second_eigenvalue, sparse_matrix
+from gossipfl.core.validation import check_state
+from gossipfl.errors import ConfigError, MessageError
+from gossipfl.sim.availability import AVAILABILITIES, Partition
+from gossipfl.sim.compute import DURATIONS
+from gossipfl.sim.links import LINKS
+from gossipfl.sim.network import NetworkParts, Sent
+from gossipfl.sim.trainers import Trainer
+from gossipfl.sim.world import World, WorldParts
+from gossipfl.state import AdapterState
+
+PURPOSES = ("compute", "links", "availability", "recorder")
+"""What a simulation draws random numbers for, besides training."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The part of a simulation that training has nothing to do with.
+
+    Attributes:
+        seed: of everything that is drawn.
+        topology, gossip, simulation: the experiment's sections.
+        folder: of experiment.yaml.
+    """
+
+    seed: int
+    topology: TopologyConfig
+    gossip: GossipConfig
+    simulation: SimulationConfig
+    folder: Path
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The nodes'."""
+        return tuple(f"n{number}" for number in range(self.simulation.nodes))
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What each node is to do.
+
+    Attributes:
+        phases, local_steps: of training; no phase without it.
+        initial: state by node.
+        clear: makes a node's state publishable.
+        trainer: carries out training.
+    """
+
+    phases: int
+    local_steps: int
+    initial: Mapping[str, AdapterState]
+    clear: Callable[[str], Clear[AdapterState]]
+    trainer: Trainer[AdapterState]
+
+
+def schedule_for(setting: Setting) -> Schedule:
+    """Who talks to whom.
+
+    Raises:
+        TopologyError: the graph cannot carry gossip, or its names are not the simulation's.
+    """
+    return build_schedule(setting.topology, setting.names, graph_for(setting.topology, setting.folder))
+
+
+def generators_of(setting: Setting) -> dict[str, np.random.Generator]:
+    """Fresh generators by purpose."""
+    return {purpose: generator(setting.seed, purpose=f"simulation {purpose}") for purpose in PURPOSES}
+
+
+def node_parts(setting: Setting, schedule: Schedule, course: Course) -> dict[str, Parts[AdapterState]]:
+    """What each node's protocol is made from, in its first life."""
+    gossip = setting.gossip
+    mixing = resolve(MIXINGS, gossip.mixing, field="gossip.mixing")(gossip)
+    # one origin for all: most nodes never need another
+    origin = AdapterState.zeros(next(iter(course.initial.values())).spec)
+    return {
+        name: Parts(
+            name=name,
+            schedule=schedule,
+            mixing=mixing,
+            gossip=gossip,
+            phases=course.phases,
+            local_steps=course.local_steps,
+            clear=course.clear(name),
+            snapshot=Snapshot(state=course.initial[name], drift=origin),
+        )
+        for name in setting.names
+    }
+
+
+def build_world(
+    setting: Setting,
+    course: Course,
+    parts: Mapping[str, Parts[AdapterState]],
+    generators: Mapping[str, np.random.Generator],
+) -> World[AdapterState]:
+    """The world with all nodes in it, nothing having happened yet.
+
+    Raises:
+        ConfigError: a model's settings make no sense.
+    """
+    simulation, names = setting.simulation, setting.names
+    _check_names(simulation, names)
+    compute, links, availability = simulation.compute, simulation.links, simulation.availability
+    build = resolve(PROTOCOLS, setting.gossip.protocol, field="gossip.protocol")
+    duration = resolve(DURATIONS, compute.kind, field="simulation.compute.kind")
+    carry = resolve(LINKS, links.kind, field="simulation.links.kind")
+    outages = resolve(AVAILABILITIES, availability.kind, field="simulation.availability.kind")
+
+    def protocol(name: str, snapshot: Snapshot[AdapterState]) -> Protocol[AdapterState]:
+        # of the first life the very parts that checkpoints name
+        own = parts[name]
+        return build(own if snapshot is own.snapshot else replace(own, snapshot=snapshot))
+
+    world_parts = WorldParts(
+        schedule=next(iter(parts.values())).schedule,
+        build=protocol,
+        trainer=course.trainer,
+        duration=duration(compute, generators["compute"]),
+        network=NetworkParts(
+            encode=encoder(resolve(CODECS, setting.gossip.codec, field="gossip.codec")(setting.gossip), setting.gossip),
+            carry=carry(links, generators["links"]),
+            partitions=[Partition(config, names) for config in availability.partitions],
+            reordering=links.reordering,
+        ),
+        outages=outages(availability, names, setting.folder, generators["availability"]),
+    )
+    return World(world_parts, {name: parts[name].snapshot for name in names})
+
+
+def encoder(codec: Codec, gossip: GossipConfig) -> Callable[[AdapterState], Sent[AdapterState]]:
+    """States as they travel: encoded by the real codec, and checked as a receiver checks them."""
+    return partial(_encode, codec, gossip.max_norm)
+
+
+def _encode(codec: Codec, max_norm: float, state: AdapterState) -> Sent[AdapterState]:
+    encoded = codec.encode(state, None)
+    size = memoryview(encoded.payload).nbytes
+    try:
+        check_state(encoded.decoded, peer="", max_norm=max_norm)
+    except MessageError as error:
+        return Sent(encoded.decoded, size, error.reason)
+    return Sent(encoded.decoded, size)
+
+
+def lambda_of(schedule: Schedule) -> float | None:
+    """λ of a schedule that is the same in every round and keeps the mean; None for others."""
+    matrix = sparse_matrix(schedule, 0)
+    if getattr(schedule, "period", 1) != 1 or not is_doubly_stochastic(matrix):
+        return None
+    lam = second_eigenvalue(matrix)
+    return lam if math.isfinite(lam) else None
+
+
+def _check_names(simulation: SimulationConfig, names: Sequence[str]) -> None:
+    unknown = sorted(set(simulation.compute.slow) - set(names))
+    if unknown:
+        raise ConfigError(f"simulation.compute.slow: {unknown[0]!r} is no node; they are {names[0]} to {names[-1]}")

@@ -1,0 +1,111 @@
+"""The folder of a simulated run.
+
+config.yaml      everything resolved             metrics.jsonl   one line an evaluation
+versions.json    of the packages used            nodes.jsonl     the same by node: columns in the nodes' order
+topology.json    nodes and edges                 result.json     what --json prints
+checkpoint.bin   what a stopped run goes on from; gone when it is done
+"""
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+
+from gossipfl.core.json_text import json_text
+from gossipfl.core.protocol import Schedule
+from gossipfl.errors import DataError, StateError
+from gossipfl.sim.freezing import read_frozen, write_frozen
+
+PACKAGES = ("gossipfl", "torch", "transformers", "peft", "opacus", "networkx", "numpy", "scikit-learn", "ray")
+_LINES = ("metrics.jsonl", "nodes.jsonl")
+
+
+class RunDirectory:
+    """A run's folder, made or opened again.
+
+    Args:
+        path: new or empty; with `resume` a folder in which this very configuration began.
+        config: YAML of everything resolved.
+
+    Raises:
+        DataError: there is something in it, or it cannot be written to.
+        StateError: it belongs to another configuration.
+    """
+
+    def __init__(self, path: Path, config: str, *, resume: bool) -> None:
+        self.path = path
+        kept = path / "config.yaml"
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if resume and kept.exists():
+                if kept.read_text() != config:
+                    raise StateError(f"{path} holds a run of another configuration; give another --output")
+                return
+            if any(path.iterdir()):
+                hint = "" if resume else "; --resume goes on with a run that was stopped"
+                raise DataError(f"--output {path} is not empty{hint}")
+            kept.write_text(config)
+        except OSError as error:
+            raise DataError(f"--output {path}: {error.strerror}") from error
+        (path / "versions.json").write_text(json_text(_versions()) + "\n")
+
+    def write_topology(self, schedule: Schedule) -> None:
+        """Who is linked with whom."""
+        nodes = schedule.nodes
+        edges = [[name, other] for name in nodes for other in schedule.neighbors(name) if name < other]
+        (self.path / "topology.json").write_text(json_text({"nodes": nodes, "edges": edges}) + "\n")
+
+    def append(self, metrics: Mapping[str, object], nodes: Mapping[str, object]) -> None:
+        """One evaluation."""
+        for name, line in zip(_LINES, (metrics, nodes), strict=True):
+            with (self.path / name).open("a") as file:
+                file.write(json_text(line) + "\n")
+
+    def write_result(self, result: Mapping[str, object]) -> None:
+        """The run is done: nothing is left to go on from."""
+        (self.path / "result.json").write_text(json_text(result) + "\n")
+        (self.path / "checkpoint.bin").unlink(missing_ok=True)
+
+    def result(self) -> dict[str, object] | None:
+        """Of a run that is done."""
+        path = self.path / "result.json"
+        result: dict[str, object] | None = json.loads(path.read_text()) if path.exists() else None
+        return result
+
+    def save(self, state: bytes) -> None:
+        """What the run goes on from, with how long the lines were then."""
+        lengths = [_length(self.path / name) for name in _LINES]
+        header = json.dumps(lengths).encode() + b"\n"
+        write_frozen(self.path / "checkpoint.bin", header + state)
+
+    def load(self) -> bytes | None:
+        """What `save` was given; lines written later are cut off. None: there is nothing to go on from.
+
+        Raises:
+            StateError: the checkpoint is damaged.
+        """
+        path = self.path / "checkpoint.bin"
+        lengths, state = [0] * len(_LINES), None
+        if path.exists():
+            header, _, state = read_frozen(path).partition(b"\n")
+            lengths = json.loads(header)
+        for name, length in zip(_LINES, lengths, strict=True):
+            if (self.path / name).exists():
+                with (self.path / name).open("r+b") as file:
+                    file.truncate(length)
+        return state
+
+
+def _length(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,170 @@
+"""Runs a world to its end: evaluates, checkpoints now and then, goes on where a stopped run was."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from signal import SIGINT, SIGTERM, getsignal, signal
+from types import FrameType
+from typing import Any, Protocol
+
+import numpy as np
+
+from gossipfl.sim.freezing import freeze, thaw
+from gossipfl.sim.recording import Recorder
+from gossipfl.sim.run_directory import RunDirectory
+from gossipfl.sim.world import World
+from gossipfl.state import AdapterState
+
+LOOK_EVERY = 256
+"""Happenings between two looks at the real clock."""
+
+
+class Engines(Protocol):
+    """What trains, as a run's checkpoint sees it."""
+
+    def state(self) -> object:
+        """All that changes and is not in the world: moments, accounts, pending phases."""
+        ...
+
+    def restore(self, state: Any) -> None:  # noqa: ANN401  # what `state` gave
+        """Takes over what `state` gave."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        rounds: exchange rounds, mean over the nodes.
+        steps: optimizer steps of all nodes in this process.
+        virtual_s: seconds of virtual time.
+        seconds: real ones in this process.
+    """
+
+    rounds: float
+    steps: int
+    virtual_s: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunParts:
+    """A run ready to go.
+
+    Attributes:
+        world: with everything in it.
+        recorder: evaluates it.
+        directory: where it is kept.
+        engines: what trains; None without training.
+        generators: all randomness of the models, by purpose.
+        shared: what checkpoints name instead of holding it.
+        until_s: virtual time at which it ends.
+        checkpoint_s: real seconds between checkpoints.
+    """
+
+    world: World[AdapterState]
+    recorder: Recorder
+    directory: RunDirectory
+    engines: Engines | None
+    generators: Mapping[str, np.random.Generator]
+    shared: Mapping[str, object]
+    until_s: float = math.inf
+    checkpoint_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a process did of a run.
+
+    Attributes:
+        seconds: real ones, those of earlier processes among them.
+        done: the run came to its end; otherwise it was stopped, and can go on.
+    """
+
+    seconds: float
+    done: bool
+
+
+class Run:
+    """One process's part of a run."""
+
+    def __init__(self, parts: RunParts, show: Callable[[Progress], None]) -> None:
+        self._parts = parts
+        self._show = show
+        self._earlier_s = 0.0
+        self._started = time.monotonic()
+        self._stopped = False
+
+    def __call__(self) -> Ran:
+        """Runs to the end, or until SIGINT or SIGTERM: then a checkpoint is left."""
+        state = self._parts.directory.load()
+        if state is None:
+            self._parts.recorder.begin()
+        else:
+            self._thaw(state)
+        with self._signals():
+            self._advance()
+        if self._stopped:
+            self._save()
+        else:
+            self._parts.recorder.finish()
+        return Ran(self._seconds, not self._stopped)
+
+    @property
+    def _seconds(self) -> float:
+        return self._earlier_s + time.monotonic() - self._started
+
+    def _advance(self) -> None:
+        world, until_s = self._parts.world, self._parts.until_s
+        saved = time.monotonic()
+        while not self._stopped and not world.over:
+            for _ in range(LOOK_EVERY):
+                if not world.advance(until_s):
+                    return
+            self._show(self._progress())
+            if time.monotonic() - saved >= self._parts.checkpoint_s:
+                self._save()
+                saved = time.monotonic()
+
+    def _progress(self) -> Progress:
+        world = self._parts.world
+        steps = sum(body.steps for body in world.bodies.values())
+        return Progress(world.reports / len(world.bodies), steps, world.now, self._seconds)
+
+    def _save(self) -> None:
+        parts = self._parts
+        state = {
+            "engines": parts.engines and parts.engines.state(),
+            "world": parts.world.state(),
+            "recorder": parts.recorder.state(),
+            "generators": {name: rng.bit_generator.state for name, rng in parts.generators.items()},
+            "seconds": self._seconds,
+        }
+        parts.directory.save(freeze(state, parts.shared))
+
+    def _thaw(self, data: bytes) -> None:
+        parts, state = self._parts, thaw(data, self._parts.shared)
+        if parts.engines is not None:
+            parts.engines.restore(state["engines"])
+        parts.world.restore(state["world"])
+        parts.recorder.restore(state["recorder"])
+        for name, rng in parts.generators.items():
+            rng.bit_generator.state = state["generators"][name]
+        self._earlier_s = state["seconds"]
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            self._stopped = True
+
+        before = {number: getsignal(number) for number in (SIGINT, SIGTERM)}
+        for number in before:
+            signal(number, stop)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal(number, handler)

@@ -1,0 +1,169 @@
+"""One simulated run, from experiment.yaml to a result."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gossipfl.config.loading import LoadedAveraging, LoadedExperiment, dump_experiment
+from gossipfl.sim.averaging import averaging_course, averaging_setting
+from gossipfl.sim.judging import Judge
+from gossipfl.sim.nodes import Course, Setting, build_world, generators_of, lambda_of, node_parts, schedule_for
+from gossipfl.sim.recording import Recorder, RecorderParts
+from gossipfl.sim.run_directory import RunDirectory
+from gossipfl.sim.running import Engines, Progress, Ran, Run, RunParts
+from gossipfl.sim.world import World
+from gossipfl.state import AdapterState
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationRequest:
+    """What is to be simulated.
+
+    Attributes:
+        loaded: the experiment.
+        output: folder of the run.
+        resume: go on where a stopped run was.
+    """
+
+    loaded: LoadedExperiment | LoadedAveraging
+    output: Path
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationResult:
+    """What came of it.
+
+    Attributes:
+        final: the last evaluation.
+        virtual_s, seconds: virtual and real.
+        node_steps: optimizer steps of all nodes; without training, exchange rounds.
+        bytes_per_node: encoded, mean.
+        epsilon: the largest of a node; None without privacy.
+        done: the run came to its end; otherwise it can be resumed.
+        output: its folder.
+    """
+
+    final: dict[str, Any]
+    virtual_s: float
+    seconds: float
+    node_steps: int
+    bytes_per_node: float
+    epsilon: float | None
+    done: bool
+    output: Path
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys of `gossipfl simulate --json`; seeded noise is not private."""
+        return {
+            "final": self.final,
+            "virtual_s": self.virtual_s,
+            "seconds": round(self.seconds, 3),
+            "node_steps_per_s": round(self.node_steps / self.seconds, 3) if self.seconds else None,
+            "bytes_per_node": self.bytes_per_node,
+            "epsilon": self.epsilon,
+            "private": False,
+            "done": self.done,
+            "output": self.output,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Cast:
+    """Who takes part.
+
+    Attributes:
+        course: what each node does.
+        judge: evaluates; None without training.
+        engines: what trains; None without training.
+    """
+
+    setting: Setting
+    course: Course
+    judge: Judge | None
+    engines: Engines | None
+
+
+def simulate(request: SimulationRequest, show: Callable[[Progress], None] = lambda _: None) -> SimulationResult:
+    """Runs the experiment in this process, on virtual time.
+
+    Raises:
+        UserError: something is wrong that can be known before, or the folder belongs to another run.
+    """
+    directory = RunDirectory(request.output, dump_experiment(request.loaded.experiment), resume=request.resume)
+    cast = _cast(request.loaded)
+    parts = _parts(cast, directory)
+    ran = Run(parts, show)()
+    result = _result(parts.world, parts.recorder, ran, directory.path)
+    if ran.done:
+        directory.write_result(result.as_json())
+    return result
+
+
+def _cast(loaded: LoadedExperiment | LoadedAveraging) -> _Cast:
+    if isinstance(loaded, LoadedAveraging):
+        setting = averaging_setting(loaded.experiment, loaded.folder)
+        return _Cast(setting, averaging_course(loaded.experiment, setting), None, None)
+    raise NotImplementedError
+
+
+def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
+    setting, schedule = cast.setting, schedule_for(cast.setting)
+    directory.write_topology(schedule)
+    generators = generators_of(setting)
+    parts = node_parts(setting, schedule, cast.course)
+    world = build_world(setting, cast.course, parts, generators)
+    simulation = setting.simulation
+    recorder = Recorder(
+        RecorderParts(
+            directory=directory,
+            judge=cast.judge,
+            every=simulation.evaluate_every * simulation.nodes,
+            share=simulation.evaluate_share,
+            rng=generators["recorder"],
+            lam=None if cast.judge else lambda_of(schedule),
+        ),
+        world,
+    )
+    spec = next(iter(cast.course.initial.values())).spec
+    return RunParts(
+        world=world,
+        recorder=recorder,
+        directory=directory,
+        engines=cast.engines,
+        generators=generators,
+        shared={"spec": spec, **{f"parts {name}": own for name, own in parts.items()}},
+        until_s=simulation.until_s or math.inf,
+        checkpoint_s=simulation.checkpoint_s,
+    )
+
+
+def _result(world: World[AdapterState], recorder: Recorder, ran: Ran, output: Path) -> SimulationResult:
+    last = recorder.last
+    trained = sum(body.steps for body in world.bodies.values())
+    return SimulationResult(
+        final=_final(last),
+        virtual_s=world.now,
+        seconds=ran.seconds,
+        node_steps=trained or world.reports,
+        bytes_per_node=last["bytes_per_node"],
+        epsilon=last.get("epsilon"),
+        done=ran.done,
+        output=output,
+    )
+
+
+def _final(last: dict[str, Any]) -> dict[str, Any]:
+    """The keys of commands.md, on the common test set where there is one."""
+    if "own_loss" not in last:
+        return {"consensus_distance": last["consensus_distance"], "mean_drift": last["mean_drift"]}
+    part = "test" if last["test_loss"] is not None else "own"
+    figure = "accuracy" if last[f"{part}_accuracy"] is not None else "loss"
+    return {
+        f"mean_{figure}": last[f"{part}_{figure}"],
+        "worst": last["worst"],
+        "mean_model": last[f"mean_model_{figure}"],
+        "consensus_distance": last["consensus_distance"],
+    }

@@ -1,0 +1,106 @@
+"""Who carries out training in a simulated world.
+
+    begin(node, Train) … begin(node, Train) …            virtual time passes
+    collect(node) ──> everything begun is computed in one go ──> Trained
+
+What phases under way start from does not change any more, so they may be computed together whenever the first of them
+is over: that is what an engine batches.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gossipfl.core.events import P, Train, Trained
+
+Moments = Mapping[str, NDArray[np.float32]]
+
+
+class Engine(Protocol[P]):
+    """How phases are computed."""
+
+    def compute(self, phases: Sequence[tuple[str, Train[P]]]) -> list[Trained[P]]:
+        """Results of training phases of different nodes, in their order."""
+        ...
+
+    def moments(self, node: str) -> Moments:
+        """Copies of a node's optimizer moments."""
+        ...
+
+    def restore(self, node: str, moments: Moments) -> None:
+        """Takes over what `moments` gave."""
+        ...
+
+
+@dataclass(slots=True)
+class Pending(Generic[P]):
+    """Phases begun and not collected; can be pickled.
+
+    Attributes:
+        begun: not computed yet.
+        done: computed, and for whom it may be undone the moments before.
+    """
+
+    begun: dict[str, Train[P]]
+    done: dict[str, tuple[Trained[P], Moments | None]]
+
+
+class Trainer(Generic[P]):
+    """Collects phases until a result is needed.
+
+    Args:
+        engine: computes them.
+        undoable: a node may be killed in the middle of a phase: its moments are kept until it is collected.
+    """
+
+    def __init__(self, engine: Engine[P], *, undoable: bool) -> None:
+        self._engine = engine
+        self._undoable = undoable
+        self.pending: Pending[P] = Pending({}, {})
+
+    def begin(self, node: str, phase: Train[P]) -> None:
+        """A phase is under way from now on."""
+        self.pending.begun[node] = phase
+
+    def collect(self, node: str) -> Trained[P]:
+        """The result of the node's phase."""
+        if node not in self.pending.done:
+            self.compute()
+        trained, _ = self.pending.done.pop(node)
+        return trained
+
+    def abandon(self, node: str) -> None:
+        """The node was killed: the phase under way is lost, what it was charged is not."""
+        if node in self.pending.begun:
+            self.compute()
+        if node in self.pending.done:
+            _, before = self.pending.done.pop(node)
+            if before is not None:
+                self._engine.restore(node, before)
+
+    def compute(self) -> None:
+        """Computes everything begun."""
+        phases = list(self.pending.begun.items())
+        before = {node: self._engine.moments(node) if self._undoable else None for node, _ in phases}
+        results = self._engine.compute(phases) if phases else []
+        for (node, _), trained in zip(phases, results, strict=True):
+            self.pending.done[node] = (trained, before[node])
+        self.pending.begun.clear()
+
+
+class NoEngine(Generic[P]):
+    """`training: none`: nothing to compute."""
+
+    def compute(self, phases: Sequence[tuple[str, Train[P]]]) -> list[Trained[P]]:
+        """Nobody may ask for training."""
+        raise AssertionError(f"{phases[0][0]} trains, but there is no training")
+
+    def moments(self, node: str) -> Moments:  # noqa: ARG002  # nobody has any
+        """None."""
+        return {}
+
+    def restore(self, node: str, moments: Moments) -> None:
+        """Nothing to take over."""

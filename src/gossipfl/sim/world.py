@@ -1,0 +1,308 @@
+"""A world of nodes on a virtual clock: the driver of the protocols' own state machines.
+
+    clock ── happening ──> event ──> protocol.handle() ──> effects ─┬─ Train        trainer; over when the model says
+                                                                   ├─ Send         network
+                                                                   ├─ Checkpoint   what a restart goes on from
+                                                                   └─ SetTimer, Report, Finish
+
+A node that has finished leaves, as a real one does. Every run is decided by its seed.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, assert_never
+
+from gossipfl.core.events import (
+    Checkpoint,
+    Effect,
+    Event,
+    Finish,
+    NeighborDown,
+    NeighborUp,
+    P,
+    Received,
+    Report,
+    Send,
+    SetTimer,
+    Snapshot,
+    Started,
+    TimerFired,
+    Train,
+)
+from gossipfl.core.protocol import Protocol, Schedule
+from gossipfl.sim.availability import Outage, Outages, Partition
+from gossipfl.sim.body import Body
+from gossipfl.sim.clock import Clock
+from gossipfl.sim.compute import Duration
+from gossipfl.sim.happenings import (
+    Arrives,
+    ComesUp,
+    GoesDown,
+    Happening,
+    Heals,
+    LineFree,
+    Message,
+    PhaseEnds,
+    Ring,
+    Splits,
+    Tell,
+)
+from gossipfl.sim.network import Network, NetworkParts
+from gossipfl.sim.trainers import Trainer
+
+MANY_TIMERS = 4096
+"""Timers that were set anew are dropped from the clock when there are more, and they are half of what is planned."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorldParts(Generic[P]):
+    """What a world is made of; none of it changes while it runs.
+
+    Attributes:
+        schedule: whose nodes live in it.
+        build: a node's protocol, from a snapshot.
+        trainer: carries out training.
+        duration: how long that takes.
+        network: lines and partitions.
+        outages: when nodes are down.
+    """
+
+    schedule: Schedule
+    build: Callable[[str, Snapshot[P]], Protocol[P]]
+    trainer: Trainer[P]
+    duration: Duration
+    network: NetworkParts[P]
+    outages: Outages
+
+
+class World(Generic[P]):
+    """Runs until nothing is left to happen.
+
+    Attributes:
+        bodies: every node.
+        reports: mixings so far, of all nodes.
+        on_event: told of every event that a node is about to handle.
+        on_report: told of every mixing.
+    """
+
+    def __init__(self, parts: WorldParts[P], initial: Mapping[str, Snapshot[P]]) -> None:
+        self._parts = parts
+        self.clock: Clock[Happening[P]] = Clock()
+        self.network: Network[P] = Network(parts.network, self.clock)
+        self.bodies = {name: Body(parts.build(name, snapshot), snapshot) for name, snapshot in initial.items()}
+        self.reports = 0
+        self.on_event: Callable[[str, Event[P]], None] | None = None
+        self.on_report: Callable[[str, Report], None] | None = None
+        self._tokens = 0
+        self._stale = 0
+        for name in self.bodies:
+            self.clock.plan(0.0, Tell(name, Started(), 0))
+            self._plan_outage(name)
+        for place, partition in enumerate(parts.network.partitions):
+            self.clock.plan(partition.from_s, Splits(place))
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds."""
+        return self.clock.now
+
+    @property
+    def over(self) -> bool:
+        """Nothing can happen any more that changes a node."""
+        return not len(self.clock) or all(body.finished for body in self.bodies.values())
+
+    def advance(self, until_s: float = math.inf) -> bool:
+        """Lets one thing happen; False when there is none, or none until then."""
+        if not len(self.clock) or self.clock.next_at > until_s:
+            return False
+        self._happen(self.clock.next())
+        return True
+
+    def run(self, until_s: float = math.inf) -> None:
+        """Lets everything happen."""
+        while self.advance(until_s):
+            pass
+
+    def state(self) -> dict[str, Any]:
+        """All that changes, for a checkpoint; the nodes' `Parts` are to be shared."""
+        return {
+            "clock": self.clock,
+            "network": self.network.state(),
+            "bodies": self.bodies,
+            "reports": self.reports,
+            "timers": (self._tokens, self._stale),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes over what `state` gave."""
+        self.clock = state["clock"]
+        self.network = Network(self._parts.network, self.clock)
+        self.network.restore(state["network"])
+        self.bodies = state["bodies"]
+        self.reports = state["reports"]
+        self._tokens, self._stale = state["timers"]
+
+    # ---- happenings ----
+
+    def _happen(self, happening: Happening[P]) -> None:
+        match happening:
+            case Arrives(message=message):
+                self._arrive(message)
+            case Tell(node=node, event=event, life=life):
+                self._tell(node, event, life)
+            case PhaseEnds():
+                self._end_phase(happening)
+            case Ring():
+                self._ring(happening)
+            case LineFree(sender=sender, receiver=receiver):
+                self.network.line_free((sender, receiver))
+            case GoesDown(outage=outage):
+                self._go_down(outage)
+            case ComesUp(node=node):
+                self._come_up(node)
+            case Splits(place=place):
+                self._split(place)
+            case Heals(place=place):
+                self._heal(place)
+            case _:
+                assert_never(happening)
+
+    def _arrive(self, message: Message[P]) -> None:
+        body = self.bodies[message.receiver]
+        if not body.up:
+            return
+        fault = self.network.passes(message)
+        if fault:
+            body.rejected[fault] += 1
+            return
+        body.bytes_received += message.size
+        self._handle(message.receiver, body, Received(message.sender, message.state, message.header))
+
+    def _tell(self, name: str, event: Event[P], life: int | None) -> None:
+        body = self.bodies[name]
+        if body.up and life in (None, body.life):
+            self._handle(name, body, event)
+
+    def _end_phase(self, ends: PhaseEnds) -> None:
+        body = self.bodies[ends.node]
+        if not body.up or body.life != ends.life or body.training is None:
+            return
+        body.training = None
+        trained = self._parts.trainer.collect(ends.node)
+        body.steps += trained.steps
+        self._handle(ends.node, body, trained)
+
+    def _ring(self, ring: Ring) -> None:
+        body = self.bodies[ring.node]
+        if body.life != ring.life or body.timers.get(ring.timer) != ring.token:
+            self._stale -= 1
+            return
+        if body.up:
+            del body.timers[ring.timer]
+            self._handle(ring.node, body, TimerFired(ring.timer))
+
+    # ---- effects ----
+
+    def _handle(self, name: str, body: Body[P], event: Event[P]) -> None:
+        if self.on_event is not None:
+            self.on_event(name, event)
+        for effect in body.protocol.handle(event, self.clock.now):
+            self._perform(name, body, effect)
+
+    def _perform(self, name: str, body: Body[P], effect: Effect[P]) -> None:
+        match effect:
+            case Send():
+                body.bytes_sent += self.network.post(name, effect)
+                body.messages_sent += 1
+            case Train():
+                body.training = effect
+                self._parts.trainer.begin(name, effect)
+                ends_at = self.clock.now + self._parts.duration(name, effect.steps)
+                self.clock.plan(ends_at, PhaseEnds(name, effect.version, body.life))
+            case Checkpoint(snapshot=snapshot):
+                body.durable = snapshot
+            case SetTimer():
+                self._set_timer(name, body, effect)
+            case Report():
+                self.reports += 1
+                if self.on_report is not None:
+                    self.on_report(name, effect)
+            case Finish():
+                body.finished = True
+                body.up = False
+                self._tell_neighbors(name, NeighborDown(name))
+            case _:
+                assert_never(effect)
+
+    def _set_timer(self, name: str, body: Body[P], timer: SetTimer) -> None:
+        self._tokens += 1
+        self._stale += timer.name in body.timers
+        body.timers[timer.name] = self._tokens
+        self.clock.plan(self.clock.now + timer.delay_s, Ring(name, timer.name, self._tokens, body.life))
+        if self._stale > MANY_TIMERS and 2 * self._stale > len(self.clock):
+            self.clock.forget(self._is_stale)
+            self._stale = 0
+
+    def _is_stale(self, happening: Happening[P]) -> bool:
+        if not isinstance(happening, Ring):
+            return False
+        body = self.bodies[happening.node]
+        return body.life != happening.life or body.timers.get(happening.timer) != happening.token
+
+    # ---- who is there ----
+
+    def _plan_outage(self, name: str) -> None:
+        outage = self._parts.outages(name, self.clock.now)
+        if outage is not None:
+            self.clock.plan(outage.from_s, GoesDown(outage))
+
+    def _go_down(self, outage: Outage) -> None:
+        body = self.bodies[outage.node]
+        if body.finished:
+            return
+        body.up = False
+        body.training = None
+        self._parts.trainer.abandon(outage.node)
+        self.network.forget(outage.node)
+        self._tell_neighbors(outage.node, NeighborDown(outage.node))
+        if outage.until_s is not None:
+            self.clock.plan(outage.until_s, ComesUp(outage.node))
+
+    def _come_up(self, name: str) -> None:
+        body = self.bodies[name]
+        body.up, body.life = True, body.life + 1
+        self._stale += len(body.timers)
+        body.timers = {}
+        body.protocol = self._parts.build(name, body.durable)
+        self._handle(name, body, Started())
+        self._tell_neighbors(name, NeighborUp(name))
+        for other in self._reachable(name):
+            self._tell(name, NeighborUp(other), None)
+        self._plan_outage(name)
+
+    def _split(self, place: int) -> None:
+        partition = self._parts.network.partitions[place]
+        self.network.split(place)
+        self._tell_across(partition, NeighborDown)
+        if partition.until_s is not None:
+            self.clock.plan(partition.until_s, Heals(place))
+
+    def _heal(self, place: int) -> None:
+        self.network.heal(place)
+        self._tell_across(self._parts.network.partitions[place], NeighborUp)
+
+    def _tell_across(self, partition: Partition, news: type[NeighborUp] | type[NeighborDown]) -> None:
+        for name in self.bodies:
+            for other in self._parts.schedule.neighbors(name):
+                if partition.cuts(name, other) and self.bodies[other].up:
+                    self._tell(name, news(other), None)
+
+    def _tell_neighbors(self, name: str, event: NeighborUp | NeighborDown) -> None:
+        for other in self._reachable(name):
+            # not within the event that is being handled
+            self.clock.plan(self.clock.now, Tell(other, event))
+
+    def _reachable(self, name: str) -> Sequence[str]:
+        others = self._parts.schedule.neighbors(name)
+        return [other for other in others if self.bodies[other].up and not self.network.is_cut(name, other)]
