@@ -108,6 +108,14 @@ def node_parts(setting: Setting, schedule: Schedule, course: Course) -> dict[str
     }
 
 
+def shared_objects(parts: Mapping[str, Parts[AdapterState]]) -> dict[str, object]:
+    """What configuration builds, and checkpoints therefore name; nodes that were restarted have parts of their own."""
+    one = next(iter(parts.values()))
+    shared = {"schedule": one.schedule, "mixing": one.mixing, "gossip": one.gossip, "spec": one.snapshot.state.spec}
+    own = {f"parts {name}": part for name, part in parts.items()}
+    return {**shared, **own, **{f"clear {name}": part.clear for name, part in parts.items()}}
+
+
 def build_world(
     setting: Setting,
     course: Course,

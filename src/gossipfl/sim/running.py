@@ -120,7 +120,7 @@ class Run:
     def _advance(self) -> None:
         world, until_s = self._parts.world, self._parts.until_s
         saved = time.monotonic()
-        while not self._stopped and not world.over:
+        while not self._stopped:
             for _ in range(LOOK_EVERY):
                 if not world.advance(until_s):
                     return

@@ -9,7 +9,16 @@ from typing import Any
 from gossipfl.config.loading import LoadedAveraging, LoadedExperiment, dump_experiment
 from gossipfl.sim.averaging import averaging_course, averaging_setting
 from gossipfl.sim.judging import Judge
-from gossipfl.sim.nodes import Course, Setting, build_world, generators_of, lambda_of, node_parts, schedule_for
+from gossipfl.sim.nodes import (
+    Course,
+    Setting,
+    build_world,
+    generators_of,
+    lambda_of,
+    node_parts,
+    schedule_for,
+    shared_objects,
+)
 from gossipfl.sim.recording import Recorder, RecorderParts
 from gossipfl.sim.run_directory import RunDirectory
 from gossipfl.sim.running import Engines, Progress, Ran, Run, RunParts
@@ -127,14 +136,13 @@ def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
         ),
         world,
     )
-    spec = next(iter(cast.course.initial.values())).spec
     return RunParts(
         world=world,
         recorder=recorder,
         directory=directory,
         engines=cast.engines,
         generators=generators,
-        shared={"spec": spec, **{f"parts {name}": own for name, own in parts.items()}},
+        shared=shared_objects(parts),
         until_s=simulation.until_s or math.inf,
         checkpoint_s=simulation.checkpoint_s,
     )

@@ -96,6 +96,7 @@ class World(Generic[P]):
         self.on_report: Callable[[str, Report], None] | None = None
         self._tokens = 0
         self._stale = 0
+        self._finished = 0
         for name in self.bodies:
             self.clock.plan(0.0, Tell(name, Started(), 0))
             self._plan_outage(name)
@@ -107,14 +108,9 @@ class World(Generic[P]):
         """Virtual seconds."""
         return self.clock.now
 
-    @property
-    def over(self) -> bool:
-        """Nothing can happen any more that changes a node."""
-        return not len(self.clock) or all(body.finished for body in self.bodies.values())
-
     def advance(self, until_s: float = math.inf) -> bool:
-        """Lets one thing happen; False when there is none, or none until then."""
-        if not len(self.clock) or self.clock.next_at > until_s:
+        """Lets one thing happen; False when nothing is left that could change a node, or nothing until then."""
+        if not len(self.clock) or self._finished == len(self.bodies) or self.clock.next_at > until_s:
             return False
         self._happen(self.clock.next())
         return True
@@ -142,6 +138,7 @@ class World(Generic[P]):
         self.bodies = state["bodies"]
         self.reports = state["reports"]
         self._tokens, self._stale = state["timers"]
+        self._finished = sum(body.finished for body in self.bodies.values())
 
     # ---- happenings ----
 
@@ -229,6 +226,7 @@ class World(Generic[P]):
                 if self.on_report is not None:
                     self.on_report(name, effect)
             case Finish():
+                self._finished += 1
                 body.finished = True
                 body.up = False
                 self._tell_neighbors(name, NeighborDown(name))

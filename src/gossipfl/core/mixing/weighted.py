@@ -7,6 +7,7 @@ Source: Xiao, Boyd & Lall (2006).
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Generic, Protocol, Self, cast, runtime_checkable
 
 from gossipfl.core.events import P
@@ -31,10 +32,16 @@ class Movable(Protocol):
         ...
 
 
+@cache
+def _offers(kind: type, seam: type) -> bool:
+    # asked at every mixing, and a protocol's own check looks at all its attributes each time
+    return issubclass(kind, seam)
+
+
 def toward(own: P, terms: Sequence[tuple[float, P]]) -> P:
     """Own plus the sum of weight times (vector - own), in the order given; no input is changed."""
-    if isinstance(own, Movable):
-        return cast("P", own.toward(cast("Any", terms)))
+    if _offers(type(own), Movable):
+        return cast("P", cast("Movable", own).toward(cast("Any", terms)))
     total = own
     for weight, vector in terms:
         total = total + (vector - own) * weight
@@ -44,8 +51,8 @@ def toward(own: P, terms: Sequence[tuple[float, P]]) -> P:
 def weighted_sum(terms: Sequence[tuple[float, P]]) -> P:
     """Sum of weight times vector over at least one term, in the order given; no input is changed."""
     (weight, first), *rest = terms
-    if isinstance(first, Summable):
-        return cast("P", first.weighted_sum(cast("Any", terms)))
+    if _offers(type(first), Summable):
+        return cast("P", cast("Summable", first).weighted_sum(cast("Any", terms)))
     total = first * weight
     for factor, vector in rest:
         total = total + vector * factor

@@ -144,7 +144,7 @@ class OwnState(Generic[P]):
         """The state, cleared for publication, to each receiver; kept for `resend`."""
         content: Publishable[P] = self.parts.clear(self.snapshot.state, self.snapshot.receipt)
         self._published = Send("", content, header, replaceable)
-        return [replace(self._published, receiver=receiver) for receiver in receivers]
+        return [Send(receiver, content, header, replaceable) for receiver in receivers]
 
     def resend(self, receiver: str) -> list[Send[P]]:
         """The newest publication of this life, if any, to one receiver whose link came up."""

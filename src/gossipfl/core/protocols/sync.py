@@ -159,7 +159,8 @@ class Sync(Generic[P]):
         self._own.snapshot = self._counted(replace(now, round=lead, phase=max(now.phase, phase)))
 
     def _counted(self, snapshot: Snapshot[P]) -> Snapshot[P]:
-        return replace(snapshot, settle_rounds=max(0, snapshot.round - self._training_rounds))
+        counted = max(0, snapshot.round - self._training_rounds)
+        return snapshot if counted == snapshot.settle_rounds else replace(snapshot, settle_rounds=counted)
 
     # ---- one round ----
 

@@ -1,0 +1,85 @@
+"""A run that was stopped goes on as if it had not been."""
+
+import os
+import pickle
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.sim.averaging import averaging, lines, request, run
+
+from gossipfl.errors import DataError, StateError
+from gossipfl.sim.freezing import freeze, read_frozen, thaw, write_frozen
+from gossipfl.sim.running import Progress
+from gossipfl.sim.simulate import simulate
+
+CONTENT = averaging(
+    gossip__protocol="wait_free",
+    gossip__settle_rounds=60,
+    simulation__links={"latency_s": 0.1, "jitter_s": 0.2, "loss": 0.2, "duplication": 0.1},
+    simulation__availability={"kind": "churn", "up_s": 60.0, "down_s": 2.0},
+)
+
+
+def stopper(rounds: float) -> Any:
+    def show(progress: Progress) -> None:
+        if progress.rounds >= rounds:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return show
+
+
+def test_a_stopped_run_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole", CONTENT)
+    (tmp_path / "parts").mkdir()
+    for rounds in (10.0, 30.0):
+        stopped = simulate(request(tmp_path / "parts", CONTENT, resume=True), stopper(rounds))
+        assert not stopped.done
+    resumed = simulate(request(tmp_path / "parts", CONTENT, resume=True))
+    assert resumed.done
+    assert resumed.final == whole.final
+    assert resumed.virtual_s == whole.virtual_s
+    for name in ("metrics.jsonl", "nodes.jsonl"):
+        assert lines(tmp_path / "parts", name) == lines(tmp_path / "whole", name)
+    assert not (tmp_path / "parts" / "run" / "checkpoint.bin").exists()
+
+
+def test_a_folder_of_another_configuration_is_refused(tmp_path: Path) -> None:
+    simulate(request(tmp_path, CONTENT), stopper(5.0))
+    with pytest.raises(StateError, match="another configuration"):
+        simulate(request(tmp_path, {**CONTENT, "seed": 7}, resume=True))
+
+
+def test_a_folder_with_a_run_in_it_is_refused_without_resume(tmp_path: Path) -> None:
+    simulate(request(tmp_path, CONTENT), stopper(5.0))
+    with pytest.raises(DataError, match="--resume goes on"):
+        simulate(request(tmp_path, CONTENT))
+
+
+def test_a_damaged_checkpoint_is_one_error(tmp_path: Path) -> None:
+    simulate(request(tmp_path, CONTENT), stopper(5.0))
+    path = tmp_path / "run" / "checkpoint.bin"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(StateError, match="damaged"):
+        simulate(request(tmp_path, CONTENT, resume=True))
+
+
+class _Calls:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.system, ("true",))
+
+
+def test_a_checkpoint_calls_nothing(tmp_path: Path) -> None:
+    write_frozen(tmp_path / "file.bin", pickle.dumps(_Calls()))
+    with pytest.raises(StateError, match="no place in a checkpoint"):
+        thaw(read_frozen(tmp_path / "file.bin"), {})
+
+
+def test_shared_objects_stay_the_same_objects() -> None:
+    spec = object()
+    first, second = thaw(freeze([spec, {"again": spec}], {"spec": spec}), {"spec": spec})
+    assert first is spec
+    assert second["again"] is spec
