@@ -1,5 +1,6 @@
 """Gossip alone, simulated: the laws of mixing, measured through the protocols' own code."""
 
+import itertools
 import math
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def test_the_spread_shrinks_by_lambda_squared_a_round(tmp_path: Path, kind: str)
     squares = [line["consensus_distance"] ** 2 for line in lines(tmp_path)][:13]
     assert [line["round"] for line in lines(tmp_path)][:13] == list(range(13))
     # below 1e-10 of the start it is rounding that is measured
-    ratios = [after / before for before, after in zip(squares, squares[1:], strict=False) if after > 1e-10 * squares[0]]
+    ratios = [after / before for before, after in itertools.pairwise(squares) if after > 1e-10 * squares[0]]
     assert len(ratios) >= 8
     assert max(ratios) <= lam**2 * 1.001
 
