@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from gossipfl.errors import PrivacyError
 from gossipfl.privacy.rows import RowLosses, Rows, row_losses
-from gossipfl.privacy.unit_gradients import UnitGradients
+from gossipfl.privacy.sources.hooks import HookedGradients
 
 EXAMPLES = 2
 TOLERANCE = 1e-3
@@ -38,7 +38,7 @@ def check_per_sample_gradients(module: nn.Module, losses: RowLosses, rows: Rows)
     if rows.count < EXAMPLES:
         raise PrivacyError(f"per-sample gradients are checked on {EXAMPLES} examples, got {rows.count}")
     sample = rows.first(EXAMPLES)
-    gradients = UnitGradients(module, losses)
+    gradients = HookedGradients(module, losses)
     try:
         with _moved(gradients.parameters), _watched(module) as low_precision:
             together = _together(gradients, sample)
@@ -49,16 +49,16 @@ def check_per_sample_gradients(module: nn.Module, losses: RowLosses, rows: Rows)
     _compare(gradients.parameters, together, alone, tolerance)
 
 
-def _together(gradients: UnitGradients, rows: Rows) -> list[Tensor]:
+def _together(gradients: HookedGradients, rows: Rows) -> list[Tensor]:
     try:
-        gradients.compute(rows)
+        found = gradients.unit_gradients(rows)
     # Opacus and torch say in many ways that a layer does not fit
     except (RuntimeError, ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
         raise PrivacyError(
             f"per-sample gradients cannot be computed for this model: {type(error).__name__}: "
             f"{' '.join(str(error).split())[:300]}"
         ) from error
-    return [parameter.grad_sample.clone() for _, parameter in gradients.parameters]  # type: ignore[attr-defined]
+    return [gradient.clone() for gradient in found]
 
 
 def _alone(module: nn.Module, losses: RowLosses, row: Rows, parameters: Named) -> list[Tensor]:
