@@ -19,6 +19,7 @@ from gossipfl.core.events import Receipt
 from gossipfl.privacy.account import Account
 from gossipfl.privacy.plan import Plan
 from gossipfl.privacy.rows import RowLosses, Rows
+from gossipfl.privacy.sources import Engine
 from gossipfl.privacy.sources.seam import pieces
 from gossipfl.privacy.streams import Stream
 
@@ -96,6 +97,7 @@ class MechanismParts:
         account: charged before every step.
         noise: of the noise; without privacy, of dropout.
         batches: of the choice of units.
+        engine: where unit gradients come from; one that has passed the self check. Nothing at level none.
     """
 
     module: nn.Module
@@ -107,6 +109,7 @@ class MechanismParts:
     account: Account
     noise: Stream
     batches: Stream
+    engine: Engine = "hooks"
 
 
 def leave(gradient: Tensor, parameters: Sequence[nn.Parameter]) -> None:

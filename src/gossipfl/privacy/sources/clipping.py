@@ -25,33 +25,48 @@ def add_clipped(gradients: Sequence[Tensor], clips: Tensor, sizes: Sequence[int]
         sizes: units of each group, which lie behind one another.
         into: (groups, size) fp32.
     """
-    flat = [gradient.reshape(len(clips), -1) for gradient in gradients]
-    factors = (clips / (_norms(flat) + _TINY)).clamp_(max=1.0)
-    shares = [(group, share) for group, share in enumerate(torch.split(factors, list(sizes))) if len(share)]
-    start = 0
-    for gradient in flat:
-        columns = into[:, start : start + gradient.shape[1]]
-        for (group, share), part in zip(shares, _parts(gradient, sizes), strict=True):
-            columns[group].addmv_(part.T, share)
-        start += gradient.shape[1]
+    factors = (clips / (_norms(gradients) + _TINY)).clamp_(max=1.0)
+    start, counts = 0, list(sizes)
+    for gradient in gradients:
+        columns = into[:, start : start + gradient[0].numel()]
+        for target, share, part in zip(
+            columns, torch.split(factors, counts), torch.split(gradient, counts), strict=True
+        ):
+            _add_weighted(part, share, target)
+        start += gradient[0].numel()
 
 
-def _norms(flat: Sequence[Tensor]) -> Tensor:
+def _add_weighted(gradients: Tensor, weights: Tensor, into: Tensor) -> None:
+    """Adds Σ_u weight_u · g_u, of (units, …), to (…) as a flat vector."""
+    if not len(weights):
+        return
+    if gradients.dim() == 3 and gradients.mT.is_contiguous():
+        # kept the other way round: only the sum is turned
+        rows, columns = gradients.shape[1:]
+        into.view(rows, columns).add_((weights @ gradients.mT.flatten(1)).view(columns, rows).T)
+    else:
+        into.addmv_(gradients.flatten(1).T, weights)
+
+
+def _norms(gradients: Sequence[Tensor]) -> Tensor:
     """(units,) norm over all parameters."""
-    norms = _norms_as_they_are(flat)
+    norms = _norms_as_they_are(gradients)
     if not bool(torch.isfinite(norms).all()):
         # zeros of a parameter that took no part may be one value in many places, which cannot be written to
-        for gradient in (gradient for gradient in flat if not bool(torch.isfinite(gradient).all())):
+        for gradient in (gradient for gradient in gradients if not bool(torch.isfinite(gradient).all())):
             torch.nan_to_num_(gradient, nan=0.0, posinf=0.0, neginf=0.0)
-        norms = _norms_as_they_are(flat)
+        norms = _norms_as_they_are(gradients)
     return norms
 
 
-def _norms_as_they_are(flat: Sequence[Tensor]) -> Tensor:
-    norms = torch.stack([torch.linalg.vector_norm(gradient, dim=1) for gradient in flat])
-    norm: Tensor = torch.linalg.vector_norm(norms, dim=0)
+def _norms_as_they_are(gradients: Sequence[Tensor]) -> Tensor:
+    norms = [torch.linalg.vector_norm(_flat(gradient), dim=1) for gradient in gradients]
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(norms), dim=0)
     return norm
 
 
-def _parts(gradient: Tensor, sizes: Sequence[int]) -> list[Tensor]:
-    return [part for part in torch.split(gradient, list(sizes)) if len(part)]
+def _flat(gradient: Tensor) -> Tensor:
+    """(units, …) with the values of each unit in the order in which they lie in memory."""
+    if gradient.dim() == 3 and gradient.mT.is_contiguous():
+        return gradient.mT.flatten(1)
+    return gradient.flatten(1)

@@ -141,14 +141,9 @@ def _found(parameter: nn.Parameter, name: str, rows: int) -> Tensor | None:
 
 
 def _by_unit(samples: Tensor | None, parameter: nn.Parameter, rows: Rows) -> Tensor:
-    units = rows.units
     if samples is None:
-        return torch.zeros((), device=parameter.device).expand(units, *parameter.shape)
-    samples = samples.to(torch.float32)
-    if units != rows.count or not torch.equal(rows.unit, torch.arange(units, device=rows.unit.device)):
-        empty = torch.zeros(units, *parameter.shape, device=samples.device)
-        samples = empty.index_add_(0, rows.unit.to(samples.device), samples)
-    return samples
+        return torch.zeros((), device=parameter.device).expand(rows.units, *parameter.shape)
+    return rows.by_unit(samples.to(torch.float32))
 
 
 def _remove_old_hooks(module: nn.Module) -> None:
