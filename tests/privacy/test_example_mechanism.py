@@ -1,5 +1,5 @@
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -304,15 +304,16 @@ def test_unit_gradients_are_freed_after_every_micro_batch() -> None:
         return losses(module, tensors)
 
     mechanism = ExampleMechanism(replace(parts, losses=watch))
-    clip: Callable[[], None] = mechanism._clipper.clip_and_accumulate
+    source = mechanism._source
+    compute = source.unit_gradients
 
-    def clip_and_watch() -> None:
-        seen.extend(weakref.ref(p.grad_sample) for p in trained(parts.module))  # type: ignore[attr-defined]
-        alive = sum(p.grad_sample.numel() for p in trained(parts.module))  # type: ignore[attr-defined]
-        assert alive <= 3 * sum(p.numel() for p in trained(parts.module))
-        clip()
+    def compute_and_watch(rows: Rows) -> Sequence[Tensor]:
+        found = compute(rows)
+        seen.extend(weakref.ref(gradient) for gradient in found)
+        assert sum(gradient.numel() for gradient in found) <= 3 * sum(p.numel() for p in trained(parts.module))
+        return found
 
-    mechanism._clipper.clip_and_accumulate = clip_and_watch
+    source.unit_gradients = compute_and_watch  # type: ignore[method-assign]
     mechanism.gradient(0)
     assert len(seen) == 4 * len(trained(parts.module))
 

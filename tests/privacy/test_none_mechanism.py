@@ -57,7 +57,7 @@ def gradients(module: nn.Module) -> Tensor:
 def test_every_epoch_takes_every_unit_once(batch_size: int, secret: bool, epoch: int) -> None:  # noqa: FBT001
     mechanism = PlainMechanism(parts_for(batch_size, SecretStream() if secret else None))
     per_epoch = math.ceil(UNITS / batch_size)
-    batches = [mechanism._draw(step) for step in range(epoch * per_epoch, (epoch + 1) * per_epoch)]
+    batches = [mechanism.draw(step).units for step in range(epoch * per_epoch, (epoch + 1) * per_epoch)]
     assert sorted(np.concatenate(batches)) == list(range(UNITS))
     assert max(map(len, batches)) <= min(batch_size, min(map(len, batches)) + 1)
 
@@ -65,7 +65,7 @@ def test_every_epoch_takes_every_unit_once(batch_size: int, secret: bool, epoch:
 def test_the_gradient_is_that_of_the_mean_unit_loss() -> None:
     parts = parts_for()
     mechanism = PlainMechanism(parts)
-    drawn = PlainMechanism(parts)._draw(1)
+    drawn = PlainMechanism(parts).draw(1).units
     mechanism.gradient(1)
     mean = torch.stack([losses(parts.module, {"x": rows_of(int(unit))}).mean() for unit in drawn]).mean()
     expected = torch.autograd.grad(mean, list(parts.module.parameters()))

@@ -176,6 +176,9 @@ class PrivacyConfig(Section):
     """δ; at most 1/(2n) of the node's units, the default being min(1e-3, 1/(2n))."""
     max_grad_norm: PositiveFloat = 1.0
     """Clipping norm C of one unit's gradient over all trained values."""
+    engine: Literal["auto", "hooks", "grouped"] = "auto"
+    """How one unit's gradient is found: hooks of Opacus, or the grouped layer, faster and for fewer kinds of layers;
+    auto: grouped where it suits the model. Same clipping, same noise, gradients equal to rounding."""
     accountant: Literal["prv", "rdp"] = "prv"
     """prv is tight; rdp is quick and never below it."""
     ledger: str | None = None

@@ -4,7 +4,7 @@ records ─> account ─> plan ─> model, adapter ─> tokens ─> per-sample c
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -24,7 +24,8 @@ from gossipfl.privacy.ledger import AccountRequest, LedgerAccount, open_account
 from gossipfl.privacy.ledger_location import ledger_path
 from gossipfl.privacy.mechanisms import MechanismParts, build_mechanism
 from gossipfl.privacy.plan import Plan, delta_for, make_plan, spent_plan
-from gossipfl.privacy.self_check import EXAMPLES, check_per_sample_gradients
+from gossipfl.privacy.self_check import EXAMPLES, choose_engine
+from gossipfl.privacy.sources import Engine
 from gossipfl.privacy.streams import SecretStream, SeededStream, Stream
 
 logger = logging.getLogger(__name__)
@@ -88,9 +89,10 @@ def build_learner(experiment: Experiment, site: DataSite, terms: RunTerms) -> Be
         adapted.module.to(device)
         data = tokenize_node(experiment, records, site.folder, adapted.tokenizer).to(device)
         task = make_task(experiment.task, autocast=autocast_type(experiment.training, device))
+        parts = _parts(adapted, task, data.train, books, _streams(experiment, site, terms))
         if experiment.privacy.level == "example":
-            check_per_sample_gradients(adapted.module, task.losses, next(data.train.rows_in_order(EXAMPLES)))
-        learner = _learner(adapted, task, data.train, books, _streams(experiment, site, terms))
+            parts = replace(parts, engine=_engine(parts, experiment.privacy.engine, data.train))
+        learner = _learner(adapted, task, parts)
     except BaseException:
         books.close()
         raise
@@ -187,9 +189,11 @@ def _streams(experiment: Experiment, site: DataSite, terms: RunTerms) -> tuple[S
     return SeededStream(experiment.seed, site.node, "noise"), SeededStream(experiment.seed, site.node, "batches")
 
 
-def _learner(adapted: Adapted, task: Task, train: Examples, books: Books, streams: tuple[Stream, Stream]) -> Learner:
-    training, privacy = adapted.experiment.training, adapted.experiment.privacy
-    parts = MechanismParts(
+def _parts(
+    adapted: Adapted, task: Task, train: Examples, books: Books, streams: tuple[Stream, Stream]
+) -> MechanismParts:
+    training = adapted.experiment.training
+    return MechanismParts(
         module=adapted.module,
         losses=task.losses,
         load=partial(train.load, micro_batch=training.micro_batch),
@@ -200,8 +204,17 @@ def _learner(adapted: Adapted, task: Task, train: Examples, books: Books, stream
         noise=streams[0],
         batches=streams[1],
     )
-    expected = books.plan.expected_batch if books.plan else float(min(training.batch_size, train.units))
-    return Learner(LearnerParts(adapted, task, build_mechanism(privacy.level, parts), books.account, expected))
+
+
+def _engine(parts: MechanismParts, wished: str, train: Examples) -> Engine:
+    """The one whose gradients are right on two examples."""
+    return choose_engine(wished, parts.module, parts.losses, next(train.rows_in_order(EXAMPLES)))
+
+
+def _learner(adapted: Adapted, task: Task, parts: MechanismParts) -> Learner:
+    expected = parts.plan.expected_batch if parts.plan else float(min(parts.batch_size, parts.units))
+    mechanism = build_mechanism(adapted.experiment.privacy.level, parts)
+    return Learner(LearnerParts(adapted, task, mechanism, parts.account, expected))
 
 
 def _check_length(module: nn.Module, wished: int) -> None:

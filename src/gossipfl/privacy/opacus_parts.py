@@ -21,7 +21,6 @@ from opacus.accountants.analysis.prv import (  # noqa: E402
 from opacus.accountants.analysis.rdp import compute_rdp  # noqa: E402
 from opacus.accountants.rdp import RDPAccountant  # noqa: E402
 from opacus.grad_sample import GradSampleModule  # noqa: E402
-from opacus.optimizers import DPOptimizer  # noqa: E402
 
 logging.root.handlers[:] = _handlers
 warnings.filterwarnings("ignore", message="Full backward hook is firing when gradients are computed")
@@ -30,7 +29,6 @@ DEFAULT_ORDERS: tuple[float, ...] = tuple(float(order) for order in RDPAccountan
 
 __all__ = [
     "DEFAULT_ORDERS",
-    "DPOptimizer",
     "DiscretePRV",
     "Domain",
     "GradSampleModule",

@@ -37,6 +37,14 @@ class Rows:
         sizes = torch.bincount(self.unit, minlength=self.units)
         return 1.0 / sizes[self.unit].to(torch.float32)
 
+    def by_unit(self, values: Tensor) -> Tensor:
+        """Sums over the rows of each unit: (rows, …) to (units, …), the values themselves where each row is its own."""
+        units = self.units
+        if units == self.count and torch.equal(self.unit, torch.arange(units, device=self.unit.device)):
+            return values
+        empty = torch.zeros(units, *values.shape[1:], device=values.device, dtype=values.dtype)
+        return empty.index_add_(0, self.unit.to(values.device), values)
+
     def row(self, place: int) -> "Rows":
         """One row alone, as a unit of its own."""
         alone = {name: tensor[place : place + 1] for name, tensor in self.tensors.items()}

@@ -2,11 +2,13 @@
 
     ‖ together_i − alone_i ‖  ≤  tolerance · ‖ alone_i ‖ + floor          for every parameter and two examples
 
-`together` is what the hooks give for a batch of two; `alone` is plain backpropagation of one example at a time. Wrong
-hooks have silently corrupted training before (opacus#820), and a layer that mixes the batch breaks the bound on what
-one unit changes. The parameters are moved a little meanwhile: at LoRA's start, B = 0, every gradient of A is 0.
+`together` is what the source that training uses gives for a batch of two; `alone` is plain backpropagation of one
+example at a time. Wrong hooks have silently corrupted training before (opacus#820), and a layer that mixes the batch
+breaks the bound on what one unit changes. The parameters are moved a little meanwhile: at LoRA's start, B = 0, every
+gradient of A is 0.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -16,7 +18,10 @@ from torch import Tensor, nn
 
 from gossipfl.errors import PrivacyError
 from gossipfl.privacy.rows import RowLosses, Rows, row_losses
-from gossipfl.privacy.unit_gradients import UnitGradients
+from gossipfl.privacy.sources import ENGINES, Engine, UnitSource
+from gossipfl.privacy.sources.hooks import refuse_batch_norm
+
+logger = logging.getLogger(__name__)
 
 EXAMPLES = 2
 TOLERANCE = 1e-3
@@ -26,7 +31,26 @@ LOW_PRECISION_TOLERANCE = 5e-2
 Named = tuple[tuple[str, nn.Parameter], ...]
 
 
-def check_per_sample_gradients(module: nn.Module, losses: RowLosses, rows: Rows) -> None:
+def choose_engine(wished: str, module: nn.Module, losses: RowLosses, rows: Rows) -> Engine:
+    """The engine of `privacy.engine` whose gradients are right for this module; `auto` prefers `grouped`.
+
+    Raises:
+        PrivacyError: see `check_per_sample_gradients`; for `auto`, of the hooks.
+    """
+    if wished != "hooks":
+        try:
+            check_per_sample_gradients(module, losses, rows, "grouped")
+        except PrivacyError as error:
+            if wished == "grouped":
+                raise PrivacyError(f"privacy.engine grouped does not suit this model: {error}") from error
+            logger.info("per-sample gradients by the hooks of Opacus, since not by groups: %s", error)
+        else:
+            return "grouped"
+    check_per_sample_gradients(module, losses, rows, "hooks")
+    return "hooks"
+
+
+def check_per_sample_gradients(module: nn.Module, losses: RowLosses, rows: Rows, engine: Engine = "hooks") -> None:
     """Holds per-sample gradients against one-by-one gradients on the first two rows.
 
     Guarantees:
@@ -38,27 +62,29 @@ def check_per_sample_gradients(module: nn.Module, losses: RowLosses, rows: Rows)
     if rows.count < EXAMPLES:
         raise PrivacyError(f"per-sample gradients are checked on {EXAMPLES} examples, got {rows.count}")
     sample = rows.first(EXAMPLES)
-    gradients = UnitGradients(module, losses)
+    refuse_batch_norm(module)
+    parameters = tuple((name, parameter) for name, parameter in module.named_parameters() if parameter.requires_grad)
+    source = ENGINES[engine](module, losses)
     try:
-        with _moved(gradients.parameters), _watched(module) as low_precision:
-            together = _together(gradients, sample)
-            alone = [_alone(module, losses, sample.row(place), gradients.parameters) for place in range(EXAMPLES)]
+        with _moved(parameters), _watched(module) as low_precision:
+            together = _together(source, sample)
+            alone = [_alone(module, losses, sample.row(place), parameters) for place in range(EXAMPLES)]
     finally:
-        gradients.close()
+        source.close()
     tolerance = LOW_PRECISION_TOLERANCE if low_precision else TOLERANCE
-    _compare(gradients.parameters, together, alone, tolerance)
+    _compare(parameters, together, alone, tolerance)
 
 
-def _together(gradients: UnitGradients, rows: Rows) -> list[Tensor]:
+def _together(source: UnitSource, rows: Rows) -> list[Tensor]:
     try:
-        gradients.compute(rows)
+        found = source.unit_gradients(rows)
     # Opacus and torch say in many ways that a layer does not fit
     except (RuntimeError, ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
         raise PrivacyError(
             f"per-sample gradients cannot be computed for this model: {type(error).__name__}: "
             f"{' '.join(str(error).split())[:300]}"
         ) from error
-    return [parameter.grad_sample.clone() for _, parameter in gradients.parameters]  # type: ignore[attr-defined]
+    return [gradient.clone() for gradient in found]
 
 
 def _alone(module: nn.Module, losses: RowLosses, row: Rows, parameters: Named) -> list[Tensor]:
@@ -86,7 +112,7 @@ def _compare(
                 raise PrivacyError(
                     f"per-sample gradients are wrong: {name} is {error:.3g} off its one-by-one gradient of norm "
                     f"{size:.3g}; its layer, or one after it, mixes the examples of a batch, is random, or is used in "
-                    "a way Opacus does not know"
+                    "a way that is not known"
                 )
 
 

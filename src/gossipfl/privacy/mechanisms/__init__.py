@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from gossipfl.core.tables import resolve
 from gossipfl.privacy.mechanisms.example import ExampleMechanism
 from gossipfl.privacy.mechanisms.none import PlainMechanism
-from gossipfl.privacy.mechanisms.parts import Mechanism, MechanismParts, Units
+from gossipfl.privacy.mechanisms.parts import Drawn, Mechanism, MechanismParts, Units
 from gossipfl.privacy.rows import RowLosses, Rows
 
 LEVELS: Mapping[str, Callable[[MechanismParts], Mechanism]] = {"none": PlainMechanism, "example": ExampleMechanism}
@@ -27,4 +27,4 @@ def build_mechanism(level: str, parts: MechanismParts) -> Mechanism:
     return resolve(LEVELS, level, field="privacy.level")(parts)
 
 
-__all__ = ["LEVELS", "Mechanism", "MechanismParts", "RowLosses", "Rows", "Units", "build_mechanism"]
+__all__ = ["LEVELS", "Drawn", "Mechanism", "MechanismParts", "RowLosses", "Rows", "Units", "build_mechanism"]

@@ -4,87 +4,76 @@
 
 An empty batch is a step of pure noise, charged and applied. The norm is over all trainable parameters together.
 
-Source: Abadi et al. (2016); clipping by Opacus' `DPOptimizer`, noise from our own stream.
+Source: Abadi et al. (2016).
 """
+
+from functools import cached_property
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gossipfl.core.events import Receipt
 from gossipfl.errors import PrivacyError
-from gossipfl.privacy.mechanisms.parts import MechanismParts, Units
-from gossipfl.privacy.opacus_parts import DPOptimizer
+from gossipfl.privacy.mechanisms.parts import Drawn, MechanismParts, drop, leave
 from gossipfl.privacy.plan import Plan
-from gossipfl.privacy.streams import Stream
-from gossipfl.privacy.unit_gradients import UnitGradients
+from gossipfl.privacy.sources import ENGINES, UnitSource
+from gossipfl.privacy.sources.hooks import refuse_batch_norm
+from gossipfl.privacy.sources.seam import summed, trainable, zeros_for
+from gossipfl.privacy.streams import CHUNK
 
 
 class ExampleMechanism:
     """Noised mean gradient of a Poisson-drawn batch, see `Mechanism`.
 
-    At most micro_batch × trainable × 4 bytes of unit gradients are alive, freed after each micro-batch.
+    At most micro_batch × trainable × 4 bytes of unit gradients are alive.
     """
 
     def __init__(self, parts: MechanismParts) -> None:
         if parts.plan is None:
             raise PrivacyError("privacy.level example needs a plan: target_epsilon or noise_multiplier")
+        refuse_batch_norm(parts.module)
         self._parts = parts
         self._plan: Plan = parts.plan
-        self._gradients = UnitGradients(parts.module, parts.losses)
-        self._trained = [parameter for _, parameter in self._gradients.parameters]
-        # it only clips: the optimizer inside never steps
-        self._clipper = DPOptimizer(
-            torch.optim.SGD(self._trained, lr=0.0),
-            noise_multiplier=self._plan.noise_multiplier,
-            max_grad_norm=self._plan.max_grad_norm,
-            expected_batch_size=None,
-            loss_reduction="sum",
-        )
+        self._trained = trainable(parts.module)
+
+    def draw(self, step: int) -> Drawn:
+        """See `Mechanism.draw`: Poisson sampling, each unit by itself."""
+        receipt = self._parts.account.charge(self._plan.charge())
+        chosen = self._parts.batches.at(step).uniform(self._plan.units) < self._plan.sample_rate
+        units = np.flatnonzero(chosen).astype(np.int64)
+        return Drawn(receipt, units, self._plan.max_grad_norm, self._plan.expected_batch)
+
+    def finish(self, step: int, drawn: Drawn, sums: Tensor) -> Tensor:
+        """See `Mechanism.finish`: noise in float64, drawn parameter after parameter."""
+        noise = self._parts.noise.at(step)
+        deviation = self._plan.noise_multiplier * self._plan.max_grad_norm
+        for part in torch.split(sums, CHUNK):
+            noised = torch.from_numpy(noise.normal(part.numel())).mul_(deviation).to(part.device)
+            part.copy_(noised.add_(part).div_(drawn.divisor))
+        return sums
 
     def gradient(self, step: int) -> Receipt:
         """See `Mechanism.gradient`."""
-        receipt = self._parts.account.charge(self._plan.charge())
-        self._drop_gradients()
+        drawn = self.draw(step)
+        drop(self._trained)
         try:
-            self._sum_clipped(self._draw(step))
-            self._publish(self._parts.noise.at(step))
+            sums = zeros_for(self._parts.module)
+            if len(drawn.units):
+                summed(self._source, self._parts.load(drawn.units), drawn.clip, sums)
+            leave(self.finish(step, drawn, sums), self._trained)
         except BaseException:
-            self._drop_gradients()
+            drop(self._trained)
             raise
         finally:
-            self._gradients.clear()
-            for parameter in self._trained:
-                parameter.summed_grad = None  # type: ignore[attr-defined]
-        return receipt
+            self._source.clear()
+        return drawn.receipt
 
     def close(self) -> None:
-        """Takes the hooks off the module."""
-        self._gradients.close()
+        """Takes the gradient source off the module."""
+        self._source.close()
 
-    def _draw(self, step: int) -> Units:
-        drawn = self._parts.batches.at(step).uniform(self._plan.units) < self._plan.sample_rate
-        return np.flatnonzero(drawn).astype(np.int64)
-
-    def _sum_clipped(self, units: Units) -> None:
-        if len(units) == 0:
-            return
-        for rows in self._parts.load(units):
-            if rows.count:
-                self._gradients.compute(rows)
-                self._clipper.clip_and_accumulate()
-                self._gradients.clear()
-
-    def _publish(self, noise: Stream) -> None:
-        """Noise in float64 on the sum, then the division; nothing un-noised is left in `grad`."""
-        deviation = self._plan.noise_multiplier * self._plan.max_grad_norm
-        for parameter in self._trained:
-            drawn = torch.from_numpy(noise.normal(parameter.numel())).mul_(deviation)
-            noised = drawn.reshape(parameter.shape).to(parameter.device)
-            clipped: torch.Tensor | None = parameter.summed_grad  # type: ignore[attr-defined]
-            if clipped is not None:
-                noised += clipped
-            parameter.grad = (noised / self._plan.expected_batch).to(parameter.dtype)
-
-    def _drop_gradients(self) -> None:
-        for parameter in self._trained:
-            parameter.grad = None
+    @cached_property
+    def _source(self) -> UnitSource:
+        """Made when first used: a driver of many nodes has its own."""
+        return ENGINES[self._parts.engine](self._parts.module, self._parts.losses)

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gossipfl.core.events import Receipt
 from gossipfl.privacy.accounting import Charge
-from gossipfl.privacy.mechanisms.parts import MechanismParts, Units
-from gossipfl.privacy.rows import row_losses
+from gossipfl.privacy.mechanisms.parts import Drawn, MechanismParts, Units, drop, leave
+from gossipfl.privacy.sources.plain import PlainGradients
+from gossipfl.privacy.sources.seam import summed, trainable, zeros_for
 from gossipfl.privacy.streams import Float64Vector
 
 
@@ -18,42 +20,40 @@ class PlainMechanism:
 
     def __init__(self, parts: MechanismParts) -> None:
         self._parts = parts
-        self._trained = [parameter for parameter in parts.module.parameters() if parameter.requires_grad]
+        self._trained = trainable(parts.module)
+        self._source = PlainGradients(parts.module, parts.losses)
         self._epochs = EpochOrder(-1, np.empty(0))
+
+    def draw(self, step: int) -> Drawn:
+        """See `Mechanism.draw`."""
+        receipt = self._parts.account.charge(Charge(sample_rate=1.0, noise_multiplier=0.0))
+        units = self._choose(step)
+        return Drawn(receipt, units, None, float(len(units)))
+
+    def finish(self, step: int, drawn: Drawn, sums: Tensor) -> Tensor:  # noqa: ARG002  # every step is alike
+        """See `Mechanism.finish`: the mean."""
+        return sums.div_(drawn.divisor)
 
     def gradient(self, step: int) -> Receipt:
         """See `Mechanism.gradient`."""
-        receipt = self._parts.account.charge(Charge(sample_rate=1.0, noise_multiplier=0.0))
-        units = self._draw(step)
-        for parameter in self._trained:
-            parameter.grad = torch.zeros_like(parameter)
-        try:
-            self._accumulate(units, step)
-        except BaseException:
-            for parameter in self._trained:
-                parameter.grad = None
-            raise
-        return receipt
+        drawn = self.draw(step)
+        drop(self._trained)
+        sums = zeros_for(self._parts.module)
+        self._parts.module.train()
+        with torch.random.fork_rng():
+            # dropout of a resumed run is that of an uninterrupted one
+            torch.manual_seed(int(self._parts.noise.at(step).uniform(1)[0] * 2**53))
+            summed(self._source, self._parts.load(drawn.units), drawn.clip, sums)
+        leave(self.finish(step, drawn, sums), self._trained)
+        return drawn.receipt
 
-    def _draw(self, step: int) -> Units:
+    def _choose(self, step: int) -> Units:
         """The units of batch `step`: an epoch is cut into batches of nearly equal size, at most `batch_size`."""
         batches = math.ceil(self._parts.units / self._parts.batch_size)
         epoch, place = divmod(step, batches)
         if epoch != self._epochs.epoch:
             self._epochs = EpochOrder(epoch, self._parts.batches.at(epoch).uniform(self._parts.units))
         return np.array_split(np.argsort(self._epochs.keys, kind="stable"), batches)[place].astype(np.int64)
-
-    def _accumulate(self, units: Units, step: int) -> None:
-        module = self._parts.module
-        module.train()
-        with torch.random.fork_rng(), torch.enable_grad():
-            # dropout of a resumed run is that of an uninterrupted one
-            torch.manual_seed(int(self._parts.noise.at(step).uniform(1)[0] * 2**53))
-            for rows in self._parts.load(units):
-                weighted = row_losses(self._parts.losses, module, rows) * rows.weights()
-                loss = weighted.sum() / len(units)
-                if loss.requires_grad:
-                    loss.backward()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,38 +1,84 @@
-"""What a mechanism is and what it is made from."""
+"""What a mechanism is and what it is made from.
 
-from collections.abc import Callable, Iterator
+    draw ──> units ──> a gradient source sums their (clipped) gradients ──> finish ──> gradient
+    charged first                                                           noised, divided
+
+`gradient` does all three for one node. A driver of many nodes draws for each, sums all of them in one pass
+(`gossipfl.privacy.grouped`) and finishes for each.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from gossipfl.core.events import Receipt
 from gossipfl.privacy.account import Account
 from gossipfl.privacy.plan import Plan
 from gossipfl.privacy.rows import RowLosses, Rows
+from gossipfl.privacy.sources import Engine
+from gossipfl.privacy.sources.seam import pieces
 from gossipfl.privacy.streams import Stream
 
 Units = NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A batch that is paid for.
+
+    Attributes:
+        receipt: covers this step.
+        units: positions of the units in the batch; there may be none.
+        clip: largest norm of one unit's gradient in the sum; None does not clip.
+        divisor: what the sum is divided by.
+    """
+
+    receipt: Receipt
+    units: Units
+    clip: float | None
+    divisor: float
+
+
 class Mechanism(Protocol):
     """Turns the next batch of private data into a gradient that may be used."""
 
-    def gradient(self, step: int) -> Receipt:
-        """Leaves the mean gradient of one batch in `grad` of every trainable parameter.
+    def draw(self, step: int) -> Drawn:
+        """Pays for one step and chooses its batch.
 
         Args:
             step: global index of the optimizer step, from 0; positions seeded streams.
 
         Guarantees:
-            The account is charged, durably, before any unit is drawn; the receipt covers this step. When anything
-            raises, no gradient is left.
+            The account is charged, durably, before any unit is drawn.
 
         Raises:
             BudgetSpentError: the step cannot be paid for; nothing was done.
             LedgerError: the charge could not be written; nothing was done.
+        """
+        ...
+
+    def finish(self, step: int, drawn: Drawn, sums: Tensor) -> Tensor:
+        """The gradient that may be used: the sum with its noise, divided.
+
+        Args:
+            step: as for `draw`.
+            sums: (size,) fp32 sum of the units' gradients, each clipped to `drawn.clip`, in the order of
+                `module.parameters()`; overwritten by the result.
+        """
+        ...
+
+    def gradient(self, step: int) -> Receipt:
+        """Draws, sums and finishes: leaves the mean gradient of one batch in `grad` of every trainable parameter.
+
+        Guarantees:
+            See `draw`; the receipt covers this step. When anything raises, no gradient is left.
+
+        Raises:
+            As `draw`.
         """
         ...
 
@@ -51,6 +97,7 @@ class MechanismParts:
         account: charged before every step.
         noise: of the noise; without privacy, of dropout.
         batches: of the choice of units.
+        engine: where unit gradients come from; one that has passed the self check. Nothing at level none.
     """
 
     module: nn.Module
@@ -62,3 +109,16 @@ class MechanismParts:
     account: Account
     noise: Stream
     batches: Stream
+    engine: Engine = "hooks"
+
+
+def leave(gradient: Tensor, parameters: Sequence[nn.Parameter]) -> None:
+    """Puts a flat gradient into `grad` of the parameters, as views where their type is fp32."""
+    for parameter, piece in zip(parameters, pieces(gradient, parameters), strict=True):
+        parameter.grad = piece.to(parameter.dtype)
+
+
+def drop(parameters: Sequence[nn.Parameter]) -> None:
+    """Takes the gradients off the parameters."""
+    for parameter in parameters:
+        parameter.grad = None

@@ -6,7 +6,7 @@ Only trainable parameters get one. Two traps of the hooks are handled here: they
 training mode, and a layer that is fed one row for the whole batch (position embeddings) would get one gradient for all.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -16,12 +16,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from gossipfl.errors import PrivacyError
 from gossipfl.privacy.opacus_parts import GradSampleModule
 from gossipfl.privacy.rows import RowLosses, Rows, row_losses
+from gossipfl.privacy.sources.clipping import add_clipped
 
 
-class UnitGradients:
-    """Computes unit gradients of one module; close it to take its hooks off.
+class HookedGradients:
+    """Unit gradients of one module, see `UnitSource`; close it to take its hooks off.
 
-    Between two calls of `compute` the module is as it was, but for its training mode.
+    Between two calls the module is as it was, but for its training mode.
     """
 
     def __init__(self, module: nn.Module, losses: RowLosses) -> None:
@@ -39,26 +40,22 @@ class UnitGradients:
         self._layers: tuple[nn.Module, ...] = tuple(self._hooks.iterate_submodules(module))
         self._handles = [layer.register_forward_pre_hook(self._one_copy_per_row) for layer in self._layers]
 
-    def compute(self, rows: Rows) -> None:
-        """Leaves `grad_sample` (units, …), fp32 and finite, on every trainable parameter, and no `grad`.
+    def add(self, rows: Rows, clip: float | None, into: Tensor) -> None:
+        """See `GradientSource.add`; at most rows × trainable × 4 bytes are alive, and freed."""
+        clips = torch.full((rows.units,), torch.inf if clip is None else clip, device=into.device)
+        try:
+            add_clipped(self.unit_gradients(rows), clips, [rows.units], into[None])
+        finally:
+            self.clear()
 
-        A parameter that took no part has zeros. Values that are not finite count as 0, unit by unit.
+    def unit_gradients(self, rows: Rows) -> Sequence[Tensor]:
+        """See `UnitSource`; also in `grad_sample` of every trainable parameter, with zeros where one took no part.
 
         Raises:
             PrivacyError: a layer gives no gradient per row.
         """
-        self.clear()
-        self._rows = rows.count
-        with self._hooked(), torch.enable_grad():
-            total = (row_losses(self._losses, self._module, rows) * rows.weights()).sum()
-            if total.requires_grad:
-                total.backward()  # type: ignore[no-untyped-call]
-        for name, parameter in self.parameters:
-            parameter.grad = None
-            parameter.grad_sample = _by_unit(  # type: ignore[attr-defined]
-                _found(parameter, name, rows.count), parameter, rows
-            )
-            _forget(parameter, "_current_grad_sample")
+        self._compute(rows)
+        return [parameter.grad_sample for _, parameter in self.parameters]  # type: ignore[attr-defined]
 
     def clear(self) -> None:
         """Frees what the last call left, also when it failed half-way."""
@@ -77,6 +74,20 @@ class UnitGradients:
         for handle in self._handles:
             handle.remove()
         self._hooks.to_standard_module()
+
+    def _compute(self, rows: Rows) -> None:
+        self.clear()
+        self._rows = rows.count
+        with self._hooked(), torch.enable_grad():
+            total = (row_losses(self._losses, self._module, rows) * rows.weights()).sum()
+            if total.requires_grad:
+                total.backward()  # type: ignore[no-untyped-call]
+        for name, parameter in self.parameters:
+            parameter.grad = None
+            parameter.grad_sample = _by_unit(  # type: ignore[attr-defined]
+                _found(parameter, name, rows.count), parameter, rows
+            )
+            _forget(parameter, "_current_grad_sample")
 
     @contextmanager
     def _hooked(self) -> Iterator[None]:
@@ -130,14 +141,9 @@ def _found(parameter: nn.Parameter, name: str, rows: int) -> Tensor | None:
 
 
 def _by_unit(samples: Tensor | None, parameter: nn.Parameter, rows: Rows) -> Tensor:
-    units = rows.units
     if samples is None:
-        return torch.zeros((), device=parameter.device).expand(units, *parameter.shape)
-    samples = samples.to(torch.float32)
-    if units != rows.count or not torch.equal(rows.unit, torch.arange(units, device=rows.unit.device)):
-        empty = torch.zeros(units, *parameter.shape, device=samples.device)
-        samples = empty.index_add_(0, rows.unit.to(samples.device), samples)
-    return torch.nan_to_num_(samples, nan=0.0, posinf=0.0, neginf=0.0)
+        return torch.zeros((), device=parameter.device).expand(rows.units, *parameter.shape)
+    return rows.by_unit(samples.to(torch.float32))
 
 
 def _remove_old_hooks(module: nn.Module) -> None:

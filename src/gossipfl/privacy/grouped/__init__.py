@@ -1,0 +1,1 @@
+"""Many groups of samples through one frozen base, each with adapter values of its own."""
