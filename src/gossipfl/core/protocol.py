@@ -53,8 +53,18 @@ class Schedule(Seam):
         """Every node, in the order of peers.yaml."""
         ...
 
+    @property
+    def period(self) -> int | None:
+        """Rounds after which it repeats, 1 of a static one; None: never, every round is drawn anew."""
+        ...
+
+    @property
+    def contraction(self) -> float | None:
+        """By what E Σ|x − x̄|² is multiplied in a round at most, of one without period; None of one with."""
+        ...
+
     def row(self, node: str, round: int) -> Row:
-        """The node's part in a round, from 0; a static schedule gives the same row for ever."""
+        """The node's part in a round, from 0; in O(degree). A node that rests has itself alone and no receivers."""
         ...
 
     def neighbors(self, node: str) -> tuple[str, ...]:

@@ -7,8 +7,11 @@ graph (generated or read) ──> checked ──> weights ──> Schedule ─�
 from gossipfl.core.topology.figures import Figures, measure
 from gossipfl.core.topology.generators import GENERATORS, Generator
 from gossipfl.core.topology.graphs import build_graph, check_graph
-from gossipfl.core.topology.schedules import SCHEDULES, BuildSchedule, StaticSchedule, build_schedule
+from gossipfl.core.topology.schedules import SCHEDULES, BuildSchedule, build_schedule
+from gossipfl.core.topology.schedules.static import StaticSchedule
 from gossipfl.core.topology.spectrum import (
+    Agreement,
+    agreement,
     is_doubly_stochastic,
     mixing_matrix,
     second_eigenvalue,
@@ -22,11 +25,13 @@ __all__ = [
     "GENERATORS",
     "SCHEDULES",
     "WEIGHTS",
+    "Agreement",
     "BuildSchedule",
     "Figures",
     "Generator",
     "StaticSchedule",
     "Weigh",
+    "agreement",
     "build_graph",
     "build_schedule",
     "check_graph",

@@ -25,14 +25,19 @@ def build_graph(config: TopologyConfig, names: Sequence[str], graph: Graph | Non
         ConfigError: nobody knows the kind.
         TopologyError: the graph cannot carry gossip; one line.
     """
-    if len(names) < 2:
-        raise TopologyError(f"nodes: gossip needs at least 2 nodes, not {len(names)}")
+    check_count(names)
     if graph is None:
         generate = resolve(GENERATORS, config.kind, field="topology.kind")
         graph = _on_names(generate(len(names), config), names)
     plain = _plain(graph, names)
     check_graph(plain, names)
     return plain
+
+
+def check_count(names: Collection[str]) -> None:
+    """Raises `TopologyError` for fewer than two nodes."""
+    if len(names) < 2:
+        raise TopologyError(f"nodes: gossip needs at least 2 nodes, not {len(names)}")
 
 
 def check_graph(graph: Graph, names: Collection[str]) -> None:

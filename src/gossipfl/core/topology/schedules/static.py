@@ -1,21 +1,17 @@
-"""Who talks to whom in which round: a graph, with weights, over time."""
+"""static: every edge of the graph in every round."""
 
-import hashlib
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gossipfl.config.experiment import TopologyConfig
 from gossipfl.config.graph_types import Graph
-from gossipfl.core.protocol import Row, Schedule
+from gossipfl.core.protocol import Row
 from gossipfl.core.tables import resolve
 from gossipfl.core.topology.graphs import build_graph
+from gossipfl.core.topology.schedules.terms import digest_of
 from gossipfl.core.topology.weights import WEIGHTS, Weigh, senders
 from gossipfl.errors import TopologyError
-
-BuildSchedule = Callable[[Graph, TopologyConfig], Schedule]
-"""A checked graph and the settings to a schedule."""
 
 ROUNDING = 1e-9
 
@@ -36,6 +32,16 @@ class StaticSchedule:
     links: Mapping[str, tuple[str, ...]]
     version: int = 1
 
+    @property
+    def period(self) -> int:
+        """Every round is the same."""
+        return 1
+
+    @property
+    def contraction(self) -> None:
+        """λ of the one matrix says it."""
+        return
+
     def row(self, node: str, round: int) -> Row:  # noqa: ARG002  # every round is the same
         """The node's part in any round."""
         return self.rows[node]
@@ -46,36 +52,17 @@ class StaticSchedule:
 
     def digest(self) -> str:
         """SHA-256 over nodes, edges and weights, as hex: equal on two machines when the schedules are."""
-        rows = [[node, sorted(self.rows[node].weights.items())] for node in self.nodes]
-        return hashlib.sha256(json.dumps([self.version, rows]).encode()).hexdigest()
+        return digest_of(self.version, [[node, sorted(self.rows[node].weights.items())] for node in self.nodes])
 
 
-def static(graph: Graph, config: TopologyConfig) -> StaticSchedule:
+def static(config: TopologyConfig, names: Sequence[str], given: Graph | None) -> StaticSchedule:
     """The schedule that uses all of the graph, always."""
+    graph = build_graph(config, names, given)
     weigh = resolve(WEIGHTS, config.weights, field="topology.weights")
     place = {node: number for number, node in enumerate(graph)}
     rows = {node: _row(graph, node, weigh, place) for node in graph}
     links = {node: tuple(sorted({*rows[node].weights, *rows[node].receivers} - {node})) for node in graph}
     return StaticSchedule(tuple(graph), rows, links)
-
-
-SCHEDULES: Mapping[str, BuildSchedule] = {"static": static}
-"""By configuration name."""
-
-
-def build_schedule(config: TopologyConfig, names: Sequence[str], graph: Graph | None = None) -> Schedule:
-    """The schedule of an experiment.
-
-    Args:
-        names: every node, in the order of peers.yaml.
-        graph: as in `build_graph`.
-
-    Raises:
-        ConfigError: a name that no table knows.
-        TopologyError: the graph cannot carry gossip.
-    """
-    build = resolve(SCHEDULES, config.schedule, field="topology.schedule")
-    return build(build_graph(config, names, graph), config)
 
 
 def _row(graph: Graph, node: str, weigh: Weigh, place: Mapping[str, int]) -> Row:
