@@ -78,6 +78,8 @@ def test_a_gguf_is_a_model_like_any_other_and_hashes_as_the_file(tiny_gguf: Path
     experiment = experiment_of(str(tiny_gguf), task="causal-lm")
     base = load_base(experiment.model, experiment.task, folder=Path(), seed=0)
     assert base.sha256 == file_sha256(tiny_gguf)
+    assert base.tokenizer is not None
+    assert base.folder is not None
     assert base.tokenizer.pad_token == base.tokenizer.eos_token
     parameters = dict(base.module.named_parameters())
     assert {parameter.dtype for parameter in parameters.values()} == {torch.float32}

@@ -49,6 +49,7 @@ def test_the_base_is_frozen_without_dropout_and_pads(name: str, experiment_of: P
     configuration: Any = base.module.config
     assert not any(parameter.requires_grad for parameter in base.module.parameters())
     assert all(layer.p == 0 for layer in base.module.modules() if isinstance(layer, torch.nn.Dropout))
+    assert base.tokenizer is not None
     assert base.tokenizer.pad_token == base.tokenizer.eos_token
     assert configuration.pad_token_id == base.tokenizer.pad_token_id
     assert configuration.id2label == dict(enumerate(LABELS))
@@ -71,6 +72,7 @@ def test_a_head_in_the_files_is_kept_when_its_labels_are_as_many(tmp_path: Path,
     base = load(experiment_of("bert", seed=1))
     module: Any = base.module
     module.save_pretrained(tmp_path)
+    assert base.tokenizer is not None
     base.tokenizer.save_pretrained(tmp_path)
     assert load(experiment_of(str(tmp_path), seed=2)).head_sha256 == base.head_sha256
     fewer = experiment_of(str(tmp_path), seed=2)

@@ -54,6 +54,7 @@ def test_minilm_exchanges_as_many_values_as_expected(kind: str, rank: int, value
 def test_minilm_with_core_is_exported_right(tmp_path: Path) -> None:
     adapted = adapted_to(MINILM, BBC, "core", 16)
     export(adapted, moved(adapted, 0.2), tmp_path / "out")
+    assert adapted.tokenizer is not None
     batch = adapted.tokenizer(["The match ended in a draw.", "Shares fell."], return_tensors="pt", padding=True)
     plain = AutoModelForSequenceClassification.from_pretrained(adapted.base.folder, num_labels=5)
     reloaded = PeftModel.from_pretrained(plain, tmp_path / "out")
@@ -66,6 +67,7 @@ def test_smollm2_converts_adapts_exports_and_generates(tmp_path: Path, smollm2: 
     adapted = adapted_to(smollm2, TaskConfig(kind="causal-lm"), "lora", 8)
     assert adapted.spec.size == 460_800
     assert sum(parameter.numel() for parameter in adapted.module.parameters()) == 134_515_008 + 460_800
+    assert adapted.tokenizer is not None
     assert adapted.tokenizer.chat_template
     sha256 = export(adapted, moved(adapted, 0.2), tmp_path / "out")
     found = generate(tmp_path / "out", "What is the capital of France?", max_new_tokens=12, chat=True)

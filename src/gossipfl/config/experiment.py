@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gossipfl.config.experiment_types import (
+from gossipfl.config.data import DataConfig, SplitConfig
+from gossipfl.config.section import (
     Choice,
     Fraction,
     NonNegativeFloat,
@@ -15,23 +16,71 @@ from gossipfl.config.experiment_types import (
 )
 from gossipfl.config.simulation import SimulationConfig, VectorsConfig
 
+__all__ = [
+    "AdapterConfig",
+    "Averaging",
+    "DataConfig",
+    "Experiment",
+    "GossipConfig",
+    "ModelConfig",
+    "PrivacyConfig",
+    "Section",
+    "SimulationConfig",
+    "SplitConfig",
+    "TaskConfig",
+    "TopologyConfig",
+    "TrainingConfig",
+]
+
+BUILTIN = "builtin:"
+"""`model.source` of a model that is built here begins like this."""
+
 
 class ModelConfig(Section):
-    """The frozen base model that all nodes share."""
+    """The base model that all nodes share: frozen under an adapter, or a small one that is trained whole."""
 
     source: str
-    """Hub id, folder, GGUF file, or `package:DISTRIBUTION/PATH` for a model inside an installed Python package."""
+    """Hub id, folder, GGUF file, or `package:DISTRIBUTION/PATH` for a model inside an installed Python package;
+    `builtin:mlp` and `builtin:logistic` are small models of vectors, drawn from `seed`."""
     revision: str | None = None
     """Hub revision; a commit hash makes the run repeatable."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type the base weights are kept in; the adapter is always fp32."""
+    inputs: PositiveInt | None = None
+    """Builtin models: numbers in a record's vector (pixels of an image)."""
+    hidden: tuple[PositiveInt, ...] = ()
+    """`builtin:mlp`: width of each hidden layer; more learns more and sends more."""
+
+    @property
+    def builtin(self) -> str | None:
+        """Name of the builtin model; None where the weights lie in files."""
+        return self.source.removeprefix(BUILTIN) if self.source.startswith(BUILTIN) else None
+
+    @model_validator(mode="after")
+    def _builtin_is_described(self) -> "ModelConfig":
+        if self.builtin is None:
+            if self.inputs is not None or self.hidden:
+                raise ValueError(
+                    f"source: {self.source!r} has its own widths; inputs and hidden are for builtin models"
+                )
+            return self
+        if self.builtin not in {"mlp", "logistic"}:
+            raise ValueError(f"source: {self.source!r} is unknown; there are builtin:mlp and builtin:logistic")
+        if self.inputs is None:
+            raise ValueError(f"inputs: {self.source} needs the number of numbers in a record's vector")
+        if (self.builtin == "mlp") != bool(self.hidden):
+            raise ValueError("hidden: builtin:mlp needs the widths of its hidden layers, builtin:logistic has none")
+        if self.revision is not None or self.dtype != "float32":
+            raise ValueError(f"source: {self.source} is drawn here in float32; it has no revision and no other dtype")
+        return self
 
 
 class TaskConfig(Section):
     """What the model learns to do."""
 
-    kind: Literal["sequence-classification", "causal-lm"]
-    """`causal-lm` takes plain text, or prompt and response with the loss on the response only."""
+    kind: Literal["sequence-classification", "causal-lm", "vector-classification"]
+    """`causal-lm` takes plain text, or prompt and response with the loss on the response only;
+    `vector-classification` is for builtin models."""
     labels: tuple[str, ...] = ()
     """Class names, public and equal on all nodes; required for classification."""
     max_length: PositiveInt = 128
@@ -39,9 +88,14 @@ class TaskConfig(Section):
     chat_template: bool = True
     """Prompt and response go through the tokenizer's chat template where it has one."""
 
+    @property
+    def classifies(self) -> bool:
+        """Records have a label, and there is an accuracy."""
+        return self.kind != "causal-lm"
+
     @model_validator(mode="after")
     def _labels_are_given(self) -> "TaskConfig":
-        if self.kind == "sequence-classification" and len(set(self.labels)) < 2:
+        if self.classifies and len(set(self.labels)) < 2:
             raise ValueError("labels: classification needs at least two distinct labels")
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels: a label is named twice")
@@ -63,65 +117,6 @@ class AdapterConfig(Section):
     """Classification: the head is drawn from the seed, trained and exchanged with the adapter."""
     basis: str | None = None
     """`core`: file with the public factors U, V, relative to experiment.yaml; `gossipfl init` writes it."""
-
-
-class SplitConfig(Section):
-    """How one dataset becomes the nodes' parts."""
-
-    kind: Literal["iid", "dirichlet", "shards", "column"] = "iid"
-    """column: one value, or several, of `column` a node."""
-    dirichlet_alpha: PositiveFloat = 0.3
-    """Smaller is less alike; 0.1 leaves most nodes one or two classes."""
-    shards_per_node: PositiveInt = 2
-    """Label-sorted shards dealt to each node."""
-    column: str | None = None
-    """Column that decides the node; its sorted values are dealt in turn unless `values` says otherwise."""
-    values: dict[str, tuple[str, ...]] = Field(default={})
-    """Node name to the column's values it gets."""
-    min_records: PositiveInt = 1
-    """A Dirichlet draw that leaves a node fewer is drawn again."""
-
-    @model_validator(mode="after")
-    def _column_is_named(self) -> "SplitConfig":
-        if self.kind == "column" and self.column is None:
-            raise ValueError("column: split by column needs the column's name")
-        return self
-
-
-class DataConfig(Section):
-    """How records are read; where they lie stands in peers.yaml, or here for one dataset split over the nodes."""
-
-    source: str | None = None
-    """One dataset for all nodes: file, folder, or hub id; each node takes its part by `split`."""
-    format: Literal["auto", "csv", "json", "jsonl", "parquet", "text", "folder", "hub"] = "auto"
-    """auto goes by the file's ending."""
-    name: str | None = None
-    """Configuration of a hub dataset."""
-    hub_split: str = "train"
-    """Which split of a hub dataset or saved `DatasetDict` is trained on."""
-    text: str = "text"
-    """Column with the text."""
-    label: str = "label"
-    """Column with the label, a name from `task.labels`."""
-    prompt: str | None = None
-    """Column with the prompt; with `response`, instead of `text`."""
-    response: str | None = None
-    """Column with the response."""
-    unit: str | None = None
-    """Column that names the person behind a record (patient, customer); ε then protects the person."""
-    max_per_unit: PositiveInt = 1
-    """Records of one unit that are used at most; the rest is left out."""
-    held_out: Fraction = 0.1
-    """Part of a node's units kept for its own evaluation, never trained on."""
-    test: str | None = None
-    """Common public test set for experiments, relative to experiment.yaml."""
-    split: SplitConfig = SplitConfig()
-
-    @model_validator(mode="after")
-    def _prompt_has_response(self) -> "DataConfig":
-        if (self.prompt is None) != (self.response is None):
-            raise ValueError("prompt and response go together: give both columns or neither")
-        return self
 
 
 class TrainingConfig(Section):
@@ -265,6 +260,25 @@ class Experiment(Section):
             raise ValueError("training.dropout must be 0 with privacy: per-sample clipping assumes one fixed function")
         if self.privacy.level != "none" and self.training.max_grad_norm is not None:
             raise ValueError("training.max_grad_norm is for runs without privacy; set privacy.max_grad_norm")
+        return self
+
+    @model_validator(mode="after")
+    def _vectors_go_with_builtin_models(self) -> "Experiment":
+        vectors = self.task.kind == "vector-classification"
+        if vectors != (self.model.builtin is not None):
+            raise ValueError(
+                f"task.kind {self.task.kind} does not fit model.source {self.model.source!r}: vector-classification "
+                "goes with the builtin models, which read numbers, and the other tasks with models that read text"
+            )
+        if not vectors:
+            return self
+        if self.data.prompt is not None:
+            raise ValueError("data.prompt and data.response are text, vector-classification reads data.features")
+        if self.adapter.kind in {"core", "lora", "ffa"} or not self.adapter.train_head or self.training.dropout:
+            raise ValueError(
+                "adapter.kind must be full, with train_head and without training.dropout, for a builtin model: "
+                "it begins with random weights, so there is nothing to adapt and all of it is trained"
+            )
         return self
 
 

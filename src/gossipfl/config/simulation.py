@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from gossipfl.config.experiment_types import (
+from gossipfl.config.section import (
     Choice,
     Fraction,
     NonNegativeFloat,

@@ -1,5 +1,6 @@
 """The frozen base model that all nodes share, as loaded: `gossipfl.learning.models` makes it."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,24 +11,36 @@ from transformers import PreTrainedTokenizerBase
 
 @dataclass(frozen=True, slots=True)
 class BaseModel:
-    """A transformers model with its tokenizer, before an adapter is attached.
+    """A transformers model with its tokenizer, or a builtin one, before an adapter is attached.
 
     Attributes:
-        module: the `transformers` model in evaluation mode, every dropout of its own at 0; nothing requires a gradient.
-        tokenizer: its tokenizer; it has a pad token.
-        sha256: hash of the files with the base weights, equal on all nodes.
+        module: the model in evaluation mode, every dropout of its own at 0; nothing requires a gradient.
+        tokenizer: its tokenizer, which has a pad token; None for a builtin model, which reads numbers.
+        sha256: hash of the files with the base weights, or of a builtin model's definition; equal on all nodes.
         source: `model.source`, a path made absolute: it finds the model from any folder.
-        folder: local folder the weights were read from.
-        head: the parameters of the classification head, by name, fp32; empty for `causal-lm`.
+        folder: local folder the weights were read from; None for a builtin model.
+        head: the parameters of the classification head, by name, fp32; empty for `causal-lm`, and for a builtin model,
+            of which all is trained alike.
         drawn: parameters of the body that the weight files lack (a pooler, say): drawn from the seed, never trained.
-        head_sha256: hash of head and drawn parameters as every node must have them at the start; empty for none.
+        head_sha256: hash of all that was drawn from the seed, as every node must have it at the start; empty for none.
     """
 
     module: nn.Module
-    tokenizer: PreTrainedTokenizerBase
+    tokenizer: PreTrainedTokenizerBase | None
     sha256: str
     source: str
-    folder: Path
+    folder: Path | None
     head: Mapping[str, nn.Parameter]
     drawn: Mapping[str, nn.Parameter]
     head_sha256: str
+
+
+def parameters_sha256(parameters: Mapping[str, nn.Parameter]) -> str:
+    """SHA-256 over names, shapes and fp32 values, as hex; empty for no parameters."""
+    if not parameters:
+        return ""
+    digest = hashlib.sha256()
+    for name, parameter in parameters.items():
+        digest.update(f"{name} {list(parameter.shape)}\n".encode())
+        digest.update(parameter.detach().float().cpu().numpy().astype("<f4").tobytes())
+    return digest.hexdigest()

@@ -1,20 +1,32 @@
 """Everything one node needs to train, put together in the order in which mistakes are cheapest.
 
 records ─> account ─> plan ─> model, adapter ─> tokens ─> per-sample check ─> mechanism ─> learner
+                              └─ Resident: once, also for many nodes in one process
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import torch
 from torch import nn
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.errors import BudgetSpentError, ConfigError
 from gossipfl.learning.adapters import Adapted, attach
-from gossipfl.learning.data import DataSite, Examples, NodeData, NodeRecords, load_node_records, tokenize_node
+from gossipfl.learning.data import (
+    DataSite,
+    Examples,
+    NodeData,
+    NodeRecords,
+    load_fleet_records,
+    make_test,
+    tokenize_node,
+)
+from gossipfl.learning.data.records import Record
 from gossipfl.learning.device import autocast_type, choose_device
 from gossipfl.learning.learner import Learner, LearnerParts
 from gossipfl.learning.models import load_base
@@ -75,24 +87,96 @@ class Bench:
             self.account.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What training may cost.
+
+    Attributes:
+        account: what the data has spent.
+        plan: noise and ε of this run; None without privacy.
+    """
+
+    account: Account
+    plan: Plan | None
+
+    def close(self) -> None:
+        """Gives the ledger free."""
+        if isinstance(self.account, LedgerAccount):
+            self.account.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """One model in memory at which any number of learners work in turn.
+
+    Attributes:
+        adapted: the model with its adapter, on the device.
+        task: its losses.
+        device: where it lies.
+        test: the common test set, on the device; None without one.
+    """
+
+    adapted: Adapted
+    task: Task
+    device: torch.device
+    test: Examples | None
+
+
 def build_learner(experiment: Experiment, site: DataSite, terms: RunTerms) -> Bench:
     """Reads data and model, opens the account, plans the noise, checks per-sample gradients.
 
     Raises:
         UserError: whatever is wrong with data, model, privacy plan or ledger, before anything is trained.
     """
-    records = load_node_records(experiment, site)
+    fleet = load_fleet_records(experiment, [site])
+    records = fleet.nodes[site.node]
     books = open_books(experiment, site, terms, records)
     try:
-        adapted = load_adapted(experiment, site)
-        device = choose_device(experiment.training)
-        adapted.module.to(device)
-        data = tokenize_node(experiment, records, site.folder, adapted.tokenizer).to(device)
-        task = make_task(experiment.task, autocast=autocast_type(experiment.training, device))
-        parts = _parts(adapted, task, data.train, books, _streams(experiment, site, terms))
+        resident = load_resident(experiment, site, fleet.test)
+    except BaseException:
+        books.close()
+        raise
+    return learner_for(resident, site, terms, records, books=books)
+
+
+def load_resident(experiment: Experiment, site: DataSite, test: Sequence[Record] | None) -> Resident:
+    """The experiment's model on its device, with the common test set.
+
+    Args:
+        site: of any node of the experiment.
+        test: the records of the common test set, see `load_fleet_records`.
+
+    Raises:
+        UserError: see `load_adapted`; no such device; or a test record comes to no token.
+    """
+    adapted = load_adapted(experiment, site)
+    device = choose_device(experiment.training)
+    adapted.module.to(device)
+    examples = make_test(experiment, test, adapted.tokenizer)
+    task = make_task(experiment.task, autocast=autocast_type(experiment.training, device))
+    return Resident(adapted, task, device, examples.to(device) if examples is not None else None)
+
+
+def learner_for(
+    resident: Resident, site: DataSite, terms: RunTerms, records: NodeRecords, *, books: Books | None = None
+) -> Bench:
+    """One node's bench at a model in memory; model, task and test set are shared, everything else is the node's own.
+
+    Args:
+        records: the node's, see `load_fleet_records`.
+        books: closed with the bench; None opens them.
+
+    Raises:
+        UserError: whatever is wrong with the privacy plan, the ledger or the gradients of single examples.
+    """
+    adapted, experiment = resident.adapted, resident.adapted.experiment
+    books = books or open_books(experiment, site, terms, records)
+    try:
+        data = tokenize_node(experiment, records, adapted.tokenizer, test=resident.test).to(resident.device)
+        parts = _parts(adapted, resident.task, data.train, books, _streams(experiment, site, terms))
         if experiment.privacy.level == "example":
             parts = replace(parts, engine=_engine(parts, experiment.privacy.engine, data.train))
-        learner = _learner(adapted, task, parts)
+        learner = _learner(adapted, resident.task, parts)
     except BaseException:
         books.close()
         raise
@@ -111,24 +195,6 @@ def load_adapted(experiment: Experiment, site: DataSite) -> Adapted:
     _check_length(base.module, experiment.task.max_length)
     basis = experiment.adapter.basis
     return attach(base, experiment, basis=None if basis is None else site.folder / basis)
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """What training may cost.
-
-    Attributes:
-        account: what the data has spent.
-        plan: noise and ε of this run; None without privacy.
-    """
-
-    account: Account
-    plan: Plan | None
-
-    def close(self) -> None:
-        """Gives the ledger free."""
-        if isinstance(self.account, LedgerAccount):
-            self.account.close()
 
 
 def open_books(experiment: Experiment, site: DataSite, terms: RunTerms, records: NodeRecords) -> Books:
@@ -218,6 +284,6 @@ def _learner(adapted: Adapted, task: Task, parts: MechanismParts) -> Learner:
 
 
 def _check_length(module: nn.Module, wished: int) -> None:
-    most = getattr(module.config, "max_position_embeddings", None)
+    most = getattr(getattr(module, "config", None), "max_position_embeddings", None)
     if isinstance(most, int) and wished > most:
         raise ConfigError(f"task.max_length {wished} is beyond the model, which takes {most} tokens")

@@ -3,6 +3,7 @@
     lora, ffa   A, B as they are
     core        B = U R, A = Vᵀ, alpha = scale · rank
     full        no low rank: always the whole model
+    builtin     the whole model, for which PEFT has no form: safetensors and a config.json
 
 The classification head travels in PEFT's `modules_to_save`. `gossipfl.json` beside says which base model it belongs to.
 """
@@ -28,6 +29,7 @@ from gossipfl.config.experiment import Experiment
 from gossipfl.errors import ModelError
 from gossipfl.learning.adapters import attach
 from gossipfl.learning.adapters.adapted import Adapted, LowRank
+from gossipfl.learning.builtin import save_builtin
 from gossipfl.learning.cache import file_sha256
 from gossipfl.learning.models import load_base
 from gossipfl.learning.quiet import quiet
@@ -47,7 +49,7 @@ def export(adapted: Adapted, state: AdapterState, output: Path, *, merge: bool =
         adapted: holds `state` afterwards.
         output: made, or replaced when it is an earlier export; complete or untouched.
         merge: the whole model with the update folded in, in the base's type, for `AutoModel….from_pretrained`; `full`
-            is always written so. Otherwise a folder for `PeftModel.from_pretrained`.
+            and a builtin model are always written so. Otherwise a folder for `PeftModel.from_pretrained`.
 
     Raises:
         ModelError: the state belongs to another adapter, or `output` holds something else.
@@ -55,11 +57,14 @@ def export(adapted: Adapted, state: AdapterState, output: Path, *, merge: bool =
     adapted.write(state)
     whole = merge or adapted.parts.factors is None
     with _replacing(output) as folder, quiet():
-        if whole:
+        if adapted.experiment.model.builtin is not None:
+            save_builtin(adapted.module, adapted.experiment.model, adapted.experiment.task, folder)
+        elif whole:
             _save_whole(adapted, state, folder)
         else:
             _save_adapter(adapted, state, folder)
-        adapted.tokenizer.save_pretrained(folder)
+        if adapted.tokenizer is not None:
+            adapted.tokenizer.save_pretrained(folder)
         sha256 = weights_sha256(folder) if whole else file_sha256(folder / _WEIGHTS)
         (folder / NOTE).write_text(json.dumps(_note(adapted, sha256, whole=whole), indent=1) + "\n")
     return sha256

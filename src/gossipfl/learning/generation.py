@@ -82,13 +82,16 @@ def generate(
             f"adapter: {adapter_dir} belongs to base model {about.base_sha256[:12]}, "
             f"{about.model.source!r} is {base.sha256[:12]}"
         )
+    tokenizer = base.tokenizer
+    if tokenizer is None:
+        raise ModelError(f"adapter: {about.model.source!r} has no tokenizer; generate needs a model of text")
     ids = torch.tensor(
-        [_prompt_ids(base.tokenizer, prompt, about, chat=chat)], device=choose_device(TrainingConfig(device=device))
+        [_prompt_ids(tokenizer, prompt, about, chat=chat)], device=choose_device(TrainingConfig(device=device))
     )
     _check_length(base, ids.shape[1], max_new_tokens)
-    base_text = _continue(base.module.to(ids.device), base.tokenizer, ids, max_new_tokens)
+    base_text = _continue(base.module.to(ids.device), tokenizer, ids, max_new_tokens)
     adapted = _with_adapter(base, adapter_dir, merged=about.merged).to(ids.device)
-    text = _continue(adapted, base.tokenizer, ids, max_new_tokens)
+    text = _continue(adapted, tokenizer, ids, max_new_tokens)
     return Generation(text, base_text, exported_sha256(adapter_dir, merged=about.merged))
 
 

@@ -65,13 +65,15 @@ class LearnerParts:
 
 
 class Learner:
-    """One node's training and evaluation; every call may come from any thread, they take turns."""
+    """One node's training and evaluation; every call may come from any thread, they take turns.
+
+    So do the learners that share one module: each writes its own state before it uses it.
+    """
 
     def __init__(self, parts: LearnerParts) -> None:
         self._parts = parts
         self._config = parts.adapted.experiment.training
         self._optimizer = LocalOptimizer(parts.adapted.trained, self._config)
-        self._turn = threading.Lock()
         self._stopping = threading.Event()
 
     def train(self, snapshot: AdapterState, *, first_step: int, steps: int) -> Training:
@@ -85,7 +87,7 @@ class Learner:
             TrainingError: the values are no longer finite.
             LedgerError: a step could not be charged.
         """
-        with self._turn:
+        with self._parts.adapted.turn:
             self._use_threads()
             self._parts.adapted.write(snapshot)
             done, exhausted = self._run(first_step, steps)
@@ -99,7 +101,7 @@ class Learner:
 
     def evaluate(self, state: AdapterState, examples: Examples) -> Evaluation:
         """Loss and metrics of a state; waits for training under way."""
-        with self._turn:
+        with self._parts.adapted.turn:
             self._use_threads()
             self._parts.adapted.write(state)
             module, task = self._parts.adapted.module, self._parts.task
@@ -114,7 +116,7 @@ class Learner:
 
         They lie in the coordinates of the trained parameters and hold what noised gradients left, nothing secret.
         """
-        with self._turn:
+        with self._parts.adapted.turn:
             return self._optimizer.durable()
 
     def restore(self, moments: Mapping[str, NDArray[np.float32]]) -> None:
@@ -123,7 +125,7 @@ class Learner:
         Raises:
             StateError: it belongs to another adapter.
         """
-        with self._turn:
+        with self._parts.adapted.turn:
             self._optimizer.restore(moments)
 
     def _run(self, first_step: int, steps: int) -> tuple[int, bool]:

@@ -1,10 +1,9 @@
-"""Loads the base model: any transformers model, for classification or causal language modelling.
+"""Loads the base model: any transformers model, for classification or causal language modelling, or a builtin one.
 
 What the weight files lack (a new classification head, as a rule) is drawn from the experiment's seed, parameter by
 parameter and apart from torch's generators: every node gets the same head, whatever ran before.
 """
 
-import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,8 @@ from transformers import (
 from gossipfl.config.experiment import ModelConfig, TaskConfig
 from gossipfl.core.rng import generator
 from gossipfl.errors import ModelError
-from gossipfl.learning.base import BaseModel
+from gossipfl.learning.base import BaseModel, parameters_sha256
+from gossipfl.learning.builtin import build_builtin
 from gossipfl.learning.quiet import quiet
 from gossipfl.learning.sources import locate
 
@@ -46,6 +46,8 @@ def load_base(model: ModelConfig, task: TaskConfig, *, folder: Path, seed: int) 
     Raises:
         ModelError: the source is unknown or does not fit the task.
     """
+    if model.builtin is not None:
+        return build_builtin(model, task, seed=seed)
     located = locate(model, folder=folder)
     # from_pretrained draws what the files lack before this module draws it again
     with quiet(), torch.random.fork_rng(devices=[]):
@@ -68,17 +70,6 @@ def load_base(model: ModelConfig, task: TaskConfig, *, folder: Path, seed: int) 
         drawn={name: parameter for name, parameter in drawn.items() if name not in head},
         head_sha256=parameters_sha256({**head, **drawn}),
     )
-
-
-def parameters_sha256(parameters: Mapping[str, nn.Parameter]) -> str:
-    """SHA-256 over names, shapes and fp32 values, as hex; empty for no parameters."""
-    if not parameters:
-        return ""
-    digest = hashlib.sha256()
-    for name, parameter in parameters.items():
-        digest.update(f"{name} {list(parameter.shape)}\n".encode())
-        digest.update(parameter.detach().float().cpu().numpy().astype("<f4").tobytes())
-    return digest.hexdigest()
 
 
 def _tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:

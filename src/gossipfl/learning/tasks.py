@@ -1,6 +1,7 @@
 """What a model learns to do: one loss per row, and what evaluation counts.
 
     sequence-classification   loss(row) = −log p(label)
+    vector-classification     the same
     causal-lm                 loss(row) = mean over the row's own loss tokens of −log p(token | tokens before)
 
 Losses are fp32 whatever the model computes in. A row's loss is transformers' own loss of that row alone.
@@ -55,18 +56,32 @@ def make_task(config: TaskConfig, *, autocast: torch.dtype | None = None) -> Tas
     Args:
         autocast: type the model computes in on a GPU; None: that of its weights.
     """
-    classifies = config.kind == "sequence-classification"
-    score = _classification if classifies else _causal_lm
-    # a cache of keys and values serves generation only
-    options = {} if classifies else {"use_cache": False}
+    compute, score = _KINDS[config.kind]
 
     def scores(module: nn.Module, tensors: Mapping[str, Tensor]) -> Scores:
-        ids, mask, labels = (tensors[name] for name in ("input_ids", "attention_mask", "labels"))
-        with torch.autocast(ids.device.type, dtype=autocast, enabled=autocast is not None):
-            logits = module(input_ids=ids, attention_mask=mask, **options).logits
+        labels = tensors["labels"]
+        with torch.autocast(labels.device.type, dtype=autocast, enabled=autocast is not None):
+            logits = compute(module, tensors)
         return score(logits, labels)
 
-    return Task(scores, classifies)
+    return Task(scores, config.classifies)
+
+
+def _of_text(module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensor:
+    logits: Tensor = module(input_ids=tensors["input_ids"], attention_mask=tensors["attention_mask"]).logits
+    return logits
+
+
+def _of_every_token(module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensor:
+    ids, mask = tensors["input_ids"], tensors["attention_mask"]
+    # a cache of keys and values serves generation only
+    logits: Tensor = module(input_ids=ids, attention_mask=mask, use_cache=False).logits
+    return logits
+
+
+def _of_numbers(module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensor:
+    logits: Tensor = module(tensors["features"])
+    return logits
 
 
 def _classification(logits: Tensor, labels: Tensor) -> Scores:
@@ -84,3 +99,11 @@ def _causal_lm(logits: Tensor, labels: Tensor) -> Scores:
     sums = each.new_zeros(len(labels)).index_add(0, row, each)
     # a row of one token has nothing to predict: its loss is 0
     return Scores(sums / tokens.clamp(min=1), tokens, None)
+
+
+_KINDS: Mapping[str, tuple[Callable[[nn.Module, Mapping[str, Tensor]], Tensor], Callable[[Tensor, Tensor], Scores]]] = {
+    "sequence-classification": (_of_text, _classification),
+    "vector-classification": (_of_numbers, _classification),
+    "causal-lm": (_of_every_token, _causal_lm),
+}
+"""`task.kind` to what computes logits and what scores them."""

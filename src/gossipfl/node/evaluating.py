@@ -41,12 +41,10 @@ def evaluate_node(
         named = experiment.model_copy(update={"data": experiment.data.model_copy(update={"test": str(data.resolve())})})
         examples = load_test(named, site.folder, adapted.tokenizer)
     elif experiment.data.held_out:
-        examples = tokenize_node(
-            experiment, load_node_records(experiment, site), site.folder, adapted.tokenizer
-        ).held_out
+        examples = tokenize_node(experiment, load_node_records(experiment, site), adapted.tokenizer).held_out
     else:
         examples = load_test(experiment, site.folder, adapted.tokenizer)
     if examples is None:
-        raise DataError("nothing to evaluate on: give --data FILE, data.held_out or data.test")
+        raise DataError("nothing to evaluate on: give --data FILE, data.held_out, data.test or data.test_share")
     task = make_task(experiment.task, autocast=autocast_type(experiment.training, device))
     return evaluate(adapted.module, task, examples.to(device), micro_batch=experiment.training.micro_batch)

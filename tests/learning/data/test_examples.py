@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossipfl.learning.data.examples import IGNORED, Examples
+from gossipfl.learning.data.content import IGNORED, TokenRows
+from gossipfl.learning.data.examples import Examples
 from gossipfl.learning.data.tokens import Tokens
 from gossipfl.privacy.rows import Rows
 
@@ -13,16 +14,13 @@ PAD = 99
 def examples_of(units: list[list[int]], *, classes: bool = True) -> Examples:
     """Units of rows of these lengths; every token of row r is r + 1."""
     lengths = np.array([length for unit in units for length in unit])
-    return Examples(
-        tokens=Tokens(
-            ids=np.repeat(np.arange(len(lengths)) + 1, lengths).astype(np.int32),
-            starts=np.concatenate([[0], np.cumsum(lengths)]),
-            loss_from=np.minimum(1, lengths - 1),
-        ),
-        unit_starts=np.cumsum([0, *map(len, units)]),
-        labels=np.arange(len(lengths)) if classes else None,
-        pad=PAD,
+    tokens = Tokens(
+        ids=np.repeat(np.arange(len(lengths)) + 1, lengths).astype(np.int32),
+        starts=np.concatenate([[0], np.cumsum(lengths)]),
+        loss_from=np.minimum(1, lengths - 1),
     )
+    content = TokenRows(tokens, labels=np.arange(len(lengths)) if classes else None, pad=PAD)
+    return Examples(content, unit_starts=np.cumsum([0, *map(len, units)]))
 
 
 def rows_in(batch: Rows) -> list[list[int]]:

@@ -7,8 +7,9 @@ Everything above this seam sees one flat fp32 vector; everything below it sees n
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -65,13 +66,14 @@ class Adapted:
     """A base model with an adapter attached.
 
     Attributes:
-        module: the transformers model; only the trained parameters require a gradient, all of them fp32.
+        module: the model; only the trained parameters require a gradient, all of them fp32.
         base: what it was made from; `base.module` is `module`.
         experiment: what it was attached for.
         spec: layout of the exchanged vector.
         initial: the state every node starts from; equal on all nodes of one experiment.
         trained: the parameters behind the vector, by segment name and in its order: the adapter's, then the head's.
         parts: what the adapter put in.
+        turn: held by whoever uses the module; several learners may share it.
     """
 
     module: nn.Module
@@ -81,10 +83,11 @@ class Adapted:
     initial: AdapterState
     trained: Mapping[str, nn.Parameter]
     parts: Parts
+    turn: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
 
     @property
-    def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The base model's tokenizer."""
+    def tokenizer(self) -> PreTrainedTokenizerBase | None:
+        """The base model's tokenizer; None for a builtin model."""
         return self.base.tokenizer
 
     @property

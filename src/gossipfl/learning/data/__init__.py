@@ -1,30 +1,38 @@
-"""From files to tokens: a node's records, its part of a common dataset, its units and their batches.
+"""From files to examples: a node's records, its part of a common dataset, its units and their batches.
 
-sources -> records -> split -> units -> tokens -> examples
-a table    validated  a node's  a person's  ids and   micro-batches
-           values     part      records     targets   of whole units
+sources -> records -> common -> units -> tokens, vectors -> examples
+a table    validated  a node's  a         ids and targets,    micro-batches
+           values     part      person's  or numbers          of whole units
 """
 
 from gossipfl.learning.data.examples import Examples
 from gossipfl.learning.data.loading import (
     DataSite,
+    FleetRecords,
     NodeData,
     NodeRecords,
+    load_all_node_records,
+    load_fleet_records,
     load_node_data,
     load_node_records,
     load_test,
     load_test_records,
+    make_test,
     tokenize_node,
 )
 
 __all__ = [
     "DataSite",
     "Examples",
+    "FleetRecords",
     "NodeData",
     "NodeRecords",
+    "load_all_node_records",
+    "load_fleet_records",
     "load_node_data",
     "load_node_records",
     "load_test",
     "load_test_records",
+    "make_test",
     "tokenize_node",
 ]

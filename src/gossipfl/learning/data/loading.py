@@ -1,6 +1,9 @@
-"""A node's data, from its files to examples: read, take its part, group by unit, hold out, tokenize."""
+"""A node's data, from its files to examples: read, take its part, group by unit, hold out, tokenize.
 
-from collections.abc import Sequence
+sites ──each source read once──> FleetRecords ──> NodeRecords of a node, common test set ──> NodeData
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,10 +12,10 @@ from transformers import PreTrainedTokenizerBase
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.errors import DataError
+from gossipfl.learning.data.common import CommonRecords, read_common, read_test
 from gossipfl.learning.data.examples import Examples, make_examples
 from gossipfl.learning.data.records import Record, to_records
 from gossipfl.learning.data.sources import read_table
-from gossipfl.learning.data.split import split_records
 from gossipfl.learning.data.units import Lot, group_units, hold_out, limit_units
 
 
@@ -23,7 +26,7 @@ class DataSite:
     Attributes:
         node: the node.
         names: all nodes, itself among them, in any order: one dataset is split over them.
-        source: the node's own file, folder or hub id; None takes its part of `data.source`.
+        source: the node's own file, folder, hub id or `sklearn:digits`; None takes its part of `data.source`.
         folder: where experiment.yaml lies; `data.source` and `data.test` start there.
         data_folder: where peers.yaml lies; `source` starts there.
     """
@@ -54,13 +57,26 @@ class NodeRecords:
 
 
 @dataclass(frozen=True, slots=True)
+class FleetRecords:
+    """The records of several nodes of one experiment, read together.
+
+    Attributes:
+        nodes: by node name.
+        test: the common public test set; None without `data.test` and `data.test_share`.
+    """
+
+    nodes: Mapping[str, NodeRecords]
+    test: tuple[Record, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class NodeData:
     """What a node trains on and is measured by.
 
     Attributes:
         train: by privacy unit.
         held_out: the node's own, never trained on; a unit is never on both sides.
-        test: the common public test set; None without `data.test`.
+        test: the common public test set; None without `data.test` and `data.test_share`.
         tags: see `NodeRecords`.
         left_out: number of records that `data.max_per_unit` left out.
     """
@@ -77,48 +93,143 @@ class NodeData:
         return replace(self, train=self.train.to(device), held_out=self.held_out.to(device), test=test)
 
 
-def load_node_data(experiment: Experiment, site: DataSite, tokenizer: PreTrainedTokenizerBase) -> NodeData:
+def load_node_data(experiment: Experiment, site: DataSite, tokenizer: PreTrainedTokenizerBase | None) -> NodeData:
     """Everything of one node, tokenized.
 
     Raises:
-        DataError: see `load_node_records`; or a record comes to no token.
+        DataError: see `load_fleet_records`; or a record comes to no token.
     """
-    return tokenize_node(experiment, load_node_records(experiment, site), site.folder, tokenizer)
+    fleet = load_fleet_records(experiment, [site])
+    test = make_test(experiment, fleet.test, tokenizer)
+    return tokenize_node(experiment, fleet.nodes[site.node], tokenizer, test=test)
 
 
 def tokenize_node(
-    experiment: Experiment, found: NodeRecords, folder: Path, tokenizer: PreTrainedTokenizerBase
+    experiment: Experiment,
+    found: NodeRecords,
+    tokenizer: PreTrainedTokenizerBase | None,
+    *,
+    test: Examples | None = None,
 ) -> NodeData:
-    """The records of a node and the common test set as tokens.
+    """The records of a node as tokens or numbers.
 
     Args:
-        folder: where experiment.yaml lies.
+        tokenizer: of the model; None where it reads numbers.
+        test: the common test set, as `make_test` gives it; many nodes may share one.
 
     Raises:
-        DataError: a record comes to no token, or the test set cannot be read.
+        DataError: a record comes to no token.
     """
     train, held_out = (
         make_examples(found.records, units, tokenizer=tokenizer, task=experiment.task)
         for units in (found.train, found.held_out)
     )
-    test = load_test(experiment, folder, tokenizer)
     return NodeData(train, held_out, test, found.tags, found.left_out)
 
 
-def load_node_records(experiment: Experiment, site: DataSite) -> NodeRecords:
-    """The node's records with their units and sides; needs no model, so `check` and `privacy plan` can use it.
+def load_fleet_records(experiment: Experiment, sites: Sequence[DataSite]) -> FleetRecords:
+    """The records of some nodes and the common test set; `data.source` is read and split once for all of them.
+
+    Args:
+        sites: of one experiment: their names and folders agree.
+
+    Raises:
+        DataError: see `load_all_node_records`; or the test set cannot be read.
+    """
+    folder = sites[0].folder
+    if experiment.data.test is not None or not experiment.data.test_share:
+        return FleetRecords(_load_all(experiment, sites, None), read_test(experiment, folder))
+    common = read_common(experiment, folder)
+    return FleetRecords(_load_all(experiment, sites, common), common.test)
+
+
+def load_all_node_records(experiment: Experiment, sites: Sequence[DataSite]) -> dict[str, NodeRecords]:
+    """The records of some nodes by name, with their units and sides; `data.source` is read and split once.
+
+    It needs no model, so `check` and `privacy plan` can use it.
+
+    Args:
+        sites: of one experiment: their names and folders agree.
 
     Raises:
         DataError: nothing there, a column absent, a value null, a label unknown, or too few units.
     """
-    records = _own_records(experiment, site)
-    data, lot = experiment.data, Lot(experiment.seed, site.node)
+    return _load_all(experiment, sites, None)
+
+
+def load_node_records(experiment: Experiment, site: DataSite) -> NodeRecords:
+    """The records of one node, see `load_all_node_records`."""
+    return load_all_node_records(experiment, [site])[site.node]
+
+
+def load_test(experiment: Experiment, folder: Path, tokenizer: PreTrainedTokenizerBase | None) -> Examples | None:
+    """The common test set as examples, see `load_test_records` and `make_test`."""
+    return make_test(experiment, load_test_records(experiment, folder), tokenizer)
+
+
+def make_test(
+    experiment: Experiment, records: Sequence[Record] | None, tokenizer: PreTrainedTokenizerBase | None
+) -> Examples | None:
+    """The common test set as examples, every record a unit of its own; None of None.
+
+    Raises:
+        DataError: a record comes to no token.
+    """
+    if records is None:
+        return None
+    units = [[row] for row in range(len(records))]
+    return make_examples(records, units, tokenizer=tokenizer, task=experiment.task)
+
+
+def load_test_records(experiment: Experiment, folder: Path) -> tuple[Record, ...] | None:
+    """The records of the common test set, which needs no model; None without `data.test` and `data.test_share`.
+
+    Args:
+        folder: where experiment.yaml lies.
+
+    Raises:
+        DataError: as for a node's data.
+    """
+    if experiment.data.test is None and experiment.data.test_share:
+        return read_common(experiment, folder).test
+    return read_test(experiment, folder)
+
+
+def _load_all(
+    experiment: Experiment, sites: Sequence[DataSite], common: CommonRecords | None
+) -> dict[str, NodeRecords]:
+    sharing = [site for site in sites if site.source is None]
+    parts: Mapping[str, tuple[Record, ...]] = {}
+    if sharing:
+        if experiment.data.source is None:
+            raise DataError(
+                f"node {sharing[0].node!r} has no data: give its `data` in peers.yaml, or data.source for all nodes"
+            )
+        common = common or read_common(experiment, sharing[0].folder)
+        parts = common.parts(experiment, sharing[0].names)
+    return {
+        site.node: _sorted_out(
+            experiment, site.node, parts[site.node] if site.source is None else _own(experiment, site, site.source)
+        )
+        for site in sites
+    }
+
+
+def _own(experiment: Experiment, site: DataSite, source: str) -> tuple[Record, ...]:
+    data = experiment.data
+    table = read_table(source, folder=site.data_folder, format=data.format, name=data.name, split=data.hub_split)
+    return tuple(to_records(table, experiment, source=source))
+
+
+def _sorted_out(experiment: Experiment, node: str, records: tuple[Record, ...]) -> NodeRecords:
+    """A node's records by unit and side, and what the ledger knows them by."""
+    data, lot = experiment.data, Lot(experiment.seed, node)
     whole = group_units(records)
     limited = limit_units(records, whole, most=data.max_per_unit, lot=lot)
     train, held_out = hold_out(records, limited, fraction=data.held_out, lot=lot)
     if data.held_out and not held_out:
         raise DataError(
-            f"data of node {site.node!r} has {len(whole)} unit, data.held_out {data.held_out} needs 2: "
+            f"data of node {node!r} has {len(whole)} unit, data.held_out {data.held_out} needs 2: "
             "one to train on and one held out"
         )
     # a person's left-out records stand for the same person, whichever of them a later run happens to use
@@ -127,44 +238,4 @@ def load_node_records(experiment: Experiment, site: DataSite) -> NodeRecords:
     # and a person stands for herself, whichever records she comes with: her ε adds up over all of them
     tags = {record.tag for record in theirs} | {record.unit_tag for record in theirs if record.unit_tag is not None}
     left_out = len(records) - sum(map(len, limited))
-    return NodeRecords(tuple(records), tuple(train), tuple(held_out), left_out, tuple(sorted(tags)))
-
-
-def load_test(experiment: Experiment, folder: Path, tokenizer: PreTrainedTokenizerBase) -> Examples | None:
-    """The common test set, every record a unit of its own; None without `data.test`.
-
-    Raises:
-        DataError: as for a node's data.
-    """
-    records = load_test_records(experiment, folder)
-    if records is None:
-        return None
-    units = [[row] for row in range(len(records))]
-    return make_examples(records, units, tokenizer=tokenizer, task=experiment.task)
-
-
-def load_test_records(experiment: Experiment, folder: Path) -> list[Record] | None:
-    """The records of the common test set, which needs no model; None without `data.test`.
-
-    Raises:
-        DataError: as for a node's data.
-    """
-    source = experiment.data.test
-    if source is None:
-        return None
-    # it need not name units, and a saved dataset's test split is meant
-    common = experiment.model_copy(update={"data": experiment.data.model_copy(update={"unit": None})})
-    return to_records(read_table(source, folder=folder, split="test"), common, source=source)
-
-
-def _own_records(experiment: Experiment, site: DataSite) -> list[Record]:
-    data = experiment.data
-    source, folder = (site.source, site.data_folder) if site.source is not None else (data.source, site.folder)
-    if source is None:
-        raise DataError(f"node {site.node!r} has no data: give its `data` in peers.yaml, or data.source for all nodes")
-    table = read_table(source, folder=folder, format=data.format, name=data.name, split=data.hub_split)
-    records = to_records(table, experiment, source=source, common=site.source is None)
-    if site.source is None:
-        part = split_records(records, data.split, names=site.names, seed=experiment.seed)[site.node]
-        records = [records[row] for row in part]
-    return records
+    return NodeRecords(records, tuple(train), tuple(held_out), left_out, tuple(sorted(tags)))

@@ -1,4 +1,4 @@
-"""What a record is: its text (or prompt and response), label, unit and group, checked once when it is read."""
+"""What a record is: content (text, prompt and response, or numbers), label, unit, group; checked when it is read."""
 
 import difflib
 import hashlib
@@ -11,6 +11,7 @@ import datasets
 
 from gossipfl.config.experiment import DataConfig, Experiment
 from gossipfl.errors import DataError
+from gossipfl.learning.data.vectors import read_vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +19,12 @@ class Record:
     """One record as the task sees it.
 
     Attributes:
-        text: the text, or the response when there is a prompt.
+        text: the text, or the response when there is a prompt; empty for numbers.
         prompt: what the response answers; none for plain text.
         label: index into `task.labels`; -1 where the task has none.
         unit: the person behind the record; none when every record is its own unit.
         group: value of the column that decides a split; empty where no split needs one.
+        features: the numbers, fp32 little-endian one after the other; empty for text.
     """
 
     text: str
@@ -30,13 +32,17 @@ class Record:
     label: int = -1
     unit: str | None = None
     group: str = ""
+    features: bytes = b""
 
     @property
     def tag(self) -> bytes:
         """SHA-256 of the content, by which the ledger knows the record again.
 
-        Of the words alone: a record under another label, task or unit column is still the same record.
+        Of the words or numbers alone: a record under another label, task or unit column is still the same record.
+        Numbers in another unit or scale are other numbers.
         """
+        if self.features:
+            return hashlib.sha256(b"features\x1e" + self.features).digest()
         return _tag("\x1f".join((self.prompt or "", self.text)))
 
     @property
@@ -59,13 +65,24 @@ class _Table:
 
     def column(self, name: str, field: str) -> list[Any]:
         """All values of a column."""
-        if name not in self.rows.column_names:
-            raise DataError(f"{field}: data {self.source!r} has no column {name!r}; it has {_listed(self.rows)}")
+        self._check(name, field)
         values = list(self.rows[name])
         feature = self.rows.features[name]
         if isinstance(feature, datasets.ClassLabel):
             return [None if value is None or value < 0 else feature.int2str(value) for value in values]
         return values
+
+    def vectors(self, name: str, inputs: int) -> list[bytes]:
+        """All values of a column of lists of `inputs` numbers, see `Record.features`."""
+        self._check(name, "data.features")
+        try:
+            return read_vectors(self.rows, name, inputs=inputs)
+        except DataError as error:
+            raise DataError(f"data.features: data {self.source!r}: {error}") from error
+
+    def _check(self, name: str, field: str) -> None:
+        if name not in self.rows.column_names:
+            raise DataError(f"{field}: data {self.source!r} has no column {name!r}; it has {_listed(self.rows)}")
 
     def words(self, name: str, field: str) -> list[str]:
         """All values of a column of text; none may be null or blank."""
@@ -99,20 +116,27 @@ def to_records(table: datasets.Dataset, experiment: Experiment, *, source: str, 
     """
     data = experiment.data
     columns = _Table(_without_blank_lines(table, data), source)
+    rows = len(columns.rows)
+    texts, prompts, features = _contents(columns, experiment)
+    labels = _labels(columns, experiment, rows)
+    units: Sequence[str | None] = columns.names(data.unit, "data.unit") if data.unit else [None] * rows
+    groups = _groups(columns, experiment) if common else [""] * rows
+    return [Record(*values) for values in zip(texts, prompts, labels, units, groups, features, strict=True)]
+
+
+def _contents(columns: _Table, experiment: Experiment) -> tuple[Sequence[str], Sequence[str | None], Sequence[bytes]]:
+    """Texts, prompts and numbers; those that the task does not read are empty."""
+    data, rows = experiment.data, len(columns.rows)
+    if experiment.task.kind == "vector-classification":
+        return [""] * rows, [None] * rows, columns.vectors(data.features, experiment.model.inputs or 0)
     if data.prompt is not None and data.response is not None and experiment.task.kind == "causal-lm":
-        prompts: Sequence[str | None] = columns.words(data.prompt, "data.prompt")
-        texts = columns.words(data.response, "data.response")
-    else:
-        texts = columns.words(data.text, "data.text")
-        prompts = [None] * len(texts)
-    labels = _labels(columns, experiment, len(texts))
-    units: Sequence[str | None] = columns.names(data.unit, "data.unit") if data.unit else [None] * len(texts)
-    groups = _groups(columns, experiment) if common else [""] * len(texts)
-    return [Record(*values) for values in zip(texts, prompts, labels, units, groups, strict=True)]
+        prompts = columns.words(data.prompt, "data.prompt")
+        return columns.words(data.response, "data.response"), prompts, [b""] * rows
+    return columns.words(data.text, "data.text"), [None] * rows, [b""] * rows
 
 
 def _labels(columns: _Table, experiment: Experiment, rows: int) -> list[int]:
-    if experiment.task.kind != "sequence-classification":
+    if not experiment.task.classifies:
         return [-1] * rows
     known = {label: index for index, label in enumerate(experiment.task.labels)}
     names = columns.names(experiment.data.label, "data.label")
@@ -133,7 +157,7 @@ def _groups(columns: _Table, experiment: Experiment) -> list[str]:
         return [""] * len(columns.rows)
     if split.column is not None:
         return columns.names(split.column, "data.split.column")
-    if experiment.task.kind != "sequence-classification":
+    if not experiment.task.classifies:
         raise DataError(f"data.split.column: a {split.kind} split of records without labels needs a column to go by")
     return columns.names(experiment.data.label, "data.label")
 

