@@ -6,7 +6,7 @@ records ─> account ─> plan ─> model, adapter ─> tokens ─> per-sample c
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -34,10 +34,10 @@ from gossipfl.learning.tasks import Task, make_task
 from gossipfl.privacy.account import Account, FreeAccount
 from gossipfl.privacy.ledger import AccountRequest, LedgerAccount, open_account
 from gossipfl.privacy.ledger_location import ledger_path
-from gossipfl.privacy.mechanisms import MechanismParts, build_mechanism
+from gossipfl.privacy.mechanisms import Mechanism, MechanismParts, build_mechanism
 from gossipfl.privacy.plan import Plan, delta_for, make_plan, spent_plan
 from gossipfl.privacy.self_check import EXAMPLES, choose_engine
-from gossipfl.privacy.sources import Engine
+from gossipfl.privacy.sources import ENGINES, UnitSource
 from gossipfl.privacy.streams import SecretStream, SeededStream, Stream
 
 logger = logging.getLogger(__name__)
@@ -67,6 +67,7 @@ class Bench:
 
     Attributes:
         learner: trains and evaluates.
+        mechanism: the learner's, for a driver that computes many nodes' gradients in one pass.
         adapted: the model with its adapter.
         data: tokenized, on the device.
         plan: noise and ε; None without privacy.
@@ -75,6 +76,7 @@ class Bench:
     """
 
     learner: Learner
+    mechanism: Mechanism
     adapted: Adapted
     data: NodeData
     plan: Plan | None
@@ -105,6 +107,27 @@ class Books:
             self.account.close()
 
 
+class CheckedSource:
+    """The source of unit gradients at one model: chosen and checked when the first node needs it, shared by all."""
+
+    def __init__(self) -> None:
+        self._source: UnitSource | None = None
+
+    def checked(self, parts: MechanismParts, wished: str, train: Examples) -> UnitSource:
+        """The source whose gradients are right on two examples.
+
+        Args:
+            wished: `privacy.engine`.
+
+        Raises:
+            PrivacyError: there is none.
+        """
+        if self._source is None:
+            rows = next(train.rows_in_order(EXAMPLES))
+            self._source = ENGINES[choose_engine(wished, parts.module, parts.losses, rows)](parts.module, parts.losses)
+        return self._source
+
+
 @dataclass(frozen=True, slots=True)
 class Resident:
     """One model in memory at which any number of learners work in turn.
@@ -114,12 +137,14 @@ class Resident:
         task: its losses.
         device: where it lies.
         test: the common test set, on the device; None without one.
+        unit_source: of unit gradients, under privacy.
     """
 
     adapted: Adapted
     task: Task
     device: torch.device
     test: Examples | None
+    unit_source: CheckedSource = field(default_factory=CheckedSource)
 
 
 def build_learner(experiment: Experiment, site: DataSite, terms: RunTerms) -> Bench:
@@ -175,13 +200,14 @@ def learner_for(
         data = tokenize_node(experiment, records, adapted.tokenizer, test=resident.test).to(resident.device)
         parts = _parts(adapted, resident.task, data.train, books, _streams(experiment, site, terms))
         if experiment.privacy.level == "example":
-            parts = replace(parts, engine=_engine(parts, experiment.privacy.engine, data.train))
-        learner = _learner(adapted, resident.task, parts)
+            parts = replace(parts, source=resident.unit_source.checked(parts, experiment.privacy.engine, data.train))
+        mechanism = build_mechanism(experiment.privacy.level, parts)
+        learner = _learner(adapted, resident.task, mechanism, parts)
     except BaseException:
         books.close()
         raise
     private = books.plan is not None and terms.streams == "secret"
-    return Bench(learner, adapted, data, books.plan, books.account, private)
+    return Bench(learner, mechanism, adapted, data, books.plan, books.account, private)
 
 
 def load_adapted(experiment: Experiment, site: DataSite) -> Adapted:
@@ -272,14 +298,8 @@ def _parts(
     )
 
 
-def _engine(parts: MechanismParts, wished: str, train: Examples) -> Engine:
-    """The one whose gradients are right on two examples."""
-    return choose_engine(wished, parts.module, parts.losses, next(train.rows_in_order(EXAMPLES)))
-
-
-def _learner(adapted: Adapted, task: Task, parts: MechanismParts) -> Learner:
+def _learner(adapted: Adapted, task: Task, mechanism: Mechanism, parts: MechanismParts) -> Learner:
     expected = parts.plan.expected_batch if parts.plan else float(min(parts.batch_size, parts.units))
-    mechanism = build_mechanism(adapted.experiment.privacy.level, parts)
     return Learner(LearnerParts(adapted, task, mechanism, parts.account, expected))
 
 

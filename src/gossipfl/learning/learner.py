@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gossipfl.config.experiment import Experiment
 from gossipfl.core.events import Receipt
 from gossipfl.errors import BudgetSpentError, TrainingError
 from gossipfl.learning.adapters import Adapted
@@ -64,6 +65,21 @@ class LearnerParts:
     units: float
 
 
+def increment_of(after: AdapterState, snapshot: AdapterState, experiment: Experiment) -> AdapterState:
+    """What training has changed.
+
+    Raises:
+        TrainingError: a value is not finite any more.
+    """
+    increment = after - snapshot
+    if not np.isfinite(increment.vector).all():
+        raise TrainingError(
+            f"training diverged: values are no longer finite; training.learning_rate "
+            f"{experiment.training.learning_rate:g} is too high"
+        )
+    return increment
+
+
 class Learner:
     """One node's training and evaluation; every call may come from any thread, they take turns.
 
@@ -75,6 +91,11 @@ class Learner:
         self._config = parts.adapted.experiment.training
         self._optimizer = LocalOptimizer(parts.adapted.trained, self._config)
         self._stopping = threading.Event()
+
+    @property
+    def units(self) -> float:
+        """Expected units in a batch."""
+        return self._parts.units
 
     def train(self, snapshot: AdapterState, *, first_step: int, steps: int) -> Training:
         """Trains from a snapshot, which is not changed.
@@ -91,12 +112,8 @@ class Learner:
             self._use_threads()
             self._parts.adapted.write(snapshot)
             done, exhausted = self._run(first_step, steps)
-            increment = self._parts.adapted.read() - snapshot
-        if not np.isfinite(increment.vector).all():
-            raise TrainingError(
-                f"training diverged between steps {first_step} and {first_step + done}: values are no longer finite; "
-                f"training.learning_rate {self._config.learning_rate:g} is too high"
-            )
+            after = self._parts.adapted.read()
+        increment = increment_of(after, snapshot, self._parts.adapted.experiment)
         return Training(increment, done, self._parts.units, self._parts.account.receipt(), exhausted)
 
     def evaluate(self, state: AdapterState, examples: Examples) -> Evaluation:

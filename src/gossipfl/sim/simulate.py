@@ -21,9 +21,8 @@ from gossipfl.sim.nodes import (
 )
 from gossipfl.sim.recording import Recorder, RecorderParts
 from gossipfl.sim.run_directory import RunDirectory
-from gossipfl.sim.running import Engines, Progress, Ran, Run, RunParts
-from gossipfl.sim.world import World
-from gossipfl.state import AdapterState
+from gossipfl.sim.running import Progress, Ran, Run, RunParts
+from gossipfl.sim.training import Training, build_training, training_course, training_setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +85,13 @@ class _Cast:
     Attributes:
         course: what each node does.
         judge: evaluates; None without training.
-        engines: what trains; None without training.
+        training: what trains; None without training.
     """
 
     setting: Setting
     course: Course
     judge: Judge | None
-    engines: Engines | None
+    training: Training | None
 
 
 def simulate(request: SimulationRequest, show: Callable[[Progress], None] = lambda _: None) -> SimulationResult:
@@ -105,7 +104,8 @@ def simulate(request: SimulationRequest, show: Callable[[Progress], None] = lamb
     cast = _cast(request.loaded)
     parts = _parts(cast, directory)
     ran = Run(parts, show)()
-    result = _result(parts.world, parts.recorder, ran, directory.path)
+    epsilon = cast.training.fleet.epsilon() if cast.training else None
+    result = _result(parts, ran, epsilon)
     if ran.done:
         directory.write_result(result.as_json())
     return result
@@ -115,7 +115,10 @@ def _cast(loaded: LoadedExperiment | LoadedAveraging) -> _Cast:
     if isinstance(loaded, LoadedAveraging):
         setting = averaging_setting(loaded.experiment, loaded.folder)
         return _Cast(setting, averaging_course(loaded.experiment, setting), None, None)
-    raise NotImplementedError
+    setting = training_setting(loaded)
+    training = build_training(loaded.experiment, setting)
+    course = training_course(loaded.experiment, setting, training)
+    return _Cast(setting, course, training.fleet, training)
 
 
 def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
@@ -140,7 +143,7 @@ def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
         world=world,
         recorder=recorder,
         directory=directory,
-        engines=cast.engines,
+        engines=cast.training,
         generators=generators,
         shared=shared_objects(parts),
         until_s=simulation.until_s or math.inf,
@@ -148,8 +151,8 @@ def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
     )
 
 
-def _result(world: World[AdapterState], recorder: Recorder, ran: Ran, output: Path) -> SimulationResult:
-    last = recorder.last
+def _result(parts: RunParts, ran: Ran, epsilon: float | None) -> SimulationResult:
+    world, last = parts.world, parts.recorder.last
     trained = sum(body.steps for body in world.bodies.values())
     return SimulationResult(
         final=_final(last),
@@ -157,9 +160,9 @@ def _result(world: World[AdapterState], recorder: Recorder, ran: Ran, output: Pa
         seconds=ran.seconds,
         node_steps=trained or world.reports,
         bytes_per_node=last["bytes_per_node"],
-        epsilon=last.get("epsilon"),
+        epsilon=epsilon,
         done=ran.done,
-        output=output,
+        output=parts.directory.path,
     )
 
 

@@ -67,6 +67,15 @@ class Examples:
             rows = np.concatenate([np.arange(firsts[item], ends[item]) for item in pack])
             yield self._loaded(rows, np.repeat(np.arange(len(pack)), (ends - firsts)[pack]))
 
+    def together(self, units: NDArray[np.int64]) -> Rows:
+        """All rows of some units in one piece, in their order; without units there are no tensors."""
+        if not len(units):
+            return Rows({}, torch.zeros(0, dtype=torch.int64, device=self.device))
+        firsts, sizes = self.unit_starts[units], np.diff(self.unit_starts)[units]
+        starts = np.cumsum(sizes) - sizes
+        rows = np.repeat(firsts - starts, sizes) + np.arange(int(sizes.sum()))
+        return self._loaded(rows, np.repeat(np.arange(len(units)), sizes))
+
     def rows_in_order(self, micro_batch: int) -> Iterator[Rows]:
         """All rows in their order, for evaluation; here each row is a unit of its own."""
         for first in range(0, self.rows, micro_batch):

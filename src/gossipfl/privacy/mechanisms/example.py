@@ -17,8 +17,8 @@ from gossipfl.core.events import Receipt
 from gossipfl.errors import PrivacyError
 from gossipfl.privacy.mechanisms.parts import Drawn, MechanismParts, drop, leave
 from gossipfl.privacy.plan import Plan
-from gossipfl.privacy.sources import ENGINES, UnitSource
-from gossipfl.privacy.sources.hooks import refuse_batch_norm
+from gossipfl.privacy.sources import UnitSource
+from gossipfl.privacy.sources.hooks import HookedGradients, refuse_batch_norm
 from gossipfl.privacy.sources.seam import summed, trainable, zeros_for
 from gossipfl.privacy.streams import CHUNK
 
@@ -76,4 +76,4 @@ class ExampleMechanism:
     @cached_property
     def _source(self) -> UnitSource:
         """Made when first used: a driver of many nodes has its own."""
-        return ENGINES[self._parts.engine](self._parts.module, self._parts.losses)
+        return self._parts.source or HookedGradients(self._parts.module, self._parts.losses)

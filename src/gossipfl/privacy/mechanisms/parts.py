@@ -19,8 +19,7 @@ from gossipfl.core.events import Receipt
 from gossipfl.privacy.account import Account
 from gossipfl.privacy.plan import Plan
 from gossipfl.privacy.rows import RowLosses, Rows
-from gossipfl.privacy.sources import Engine
-from gossipfl.privacy.sources.seam import pieces
+from gossipfl.privacy.sources.seam import UnitSource, pieces
 from gossipfl.privacy.streams import Stream
 
 Units = NDArray[np.int64]
@@ -97,7 +96,8 @@ class MechanismParts:
         account: charged before every step.
         noise: of the noise; without privacy, of dropout.
         batches: of the choice of units.
-        engine: where unit gradients come from; one that has passed the self check. Nothing at level none.
+        source: of unit gradients, one that has passed the self check; mechanisms may share it, in turn. None: the
+            hooks of Opacus. Nothing at level none.
     """
 
     module: nn.Module
@@ -109,7 +109,7 @@ class MechanismParts:
     account: Account
     noise: Stream
     batches: Stream
-    engine: Engine = "hooks"
+    source: UnitSource | None = None
 
 
 def leave(gradient: Tensor, parameters: Sequence[nn.Parameter]) -> None:

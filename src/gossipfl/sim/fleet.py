@@ -1,0 +1,107 @@
+"""The learners of all simulated nodes, at one resident model: data split once, accounts in memory, seeded noise."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gossipfl.config.experiment import Experiment
+from gossipfl.learning.bench import Bench, Books, Resident, RunTerms, learner_for, load_resident
+from gossipfl.learning.data import DataSite, NodeRecords, load_fleet_records
+from gossipfl.learning.evaluation import Evaluation
+from gossipfl.privacy.account import FreeAccount
+from gossipfl.privacy.plan import delta_for, make_plan
+from gossipfl.privacy.simulated_account import SimulatedAccount
+from gossipfl.sim.judging import Judgment, States
+from gossipfl.sim.nodes import Setting
+from gossipfl.state import AdapterState
+
+Moments = Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Everything that trains and evaluates.
+
+    Attributes:
+        resident: the one model.
+        benches: by node, at that model.
+    """
+
+    resident: Resident
+    benches: Mapping[str, Bench]
+
+    @property
+    def initial(self) -> AdapterState:
+        """Where every node starts."""
+        return self.resident.adapted.initial
+
+    def judge(self, states: States) -> list[Judgment]:
+        """See `Judge`."""
+        return [self._judgment(self.benches[node], state) for node, state in states]
+
+    def judge_mean(self, state: AdapterState) -> Evaluation | None:
+        """See `Judge`; only a common test set is the same for all."""
+        if self.resident.test is None:
+            return None
+        return next(iter(self.benches.values())).learner.evaluate(state, self.resident.test)
+
+    def accounts(self) -> dict[str, Any]:
+        """State of all accounts, for a checkpoint."""
+        return {name: _simulated(bench).state() for name, bench in self.benches.items() if bench.plan}
+
+    def restore_accounts(self, states: Mapping[str, Any]) -> None:
+        """Takes over what `accounts` gave."""
+        for name, state in states.items():
+            _simulated(self.benches[name]).restore(state)
+
+    def epsilon(self) -> float | None:
+        """The largest ε of a node, exactly; None without privacy."""
+        spent = [_simulated(bench).epsilon() for bench in self.benches.values() if bench.plan]
+        return max(spent, default=None)
+
+    def _judgment(self, bench: Bench, state: AdapterState) -> Judgment:
+        own, test = bench.data.held_out, self.resident.test
+        return Judgment(
+            own=bench.learner.evaluate(state, own) if own.rows else None,
+            test=bench.learner.evaluate(state, test) if test is not None else None,
+        )
+
+
+def build_fleet(experiment: Experiment, setting: Setting, nodes: Sequence[str]) -> Fleet:
+    """The learners of some nodes of the simulation.
+
+    Args:
+        nodes: those of this process; data is split over all.
+
+    Raises:
+        UserError: whatever is wrong with data, model or privacy plan.
+    """
+    names = setting.names
+    sites = [DataSite(name, names, None, setting.folder, setting.folder) for name in nodes]
+    records = load_fleet_records(experiment, sites)
+    resident = load_resident(experiment, sites[0], records.test)
+    terms = RunTerms(run="simulation", streams="seeded")
+    benches = {
+        site.node: learner_for(
+            resident, site, terms, records.nodes[site.node], books=_books(experiment, records.nodes[site.node])
+        )
+        for site in sites
+    }
+    return Fleet(resident, benches)
+
+
+def _books(experiment: Experiment, records: NodeRecords) -> Books:
+    privacy, training, units = experiment.privacy, experiment.training, len(records.train)
+    if privacy.level == "none":
+        return Books(FreeAccount(), None)
+    account = SimulatedAccount(delta_for(privacy.target_delta, units), privacy.accountant, privacy.target_epsilon)
+    plan = make_plan(privacy, units=units, batch_size=training.batch_size, steps=training.total_steps)
+    return Books(account, plan)
+
+
+def _simulated(bench: Bench) -> SimulatedAccount:
+    assert isinstance(bench.account, SimulatedAccount)
+    return bench.account

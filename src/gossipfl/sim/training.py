@@ -1,0 +1,104 @@
+"""Simulated training: the course of every node, its engine, and what of both a checkpoint holds."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gossipfl.config.experiment import Experiment
+from gossipfl.config.loading import LoadedExperiment
+from gossipfl.core.tables import resolve
+from gossipfl.privacy.grouped.gradients import grouping_problem
+from gossipfl.privacy.publishing import Publisher
+from gossipfl.sim.engines.batched import BatchedEngine
+from gossipfl.sim.engines.loop import LoopEngine
+from gossipfl.sim.fleet import Fleet, build_fleet
+from gossipfl.sim.nodes import Course, Setting
+from gossipfl.sim.trainers import Engine, Trainer
+from gossipfl.state import AdapterState
+
+logger = logging.getLogger(__name__)
+
+SimEngine = Engine[AdapterState]
+BuildEngine = Callable[[Fleet, Experiment], SimEngine]
+
+
+def loop(fleet: Fleet, experiment: Experiment) -> SimEngine:  # noqa: ARG001  # nothing to set
+    """One at a time."""
+    return LoopEngine(fleet)
+
+
+def batched(fleet: Fleet, experiment: Experiment) -> SimEngine:
+    """All in one pass; one at a time where the model, or dropout, does not allow that."""
+    problem = _problem(fleet, experiment)
+    if problem:
+        logger.warning("engine loop instead of batched: %s", problem)
+        return LoopEngine(fleet)
+    return BatchedEngine(fleet, most_rows=experiment.simulation.most_rows)
+
+
+ENGINES: Mapping[str, BuildEngine] = {"loop": loop, "batched": batched, "auto": batched}
+"""By the name in `simulation.engine`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What trains in a run; see `running.Engines`."""
+
+    fleet: Fleet
+    engine: SimEngine
+    trainer: Trainer[AdapterState]
+
+    def state(self) -> dict[str, Any]:
+        """Moments, accounts and phases under way, which are computed for it."""
+        self.trainer.compute()
+        return {
+            "moments": {name: self.engine.moments(name) for name in self.fleet.benches},
+            "accounts": self.fleet.accounts(),
+            "pending": self.trainer.pending,
+        }
+
+    def restore(self, state: Any) -> None:  # noqa: ANN401  # what `state` gave
+        """Takes over what `state` gave."""
+        for name, moments in state["moments"].items():
+            self.engine.restore(name, moments)
+        self.fleet.restore_accounts(state["accounts"])
+        self.trainer.pending = state["pending"]
+
+
+def training_setting(loaded: LoadedExperiment) -> Setting:
+    """The experiment's network."""
+    experiment = loaded.experiment
+    return Setting(experiment.seed, experiment.topology, experiment.gossip, experiment.simulation, loaded.folder)
+
+
+def build_training(experiment: Experiment, setting: Setting) -> Training:
+    """Data, model, accounts and engine of all nodes.
+
+    Raises:
+        UserError: whatever is wrong with them.
+    """
+    fleet = build_fleet(experiment, setting, setting.names)
+    engine = resolve(ENGINES, setting.simulation.engine, field="simulation.engine")(fleet, experiment)
+    undoable = setting.simulation.availability.kind != "always"
+    return Training(fleet, engine, Trainer(engine, undoable=undoable))
+
+
+def training_course(experiment: Experiment, setting: Setting, training: Training) -> Course:
+    """What every node does."""
+    benches = training.fleet.benches
+    return Course(
+        phases=experiment.training.phases,
+        local_steps=experiment.training.local_steps,
+        initial=dict.fromkeys(setting.names, training.fleet.initial),
+        clear=lambda name: Publisher(benches[name].account).clear,
+        trainer=training.trainer,
+    )
+
+
+def _problem(fleet: Fleet, experiment: Experiment) -> str:
+    if experiment.training.dropout:
+        return "training.dropout is drawn for one node at a time"
+    bench = next(iter(fleet.benches.values()))
+    rows = next(bench.data.train.rows_in_order(1))
+    return grouping_problem(fleet.resident.adapted.module, fleet.resident.task.losses, rows)
