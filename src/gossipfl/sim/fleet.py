@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gossipfl.config.experiment import Experiment
+from gossipfl.core.events import Clear
 from gossipfl.learning.bench import Bench, Books, Resident, RunTerms, learner_for, load_resident
 from gossipfl.learning.data import DataSite, NodeRecords, load_fleet_records
 from gossipfl.learning.evaluation import Evaluation
 from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.plan import delta_for, make_plan
+from gossipfl.privacy.publishing import Publisher
 from gossipfl.privacy.simulated_account import SimulatedAccount
 from gossipfl.sim.judging import Judgment, States
 from gossipfl.sim.nodes import Setting
@@ -28,10 +30,12 @@ class Fleet:
     Attributes:
         resident: the one model.
         benches: by node, at that model.
+        simulated: accounts of the nodes under privacy, those of their benches.
     """
 
     resident: Resident
     benches: Mapping[str, Bench]
+    simulated: Mapping[str, SimulatedAccount]
 
     @property
     def initial(self) -> AdapterState:
@@ -50,17 +54,20 @@ class Fleet:
 
     def accounts(self) -> dict[str, Any]:
         """State of all accounts, for a checkpoint."""
-        return {name: _simulated(bench).state() for name, bench in self.benches.items() if bench.plan}
+        return {name: account.state() for name, account in self.simulated.items()}
 
     def restore_accounts(self, states: Mapping[str, Any]) -> None:
         """Takes over what `accounts` gave."""
         for name, state in states.items():
-            _simulated(self.benches[name]).restore(state)
+            self.simulated[name].restore(state)
 
     def epsilon(self) -> float | None:
         """The largest ε of a node, exactly; None without privacy."""
-        spent = [_simulated(bench).epsilon() for bench in self.benches.values() if bench.plan]
-        return max(spent, default=None)
+        return max((account.epsilon() for account in self.simulated.values()), default=None)
+
+    def clear(self, node: str) -> Clear[AdapterState]:
+        """Makes a node's states publishable."""
+        return Publisher(self.benches[node].account).clear
 
     def _judgment(self, bench: Bench, state: AdapterState) -> Judgment:
         own, test = bench.data.held_out, self.resident.test
@@ -79,6 +86,7 @@ def build_fleet(experiment: Experiment, setting: Setting, nodes: Sequence[str]) 
     Raises:
         UserError: whatever is wrong with data, model or privacy plan.
     """
+    experiment = on_one_thread(experiment)
     names = setting.names
     sites = [DataSite(name, names, None, setting.folder, setting.folder) for name in nodes]
     records = load_fleet_records(experiment, sites)
@@ -90,7 +98,15 @@ def build_fleet(experiment: Experiment, setting: Setting, nodes: Sequence[str]) 
         )
         for site in sites
     }
-    return Fleet(resident, benches)
+    accounts = {name: bench.account for name, bench in benches.items()}
+    simulated = {name: account for name, account in accounts.items() if isinstance(account, SimulatedAccount)}
+    return Fleet(resident, benches, simulated)
+
+
+def on_one_thread(experiment: Experiment) -> Experiment:
+    """Unless it says otherwise: many small passes gain nothing from more, and results do not depend on the machine."""
+    training = experiment.training.model_copy(update={"threads": experiment.training.threads or 1})
+    return experiment.model_copy(update={"training": training})
 
 
 def _books(experiment: Experiment, records: NodeRecords) -> Books:
@@ -100,8 +116,3 @@ def _books(experiment: Experiment, records: NodeRecords) -> Books:
     account = SimulatedAccount(delta_for(privacy.target_delta, units), privacy.accountant, privacy.target_epsilon)
     plan = make_plan(privacy, units=units, batch_size=training.batch_size, steps=training.total_steps)
     return Books(account, plan)
-
-
-def _simulated(bench: Bench) -> SimulatedAccount:
-    assert isinstance(bench.account, SimulatedAccount)
-    return bench.account
