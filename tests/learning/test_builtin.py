@@ -2,8 +2,7 @@
 
 import json
 import math
-import subprocess
-import sys
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from tests.learning.vectors import DIGITS, sites, vector_experiment
 from torch import nn
 
 from gossipfl.config.experiment import Experiment
+from gossipfl.config.loading import parse_experiment
 from gossipfl.errors import ModelError
 from gossipfl.learning.adapters import Adapted, attach
 from gossipfl.learning.bench import Bench, RunTerms, build_learner
@@ -102,17 +102,6 @@ def test_the_start_depends_on_the_seed_and_on_nothing_else() -> None:
     other = vector_experiment(model=MLP).model_copy(update={"seed": 1})
     assert adapted_for(other).components()["head"] != first["head"]
     assert adapted_for(other).components()["model"] == first["model"]
-
-
-def test_two_processes_begin_with_the_same_fingerprint() -> None:
-    program = (
-        "import torch; torch.rand(3)\n"
-        "from tests.learning.test_builtin import *\n"
-        "print(json.dumps(adapted_for(vector_experiment(model=MLP)).components()))"
-    )
-    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-
-    assert json.loads(printed) == adapted_for(vector_experiment(model=MLP)).components()
 
 
 @pytest.mark.parametrize(
@@ -215,3 +204,11 @@ TEXT: dict[str, Any] = {"kind": "sequence-classification"}
 def test_what_makes_no_sense_is_refused_with_the_reason(sections: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         vector_experiment(**sections)
+
+
+def test_the_readmes_experiment_is_sound() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    block = text[text.index("    model: {source: builtin:mlp") :].partition("\n\n")[0]
+    experiment = parse_experiment(textwrap.dedent(block), source="README.md")
+
+    assert (experiment.model.builtin, experiment.model.hidden, experiment.data.test_share) == ("mlp", (32,), 0.2)
