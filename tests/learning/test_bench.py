@@ -82,3 +82,19 @@ def test_a_node_that_is_refused_leaves_its_ledger_free(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(PrivacyError, match="per-sample gradients are wrong"):
             learner_for(resident, site, terms("a"), fleet.nodes["a"])
+
+
+def test_two_private_learners_do_not_take_each_others_hooks_away(tmp_path: Path) -> None:
+    experiment = vector_experiment(**SECTIONS, privacy={"level": "example", "noise_multiplier": 1.0})
+    first, second = sites(tmp_path, "a", "b")
+    fleet = load_fleet_records(experiment, [first, second])
+    resident = load_resident(experiment, first, fleet.test)
+    bench = learner_for(resident, first, terms("a"), fleet.nodes["a"])
+    with pytest.raises(RuntimeError, match="has its per-sample hooks on this model already"):
+        learner_for(resident, second, terms("b"), fleet.nodes["b"])
+    state = phase(bench, bench.adapted.initial, 0)
+    bench.close()
+
+    own = build_learner(experiment, first, RunTerms("r", ledger="own.sqlite", streams="seeded"))
+    assert phase(own, own.adapted.initial, 0) == state
+    own.close()

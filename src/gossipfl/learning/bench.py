@@ -167,12 +167,14 @@ def learner_for(
 
     Raises:
         UserError: whatever is wrong with the privacy plan, the ledger or the gradients of single examples.
+        RuntimeError: level example, and another learner's per-sample hooks are on the module.
     """
     adapted, experiment = resident.adapted, resident.adapted.experiment
     books = books or open_books(experiment, site, terms, records)
     try:
         data = tokenize_node(experiment, records, adapted.tokenizer, test=resident.test).to(resident.device)
         if experiment.privacy.level == "example":
+            _refuse_second_hooks(adapted.module)
             rows = next(data.train.rows_in_order(EXAMPLES))
             check_per_sample_gradients(adapted.module, resident.task.losses, rows)
         learner = _learner(adapted, resident.task, data.train, books, _streams(experiment, site, terms))
@@ -269,6 +271,12 @@ def _learner(adapted: Adapted, task: Task, train: Examples, books: Books, stream
     )
     expected = books.plan.expected_batch if books.plan else float(min(training.batch_size, train.units))
     return Learner(LearnerParts(adapted, task, build_mechanism(privacy.level, parts), books.account, expected))
+
+
+def _refuse_second_hooks(module: nn.Module) -> None:
+    # a second set takes the first one's away, and the first learner would go on with noise alone
+    if hasattr(module, "autograd_grad_sample_hooks"):
+        raise RuntimeError("a learner with privacy.level example has its per-sample hooks on this model already")
 
 
 def _check_length(module: nn.Module, wished: int) -> None:
