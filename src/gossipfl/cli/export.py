@@ -37,14 +37,20 @@ def run(
 ) -> None:
     """Write a node's newest adapter as a folder that PEFT loads, or with --merge as a model that transformers loads.
 
+    A builtin model, for which neither has a form, is written as safetensors with a config.json.
+
     The experiment is the one the state was trained in, as the state directory keeps it.
     """
     saved = load_latest(state_dir)
     if saved is None:
         raise StateError(f"--state-dir {state_dir} holds no checkpoint: no node has trained there yet")
-    sha256 = export_stored(_origin(state_dir, peers), saved.state, output, merge=merge)
+    origin = _origin(state_dir, peers)
+    sha256 = export_stored(origin, saved.state, output, merge=merge)
     result = {"output": str(output), "adapter_sha256": sha256}
-    emit(result, json=json, text=f"{output}: step {saved.snapshot.step}, sha256 {sha256}")
+    text = f"{output}: step {saved.snapshot.step}, sha256 {sha256}"
+    if origin.experiment.model.builtin is not None:
+        text += f"\nall weights of {origin.experiment.model.source} in model.safetensors, its layers in config.json"
+    emit(result, json=json, text=text)
 
 
 def _origin(state_dir: Path, peers: Path | None) -> Origin:

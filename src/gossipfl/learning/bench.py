@@ -193,6 +193,7 @@ def learner_for(
 
     Raises:
         UserError: whatever is wrong with the privacy plan, the ledger or the gradients of single examples.
+        RuntimeError: level example, and another learner's per-sample hooks are on the module.
     """
     adapted, experiment = resident.adapted, resident.adapted.experiment
     books = books or open_books(experiment, site, terms, records)

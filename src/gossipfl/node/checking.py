@@ -3,7 +3,8 @@
 Each part is checked on its own, so that one problem does not hide the next.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -19,7 +20,7 @@ from gossipfl.core.tables import resolve
 from gossipfl.core.topology import mixing_matrix, second_eigenvalue
 from gossipfl.errors import BudgetSpentError, UserError
 from gossipfl.learning.bench import ledger_file, load_adapted
-from gossipfl.learning.data import NodeRecords, load_node_records, load_test_records
+from gossipfl.learning.data import NodeRecords, load_all_node_records, load_node_records, load_test_records
 from gossipfl.net.identity import load_identity
 from gossipfl.node.assembly import schedule_of, site_of, state_dir_of
 from gossipfl.node.state_directory import run_name_in
@@ -115,11 +116,12 @@ def _check_nodes(findings: Findings, loaded: LoadedPeers, name: str | None, sche
     if not here:
         unknown = "certificates" if sharing else "data, certificates and plan"
         findings.notes.append(f"no node's data or key is on this machine: {unknown} were not checked")
+    records = _records_sharing(loaded, [node for node in here + sharing if node.data is None])
     for node in loaded.peers.nodes:
         if node in here:
             _check_identity(findings, loaded, node, schedule)
         if node in here or node in sharing:
-            _check_data(findings, loaded, node)
+            _check_data(findings, loaded, node, records.get(node.name))
 
 
 def _nodes_here(loaded: LoadedPeers, name: str | None) -> list[NodeConfig]:
@@ -139,14 +141,24 @@ def _nodes_sharing(loaded: LoadedPeers) -> list[NodeConfig]:
     return [node for node in loaded.peers.nodes if node.data is None]
 
 
+def _records_sharing(loaded: LoadedPeers, nodes: Sequence[NodeConfig]) -> Mapping[str, NodeRecords]:
+    """The parts of `data.source`, read once for all; empty when one is wrong, which each node then says for itself."""
+    if not nodes:
+        return {}
+    with suppress(UserError):
+        return load_all_node_records(loaded.experiment.experiment, [site_of(loaded, node) for node in nodes])
+    return {}
+
+
 def _check_identity(findings: Findings, loaded: LoadedPeers, node: NodeConfig, schedule: Schedule | None) -> None:
     neighbors = None if schedule is None else schedule.neighbors(node.name)
     findings.attempt(lambda: load_identity(loaded.peers, loaded.folder, node, neighbors=neighbors))
 
 
-def _check_data(findings: Findings, loaded: LoadedPeers, node: NodeConfig) -> None:
+def _check_data(findings: Findings, loaded: LoadedPeers, node: NodeConfig, records: NodeRecords | None) -> None:
     experiment, site = loaded.experiment.experiment, site_of(loaded, node)
-    records = findings.attempt(lambda: load_node_records(experiment, site))
+    if records is None:
+        records = findings.attempt(lambda: load_node_records(experiment, site))
     if records is None or experiment.privacy.level == "none":
         return
     _check_budget(findings, loaded, node, records)

@@ -63,9 +63,9 @@ class Examples:
             Every unit wished comes exactly once; the order depends on the arguments only. No unit, no batch.
         """
         firsts, ends = self.unit_starts[units], self.unit_starts[units + 1]
-        for pack in _packs(ends - firsts, self.content.order(firsts, ends), micro_batch):
-            rows = np.concatenate([np.arange(firsts[item], ends[item]) for item in pack])
-            yield self._loaded(rows, np.repeat(np.arange(len(pack)), (ends - firsts)[pack]))
+        sizes = ends - firsts
+        for pack in _packs(sizes, self.content.order(firsts, ends), micro_batch):
+            yield self._loaded(*_rows(firsts[pack], sizes[pack]))
 
     def together(self, units: NDArray[np.int64]) -> Rows:
         """All rows of some units in one piece, in their order; without units there are no tensors."""
@@ -125,8 +125,18 @@ def _labels(chosen: Sequence[Record]) -> NDArray[np.int64]:
     return np.array([record.label for record in chosen], np.int64)
 
 
+def _rows(firsts: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows of some units one after the other, and the unit of each."""
+    unit = np.repeat(np.arange(len(sizes)), sizes)
+    before = np.cumsum(sizes) - sizes
+    return np.arange(len(unit)) + (firsts - before)[unit], unit
+
+
 def _packs(sizes: NDArray[np.int64], order: NDArray[np.int64], most: int) -> Iterator[NDArray[np.int64]]:
     """Cuts `order` into runs whose sizes sum to `most` or less; what is larger by itself comes alone."""
+    if (sizes == 1).all():
+        yield from (order[first : first + most] for first in range(0, len(order), most))
+        return
     pack: list[int] = []
     room = most
     for item in order:
