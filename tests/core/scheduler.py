@@ -106,6 +106,7 @@ class Body(Generic[P]):
     training: Train[P] | None = None
     effects: int = 0
     finishes: int = 0
+    finished_at: float | None = None
     restarts: int = 0
     timers: dict[str, int] = field(default_factory=dict)
     increments: dict[int, P] = field(default_factory=dict)
@@ -192,6 +193,7 @@ class World(Generic[P]):
             case Finish():
                 assert body.durable == body.protocol.snapshot, "finished, and not durable"
                 body.finishes += 1
+                body.finished_at = self.now
                 if self.plan.leaves:
                     self._die(name, body)
 
