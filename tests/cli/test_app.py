@@ -69,7 +69,7 @@ def test_a_bug_of_ours_keeps_its_traceback() -> None:
         (["qqq"], "error: there is no command 'qqq'; known: demo, init, certs"),
         (["--qqq"], "error: No such option '--qqq'"),
         (["topology", "shw"], "error: No such command 'shw'"),
-        (["topology", "show"], "error: Missing argument 'KIND_OR_FILE'"),
+        (["certs", "sign"], "error: Missing argument 'REQUEST'"),
         (["topology", "show", "ring", "--nodes", "x"], "error: Invalid value for '--nodes'"),
     ],
 )

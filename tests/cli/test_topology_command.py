@@ -38,6 +38,37 @@ def test_a_file_in_figures(capsys: pytest.CaptureFixture[str]) -> None:
     assert (result["nodes"], result["edges"], result["lambda"]) == (4, 5, pytest.approx(0.5))
 
 
+def test_a_static_schedule_is_said_to_be_one(capsys: pytest.CaptureFixture[str]) -> None:
+    result = shown(capsys)
+    assert (result["kind"], result["schedule"], result["period"], result["lambda_of"]) == ("ring", "static", 1, "round")
+
+
+def test_a_schedule_over_time_has_the_lambda_of_its_period(capsys: pytest.CaptureFixture[str]) -> None:
+    base = shown(capsys, "--schedule", "base", "--nodes", "25", "--degree", "2")
+    assert (base["schedule"], base["period"], base["lambda"], base["lambda_of"]) == ("base", 6, 0.0, "period")
+    assert base["steps_to_1e-3"] == 6
+    assert base["doubly_stochastic"] is True
+    hops = shown(capsys, "--schedule", "one_peer_exponential", "--nodes", "12")
+    assert hops["period"] == 4
+    assert hops["degree"] == {"min": 6, "mean": 6.0, "max": 6}
+    assert 0 < float(str(hops["lambda"])) < 1
+
+
+def test_drawn_rounds_have_the_lambda_of_the_expectation(capsys: pytest.CaptureFixture[str]) -> None:
+    edge = shown(capsys, "star", "--schedule", "random_edge", "--nodes", "8")
+    assert (edge["period"], edge["lambda_of"], edge["edges"]) == (None, "expectation", 7)
+    assert edge["lambda"] == pytest.approx((1 - 1 / 14) ** 0.5)
+    epidemic = shown(capsys, "--schedule", "epidemic", "--nodes", "8")
+    assert (epidemic["lambda_of"], epidemic["doubly_stochastic"]) == ("expectation", False)
+
+
+def test_people_read_when_a_schedule_repeats(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["topology", "show", "--schedule", "base"]) == 0
+    assert main(["topology", "show", "--schedule", "epidemic"]) == 0
+    out = capsys.readouterr().out
+    assert all(word in out for word in ("after 3 rounds", "λ of a period", "never", "λ expected"))
+
+
 def test_people_read_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["topology", "show", "hypercube"]) == 0
     out = capsys.readouterr().out
@@ -61,6 +92,10 @@ def test_a_picture_is_written(capsys: pytest.CaptureFixture[str], tmp_path: Path
         ([str(EXAMPLES / "hospitals.gml"), "--nodes", "7"], "--nodes: "),
         (["ring", "--plot", "x.docx"], "--plot: x.docx should end in"),
         (["ring", "--plot", "no/such/folder/x.png"], "--plot: no/such/folder/x.png cannot be written"),
+        (["--schedule", "bose"], "topology.schedule: 'bose' is unknown; did you mean 'base'?"),
+        ([str(EXAMPLES / "hospitals.gml"), "--schedule", "base"], "topology.schedule: base links the nodes by itself"),
+        (["exponential", "--schedule", "random_edge"], "topology.schedule: random_edge needs an undirected graph"),
+        (["--schedule", "epidemic", "--degree", "8"], "topology.degree: a node of 8 has 7 others to send to, not 8"),
         (["exponential", "--weights", "metropolis"], "topology.weights: metropolis needs an undirected graph"),
     ],
 )

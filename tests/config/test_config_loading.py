@@ -141,6 +141,7 @@ def test_no_nodes_are_too_few(peers_file: Path) -> None:
         ("task.labels=[yes, no]", "task.labels[0]: True, should be a valid string (write it in quotes) (and 1 more)"),
         ("privacy.level=none", "privacy: level none takes neither target_epsilon nor noise_multiplier"),
         ("training.dropout=0.1", "training.dropout must be 0 with privacy"),
+        ("topology.schedule=base", "topology.schedule base changes from round to round, and wait_free nodes count"),
     ],
 )
 def test_a_mistake_in_an_override_is_named(peers_file: Path, override: str, said: str) -> None:

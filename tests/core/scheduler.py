@@ -47,7 +47,8 @@ class Weather:
         loss: part of the messages that vanish.
         duplicates: part that arrive twice.
         latency_s: mean of an exponential delay; against 1 s of training a phase.
-        in_order: as real links do, drop a message when a newer one of its sender has arrived.
+        in_order: drop a message when a newer one of its sender has arrived.
+        queued: as on real links, a message never overtakes one of its sender.
         news: tell the nodes when links go up and down.
     """
 
@@ -55,6 +56,7 @@ class Weather:
     duplicates: float = 0.0
     latency_s: float = 1.0
     in_order: bool = False
+    queued: bool = False
     news: bool = True
 
 
@@ -106,6 +108,7 @@ class Body(Generic[P]):
     training: Train[P] | None = None
     effects: int = 0
     finishes: int = 0
+    finished_at: float | None = None
     restarts: int = 0
     timers: dict[str, int] = field(default_factory=dict)
     increments: dict[int, P] = field(default_factory=dict)
@@ -123,6 +126,7 @@ class World(Generic[P]):
         self._numbers = itertools.count()
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._seen: dict[tuple[str, str], int] = {}
+        self._due: dict[tuple[str, str], float] = {}
         blank = {name: Snapshot(state=state, drift=plan.zero) for name, state in plan.initial.items()}
         self.bodies = {name: Body(self._protocol(name, snapshot), snapshot) for name, snapshot in blank.items()}
 
@@ -192,6 +196,7 @@ class World(Generic[P]):
             case Finish():
                 assert body.durable == body.protocol.snapshot, "finished, and not durable"
                 body.finishes += 1
+                body.finished_at = self.now
                 if self.plan.leaves:
                     self._die(name, body)
 
@@ -215,8 +220,15 @@ class World(Generic[P]):
         copies = 1 + (self._rng.random() < weather.duplicates)
         for _ in range(copies):
             if self._rng.random() >= weather.loss:
-                delay_s = float(self._rng.exponential(weather.latency_s))
+                delay_s = self._delay_s((name, effect.receiver))
                 self._at(delay_s, lambda: self._arrive(name, effect, number))
+
+    def _delay_s(self, edge: tuple[str, str]) -> float:
+        delay_s = float(self._rng.exponential(self.plan.weather.latency_s))
+        if not self.plan.weather.queued:
+            return delay_s
+        self._due[edge] = max(self._due.get(edge, 0.0), self.now + delay_s)
+        return self._due[edge] - self.now
 
     def _arrive(self, sender: str, effect: Send[P], number: int) -> None:
         edge = (sender, effect.receiver)

@@ -111,6 +111,11 @@ MISTAKES: dict[str, tuple[Spoil, str]] = {
     "node in no edge": (graph("ada bob\n"), "cid"),
     "empty graph": (graph("# nothing\n"), "graph.edgelist"),
     "edge of a stranger": (graph("ada bob\nbob cid\ncid dan\ndan eve\n"), "eve"),
+    "schedule that wait_free cannot go by": (
+        peers(lambda content: content.update(topology={"schedule": "base"})),
+        "set gossip.protocol sync",
+    ),
+    "unknown schedule": (peers(lambda content: content.update(topology={"schedule": "m:base"})), "topology.schedule"),
     "unknown graph": (peers(lambda content: content.update(topology={"kind": "rign"})), "'ring'"),
     "duplicate name": (peers(lambda content: content["nodes"].append(content["nodes"][0])), "'ada'"),
     "duplicate port": (
@@ -186,6 +191,18 @@ def test_a_sound_test_set_is_no_problem_and_needs_no_units(study: Study) -> None
     data("".join(json.dumps(row) + "\n" for row in rows))(study)
     experiment("data", unit="who")(study)
     assert check(study.peers, name="ada").problems == []
+
+
+def test_check_says_how_many_rounds_a_phase_an_exact_schedule_wants(study: Study) -> None:
+    peers(lambda content: content.update(topology={"schedule": "base", "degree": 2}))(study)
+    experiment("gossip", protocol="sync", rounds_per_phase=3)(study)
+    findings = check(study.peers, name="ada")
+    assert findings.problems == []
+    assert findings.lam == 0
+    (note,) = [note for note in findings.notes if note.startswith("topology.schedule")]
+    assert "the exact mean after 2 rounds, and gossip.rounds_per_phase is 3" in note
+    experiment("gossip", rounds_per_phase=4)(study)
+    assert not any(note.startswith("topology") for note in check(study.peers, name="ada").notes)
 
 
 def lines_of(study: Study, name: str) -> list[str]:

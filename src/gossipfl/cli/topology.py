@@ -1,4 +1,4 @@
-"""`gossipfl topology show`: a graph in figures and as a picture."""
+"""`gossipfl topology show`: a graph and its schedule in figures and as a picture."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +10,7 @@ from gossipfl.cli.output import emit, table
 from gossipfl.config.experiment import TopologyConfig
 from gossipfl.config.explain import explain
 from gossipfl.config.graph_files import graph_for
-from gossipfl.core.topology import Figures, build_graph, build_schedule, measure
+from gossipfl.core.topology import Figures, build_graph, build_schedule, linked, measure
 from gossipfl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,11 +29,13 @@ def group() -> None:
         "gossipfl topology show ring --nodes 16",
         "gossipfl topology show random_regular --nodes 64 --degree 4 --plot graph.svg",
         "gossipfl topology show topologies/hospitals.graphml --weights uniform --json",
+        "gossipfl topology show --schedule base --nodes 25 --degree 2",
     )
 )
 def show(  # noqa: PLR0913  # one an option
-    kind: Annotated[str, typer.Argument(metavar="KIND_OR_FILE")],
+    kind: Annotated[str, typer.Argument(metavar="KIND_OR_FILE")] = "ring",
     *,
+    schedule: Annotated[str, typer.Option(help="As topology.schedule.")] = "static",
     nodes: Annotated[int | None, typer.Option(help="How many nodes a generator makes; default 8.", min=2)] = None,
     degree: Annotated[int | None, typer.Option(help="As topology.degree.", min=1)] = None,
     probability: Annotated[float | None, typer.Option(help="As topology.probability.", min=0, max=1)] = None,
@@ -46,21 +48,27 @@ def show(  # noqa: PLR0913  # one an option
     """Degree, diameter, λ, spectral gap and steps to consensus of a graph.
 
     KIND_OR_FILE is a generator (ring, path, complete, star, grid, torus, hypercube, erdos_renyi, watts_strogatz,
-    barabasi_albert, random_regular, exponential) or a file (.graphml, .gml, .edgelist, .adjlist, .json, .yaml).
+    barabasi_albert, random_regular, exponential) or a file (.graphml, .gml, .edgelist, .adjlist, .json, .yaml). The
+    schedules one_peer_exponential, base and epidemic link the nodes by themselves and do not look at it. Of a schedule
+    that repeats, λ is that of a whole period; of random_edge and epidemic, λ² is what the squared distance is
+    multiplied with in a round on average.
     """
     given = {"kind": kind, "degree": degree, "probability": probability, "seed": seed, "weights": weights}
-    config = _config({**given, "shape": _shape(shape)})
+    config = _config({**given, "schedule": schedule, "shape": _shape(shape)})
     found = graph_for(config, Path())
     if found is not None and nodes not in (None, len(found)):
         raise ConfigError(f"--nodes: {kind} has {len(found)} nodes, not {nodes}")
     names = [str(number) for number in range(nodes or 8)] if found is None else list(found)
-    graph = build_graph(config, names, found)
-    figures = measure(graph, build_schedule(config, names, found))
+    made = build_schedule(config, names, found)
+    graph = build_graph(config, names, found) if schedule == "static" else linked(made)
+    figures = measure(graph, made)
     if plot is not None:
         from gossipfl.report.graph_picture import draw_graph  # noqa: PLC0415  # matplotlib is slow to import
 
-        draw_graph(graph, plot, title=f"{Path(kind).name}, {len(names)} nodes, λ = {figures.lam:.4f}")
-    emit({"kind": kind, **_result(figures), "plot": plot}, json=json, text=_text(figures))
+        title = Path(kind).name if schedule == "static" else schedule
+        draw_graph(graph, plot, title=f"{title}, {len(names)} nodes, λ = {figures.lam:.4f}")
+    result = {"kind": kind, "schedule": schedule, **_result(figures), "plot": plot}
+    emit(result, json=json, text=_text(schedule, figures))
 
 
 def _config(given: dict[str, object]) -> TopologyConfig:
@@ -88,21 +96,28 @@ def _result(figures: Figures) -> dict[str, object]:
         "directed": figures.directed,
         "degree": {"min": figures.degree_min, "mean": figures.degree_mean, "max": figures.degree_max},
         "diameter": figures.diameter,
+        "period": figures.period,
         "lambda": figures.lam,
+        "lambda_of": figures.lam_of,
         "spectral_gap": figures.spectral_gap,
         "steps_to_1e-3": figures.steps,
         "doubly_stochastic": figures.doubly_stochastic,
     }
 
 
-def _text(figures: Figures) -> "Table":
+_LAMBDA = {"round": "λ", "period": "λ of a period", "expectation": "λ expected"}
+
+
+def _text(schedule: str, figures: Figures) -> "Table":
     degree = f"{figures.degree_min} to {figures.degree_max}, mean {figures.degree_mean:.2f}"
+    repeats = "never" if figures.period is None else f"after {figures.period} rounds"
     rows: list[tuple[str, object]] = [
         ("nodes", figures.nodes),
+        *([] if schedule == "static" else [("schedule", schedule), ("repeats", repeats)]),
         ("edges", f"{figures.edges}{', directed' if figures.directed else ''}"),
         ("degree", degree if figures.degree_min < figures.degree_max else figures.degree_max),
         ("diameter", figures.diameter),
-        ("λ", f"{figures.lam:.4f}"),
+        (_LAMBDA[figures.lam_of], f"{figures.lam:.4f}"),
         ("spectral gap", f"{figures.spectral_gap:.4g}"),
         ("steps to 1e-3", "no bound" if figures.steps is None else figures.steps),
         ("keeps the mean", figures.doubly_stochastic),

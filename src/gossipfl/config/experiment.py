@@ -197,19 +197,26 @@ class TopologyConfig(Section):
     """Who may talk to whom."""
 
     kind: str = "ring"
-    """A generator's name, or a graph file (GraphML, GML, edge or adjacency list, node-link JSON, YAML edges)."""
+    """A generator's name, or a graph file (GraphML, GML, edge or adjacency list, node-link JSON, YAML edges).
+    one_peer_exponential, base and epidemic link the nodes by themselves: with them a generator's name does not count,
+    and a file is refused."""
     schedule: Choice = "static"
-    """static: every edge in every round."""
+    """static: every edge in every round. Round by round, with gossip.protocol sync: one_peer_exponential: one message
+    each, exact after log2(n) rounds where n is a power of two; base: at most `degree` peers each, exact for any n;
+    random_edge: one random edge; epidemic: each sends to `degree` random others."""
     weights: Choice = "auto"
-    """auto: metropolis (symmetric, doubly stochastic) on an undirected graph, uniform on a directed one."""
+    """static: metropolis (symmetric, doubly stochastic), the choice of auto on an undirected graph, or uniform, its
+    choice on a directed one. The other schedules have weights of their own and want auto."""
     degree: PositiveInt | None = None
-    """random_regular, watts_strogatz: neighbors; barabasi_albert: edges a node joins with; exponential: hops."""
+    """random_regular, watts_strogatz: neighbors; barabasi_albert: edges a node joins with; exponential: hops; schedule
+    base: peers a round at most, default 1; schedule epidemic: messages a node sends in a round, default ⌈log2 n⌉. More
+    agrees in fewer rounds and sends more."""
     probability: Annotated[float, Field(ge=0, le=1)] | None = None
     """erdos_renyi: of an edge, default 2 ln(n)/n; watts_strogatz: of rewiring, default 0.1."""
     shape: tuple[PositiveInt, ...] = ()
     """grid, torus: rows and columns; default: as square as the number of nodes allows."""
     seed: NonNegativeInt = 0
-    """Of random graphs; equal on all nodes."""
+    """Of random graphs and random schedules; equal on all nodes."""
 
 
 class GossipConfig(Section):
@@ -221,7 +228,7 @@ class GossipConfig(Section):
     codec: Choice = "fp32"
     protection: Literal["plain"] = "plain"
     rounds_per_phase: PositiveInt = 1
-    """sync: exchanges after each training phase; an exact schedule of length τ wants τ."""
+    """sync: exchanges after each training phase; an exact schedule of length τ wants τ (`gossipfl topology show`)."""
     deadline_s: PositiveFloat = 60.0
     """sync: seconds to wait for a round's neighbors; wait_free: for a settling round."""
     max_staleness: PositiveInt = 4
@@ -260,6 +267,16 @@ class Experiment(Section):
             raise ValueError("training.dropout must be 0 with privacy: per-sample clipping assumes one fixed function")
         if self.privacy.level != "none" and self.training.max_grad_norm is not None:
             raise ValueError("training.max_grad_norm is for runs without privacy; set privacy.max_grad_norm")
+        # a schedule of the user's own may be static in all but name: wait_free asks it
+        if (
+            self.gossip.protocol == "wait_free"
+            and self.topology.schedule != "static"
+            and ":" not in self.topology.schedule
+        ):
+            raise ValueError(
+                f"topology.schedule {self.topology.schedule} changes from round to round, and wait_free nodes count "
+                "rounds of their own: set gossip.protocol sync"
+            )
         return self
 
     @model_validator(mode="after")

@@ -17,7 +17,7 @@ from gossipfl.core.mixing import MIXINGS
 from gossipfl.core.protocol import Schedule
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.tables import resolve
-from gossipfl.core.topology import mixing_matrix, second_eigenvalue
+from gossipfl.core.topology import agreement
 from gossipfl.errors import BudgetSpentError, UserError
 from gossipfl.learning.bench import ledger_file, load_adapted
 from gossipfl.learning.data import NodeRecords, load_all_node_records, load_node_records, load_test_records
@@ -39,7 +39,7 @@ class Findings:
     Attributes:
         problems: one line each; a run with any of them would not start.
         notes: one line each, what a user should know.
-        lam: λ of the mixing matrix.
+        lam: λ of the mixing matrix; of a schedule over time as `core.topology.agreement` gives it.
         neighbors: degree by node.
         values: numbers in one message.
         bytes_per_exchange: payload of one message.
@@ -91,7 +91,7 @@ def check(peers: Path, *, name: str | None, overrides: Sequence[str] = ()) -> Fi
     findings.attempt(lambda: _check_choices(experiment))
     schedule = findings.attempt(lambda: schedule_of(loaded))
     if schedule is not None:
-        findings.lam = second_eigenvalue(mixing_matrix(schedule))
+        findings.attempt(lambda: _check_agreement(findings, experiment, schedule))
         findings.neighbors = {node: len(schedule.neighbors(node)) for node in schedule.nodes}
     _check_nodes(findings, loaded, name, schedule)
     findings.attempt(lambda: load_test_records(experiment, loaded.experiment.folder))
@@ -107,6 +107,17 @@ def _check_choices(experiment: Experiment) -> None:
     resolve(MIXINGS, gossip.mixing, field="gossip.mixing")
     resolve(CODECS, gossip.codec, field="gossip.codec")
     resolve(LEVELS, experiment.privacy.level, field="privacy.level")
+
+
+def _check_agreement(findings: Findings, experiment: Experiment, schedule: Schedule) -> None:
+    agrees = agreement(schedule)
+    findings.lam = agrees.lam
+    rounds = experiment.gossip.rounds_per_phase
+    if agrees.lam == 0 and agrees.rounds > 1 and rounds % agrees.rounds:
+        findings.notes.append(
+            f"topology.schedule: {experiment.topology.schedule} gives the exact mean after {agrees.rounds} rounds, and "
+            f"gossip.rounds_per_phase is {rounds}: with {agrees.rounds} every phase ends in agreement"
+        )
 
 
 def _check_nodes(findings: Findings, loaded: LoadedPeers, name: str | None, schedule: Schedule | None) -> None:

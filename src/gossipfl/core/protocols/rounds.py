@@ -7,7 +7,9 @@ from typing import Generic
 from gossipfl.core.events import Header, P, Received
 
 EARLY_ROUNDS = 2
-"""Future rounds kept of one neighbor; without loss nobody is more than one ahead."""
+"""Future rounds kept of one neighbor; without loss, where all hear each other in every round, it sends one at most."""
+EARLY_ONE_WAY_ROUNDS = 8
+"""The same where a neighbor may send without hearing this node: it can be as far ahead as the way round is long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,22 +21,26 @@ class Entry(Generic[P]):
 
 
 class Rounds(Generic[P]):
-    """Buffers at most the present and `EARLY_ROUNDS` future states of each neighbor."""
+    """Buffers at most the present and `early` future states of each neighbor."""
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], early: int = EARLY_ROUNDS) -> None:
+        self._early = early
         self._entries: dict[str, dict[int, Entry[P]]] = {name: {} for name in names}
         self._newest: dict[str, int] = dict.fromkeys(self._entries, -1)
 
+    def note(self, event: Received[P]) -> None:
+        """Keeps how far the sender is."""
+        self._newest[event.sender] = max(self._newest[event.sender], event.header.round)
+
     def add(self, event: Received[P], present: int) -> None:
-        """Keeps the first state of a sender and round, not late ones, and of early ones the newest `EARLY_ROUNDS`."""
+        """Keeps the first state of a sender and round, not late ones, and of early ones the newest `early`."""
         number, entries = event.header.round, self._entries[event.sender]
-        self._newest[event.sender] = max(self._newest[event.sender], number)
         # late: its round was mixed without it
         if number < present:
             return
         entries.setdefault(number, Entry(event.state, event.header))
         early = sorted(key for key in entries if key > present)
-        for key in early[:-EARLY_ROUNDS]:
+        for key in early[: -self._early]:
             del entries[key]
 
     def close(self, before: int) -> None:
@@ -50,7 +56,3 @@ class Rounds(Generic[P]):
     def newest(self, name: str) -> int:
         """The highest round heard of a neighbor; -1 before any."""
         return self._newest[name]
-
-    def lead(self) -> int:
-        """The highest round heard of anybody; -1 before any."""
-        return max(self._newest.values(), default=-1)

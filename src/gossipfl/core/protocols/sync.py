@@ -9,11 +9,15 @@ weight falls to self, the row stays stochastic, the mean can drift, and `drift` 
 is lost is not waited for. `deadline_s` runs from a node's own publication: it has to exceed what the slowest neighbor
 needs longer for a phase, or that neighbor is left out of most rounds; then `wait_free` is the better choice.
 
-Rounds are numbered through. A neighbor can end a round only with this node's state or by giving up on it. So one that
-is ahead of a round this node has not published yet, or two ahead of the one it has, gave up: it sends nothing for that
-round and is not waited for. A node behind (a crash, a straggler) trains the phase it is in, then publishes for the
-newest round it has heard of; the rounds and phases between are skipped: the others mixed without it, and their time
-does not come back. A node whose budget is spent takes part in the same rounds without training.
+Rounds are numbered through. A neighbor that is to hear this node in a round can end it only with this node's state or
+by giving up on it. So one that is past such a round that this node has not published yet gave up: it sends nothing for
+the present round and is not waited for. A node behind (a crash, a straggler) trains the phase it is in, then publishes
+for the newest round of those who gave up on it; the rounds and phases between are skipped: the others mixed without it,
+and their time does not come back. A node whose budget is spent takes part in the same rounds without training.
+
+Who is to hear whom changes where the schedule does. A neighbor far ahead that needed nothing of this node meanwhile is
+no sign of anything: its state is kept for its round. A round in which a node hears nobody is over as soon as it is
+published; one in which it meets nobody passes without a message. In the last round every neighbor is told.
 
 A publication carries new training only behind a `Checkpoint` of it. `Train` stands first in every list: training waits
 for neither disk nor network, only for the states it mixes.
@@ -45,10 +49,10 @@ from gossipfl.core.events import (
     Train,
     Trained,
 )
-from gossipfl.core.protocol import Parts, Protocol
+from gossipfl.core.protocol import Parts, Protocol, Row
 from gossipfl.core.protocols.neighborhood import LINGER, Neighborhood
 from gossipfl.core.protocols.own import Contribution, OwnState
-from gossipfl.core.protocols.rounds import Rounds
+from gossipfl.core.protocols.rounds import EARLY_ONE_WAY_ROUNDS, EARLY_ROUNDS, Rounds
 
 DEADLINE = "deadline"
 """Timer of a round."""
@@ -64,11 +68,12 @@ class Sync(Generic[P]):
         self._parts = parts
         self._own = OwnState(parts)
         self._neighbors = Neighborhood(neighbors, gossip.linger_s)
-        self._rounds: Rounds[P] = Rounds(neighbors)
+        mutual = parts.schedule.period == 1 and {*self._senders(0)} == {*self._row(0).receivers}
+        self._rounds: Rounds[P] = Rounds(neighbors, EARLY_ROUNDS if mutual else EARLY_ONE_WAY_ROUNDS)
         self._training_rounds = parts.phases * gossip.rounds_per_phase
         self._last_round = self._training_rounds + gossip.settle_rounds - 1
         self._deadline_at: float | None = None
-        self._given_up = 2
+        self._came_back = False
         self._phase_heard: dict[str, int] = {}
 
     @property
@@ -117,8 +122,8 @@ class Sync(Generic[P]):
         if self.snapshot.round > self._last_round:
             # a neighbor that came back late finds a last round to mix, and that this node is through
             return list(self._publish(self._last_round))
-        # back in the middle of a round: a neighbor one ahead has mixed it without this node
-        self._given_up = 1
+        # back in the middle of a round: what a neighbor ahead had sent for it is lost
+        self._came_back = True
         return [*self._open(now), *self._progress(now)]
 
     @property
@@ -141,7 +146,7 @@ class Sync(Generic[P]):
     def _end_round(self, now: float) -> list[Effect[P]]:
         report = self._mix()
         self._deadline_at = None
-        self._given_up = 2
+        self._came_back = False
         self._catch_up()
         self._rounds.close(self.snapshot.round)
         if self._training_is_due:
@@ -151,8 +156,9 @@ class Sync(Generic[P]):
         return [report, *self._open(now)]
 
     def _catch_up(self) -> None:
-        """Skips to the newest round heard of when the next one, not published yet, was mixed without this node."""
-        now, lead = self.snapshot, self._rounds.lead()
+        """Skips to the newest round of those who mixed one without this node that it has not published yet."""
+        now = self.snapshot
+        lead = max((self._rounds.newest(name) for name in self._neighbors.names if self._gave_up(name)), default=-1)
         if lead <= now.round:
             return
         phase = min(lead // self._parts.gossip.rounds_per_phase + 1, self._parts.phases)
@@ -167,7 +173,9 @@ class Sync(Generic[P]):
     def _open(self, now: float) -> list[Effect[P]]:
         delay_s = self._parts.gossip.deadline_s
         self._deadline_at = now + delay_s
-        return [*self._publish(self.snapshot.round), SetTimer(DEADLINE, delay_s)]
+        # without anybody to hear it ends before any timer
+        timer = [SetTimer(DEADLINE, delay_s)] if self._senders(self.snapshot.round) else []
+        return [*self._publish(self.snapshot.round), *timer]
 
     def _receive(self, event: Received[P], now: float) -> list[Effect[P]]:
         # a round that does not exist: another schedule, or ill will
@@ -175,7 +183,10 @@ class Sync(Generic[P]):
             return []
         self._neighbors.heard(event.sender, event.header, now)
         self._phase_heard[event.sender] = self.snapshot.phase
-        self._rounds.add(event, self.snapshot.round)
+        self._rounds.note(event)
+        # else only a word on where the sender is
+        if event.sender in self._senders(event.header.round):
+            self._rounds.add(event, self.snapshot.round)
         return self._progress(now)
 
     def _wake(self, timer: str, now: float) -> list[Effect[P]]:
@@ -189,22 +200,31 @@ class Sync(Generic[P]):
         return [*self._end_round(now), *self._progress(now)]
 
     def _is_complete(self) -> bool:
-        return not any(self._is_awaited(name) for name in self._senders())
+        return not any(self._is_awaited(name) for name in self._senders(self.snapshot.round))
 
     def _is_awaited(self, name: str) -> bool:
         number = self.snapshot.round
-        if self._neighbors.is_down(name) or self._rounds.newest(name) >= number + self._given_up:
+        if self._rounds.entry(name, number) is not None or self._neighbors.is_down(name):
             return False
-        return self._rounds.entry(name, number) is None
+        if self._came_back:
+            return self._rounds.newest(name) <= number
+        return not self._gave_up(name, after=number)
 
-    def _senders(self) -> Sequence[str]:
-        weights = self._parts.schedule.row(self._parts.name, self.snapshot.round).weights
-        return [name for name in weights if name != self._parts.name]
+    def _gave_up(self, name: str, *, after: int | None = None) -> bool:
+        """Whether a neighbor is past a round in which it was to hear this node, none of them published yet."""
+        first = self.snapshot.round if after is None else after + 1
+        return any(name in self._row(number).receivers for number in range(first, self._rounds.newest(name)))
+
+    def _row(self, number: int) -> Row:
+        return self._parts.schedule.row(self._parts.name, number)
+
+    def _senders(self, number: int) -> Sequence[str]:
+        return [name for name in self._row(number).weights if name != self._parts.name]
 
     def _mix(self) -> Report:
         number, phase = self.snapshot.round, self.snapshot.phase
-        weights = self._parts.schedule.row(self._parts.name, number).weights
-        entries = {name: self._rounds.entry(name, number) for name in self._senders()}
+        weights = self._row(number).weights
+        entries = {name: self._rounds.entry(name, number) for name in self._senders(number)}
         present = {
             name: Contribution(weights[name], entry.state, entry.header) for name, entry in entries.items() if entry
         }
@@ -221,7 +241,10 @@ class Sync(Generic[P]):
             settled=number == self._last_round,
             settle_rounds=self.snapshot.settle_rounds,
         )
-        receivers = self._parts.schedule.row(self._parts.name, number).receivers
+        receivers = self._row(number).receivers
+        if number == self._last_round:
+            # nobody has to linger for who has no more to say
+            receivers = (*receivers, *(name for name in self._neighbors.names if name not in receivers))
         # each receiver waits for every round
         return self._own.publish(receivers, header, replaceable=False)
 

@@ -33,6 +33,9 @@ Termination. An unsettled node publishes for each phase and each settling round.
 back nobody but itself, so with fair loss the smallest count rises within a deadline; counts are bounded, so settling
 ends. Messages of settled nodes answer messages of unsettled ones, so they end too; then silence ends in `Finish`.
 
+Only a static schedule goes with it: every node counts its own rounds, so that one node's round 7 is no other's, and
+schedules keyed by the round would send states to those who do not listen and wait for those who do not send.
+
 The mean is not kept; `drift` says by how much it moved.
 
 Sources: AD-PSGD (Lian et al., 2018), SWIFT (Bornstein et al., 2023).
@@ -63,6 +66,7 @@ from gossipfl.core.events import (
 from gossipfl.core.protocol import Parts, Protocol
 from gossipfl.core.protocols.neighborhood import LINGER, Neighborhood
 from gossipfl.core.protocols.own import Contribution, Contributions, OwnState
+from gossipfl.errors import TopologyError
 
 DEADLINE = "deadline"
 """Timer of a settling round."""
@@ -245,5 +249,14 @@ class WaitFree(Generic[P]):
 
 
 def build(parts: Parts[P]) -> Protocol[P]:
-    """The protocol for one node."""
+    """The protocol for one node.
+
+    Raises:
+        TopologyError: the schedule is not static.
+    """
+    if parts.schedule.period != 1:
+        raise TopologyError(
+            "topology.schedule: wait_free nodes count rounds of their own, which a schedule that changes from round to "
+            "round cannot go by: take static, or gossip.protocol sync"
+        )
     return WaitFree(parts)

@@ -4,7 +4,7 @@ graph (generated or read) ──> checked ──> weights ──> Schedule ─�
                                                          └──> W, λ, spectral gap
 """
 
-from gossipfl.core.topology.figures import Figures, measure
+from gossipfl.core.topology.figures import Figures, linked, measure
 from gossipfl.core.topology.generators import GENERATORS, Generator
 from gossipfl.core.topology.graphs import build_graph, check_graph
 from gossipfl.core.topology.schedules import SCHEDULES, BuildSchedule, build_schedule
@@ -36,6 +36,7 @@ __all__ = [
     "build_schedule",
     "check_graph",
     "is_doubly_stochastic",
+    "linked",
     "measure",
     "mixing_matrix",
     "second_eigenvalue",

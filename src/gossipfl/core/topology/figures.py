@@ -9,9 +9,11 @@ from scipy.sparse.csgraph import shortest_path
 
 from gossipfl.config.graph_types import Graph
 from gossipfl.core.protocol import Schedule
-from gossipfl.core.topology.spectrum import is_doubly_stochastic, second_eigenvalue, sparse_matrix, steps_to
+from gossipfl.core.topology.spectrum import agreement, is_doubly_stochastic, sparse_matrix
 
 CHUNK = 256
+DRAWN_ROUNDS = 4
+"""Rounds that are looked at where no two need be alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +25,12 @@ class Figures:
         directed: edges have a direction.
         degree_min, degree_mean, degree_max: of neighbors heard.
         diameter: longest of the shortest ways between two nodes, in edges.
-        lam: λ of round 0.
+        period: rounds after which the schedule repeats; None: never.
+        lam: λ of a round, of the product of a period, or the root of the expected λ².
+        lam_of: which of these: round, period or expectation.
         spectral_gap: 1 − λ.
         steps: rounds until the distance from the mean is a thousandth, by λ; None when λ does not bound it.
-        doubly_stochastic: mixing keeps the mean.
+        doubly_stochastic: mixing keeps the mean, in every round.
     """
 
     nodes: int
@@ -36,16 +40,17 @@ class Figures:
     degree_mean: float
     degree_max: int
     diameter: int
+    period: int | None
     lam: float
+    lam_of: str
     spectral_gap: float
     steps: int | None
     doubly_stochastic: bool
 
 
 def measure(graph: Graph, schedule: Schedule) -> Figures:
-    """The figures of a checked graph and the schedule built on it."""
-    W = sparse_matrix(schedule)
-    lam = second_eigenvalue(W)
+    """The figures of a schedule and its graph: a checked one it was built on, or `linked`."""
+    agrees = agreement(schedule)
     degrees = [degree for _, degree in (graph.in_degree() if isinstance(graph, nx.DiGraph) else graph.degree())]
     return Figures(
         nodes=graph.number_of_nodes(),
@@ -55,11 +60,23 @@ def measure(graph: Graph, schedule: Schedule) -> Figures:
         degree_mean=sum(degrees) / len(degrees),
         degree_max=max(degrees),
         diameter=diameter(graph),
-        lam=lam,
-        spectral_gap=1 - lam,
-        steps=steps_to(lam, 1e-3),
-        doubly_stochastic=is_doubly_stochastic(W),
+        period=schedule.period,
+        lam=agrees.lam,
+        lam_of=agrees.of,
+        spectral_gap=1 - agrees.lam,
+        steps=agrees.steps_to(1e-3),
+        doubly_stochastic=all(
+            is_doubly_stochastic(sparse_matrix(schedule, round)) for round in range(schedule.period or DRAWN_ROUNDS)
+        ),
     )
+
+
+def linked(schedule: Schedule) -> Graph:
+    """Everybody with everybody it ever exchanges with, no matter in which direction."""
+    graph = Graph()
+    graph.add_nodes_from(schedule.nodes)
+    graph.add_edges_from((node, peer) for node in schedule.nodes for peer in schedule.neighbors(node))
+    return graph
 
 
 def diameter(graph: Graph) -> int:
