@@ -84,17 +84,24 @@ def test_a_node_that_is_refused_leaves_its_ledger_free(tmp_path: Path) -> None:
             learner_for(resident, site, terms("a"), fleet.nodes["a"])
 
 
-def test_two_private_learners_do_not_take_each_others_hooks_away(tmp_path: Path) -> None:
-    experiment = vector_experiment(**SECTIONS, privacy={"level": "example", "noise_multiplier": 1.0})
-    first, second = sites(tmp_path, "a", "b")
-    fleet = load_fleet_records(experiment, [first, second])
-    resident = load_resident(experiment, first, fleet.test)
-    bench = learner_for(resident, first, terms("a"), fleet.nodes["a"])
-    with pytest.raises(RuntimeError, match="has its per-sample hooks on this model already"):
-        learner_for(resident, second, terms("b"), fleet.nodes["b"])
-    state = phase(bench, bench.adapted.initial, 0)
-    bench.close()
+@pytest.mark.parametrize("engine", ["hooks", "grouped"])
+def test_private_learners_that_share_a_model_train_as_those_that_have_their_own(tmp_path: Path, engine: str) -> None:
+    privacy = {"level": "example", "noise_multiplier": 1.0, "engine": engine}
+    experiment = vector_experiment(**SECTIONS, privacy=privacy)
+    nodes = sites(tmp_path, "a", "b")
+    fleet = load_fleet_records(experiment, nodes)
+    resident = load_resident(experiment, nodes[0], fleet.test)
+    benches = [learner_for(resident, site, terms(site.node), fleet.nodes[site.node]) for site in nodes]
+    states = [bench.adapted.initial for bench in benches]
+    for number in range(PHASES):
+        states = [phase(bench, state, number) for bench, state in zip(benches, states, strict=True)]
+    for bench in benches:
+        bench.close()
 
-    own = build_learner(experiment, first, RunTerms("r", ledger="own.sqlite", streams="seeded"))
-    assert phase(own, own.adapted.initial, 0) == state
-    own.close()
+    for site, state in zip(nodes, states, strict=True):
+        own = build_learner(experiment, site, RunTerms("r", ledger=f"own-{site.node}.sqlite", streams="seeded"))
+        alone = own.adapted.initial
+        for number in range(PHASES):
+            alone = phase(own, alone, number)
+        own.close()
+        assert alone == state

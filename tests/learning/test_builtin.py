@@ -25,7 +25,7 @@ from gossipfl.learning.export import export
 from gossipfl.learning.generation import generate
 from gossipfl.learning.models import load_base
 from gossipfl.learning.tasks import make_task
-from gossipfl.privacy.unit_gradients import UnitGradients
+from gossipfl.privacy.sources import ENGINES, Engine
 from gossipfl.state import AdapterState
 
 LOGISTIC: dict[str, Any] = {"source": "builtin:logistic", "inputs": 64}
@@ -121,20 +121,22 @@ def test_nodes_with_other_widths_do_not_fit_together(other: dict[str, Any]) -> N
     assert mine["adapter"] != theirs["adapter"]
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("model", [LOGISTIC, MLP], ids=["logistic", "mlp"])
-def test_gradients_of_single_records_are_those_computed_one_by_one(model: dict[str, Any], tmp_path: Path) -> None:
+def test_gradients_of_single_records_are_those_computed_one_by_one(
+    model: dict[str, Any], engine: Engine, tmp_path: Path
+) -> None:
     bench = bench_for(vector_experiment(model=model), tmp_path)
     module, losses = bench.adapted.module, make_task(bench.adapted.experiment.task).losses
     rows = next(bench.data.train.rows_in_order(7))
-    gradients = UnitGradients(module, losses)
-    gradients.compute(rows)
-    together = {name: p.grad_sample.clone() for name, p in gradients.parameters}  # type: ignore[attr-defined]
-    gradients.close()
+    source = ENGINES[engine](module, losses)
+    together = [gradient.clone() for gradient in source.unit_gradients(rows)]
+    source.close()
 
     for place in range(rows.count):
         alone = torch.autograd.grad(losses(module, rows.row(place).tensors).sum(), list(module.parameters()))
-        for (name, _), gradient in zip(module.named_parameters(), alone, strict=True):
-            torch.testing.assert_close(together[name][place], gradient, rtol=1e-4, atol=1e-6)
+        for found, gradient in zip(together, alone, strict=True):
+            torch.testing.assert_close(found[place], gradient, rtol=1e-4, atol=1e-6)
 
 
 def test_a_resumed_private_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path) -> None:

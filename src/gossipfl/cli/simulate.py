@@ -27,11 +27,14 @@ app = command_app()
         "gossipfl simulate experiment.yaml --engine ray --output runs/large --resume",
     ),
 )
-def simulate_command(
+def simulate_command(  # noqa: PLR0913  # one an option
     experiment: Annotated[Path, typer.Argument(help="experiment.yaml.", metavar="FILE")],
     *,
     engine: Annotated[
         str | None, typer.Option(help="loop, batched, ray or auto; default: simulation.engine.", metavar="NAME")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="ray: a running cluster; default: one on this machine.", metavar="HOST:PORT")
     ] = None,
     output: OutputOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
@@ -44,6 +47,7 @@ def simulate_command(
     here is private.
     """
     overrides = [*(sets or ()), *([f"simulation.engine={engine}"] if engine else [])]
+    overrides += [f"simulation.address={address}"] if address else []
     loaded = load_simulation(experiment, overrides)
     folder = output or Path("runs") / f"{experiment.stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     with _progress() as show:

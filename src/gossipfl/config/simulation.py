@@ -106,6 +106,8 @@ class SimulationConfig(Section):
     Ray cluster; auto: batched where it is faster."""
     actors: PositiveInt = 2
     """ray: processes the nodes are dealt to."""
+    address: str | None = None
+    """ray: of a running cluster, for example `auto` or HOST:6379; None starts one on this machine for the run."""
     most_rows: PositiveInt = 1024
     """batched: rows in one pass; halved when memory runs out."""
     compute: ComputeConfig = ComputeConfig()

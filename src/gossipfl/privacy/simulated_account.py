@@ -61,3 +61,31 @@ class SimulatedAccount:
     def restore(self, state: tuple[dict[Kind, int], float]) -> None:
         """Takes over what `state` gave."""
         self._tally, self._bound = dict(state[0]), state[1]
+
+
+class PaidElsewhere:
+    """Stands for a simulated account in another process: covers the last receipt that came from there."""
+
+    def __init__(self) -> None:
+        self._last = Receipt()
+
+    def note(self, receipt: Receipt) -> None:
+        """Takes over what the account has said."""
+        self._last = receipt
+
+    def charge(self, charge: Charge) -> Receipt:
+        """Nobody charges here."""
+        raise PrivacyError(f"{charge.steps} steps are to be charged where the account is")
+
+    def receipt(self) -> Receipt:
+        """The last one."""
+        return self._last
+
+    def charges(self) -> tuple[Charge, ...]:
+        """None are known here."""
+        return ()
+
+    def require(self, receipt: Receipt) -> None:
+        """Refuses a receipt for more steps than the last one named."""
+        if receipt.steps > self._last.steps:
+            raise PrivacyError(f"a receipt names {receipt.steps} steps, {self._last.steps} were charged elsewhere")

@@ -1,19 +1,21 @@
 """Nodes spread over the actors of a Ray cluster: the one door to Ray.
 
-    driver: clock, protocols, network ── snapshots ──> actor: model, data and moments of its nodes ── increments ──> driver
+    driver                       ── snapshots ──>    actor
+    clock, protocols, network    <── increments ──   model, data and moments of its nodes
 
 Each actor trains its nodes one at a time, by the very code of the loop, so that the results are equal bit for bit.
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gossipfl.config.experiment import Experiment
-from gossipfl.core.events import Clear, Train, Trained
+from gossipfl.core.events import Clear, Receipt, Train, Trained
 from gossipfl.errors import ConfigError
 from gossipfl.learning.evaluation import Evaluation
 from gossipfl.privacy.publishing import Publisher
+from gossipfl.privacy.simulated_account import PaidElsewhere
 from gossipfl.sim.engines.loop import LoopEngine
 from gossipfl.sim.fleet import Fleet, build_fleet
 from gossipfl.sim.judging import Judgment, States
@@ -24,10 +26,10 @@ from gossipfl.state import AdapterState
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
-T = TypeVar("T")
+A = TypeVar("A")
 
 
-class Crew:
+class Actor:
     """What lives in one actor: the fleet of its nodes."""
 
     def __init__(self, experiment: Experiment, setting: Setting, nodes: Sequence[str]) -> None:
@@ -89,17 +91,18 @@ class Cluster:
         self._ray = _ray()
         self._started = _connect(self._ray, address, setting.simulation.actors)
         crews = [setting.names[place :: setting.simulation.actors] for place in range(setting.simulation.actors)]
-        make = self._ray.remote(Crew)
-        self._actors: list[ActorHandle[Crew]] = [make.remote(experiment, setting, crew) for crew in crews if crew]
+        make = self._ray.remote(Actor)
+        self._actors: list[ActorHandle[Actor]] = [make.remote(experiment, setting, crew) for crew in crews if crew]
         self._home = {name: place for place, crew in enumerate(crews) for name in crew}
-        self._receipts: dict[str, _Paid] = {name: _Paid() for name in setting.names}
+        self._paid = {name: PaidElsewhere() for name in setting.names}
         self.initial: AdapterState = self._get([self._actors[0].initial.remote()])[0]
 
     def close(self) -> None:
         """Ends the actors, and the cluster if it was started here."""
         for actor in self._actors:
             self._ray.kill(actor)
-        self._ray.shutdown()
+        if self._started:
+            self._ray.shutdown()
 
     # ---- engine ----
 
@@ -107,7 +110,7 @@ class Cluster:
         """See `Engine.compute`."""
         results = self._spread(phases, lambda actor, part: actor.compute.remote(part))
         for (node, _), trained in zip(phases, results, strict=True):
-            self._receipts[node].steps = trained.receipt.steps
+            self._paid[node].note(trained.receipt)
         return results
 
     def moments(self, node: str) -> Moments:
@@ -134,3 +137,70 @@ class Cluster:
         """See `Fleet.accounts`."""
         parts = self._get([actor.accounts.remote() for actor in self._actors])
         return {name: state for part in parts for name, state in part.items()}
+
+    def restore_accounts(self, states: Mapping[str, Any]) -> None:
+        """See `Fleet.restore_accounts`."""
+        for name, state in states.items():
+            self._get([self._actor(name).restore_accounts.remote({name: state})])
+            tally, bound = state
+            self._paid[name].note(Receipt(steps=sum(tally.values()), epsilon=bound))
+
+    def epsilon(self) -> float | None:
+        """See `Fleet.epsilon`."""
+        spent = self._get([actor.epsilon.remote() for actor in self._actors])
+        return max((epsilon for epsilon in spent if epsilon is not None), default=None)
+
+    def clear(self, node: str) -> Clear[AdapterState]:
+        """Makes a node's states publishable: those whose training its actor has paid for."""
+        return Publisher(self._paid[node]).clear
+
+    # ---- actors ----
+
+    def _actor(self, node: str) -> "ActorHandle[Actor]":
+        return self._actors[self._home[node]]
+
+    def _spread(
+        self, items: Sequence[tuple[str, A]], ask: Callable[["ActorHandle[Actor]", list[tuple[str, A]]], Any]
+    ) -> list[Any]:
+        """Each item to the actor its node lives in, all at the same time; answers in the items' order."""
+        parts: dict[int, list[tuple[str, A]]] = {}
+        for node, item in items:
+            parts.setdefault(self._home[node], []).append((node, item))
+        answers = self._get([ask(self._actors[home], part) for home, part in parts.items()])
+        found = {
+            node: answer
+            for part, some in zip(parts.values(), answers, strict=True)
+            for (node, _), answer in zip(part, some, strict=True)
+        }
+        return [found[node] for node, _ in items]
+
+    def _get(self, references: Sequence[Any]) -> list[Any]:
+        try:
+            results: list[Any] = self._ray.get(list(references))
+        except self._ray.exceptions.RayTaskError as error:
+            # a mistake of the user's is one here too, not a failure of Ray's
+            raise error.cause from error
+        return results
+
+
+def _ray() -> Any:  # noqa: ANN401  # the module
+    # actors see what accelerators there are; without this Ray warns that it will not hide them any more
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray  # noqa: PLC0415  # an extra, and slow to import
+    except ImportError as error:
+        raise ConfigError("simulation.engine ray needs the extra `ray`: pip install 'gossipfl[ray]'") from error
+    return ray
+
+
+def _connect(ray: Any, address: str | None, actors: int) -> bool:  # noqa: ANN401
+    """Whether the connection was made here."""
+    if ray.is_initialized():
+        return False
+    # a cluster of our own has just what the actors need
+    own = {"address": "local", "num_cpus": actors, "include_dashboard": False}
+    try:
+        ray.init(**(own if address is None else {"address": address}), logging_level="ERROR", log_to_driver=False)
+    except ConnectionError as error:
+        raise ConfigError(f"simulation.address: no Ray cluster answers at {address!r}") from error
+    return True

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,40 @@ from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.plan import delta_for, make_plan
 from gossipfl.privacy.publishing import Publisher
 from gossipfl.privacy.simulated_account import SimulatedAccount
-from gossipfl.sim.judging import Judgment, States
+from gossipfl.sim.judging import Judge, Judgment, States
 from gossipfl.sim.nodes import Setting
 from gossipfl.state import AdapterState
 
 Moments = Mapping[str, NDArray[np.float32]]
+
+
+class Crew(Judge, Protocol):
+    """What a run needs of its nodes' learners, wherever they are."""
+
+    @property
+    def initial(self) -> AdapterState:
+        """Where every node starts."""
+        ...
+
+    def clear(self, node: str) -> Clear[AdapterState]:
+        """Makes a node's states publishable."""
+        ...
+
+    def accounts(self) -> dict[str, Any]:
+        """State of all accounts, for a checkpoint."""
+        ...
+
+    def restore_accounts(self, states: Mapping[str, Any]) -> None:
+        """Takes over what `accounts` gave."""
+        ...
+
+    def epsilon(self) -> float | None:
+        """The largest ε of a node, exactly; None without privacy."""
+        ...
+
+    def close(self) -> None:
+        """Gives back what is not needed any more."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +97,9 @@ class Fleet:
     def clear(self, node: str) -> Clear[AdapterState]:
         """Makes a node's states publishable."""
         return Publisher(self.benches[node].account).clear
+
+    def close(self) -> None:
+        """Nothing to give back: accounts are in memory."""
 
     def _judgment(self, bench: Bench, state: AdapterState) -> Judgment:
         own, test = bench.data.held_out, self.resident.test

@@ -1,6 +1,5 @@
 """What every simulated node is made of, with training or without: names, schedule, parts, and the world around them."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -173,11 +172,10 @@ def _encode(codec: Codec, max_norm: float, state: AdapterState) -> Sent[AdapterS
 
 def lambda_of(schedule: Schedule) -> float | None:
     """λ of a schedule that is the same in every round and keeps the mean; None for others."""
-    matrix = sparse_matrix(schedule, 0)
-    if getattr(schedule, "period", 1) != 1 or not is_doubly_stochastic(matrix):
+    if schedule.period != 1:
         return None
-    lam = second_eigenvalue(matrix)
-    return lam if math.isfinite(lam) else None
+    matrix = sparse_matrix(schedule, 0)
+    return second_eigenvalue(matrix) if is_doubly_stochastic(matrix) else None
 
 
 def _check_names(simulation: SimulationConfig, names: Sequence[str]) -> None:

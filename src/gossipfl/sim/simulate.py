@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,11 @@ class _Cast:
     judge: Judge | None
     training: Training | None
 
+    def close(self) -> None:
+        """Gives back what trains."""
+        if self.training is not None:
+            self.training.crew.close()
+
 
 def simulate(request: SimulationRequest, show: Callable[[Progress], None] = lambda _: None) -> SimulationResult:
     """Runs the experiment in this process, on virtual time.
@@ -102,9 +108,10 @@ def simulate(request: SimulationRequest, show: Callable[[Progress], None] = lamb
     """
     directory = RunDirectory(request.output, dump_experiment(request.loaded.experiment), resume=request.resume)
     cast = _cast(request.loaded)
-    parts = _parts(cast, directory)
-    ran = Run(parts, show)()
-    epsilon = cast.training.fleet.epsilon() if cast.training else None
+    with closing(cast):
+        parts = _parts(cast, directory)
+        ran = Run(parts, show)()
+        epsilon = cast.training.crew.epsilon() if cast.training else None
     result = _result(parts, ran, epsilon)
     if ran.done:
         directory.write_result(result.as_json())
@@ -118,7 +125,7 @@ def _cast(loaded: LoadedExperiment | LoadedAveraging) -> _Cast:
     setting = training_setting(loaded)
     training = build_training(loaded.experiment, setting)
     course = training_course(loaded.experiment, setting, training)
-    return _Cast(setting, course, training.fleet, training)
+    return _Cast(setting, course, training.crew, training)
 
 
 def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:

@@ -1,18 +1,17 @@
 """Simulated training: the course of every node, its engine, and what of both a checkpoint holds."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedExperiment
 from gossipfl.core.tables import resolve
 from gossipfl.privacy.grouped.gradients import grouping_problem
-from gossipfl.privacy.publishing import Publisher
 from gossipfl.sim.engines.batched import BatchedEngine
 from gossipfl.sim.engines.loop import LoopEngine
-from gossipfl.sim.fleet import Fleet, build_fleet
+from gossipfl.sim.fleet import Crew, Fleet, build_fleet
 from gossipfl.sim.nodes import Course, Setting
 from gossipfl.sim.trainers import Engine, Trainer
 from gossipfl.state import AdapterState
@@ -20,24 +19,41 @@ from gossipfl.state import AdapterState
 logger = logging.getLogger(__name__)
 
 SimEngine = Engine[AdapterState]
-BuildEngine = Callable[[Fleet, Experiment], SimEngine]
 
 
-def loop(fleet: Fleet, experiment: Experiment) -> SimEngine:  # noqa: ARG001  # nothing to set
-    """One at a time."""
-    return LoopEngine(fleet)
+class BuildEngine(Protocol):
+    """How an engine offers itself to the table."""
+
+    def __call__(self, experiment: Experiment, setting: Setting) -> tuple[Crew, SimEngine]:
+        """The nodes' learners, and what trains them."""
+        ...
 
 
-def batched(fleet: Fleet, experiment: Experiment) -> SimEngine:
+def loop(experiment: Experiment, setting: Setting) -> tuple[Crew, SimEngine]:
+    """One at a time, in this process."""
+    fleet = build_fleet(experiment, setting, setting.names)
+    return fleet, LoopEngine(fleet)
+
+
+def batched(experiment: Experiment, setting: Setting) -> tuple[Crew, SimEngine]:
     """All in one pass; one at a time where the model, or dropout, does not allow that."""
+    fleet = build_fleet(experiment, setting, setting.names)
     problem = _problem(fleet, experiment)
     if problem:
         logger.warning("engine loop instead of batched: %s", problem)
-        return LoopEngine(fleet)
-    return BatchedEngine(fleet, most_rows=experiment.simulation.most_rows)
+        return fleet, LoopEngine(fleet)
+    return fleet, BatchedEngine(fleet, most_rows=setting.simulation.most_rows)
 
 
-ENGINES: Mapping[str, BuildEngine] = {"loop": loop, "batched": batched, "auto": batched}
+def ray(experiment: Experiment, setting: Setting) -> tuple[Crew, SimEngine]:
+    """One at a time in each of several processes."""
+    from gossipfl.sim.executor import Cluster  # noqa: PLC0415  # the one door to Ray
+
+    cluster = Cluster(experiment, setting, address=setting.simulation.address)
+    return cluster, cluster
+
+
+ENGINES: Mapping[str, BuildEngine] = {"loop": loop, "batched": batched, "ray": ray, "auto": batched}
 """By the name in `simulation.engine`."""
 
 
@@ -45,7 +61,8 @@ ENGINES: Mapping[str, BuildEngine] = {"loop": loop, "batched": batched, "auto": 
 class Training:
     """What trains in a run; see `running.Engines`."""
 
-    fleet: Fleet
+    names: Sequence[str]
+    crew: Crew
     engine: SimEngine
     trainer: Trainer[AdapterState]
 
@@ -53,8 +70,8 @@ class Training:
         """Moments, accounts and phases under way, which are computed for it."""
         self.trainer.compute()
         return {
-            "moments": {name: self.engine.moments(name) for name in self.fleet.benches},
-            "accounts": self.fleet.accounts(),
+            "moments": {name: self.engine.moments(name) for name in self.names},
+            "accounts": self.crew.accounts(),
             "pending": self.trainer.pending,
         }
 
@@ -62,7 +79,7 @@ class Training:
         """Takes over what `state` gave."""
         for name, moments in state["moments"].items():
             self.engine.restore(name, moments)
-        self.fleet.restore_accounts(state["accounts"])
+        self.crew.restore_accounts(state["accounts"])
         self.trainer.pending = state["pending"]
 
 
@@ -78,20 +95,18 @@ def build_training(experiment: Experiment, setting: Setting) -> Training:
     Raises:
         UserError: whatever is wrong with them.
     """
-    fleet = build_fleet(experiment, setting, setting.names)
-    engine = resolve(ENGINES, setting.simulation.engine, field="simulation.engine")(fleet, experiment)
+    crew, engine = resolve(ENGINES, setting.simulation.engine, field="simulation.engine")(experiment, setting)
     undoable = setting.simulation.availability.kind != "always"
-    return Training(fleet, engine, Trainer(engine, undoable=undoable))
+    return Training(setting.names, crew, engine, Trainer(engine, undoable=undoable))
 
 
 def training_course(experiment: Experiment, setting: Setting, training: Training) -> Course:
     """What every node does."""
-    benches = training.fleet.benches
     return Course(
         phases=experiment.training.phases,
         local_steps=experiment.training.local_steps,
-        initial=dict.fromkeys(setting.names, training.fleet.initial),
-        clear=lambda name: Publisher(benches[name].account).clear,
+        initial=dict.fromkeys(setting.names, training.crew.initial),
+        clear=training.crew.clear,
         trainer=training.trainer,
     )
 
