@@ -64,7 +64,7 @@ class GroupedGradients:
         rows = join([group.rows for group in groups], self._fill)
         layout = Layout(tuple(group.rows.count for group in groups), rows.unit.device)
         clips = any(group.clip is not None for group in groups)
-        self._module.train(self._dropout and not clips)
+        self._engine.set_dropout(on=self._dropout and not clips)
         found = self._engine.gradients(rows, layout, self._values(groups), by_row=clips)
         if not clips:
             return torch.cat([gradient.flatten(1) for gradient in found], dim=1)
@@ -72,7 +72,7 @@ class GroupedGradients:
         sizes = [group.rows.units for group in groups]
         limits = [torch.inf if group.clip is None else group.clip for group in groups]
         each = torch.tensor(limits, device=sums.device).repeat_interleave(torch.tensor(sizes, device=sums.device))
-        add_clipped([rows.by_unit(gradient) for gradient in found], each, sizes, sums)
+        add_clipped(rows.by_unit(found), each, sizes, sums)
         return sums
 
     def _values(self, groups: Sequence[Group]) -> list[Tensor]:
