@@ -14,8 +14,10 @@ from gossipfl.privacy.grouped.engine import GroupedEngine
 from gossipfl.privacy.grouped.layout import Layout
 from gossipfl.privacy.grouped.padding import FILL, join
 from gossipfl.privacy.grouped.seam import Group
+from gossipfl.privacy.grouped.stacked import StackedEngine
 from gossipfl.privacy.rows import RowLosses, Rows
 from gossipfl.privacy.sources.clipping import add_clipped
+from gossipfl.privacy.sources.hooks import refuse_batch_norm
 from gossipfl.privacy.sources.seam import zeros_for
 
 
@@ -31,15 +33,19 @@ class GroupedGradients:
     Memory beside one pass: groups × trainable × 4 bytes for the values, as much for the result, and rows × trainable
     × 4 bytes where a group clips.
 
+    A module with trained layers of other kinds goes row by row through `StackedEngine`, if torch can vectorize it: for
+    small models.
+
     Raises:
-        PrivacyError: a trained layer is of a kind that cannot be grouped.
+        PrivacyError: there is a BatchNorm, which mixes rows.
     """
 
     def __init__(
         self, module: nn.Module, losses: RowLosses, *, fill: Mapping[str, float] = FILL, dropout: bool = False
     ) -> None:
+        refuse_batch_norm(module)
         self._module = module
-        self._engine = GroupedEngine(module, losses)
+        self._engine: GroupedEngine | StackedEngine = _engine(module, losses)
         self._fill = fill
         self._dropout = dropout
 
@@ -87,6 +93,13 @@ class GroupedGradients:
         return [part.reshape(len(groups), *value.shape[1:]) for part, value in zip(parts, shared, strict=True)]
 
 
+def _engine(module: nn.Module, losses: RowLosses) -> GroupedEngine | StackedEngine:
+    try:
+        return GroupedEngine(module, losses)
+    except PrivacyError:
+        return StackedEngine(module, losses)
+
+
 def grouping_problem(module: nn.Module, losses: RowLosses, rows: Rows) -> str:
     """Why a module cannot be grouped, in one line; empty if it can.
 
@@ -94,7 +107,7 @@ def grouping_problem(module: nn.Module, losses: RowLosses, rows: Rows) -> str:
         rows: one row at least, to see what the layers are fed.
     """
     try:
-        GroupedEngine(module, losses).probe(rows)
+        _engine(module, losses).probe(rows)
     except PrivacyError as error:
         return str(error)
     return ""
