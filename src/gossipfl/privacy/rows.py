@@ -1,6 +1,6 @@
 """One micro-batch as a mechanism sees it: rows of tensors, and which unit each row belongs to."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,13 +37,13 @@ class Rows:
         sizes = torch.bincount(self.unit, minlength=self.units)
         return 1.0 / sizes[self.unit].to(torch.float32)
 
-    def by_unit(self, values: Tensor) -> Tensor:
-        """Sums over the rows of each unit: (rows, …) to (units, …), the values themselves where each row is its own."""
+    def by_unit(self, values: Sequence[Tensor]) -> list[Tensor]:
+        """Sums over the rows of each unit, (rows, …) to (units, …); the values themselves where each row is a unit."""
         units = self.units
         if units == self.count and torch.equal(self.unit, torch.arange(units, device=self.unit.device)):
-            return values
-        empty = torch.zeros(units, *values.shape[1:], device=values.device, dtype=values.dtype)
-        return empty.index_add_(0, self.unit.to(values.device), values)
+            return list(values)
+        empty = [torch.zeros(units, *value.shape[1:], device=value.device, dtype=value.dtype) for value in values]
+        return [into.index_add_(0, self.unit, value) for into, value in zip(empty, values, strict=True)]
 
     def row(self, place: int) -> "Rows":
         """One row alone, as a unit of its own."""

@@ -39,7 +39,14 @@ class GroupedEngine:
         tables = (layer.layer for layer in self._layers if isinstance(layer.layer, nn.Embedding))
         self._straight = frozenset(self._places[table.get_parameter("weight")] for table in tables)
         self._storage = Storage()
+        self._modules = tuple(module.modules())
         self._probed = False
+
+    def set_dropout(self, *, on: bool) -> None:
+        """Puts the module into training or evaluation mode; `train` would set every attribute at every pass."""
+        for layer in self._modules:
+            if layer.training is not on:
+                layer.training = on
 
     def shared(self) -> list[Tensor]:
         """The module's own values as those of one group, (1, …) each."""

@@ -14,8 +14,10 @@ from gossipfl.privacy.grouped.engine import GroupedEngine
 from gossipfl.privacy.grouped.layout import Layout
 from gossipfl.privacy.grouped.padding import FILL, join
 from gossipfl.privacy.grouped.seam import Group
+from gossipfl.privacy.grouped.stacked import StackedEngine
 from gossipfl.privacy.rows import RowLosses, Rows
 from gossipfl.privacy.sources.clipping import add_clipped
+from gossipfl.privacy.sources.hooks import refuse_batch_norm
 from gossipfl.privacy.sources.seam import zeros_for
 
 
@@ -31,15 +33,19 @@ class GroupedGradients:
     Memory beside one pass: groups × trainable × 4 bytes for the values, as much for the result, and rows × trainable
     × 4 bytes where a group clips.
 
+    A module with trained layers of other kinds goes row by row through `StackedEngine`, if torch can vectorize it: for
+    small models.
+
     Raises:
-        PrivacyError: a trained layer is of a kind that cannot be grouped.
+        PrivacyError: there is a BatchNorm, which mixes rows.
     """
 
     def __init__(
         self, module: nn.Module, losses: RowLosses, *, fill: Mapping[str, float] = FILL, dropout: bool = False
     ) -> None:
+        refuse_batch_norm(module)
         self._module = module
-        self._engine = GroupedEngine(module, losses)
+        self._engine: GroupedEngine | StackedEngine = _engine(module, losses)
         self._fill = fill
         self._dropout = dropout
 
@@ -64,7 +70,7 @@ class GroupedGradients:
         rows = join([group.rows for group in groups], self._fill)
         layout = Layout(tuple(group.rows.count for group in groups), rows.unit.device)
         clips = any(group.clip is not None for group in groups)
-        self._module.train(self._dropout and not clips)
+        self._engine.set_dropout(on=self._dropout and not clips)
         found = self._engine.gradients(rows, layout, self._values(groups), by_row=clips)
         if not clips:
             return torch.cat([gradient.flatten(1) for gradient in found], dim=1)
@@ -72,7 +78,7 @@ class GroupedGradients:
         sizes = [group.rows.units for group in groups]
         limits = [torch.inf if group.clip is None else group.clip for group in groups]
         each = torch.tensor(limits, device=sums.device).repeat_interleave(torch.tensor(sizes, device=sums.device))
-        add_clipped([rows.by_unit(gradient) for gradient in found], each, sizes, sums)
+        add_clipped(rows.by_unit(found), each, sizes, sums)
         return sums
 
     def _values(self, groups: Sequence[Group]) -> list[Tensor]:
@@ -87,6 +93,13 @@ class GroupedGradients:
         return [part.reshape(len(groups), *value.shape[1:]) for part, value in zip(parts, shared, strict=True)]
 
 
+def _engine(module: nn.Module, losses: RowLosses) -> GroupedEngine | StackedEngine:
+    try:
+        return GroupedEngine(module, losses)
+    except PrivacyError:
+        return StackedEngine(module, losses)
+
+
 def grouping_problem(module: nn.Module, losses: RowLosses, rows: Rows) -> str:
     """Why a module cannot be grouped, in one line; empty if it can.
 
@@ -94,7 +107,7 @@ def grouping_problem(module: nn.Module, losses: RowLosses, rows: Rows) -> str:
         rows: one row at least, to see what the layers are fed.
     """
     try:
-        GroupedEngine(module, losses).probe(rows)
+        _engine(module, losses).probe(rows)
     except PrivacyError as error:
         return str(error)
     return ""

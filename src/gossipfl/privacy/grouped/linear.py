@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gossipfl.privacy.grouped.collected import Collected
+from gossipfl.privacy.grouped.layout import Block
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,52 +47,55 @@ class GroupedLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, _anchor: Tensor, call: LinearCall) -> Tensor:  # noqa: ANN401
         """(rows, …, in) to (rows, …, out)."""
-        kind = _kind(x)
-        ctx.input_type = x.dtype
-        rows = x.reshape(x.shape[0], -1, x.shape[-1]).to(kind)
         ctx.call = call
-        ctx.save_for_backward(rows)
-        with torch.autocast(x.device.type, enabled=False):
-            out = _times(rows, call.by_input.to(kind), None if call.bias is None else call.bias.to(kind), call)
-        return out.view(*x.shape[:-1], out.shape[-1])
+        ctx.input_type = x.dtype
+        device = x.device.type
+        if not torch.is_autocast_enabled(device):
+            ctx.save_for_backward(x)
+            return _times(x, call.by_input, call.bias, call)
+        kind = torch.get_autocast_dtype(device)
+        x = x.to(kind)
+        ctx.save_for_backward(x)
+        with torch.autocast(device, enabled=False):
+            return _times(x, call.by_input.to(kind), None if call.bias is None else call.bias.to(kind), call)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None, None]:  # noqa: ANN401
         """∂x; the layer's own gradients go to `call.collected`."""
         call: LinearCall = ctx.call
-        (rows,) = ctx.saved_tensors
+        (x,) = ctx.saved_tensors
         grad = grads[0]
-        flat = grad.reshape(rows.shape[0], -1, grad.shape[-1])
         if call.weight_place is not None:
-            left, right = (rows, flat) if call.transposed else (flat, rows)
-            call.collected.add_product(call.weight_place, left, right)
+            left, right = (x, grad) if call.transposed else (grad, x)
+            call.collected.add_product(call.weight_place, _by_middle(left), _by_middle(right))
         if call.bias_place is not None:
-            call.collected.add_rows(call.bias_place, flat.sum(1))
+            call.collected.add_rows(call.bias_place, _by_middle(grad).sum(1))
         if not ctx.needs_input_grad[0]:
             return None, None, None
-        found = _times(flat, call.by_input.to(flat.dtype).mT, None, call)
-        return found.view(*grad.shape[:-1], found.shape[-1]).to(ctx.input_type), None, None
+        return _times(grad, call.by_input.to(grad.dtype).mT, None, call).to(ctx.input_type), None, None
 
 
-def _times(rows: Tensor, matrices: Tensor, bias: Tensor | None, call: LinearCall) -> Tensor:
-    """(rows, middle, a) times the matrices (groups, a, b) of their groups."""
+def _times(x: Tensor, matrices: Tensor, bias: Tensor | None, call: LinearCall) -> Tensor:
+    """(rows, …, a) times the matrices (groups, a, b) of their groups."""
+    if len(matrices) == 1:
+        return torch.nn.functional.linear(x, matrices[0].T, None if bias is None else bias[0])
     blocks = call.collected.layout.blocks
+    shape = (*x.shape[:-1], matrices.shape[-1])
     if len(blocks) == 1:
-        return _block(blocks[0].of_rows(rows), matrices, bias).view(*rows.shape[:-1], matrices.shape[-1])
-    out = rows.new_empty(*rows.shape[:-1], matrices.shape[-1])
+        return _block(blocks[0], x, matrices, bias).view(shape)
+    out = x.new_empty(shape)
     for block in blocks:
-        part = _block(block.of_rows(rows), matrices[block.groups], None if bias is None else bias[block.groups])
-        out[block.rows].view(part.shape).copy_(part)
+        part = out[block.rows]
+        part.copy_(_block(block, x, matrices, bias).view(part.shape))
     return out
 
 
-def _block(rows: Tensor, matrices: Tensor, bias: Tensor | None) -> Tensor:
-    if len(matrices) == 1:
-        return torch.nn.functional.linear(rows, matrices[0].T, None if bias is None else bias[0])
-    return torch.bmm(rows, matrices) if bias is None else torch.baddbmm(bias[:, None], rows, matrices)
+def _block(block: Block, x: Tensor, matrices: Tensor, bias: Tensor | None) -> Tensor:
+    """(groups of the block, rows of each · …, b)."""
+    rows, own = block.of_rows(x), matrices[block.groups]
+    return torch.bmm(rows, own) if bias is None else torch.baddbmm(bias[block.groups][:, None], rows, own)
 
 
-def _kind(x: Tensor) -> torch.dtype:
-    """The type that a linear layer computes in here."""
-    kind = x.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+def _by_middle(tensor: Tensor) -> Tensor:
+    """(rows, …, features) with one dimension between."""
+    return tensor if tensor.dim() == 3 else tensor.reshape(tensor.shape[0], -1, tensor.shape[-1])

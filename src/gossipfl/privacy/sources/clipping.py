@@ -8,6 +8,7 @@ Source: Abadi et al. (2016).
 """
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
@@ -26,20 +27,18 @@ def add_clipped(gradients: Sequence[Tensor], clips: Tensor, sizes: Sequence[int]
         into: (groups, size) fp32.
     """
     factors = (clips / (_norms(gradients) + _TINY)).clamp_(max=1.0)
-    start, counts = 0, list(sizes)
+    bounds = [0, *accumulate(sizes)]
+    start = 0
     for gradient in gradients:
-        columns = into[:, start : start + gradient[0].numel()]
-        for target, share, part in zip(
-            columns, torch.split(factors, counts), torch.split(gradient, counts), strict=True
-        ):
-            _add_weighted(part, share, target)
-        start += gradient[0].numel()
+        size = gradient.numel() // len(clips)
+        for group, (first, end) in enumerate(pairwise(bounds)):
+            if end > first:
+                _add_weighted(gradient[first:end], factors[first:end], into[group, start : start + size])
+        start += size
 
 
 def _add_weighted(gradients: Tensor, weights: Tensor, into: Tensor) -> None:
     """Adds Σ_u weight_u · g_u, of (units, …), to (…) as a flat vector."""
-    if not len(weights):
-        return
     if gradients.dim() == 3 and gradients.mT.is_contiguous():
         # kept the other way round: only the sum is turned
         rows, columns = gradients.shape[1:]

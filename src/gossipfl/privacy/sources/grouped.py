@@ -23,7 +23,6 @@ class GroupedSource:
     """
 
     def __init__(self, module: nn.Module, losses: RowLosses) -> None:
-        self._module = module
         self._engine = GroupedEngine(module, losses)
 
     def add(self, rows: Rows, clip: float | None, into: Tensor) -> None:
@@ -38,10 +37,10 @@ class GroupedSource:
             PrivacyError: see `GroupedEngine.gradients`.
         """
         # no dropout: one fixed function per unit
-        self._module.eval()
+        self._engine.set_dropout(on=False)
         layout = Layout((rows.count,), rows.unit.device)
         found = self._engine.gradients(rows, layout, self._engine.shared(), by_row=True)
-        return [rows.by_unit(gradient) for gradient in found]
+        return rows.by_unit(found)
 
     def clear(self) -> None:
         """See `GradientSource.clear`."""

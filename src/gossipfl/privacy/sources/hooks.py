@@ -143,7 +143,7 @@ def _found(parameter: nn.Parameter, name: str, rows: int) -> Tensor | None:
 def _by_unit(samples: Tensor | None, parameter: nn.Parameter, rows: Rows) -> Tensor:
     if samples is None:
         return torch.zeros((), device=parameter.device).expand(rows.units, *parameter.shape)
-    return rows.by_unit(samples.to(torch.float32))
+    return rows.by_unit([samples.to(torch.float32)])[0]
 
 
 def _remove_old_hooks(module: nn.Module) -> None:
