@@ -32,7 +32,7 @@ from gossipfl.privacy.grouped.gradients import GroupedGradients
 from gossipfl.privacy.grouped.seam import Group
 from gossipfl.privacy.mechanisms import MechanismParts, RowLosses, Rows, Units, build_mechanism
 from gossipfl.privacy.plan import Plan
-from gossipfl.privacy.sources import Engine
+from gossipfl.privacy.sources import ENGINES, Engine
 from gossipfl.privacy.sources.plain import PlainGradients
 from gossipfl.privacy.sources.seam import trainable, zeros_for
 from gossipfl.privacy.streams import SeededStream
@@ -120,7 +120,8 @@ def step_of(adapted: Adapted, losses: RowLosses, length: int, kind: str) -> Call
     if plain:
         return partial(build_mechanism("none", parts).gradient, 0)
     engine: Engine = "hooks" if kind == "hooks" else "grouped"
-    return partial(build_mechanism("example", replace(parts, engine=engine)).gradient, 0)
+    source = ENGINES[engine](adapted.module, losses)
+    return partial(build_mechanism("example", replace(parts, source=source)).gradient, 0)
 
 
 def many(adapted: Adapted, losses: RowLosses, shape: tuple[int, int, int]) -> Sequence[Callable[[], object]]:

@@ -19,13 +19,17 @@ from gossipfl.privacy.grouped.seam import Group
 from gossipfl.privacy.mechanisms import MechanismParts, build_mechanism
 from gossipfl.privacy.mechanisms.example import ExampleMechanism
 from gossipfl.privacy.self_check import choose_engine
+from gossipfl.privacy.sources import ENGINES
 from gossipfl.privacy.sources.clipping import add_clipped
 from gossipfl.privacy.streams import SeededStream
 
 
+def by(engine: str, found: MechanismParts) -> MechanismParts:
+    return replace(found, source=ENGINES[engine](found.module, found.losses))  # type: ignore[index]
+
+
 def parts(engine: str, **plan: float) -> MechanismParts:
-    found = parts_for(Data(), plan=replace(PLAN, **plan))  # type: ignore[arg-type]
-    return replace(found, engine=engine)  # type: ignore[arg-type]
+    return by(engine, parts_for(Data(), plan=replace(PLAN, **plan)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("clip", [0.1, 1e6])
@@ -55,7 +59,7 @@ def test_values_that_are_not_finite_count_as_nothing(engine: str) -> None:
     module, content = network(), Data()
     content.x[3] = float("nan")
     plan = replace(PLAN, sample_rate=1.0)
-    mechanism = build_mechanism("example", replace(parts_for(content, module, plan), engine=engine))  # type: ignore[arg-type]
+    mechanism = build_mechanism("example", by(engine, parts_for(content, module, plan)))
     mechanism.gradient(0)
     others = np.delete(np.arange(UNITS), 3)
     assert float((gradients(module) - one_by_one(module, content, others, plan)).abs().max()) < 1e-5
@@ -66,7 +70,7 @@ def test_a_failed_step_leaves_no_gradient_and_no_memory() -> None:
         losses(module, tensors)
         raise RuntimeError("out of memory")
 
-    chosen = replace(parts("grouped", sample_rate=1.0), losses=fail)
+    chosen = by("grouped", replace(parts("grouped", sample_rate=1.0), losses=fail))
     mechanism = ExampleMechanism(chosen)
     with pytest.raises(RuntimeError, match="memory"):
         mechanism.gradient(0)
