@@ -71,7 +71,8 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
         last[0] = progress.seconds
         speed = progress.steps / progress.seconds if progress.seconds else 0.0
         if screen.is_terminal:
-            text = f"round {progress.rounds:.1f}  virtual {progress.virtual_s:.1f} s  {speed:.0f} node-steps/s"
+            left = "" if progress.left_s is None else f"  {progress.left_s:.0f} s left"
+            text = f"round {progress.rounds:.1f}  virtual {progress.virtual_s:.1f} s  {speed:.0f} node-steps/s{left}"
             screen.print(text, end="\r")
         else:
             note(json_text(progress))

@@ -87,6 +87,15 @@ class AvailabilityConfig(Section):
         return self
 
 
+class AttackersConfig(Section):
+    """Nodes that send something else than their states."""
+
+    kind: Choice = "none"
+    """none, or `module:callable`, see `gossipfl.sim.attackers`."""
+    nodes: tuple[str, ...] = ()
+    """Which ones."""
+
+
 class VectorsConfig(Section):
     """`training: none`: what the nodes average."""
 
@@ -113,6 +122,7 @@ class SimulationConfig(Section):
     compute: ComputeConfig = ComputeConfig()
     links: LinksConfig = LinksConfig()
     availability: AvailabilityConfig = AvailabilityConfig()
+    attackers: AttackersConfig = AttackersConfig()
     evaluate_every: PositiveInt = 1
     """Exchange rounds, in the mean over the nodes, between evaluations."""
     evaluate_share: Share = 1.0

@@ -30,7 +30,8 @@ class Sent(Generic[P]):
     fault: str = ""
 
 
-Encode = Callable[[P], Sent[P]]
+Encode = Callable[[str, P], Sent[P]]
+"""(sender, its state) to what travels."""
 
 
 @dataclass(slots=True)
@@ -80,7 +81,7 @@ class Network(Generic[P]):
 
     def post(self, sender: str, send: Send[P]) -> int:
         """Puts a state on its line, or lets it wait for it; its bytes."""
-        sent = self._encoded(send.content)
+        sent = self._encoded(sender, send.content)
         self._numbers += 1
         message = Message(
             sender, send.receiver, sent.state, send.header, sent.size, self._numbers, send.replaceable, sent.fault
@@ -146,10 +147,10 @@ class Network(Generic[P]):
             line = self._lines[sender, receiver] = Line()
         return line
 
-    def _encoded(self, content: Publishable[P]) -> Sent[P]:
+    def _encoded(self, sender: str, content: Publishable[P]) -> Sent[P]:
         # one publication goes to several receivers: encoded and checked once
         if self._published is None or self._published[0] is not content:
-            self._published = (content, self._parts.encode(content.state))
+            self._published = (content, self._parts.encode(sender, content.state))
         return self._published[1]
 
     def _transmit(self, line: Line[P], message: Message[P]) -> None:

@@ -1,8 +1,8 @@
 """What every simulated node is made of, with training or without: names, schedule, parts, and the world around them."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from gossipfl.config.experiment import GossipConfig, TopologyConfig
 from gossipfl.config.graph_files import graph_for
 from gossipfl.config.simulation import SimulationConfig
-from gossipfl.core.codecs import CODECS, Codec
+from gossipfl.core.codecs import CODECS
 from gossipfl.core.events import Clear, Snapshot
 from gossipfl.core.mixing import MIXINGS
 from gossipfl.core.protocol import Parts, Protocol, Schedule
@@ -20,15 +20,18 @@ from gossipfl.core.tables import resolve
 from gossipfl.core.topology import build_schedule, is_doubly_stochastic, second_eigenvalue, sparse_matrix
 from gossipfl.core.validation import check_state
 from gossipfl.errors import ConfigError, MessageError
+from gossipfl.sim.attackers import ATTACKS
 from gossipfl.sim.availability import AVAILABILITIES, Partition
 from gossipfl.sim.compute import DURATIONS
 from gossipfl.sim.links import LINKS
-from gossipfl.sim.network import NetworkParts, Sent
+from gossipfl.sim.network import Encode, NetworkParts, Sent
 from gossipfl.sim.trainers import Trainer
 from gossipfl.sim.world import World, WorldParts
 from gossipfl.state import AdapterState
 
-PURPOSES = ("compute", "links", "availability", "recorder")
+logger = logging.getLogger(__name__)
+
+PURPOSES = ("compute", "links", "availability", "attackers", "recorder")
 """What a simulation draws random numbers for, besides training."""
 
 
@@ -145,7 +148,7 @@ def build_world(
         trainer=course.trainer,
         duration=duration(compute, generators["compute"]),
         network=NetworkParts(
-            encode=encoder(resolve(CODECS, setting.gossip.codec, field="gossip.codec")(setting.gossip), setting.gossip),
+            encode=encoder(setting, generators["attackers"]),
             carry=carry(links, generators["links"]),
             partitions=[Partition(config, names) for config in availability.partitions],
             reordering=links.reordering,
@@ -155,19 +158,23 @@ def build_world(
     return World(world_parts, {name: parts[name].snapshot for name in names})
 
 
-def encoder(codec: Codec, gossip: GossipConfig) -> Callable[[AdapterState], Sent[AdapterState]]:
+def encoder(setting: Setting, rng: np.random.Generator) -> Encode[AdapterState]:
     """States as they travel: encoded by the real codec, and checked as a receiver checks them."""
-    return partial(_encode, codec, gossip.max_norm)
+    gossip, attackers = setting.gossip, setting.simulation.attackers
+    codec = resolve(CODECS, gossip.codec, field="gossip.codec")(gossip)
+    tamper = resolve(ATTACKS, attackers.kind, field="simulation.attackers.kind")(attackers, rng)
+    dishonest = frozenset(attackers.nodes)
 
+    def encode(sender: str, state: AdapterState) -> Sent[AdapterState]:
+        encoded = codec.encode(tamper(sender, state) if sender in dishonest else state, None)
+        size = memoryview(encoded.payload).nbytes
+        try:
+            check_state(encoded.decoded, peer=sender, max_norm=gossip.max_norm)
+        except MessageError as error:
+            return Sent(encoded.decoded, size, error.reason)
+        return Sent(encoded.decoded, size)
 
-def _encode(codec: Codec, max_norm: float, state: AdapterState) -> Sent[AdapterState]:
-    encoded = codec.encode(state, None)
-    size = memoryview(encoded.payload).nbytes
-    try:
-        check_state(encoded.decoded, peer="", max_norm=max_norm)
-    except MessageError as error:
-        return Sent(encoded.decoded, size, error.reason)
-    return Sent(encoded.decoded, size)
+    return encode
 
 
 def lambda_of(schedule: Schedule) -> float | None:
@@ -179,6 +186,9 @@ def lambda_of(schedule: Schedule) -> float | None:
 
 
 def _check_names(simulation: SimulationConfig, names: Sequence[str]) -> None:
-    unknown = sorted(set(simulation.compute.slow) - set(names))
-    if unknown:
-        raise ConfigError(f"simulation.compute.slow: {unknown[0]!r} is no node; they are {names[0]} to {names[-1]}")
+    for field, named in (("compute.slow", simulation.compute.slow), ("attackers.nodes", simulation.attackers.nodes)):
+        unknown = sorted(set(named) - set(names))
+        if unknown:
+            raise ConfigError(f"simulation.{field}: {unknown[0]!r} is no node; they are {names[0]} to {names[-1]}")
+    if any(partition.until_s is None for partition in simulation.availability.partitions):
+        logger.warning("simulation.availability.partitions: one never heals, so its sides end apart")

@@ -39,15 +39,17 @@ class Progress:
 
     Attributes:
         rounds: exchange rounds, mean over the nodes.
-        steps: optimizer steps of all nodes in this process.
+        steps: optimizer steps of all nodes.
         virtual_s: seconds of virtual time.
-        seconds: real ones in this process.
+        seconds: real ones so far.
+        left_s: real seconds left, if rounds go on as they have; None at the start.
     """
 
     rounds: float
     steps: int
     virtual_s: float
     seconds: float
+    left_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class RunParts:
         engines: what trains; None without training.
         generators: all randomness of the models, by purpose.
         shared: what checkpoints name instead of holding it.
+        rounds: exchange rounds that each node does, about.
         until_s: virtual time at which it ends.
         checkpoint_s: real seconds between checkpoints.
     """
@@ -71,6 +74,7 @@ class RunParts:
     engines: Engines | None
     generators: Mapping[str, np.random.Generator]
     shared: Mapping[str, object]
+    rounds: int
     until_s: float = math.inf
     checkpoint_s: float = 60.0
 
@@ -132,7 +136,9 @@ class Run:
     def _progress(self) -> Progress:
         world = self._parts.world
         steps = sum(body.steps for body in world.bodies.values())
-        return Progress(world.reports / len(world.bodies), steps, world.now, self._seconds)
+        rounds = world.reports / len(world.bodies)
+        left_s = self._seconds * max(0.0, self._parts.rounds / rounds - 1) if rounds else None
+        return Progress(rounds, steps, world.now, self._seconds, left_s)
 
     def _save(self) -> None:
         parts = self._parts

@@ -153,6 +153,7 @@ def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
         engines=cast.training,
         generators=generators,
         shared=shared_objects(parts),
+        rounds=cast.course.phases * setting.gossip.rounds_per_phase + setting.gossip.settle_rounds,
         until_s=simulation.until_s or math.inf,
         checkpoint_s=simulation.checkpoint_s,
     )
