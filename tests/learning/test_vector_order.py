@@ -5,7 +5,6 @@ import pytest
 from gossipfl.learning.adapters import Adapted
 from gossipfl.privacy.sources.seam import trainable
 
-
 CASES = [("bert", "sequence-classification"), ("gpt2", "causal-lm"), ("llama", "causal-lm")]
 
 
