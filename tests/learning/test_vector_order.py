@@ -5,6 +5,8 @@ import pytest
 from gossipfl.learning.adapters import Adapted
 from gossipfl.privacy.sources.seam import trainable
 
+CASES = [("bert", "sequence-classification"), ("gpt2", "causal-lm"), ("llama", "causal-lm")]
+
 
 @pytest.mark.parametrize("kind", ["lora", "ffa", "core", "full"])
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.mechanisms import MechanismParts, Rows, Units, build_mechanism
 from gossipfl.privacy.plan import Plan
 from gossipfl.privacy.self_check import check_per_sample_gradients
+from gossipfl.privacy.sources import Engine
 from gossipfl.privacy.streams import SecretStream
 
 VOCABULARY, UNITS, LENGTH, CLIP = 31, 5, 7, 0.05
@@ -188,8 +189,9 @@ def test_an_architecture_without_a_batch_dimension_somewhere_is_refused_not_trai
         check_per_sample_gradients(built(t5), translation, data(np.arange(UNITS)))
 
 
+@pytest.mark.parametrize("engine", ["hooks", "grouped"])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
-def test_low_precision_passes_the_check(dtype: torch.dtype) -> None:
+def test_low_precision_passes_the_check(dtype: torch.dtype, engine: Engine) -> None:
     module = built(core)
     for parameter in module.parameters():
         if not parameter.requires_grad:
@@ -199,4 +201,4 @@ def test_low_precision_passes_the_check(dtype: torch.dtype) -> None:
         with torch.autocast("cpu", torch.bfloat16):
             return classification(inner, tensors).float()
 
-    check_per_sample_gradients(module, task, data(np.arange(UNITS)))
+    check_per_sample_gradients(module, task, data(np.arange(UNITS)), engine)
