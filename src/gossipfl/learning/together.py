@@ -156,7 +156,9 @@ class Together:
         after = np.empty(len(self._order), np.float32)
         after[self._order] = runner.vector.detach().numpy()
         phase, bench = runner.phase, runner.bench
-        increment = increment_of(AdapterState(self._adapted.spec, after), phase.snapshot, self._adapted.experiment)
+        steps = range(phase.first_step, runner.step)
+        state = AdapterState(self._adapted.spec, after)
+        increment = increment_of(state, phase.snapshot, self._adapted.experiment.training, steps)
         return Training(increment, runner.done, bench.learner.units, bench.account.receipt(), runner.exhausted)
 
 
