@@ -15,24 +15,25 @@ from gossipfl.privacy.grouped.layout import Layout
 
 
 class Storage:
-    """Memory for gradients, used again by every pass until it is cleared."""
+    """Memory for all gradients of a pass, used again by every pass until it is cleared.
+
+    One block: in many it would lie between activations, and what is freed in pieces does not go back to the system.
+    """
 
     def __init__(self) -> None:
-        self._tensors: dict[int, Tensor] = {}
+        self._block: Tensor | None = None
 
-    def take(self, place: int, shape: Sequence[int], device: torch.device) -> Tensor:
-        """fp32 of that shape with whatever is in it; one tensor at a time for each place."""
-        size = torch.Size(shape).numel()
-        tensor = self._tensors.get(place)
-        if tensor is None or tensor.numel() < size or tensor.device != device:
+    def take(self, size: int, device: torch.device) -> Tensor:
+        """(size,) fp32 with whatever is in it."""
+        if self._block is None or self._block.numel() < size or self._block.device != device:
             # the old one first: both need not be there at once
-            self._tensors.pop(place, None)
-            tensor = self._tensors[place] = torch.empty(size, device=device)
-        return tensor[:size].view(*shape)
+            self._block = None
+            self._block = torch.empty(size, device=device)
+        return self._block[:size]
 
     def clear(self) -> None:
         """Gives the memory back."""
-        self._tensors.clear()
+        self._block = None
 
 
 class Collected:
@@ -50,7 +51,8 @@ class Collected:
         self.layout = layout
         self.by_row = by_row
         self._shapes = shapes
-        self._storage = storage
+        sizes = [self.count * shape.numel() for shape in shapes]
+        self._parts = torch.split(storage.take(sum(sizes), layout.device), sizes)
         self._straight = straight
         self._found: dict[int, Tensor] = {}
 
@@ -100,7 +102,7 @@ class Collected:
         if place not in self._found:
             shape = self._shapes[place]
             kept = shape[::-1] if self._swapped(place) else shape
-            self._found[place] = self._storage.take(place, (self.count, *kept), self.layout.device)
+            self._found[place] = self._parts[place].view(self.count, *kept)
         return self._found[place]
 
     def _zeroed(self, place: int) -> Tensor:
