@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gossipfl.core.events import Receipt, Snapshot
 from gossipfl.errors import StateError
-from gossipfl.node.checkpoint import Saved, load_latest, save_checkpoint
+from gossipfl.node.checkpoint import Saved, load_latest, moments_of, save_checkpoint
 from gossipfl.state import AdapterSpec, AdapterState, Segment
 
 SPEC = AdapterSpec((Segment("layer.R", (2, 3)), Segment("head", (4,)), Segment("personal", (2,), shared=False)))
@@ -49,6 +49,19 @@ def test_what_is_loaded_is_what_was_saved(tmp_path: Path, step: int, epsilon: fl
     loaded = load_latest(tmp_path)
     assert loaded is not None
     assert equal(loaded, saved(step, epsilon=epsilon))
+
+
+def test_mapped_moments_are_those_saved_also_when_the_file_is_gone_and_can_be_saved_again(tmp_path: Path) -> None:
+    first = saved(3)
+    path = save_checkpoint(tmp_path, first)
+    again = Saved(first.snapshot, moments_of(path))
+    assert equal(again, first)
+    for _ in range(3):
+        save_checkpoint(tmp_path, again)
+    assert not path.exists()
+    loaded = load_latest(tmp_path)
+    assert loaded is not None
+    assert equal(loaded, first)
 
 
 def test_a_new_folder_has_no_checkpoint(tmp_path: Path) -> None:

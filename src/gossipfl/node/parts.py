@@ -13,7 +13,7 @@ from gossipfl.core.handshake import Greeting, LedgerHead
 from gossipfl.core.protocol import Protocol
 from gossipfl.learning.bench import Bench
 from gossipfl.net.transport import NetEvent, Transport
-from gossipfl.node.checkpoint import Saved, save_checkpoint
+from gossipfl.node.checkpoint import Saved, moments_of, save_checkpoint
 from gossipfl.node.greeting import Greeter
 from gossipfl.node.record import NodeRecord
 from gossipfl.node.state_directory import StateDirectory
@@ -52,9 +52,12 @@ class NodeParts:
     record: NodeRecord
     report: Callable[[NodeRecord], None]
 
-    async def save(self, snapshot: Snapshot[AdapterState], moments: Mapping[str, NDArray[np.float32]]) -> None:
-        """Makes a checkpoint durable, off the event loop."""
-        await asyncio.to_thread(save_checkpoint, self.directory.path, Saved(snapshot, moments))
+    async def save(
+        self, snapshot: Snapshot[AdapterState], moments: Mapping[str, NDArray[np.float32]]
+    ) -> Mapping[str, NDArray[np.float32]]:
+        """Makes a checkpoint durable, off the event loop; the same moments as they lie on disk."""
+        path = await asyncio.to_thread(save_checkpoint, self.directory.path, Saved(snapshot, moments))
+        return moments_of(path)
 
     async def save_heads(self, heads: Mapping[str, LedgerHead]) -> None:
         """Makes durable what neighbors showed of their ledgers, off the event loop."""

@@ -163,7 +163,7 @@ class Node:
                 if not self._stopping:
                     self._phase = tasks.create_task(self._train(effect))
             case Checkpoint(snapshot=snapshot):
-                await self._parts.save(snapshot, self._moments)
+                self._moments = await self._parts.save(snapshot, self._moments)
                 await self._parts.save_heads(transport.heads())
             case SetTimer(name=name, delay_s=delay_s):
                 self._set_timer(name, delay_s)

@@ -8,12 +8,15 @@ Source: https://huggingface.co/docs/safetensors (format).
 import json
 import struct
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 _TYPES = {"<f4": "F32", "<f8": "F64", "<i8": "I64"}
+_DTYPES = {kind: np.dtype(code) for code, kind in _TYPES.items()}
+_SIZE = struct.Struct("<Q")
 _ALIGNMENT = 8
 
 
@@ -30,8 +33,30 @@ def tensor_file(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]
         end += tensor.nbytes
     header = json.dumps({"__metadata__": metadata, **places}).encode()
     header += b" " * (-len(header) % _ALIGNMENT)
-    yield struct.pack("<Q", len(header))
+    yield _SIZE.pack(len(header))
     yield header
     for tensor in tensors.values():
         if tensor.size:
             yield tensor.astype(tensor.dtype.newbyteorder("<"), copy=False).reshape(-1).view(np.uint8).data
+
+
+def mapped_tensors(path: Path) -> dict[str, NDArray[Any]]:
+    """The tensors of a file that `tensor_file` made, read-only and mapped: they take memory when they are looked at.
+
+    They stay what they are when the file is removed or replaced.
+    """
+    content = np.memmap(path, np.uint8, mode="r")
+    start = _SIZE.size + _SIZE.unpack(content[: _SIZE.size].tobytes())[0]
+    header: dict[str, Any] = json.loads(content[_SIZE.size : start].tobytes())
+    return {
+        name: _mapped(content[start:], place)
+        for name, place in header.items()
+        if name != "__metadata__"
+    }
+
+
+def _mapped(
+    content: NDArray[np.uint8], ends: Sequence[int], dtype: np.dtype[Any], shape: Sequence[int]
+) -> NDArray[Any]:
+    tensor: NDArray[Any] = content[ends[0] : ends[1]].view(dtype).reshape(shape)
+    return tensor
