@@ -55,8 +55,7 @@ def mapped_tensors(path: Path) -> dict[str, NDArray[Any]]:
     }
 
 
-def _mapped(
-    content: NDArray[np.uint8], ends: Sequence[int], dtype: np.dtype[Any], shape: Sequence[int]
-) -> NDArray[Any]:
-    tensor: NDArray[Any] = content[ends[0] : ends[1]].view(dtype).reshape(shape)
+def _mapped(content: NDArray[np.uint8], place: Mapping[str, Any]) -> NDArray[Any]:
+    first, end = place["data_offsets"]
+    tensor: NDArray[Any] = content[first:end].view(_DTYPES[place["dtype"]]).reshape(place["shape"])
     return tensor
