@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.animation import PillowWriter
 
+from gossipfl.report.recorded import RecordedRun
 from gossipfl.report.run_graph import build_scene, coloring_of, show
-from gossipfl.report.runs import RecordedRun
 
 MOST_FRAMES = 60
 LARGEST_ANIMATED = 300

@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, MaxNLocator
+from numpy.typing import NDArray
 
 from gossipfl.report import measures
 from gossipfl.report.measures import Measure, by_node, measure_of, series, span
-from gossipfl.report.runs import RecordedRun
+from gossipfl.report.recorded import RecordedRun
 
 ABSCISSAS = {"step": "steps per node", "virtual_s": "virtual time in s", "bytes_per_node": "bytes sent per node"}
 PANEL_INCHES = (4.0, 3.6)
@@ -66,7 +67,9 @@ def draw_consensus(runs: Sequence[RecordedRun]) -> Figure:
         color, rounds = _color(place, len(runs)), series(run, "round")
         axes.plot(rounds, distances, color=color, marker=_marker(run))
         axes.plot(rounds, bound, color=color, linestyle="--")
-    axes.set_ylim(bottom=0.5 * min(float(distances[distances > 0].min(initial=np.inf)) for distances in measured))
+    axes.set_ylim(
+        bottom=0.5 * min(float(distances[_drawable(distances)].min(initial=np.inf)) for distances in measured)
+    )
     bounded = any(measures.is_known(bound) for bound in bounds)
     styles = [_line("-", "measured"), _line("--", "bound: λ to the rounds")] if bounded else []
     _add_legend(picture, dict(enumerate(run.label for run in runs)), len(runs), styles)
@@ -75,7 +78,11 @@ def draw_consensus(runs: Sequence[RecordedRun]) -> Figure:
 
 def has_distance(run: RecordedRun) -> bool:
     """There is something to draw on a log axis."""
-    return bool(np.any(series(run, "consensus_distance") > 0))
+    return bool(np.any(_drawable(series(run, "consensus_distance"))))
+
+
+def _drawable(distances: measures.Values) -> NDArray[np.bool_]:
+    return np.isfinite(distances) & (distances > 0)
 
 
 def _draw_run(axes: Axes, run: RecordedRun, measure: Measure, key: str, color: str) -> None:

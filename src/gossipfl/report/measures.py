@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gossipfl.report.runs import RecordedRun
+from gossipfl.report.recorded import RecordedRun
 
 Part = Literal["test", "own"]
 Figure = Literal["accuracy", "loss"]

@@ -19,7 +19,7 @@ from matplotlib.patheffects import withStroke
 from gossipfl.config.graph_types import Graph
 from gossipfl.report.graph_picture import SIDE_INCHES, draw_graph_on, is_labeled
 from gossipfl.report.measures import Values, by_node, measure_of
-from gossipfl.report.runs import RecordedRun
+from gossipfl.report.recorded import RecordedRun
 
 LARGEST_EDGES = 20_000
 """With more the picture is black and its file large: only the nodes are drawn."""

@@ -15,8 +15,8 @@ from gossipfl.report.animation import LARGEST_ANIMATED, animate
 from gossipfl.report.curves import draw_consensus, draw_measure, has_distance
 from gossipfl.report.measures import figures_of
 from gossipfl.report.pictures import save_picture
+from gossipfl.report.recorded import RecordedRun
 from gossipfl.report.run_graph import LARGEST_EDGES, draw_run_graph, has_too_many_edges
-from gossipfl.report.runs import RecordedRun
 
 FORMATS = ("png", "svg")
 
