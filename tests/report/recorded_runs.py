@@ -22,7 +22,7 @@ def with_an_outage(folder: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "trace.jsonl").write_text('{"node": "n3", "from_s": 0.55, "until_s": 1.55}\n')
     availability = {"kind": "trace", "trace": "trace.jsonl"}
-    changes = {"gossip__settle_rounds": 100, "simulation__availability": availability}
+    changes = {"simulation__nodes": 16, "gossip__settle_rounds": 100, "simulation__availability": availability}
     return averaged(folder, gossip__protocol="wait_free", **changes)
 
 

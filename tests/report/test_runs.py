@@ -53,6 +53,11 @@ def cut_a_column(folder: Path) -> None:
     path.write_text(json.dumps({**json.loads(first), "distance": [1.0]}) + "\n" + rest)
 
 
+def put_a_folder(folder: Path) -> None:
+    (folder / "metrics.jsonl").unlink()
+    (folder / "metrics.jsonl").mkdir()
+
+
 def drop_lines(folder: Path) -> None:
     path = folder / "nodes.jsonl"
     path.write_text(path.read_text().split("\n", 1)[0] + "\n")
@@ -68,10 +73,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         "metrics.jsonl: line 1: virtual_s: Input should be a valid number",
     ),
     "no text": (lambda run: (run / "nodes.jsonl").write_bytes(b"\xff\xfe"), "nodes.jsonl is no text"),
-    "a folder": (
-        lambda run: (run / "metrics.jsonl").rename(run / "x") and (run / "metrics.jsonl").mkdir(),
-        "directory",
-    ),
+    "a folder": (put_a_folder, "directory"),
     "a short column": (cut_a_column, r"line 1: columns of \[1, 6\] values for 6 nodes"),
     "missing lines": (drop_lines, r"lines in metrics.jsonl, 1 in nodes.jsonl"),
     "an unknown node": (
