@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, Entry] = {
     "node": Entry("gossipfl.cli.node", "Run one node."),
     "status": Entry("gossipfl.cli.status", "Ask every node how it is."),
     "simulate": Entry("gossipfl.cli.simulate", "Run an experiment on a virtual clock, in one process."),
+    "plot": Entry("gossipfl.cli.plot", "Pictures of recorded runs."),
     "topology": Entry("gossipfl.cli.topology", "Figures and pictures of graphs."),
     "privacy": Entry("gossipfl.cli.privacy", "Plan privacy, and read what is spent."),
     "evaluate": Entry("gossipfl.cli.evaluate", "Loss and metrics of a node's current adapter."),

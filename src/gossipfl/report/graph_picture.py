@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
-import matplotlib as mpl
 import networkx as nx
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from gossipfl.config.graph_types import Graph
 from gossipfl.errors import ConfigError
+from gossipfl.report.pictures import save_picture
 
 FORMATS = (".png", ".svg", ".pdf")
 LARGEST_LABELED = 64
@@ -32,43 +33,38 @@ def draw_graph(graph: Graph, path: Path, *, title: str = "") -> None:
     figure = Figure(figsize=(SIDE_INCHES, SIDE_INCHES), layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title)
-    axes.set_axis_off()
-    axes.set_aspect("equal")
-    _draw(graph, axes)
+    draw_graph_on(axes, graph)
     try:
-        # no date and no random ids, so that equal graphs give equal files
-        with mpl.rc_context({"svg.hashsalt": "gossipfl"}):
-            figure.savefig(path, dpi=150, metadata=_undated(path))
+        save_picture(figure, path)
     except OSError as error:
         raise ConfigError(f"--plot: {path} cannot be written: {error.strerror}") from None
 
 
-def _undated(path: Path) -> dict[str, str | None]:
-    match path.suffix.lower():
-        case ".svg":
-            return {"Date": None}
-        case ".pdf":
-            return {"CreationDate": None}
-        case _:
-            return {}
+def draw_graph_on(axes: Axes, graph: Graph) -> PathCollection:
+    """Draws it on axes of its own; names only where there is room for them.
+
+    Returns:
+        The circles in the order of the graph's nodes, to be colored otherwise.
+    """
+    axes.set_axis_off()
+    axes.set_aspect("equal")
+    positions, size, labeled = _positions(graph), _node_size(graph), is_labeled(graph)
+    circles = nx.draw_networkx_nodes(graph, positions, ax=axes, node_size=size, node_color=NODE_COLOR)
+    width = 1.2 if labeled else 0.4
+    nx.draw_networkx_edges(graph, positions, ax=axes, node_size=size, edge_color=EDGE_COLOR, width=width)
+    if labeled:
+        nx.draw_networkx_labels(graph, positions, ax=axes, font_size=8)
+    return circles
 
 
-def _draw(graph: Graph, axes: Axes) -> None:
-    count = graph.number_of_nodes()
-    labeled = count <= LARGEST_LABELED
+def is_labeled(graph: Graph) -> bool:
+    """There is room for names."""
+    return graph.number_of_nodes() <= LARGEST_LABELED
+
+
+def _node_size(graph: Graph) -> float:
     longest = max(len(str(node)) for node in graph)
-    size = max(300 + 60 * min(longest, 12), 500) if labeled else max(4, 4000 / count)
-    nx.draw_networkx(
-        graph,
-        _positions(graph),
-        ax=axes,
-        with_labels=labeled,
-        node_size=size,
-        node_color=NODE_COLOR,
-        edge_color=EDGE_COLOR,
-        width=1.2 if labeled else 0.4,
-        font_size=8,
-    )
+    return max(300 + 60 * min(longest, 12), 500) if is_labeled(graph) else max(4, 4000 / graph.number_of_nodes())
 
 
 def _positions(graph: Graph) -> dict[str, NDArray[np.float64]]:

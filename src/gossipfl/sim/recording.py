@@ -147,6 +147,7 @@ class Recorder:
             "bytes": [body.bytes_sent for body in bodies.values()],
             "distance": spread.distances,
             "up": [body.up for body in bodies.values()],
+            "finished": [body.finished for body in bodies.values()],
         }
         if judgments:
             epsilons = [snapshot.receipt.epsilon for snapshot in snapshots]
