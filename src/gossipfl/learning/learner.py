@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gossipfl.config.experiment import Experiment
+from gossipfl.config.experiment import TrainingConfig
 from gossipfl.core.events import Receipt
 from gossipfl.errors import BudgetSpentError, TrainingError
 from gossipfl.learning.adapters import Adapted
@@ -65,8 +65,8 @@ class LearnerParts:
     units: float
 
 
-def increment_of(after: AdapterState, snapshot: AdapterState, experiment: Experiment) -> AdapterState:
-    """What training has changed.
+def increment_of(after: AdapterState, snapshot: AdapterState, config: TrainingConfig, steps: range) -> AdapterState:
+    """What training has changed in these steps.
 
     Raises:
         TrainingError: a value is not finite any more.
@@ -74,8 +74,8 @@ def increment_of(after: AdapterState, snapshot: AdapterState, experiment: Experi
     increment = after - snapshot
     if not np.isfinite(increment.vector).all():
         raise TrainingError(
-            f"training diverged: values are no longer finite; training.learning_rate "
-            f"{experiment.training.learning_rate:g} is too high"
+            f"training diverged between steps {steps.start} and {steps.stop}: values are no longer finite; "
+            f"training.learning_rate {config.learning_rate:g} is too high"
         )
     return increment
 
@@ -113,7 +113,7 @@ class Learner:
             self._parts.adapted.write(snapshot)
             done, exhausted = self._run(first_step, steps)
             after = self._parts.adapted.read()
-        increment = increment_of(after, snapshot, self._parts.adapted.experiment)
+        increment = increment_of(after, snapshot, self._config, range(first_step, first_step + done))
         return Training(increment, done, self._parts.units, self._parts.account.receipt(), exhausted)
 
     def evaluate(self, state: AdapterState, examples: Examples) -> Evaluation:

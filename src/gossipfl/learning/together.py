@@ -177,7 +177,9 @@ class Together:
             after = np.empty_like(after)
             after[self._order] = self._values[runner.place]
         phase, bench = runner.phase, runner.bench
-        increment = increment_of(AdapterState(self._adapted.spec, after), phase.snapshot, self._adapted.experiment)
+        steps = range(phase.first_step, runner.step)
+        state = AdapterState(self._adapted.spec, after)
+        increment = increment_of(state, phase.snapshot, self._adapted.experiment.training, steps)
         return Training(increment, runner.done, bench.learner.units, bench.account.receipt(), runner.exhausted)
 
 
