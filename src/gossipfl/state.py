@@ -117,7 +117,7 @@ class AdapterState:
 
     def _squares(self, dtype: np.dtype[np.float32 | np.float64]) -> float:
         """Sum of squares, each block in the given type and the blocks in float64."""
-        blocks = (self.vector[start : start + _BLOCK] for start in range(0, self.spec.size, _BLOCK))
+        blocks = [self.vector[start : start + _BLOCK] for start in range(0, self.spec.size, _BLOCK)]
         with np.errstate(over="ignore"):
             return sum(float(block @ block) for block in (block.astype(dtype, copy=False) for block in blocks))
 

@@ -112,7 +112,8 @@ class SimulationConfig(Section):
     """How many; they are called n0, n1, …"""
     engine: Choice = "auto"
     """loop: one node at a time; batched: all that train at the same time in one pass; ray: nodes over the actors of a
-    Ray cluster; auto: batched where it is faster."""
+    Ray cluster; auto: the faster of loop and batched, tried at the first phases; their results differ by
+    rounding, so name one of them where two runs are to be equal byte for byte."""
     actors: PositiveInt = 2
     """ray: processes the nodes are dealt to."""
     address: str | None = None

@@ -113,6 +113,11 @@ class CheckedSource:
     def __init__(self) -> None:
         self._source: UnitSource | None = None
 
+    @property
+    def chosen(self) -> UnitSource | None:
+        """The source, once a node has needed it; None without privacy."""
+        return self._source
+
     def checked(self, parts: MechanismParts, wished: str, train: Examples) -> UnitSource:
         """The source whose gradients are right on two examples.
 

@@ -7,7 +7,7 @@ Nothing but the moments is remembered, so a run resumes bit for bit from them an
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -44,21 +44,21 @@ class LocalOptimizer:
     """Steps of the trained parameters, whose moments can be put on disk.
 
     The parameters may be overwritten between steps, by mixing: the moments stay those of the gradients seen here.
+
+    Args:
+        shared: the optimizer of many nodes, see `share_optimizer`; None makes one.
     """
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], config: TrainingConfig) -> None:
+    def __init__(
+        self, parameters: Mapping[str, nn.Parameter], config: TrainingConfig, shared: Optimizer | None = None
+    ) -> None:
         self._parameters = dict(parameters)
         self._config = config
-        self._optimizer = _make(list(self._parameters.values()), config)
+        self._optimizer = _make(list(self._parameters.values()), config) if shared is None else shared
 
     def step(self, index: int) -> None:
         """One step along the gradients in `.grad`, at the rate of the run's step `index`; clears them."""
-        if self._config.max_grad_norm is not None:
-            nn.utils.clip_grad_norm_(self._parameters.values(), self._config.max_grad_norm)
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate(self._config, index)
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
+        step_together([(self, index)])
 
     def durable(self) -> dict[str, NDArray[np.float32]]:
         """Copies of the moments, by `MOMENT/PARAMETER`; empty before the first step."""
@@ -92,8 +92,40 @@ class LocalOptimizer:
             # the count of steps stays on the CPU, where torch keeps it
             device = parameter.device if value.ndim else torch.device("cpu")
             state.setdefault(parameter, {})[moment] = torch.from_numpy(value.copy()).to(device)
-        self._optimizer.state.clear()
+        for parameter in self._parameters.values():
+            self._optimizer.state.pop(parameter, None)
         self._optimizer.state.update(state)
+
+    def rate(self, index: int) -> float:
+        """That of the run's step `index`."""
+        return learning_rate(self._config, index)
+
+    def ready(self) -> tuple[Optimizer, list[nn.Parameter]]:
+        """What is to be stepped, its gradients clipped."""
+        parameters = list(self._parameters.values())
+        if self._config.max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(parameters, self._config.max_grad_norm)
+        return self._optimizer, parameters
+
+
+def share_optimizer(vectors: Mapping[str, nn.Parameter], config: TrainingConfig) -> dict[str, LocalOptimizer]:
+    """Optimizers of many nodes, of one vector each, that step together in a few calls; moments are each node's own."""
+    shared = _make(list(vectors.values()), config)
+    return {node: LocalOptimizer({"vector": own}, config, shared) for node, own in vectors.items()}
+
+
+def step_together(turns: Sequence[tuple[LocalOptimizer, int]]) -> None:
+    """One step of each optimizer, at its own index, as `LocalOptimizer.step`; all of one `share_optimizer`."""
+    by_rate: dict[float, list[nn.Parameter]] = {}
+    for optimizer, index in turns:
+        shared, parameters = optimizer.ready()
+        by_rate.setdefault(optimizer.rate(index), []).extend(parameters)
+    for rate, some in by_rate.items():
+        (group,) = shared.param_groups
+        group["lr"], group["params"] = rate, some
+        shared.step()
+        for parameter in some:
+            parameter.grad = None
 
 
 def _make(parameters: list[nn.Parameter], config: TrainingConfig) -> Optimizer:

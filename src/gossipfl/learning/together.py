@@ -21,10 +21,10 @@ from gossipfl.errors import BudgetSpentError
 from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.bench import Bench, Resident
 from gossipfl.learning.learner import Training, increment_of
-from gossipfl.learning.optimizer import LocalOptimizer
+from gossipfl.learning.optimizer import LocalOptimizer, share_optimizer, step_together
 from gossipfl.privacy.grouped.gradients import GroupedGradients
 from gossipfl.privacy.grouped.seam import Group
-from gossipfl.privacy.mechanisms import Drawn
+from gossipfl.privacy.mechanisms import Drawn, Units
 from gossipfl.privacy.rows import Rows
 from gossipfl.state import AdapterState
 
@@ -46,12 +46,14 @@ class _Runner:
     """A node in the middle of a phase.
 
     Attributes:
+        place: of the node's values.
         done: optimizer steps.
         exhausted: its budget ended the phase.
     """
 
     phase: Phase
     bench: Bench
+    place: int
     vector: nn.Parameter
     optimizer: LocalOptimizer
     done: int = 0
@@ -86,9 +88,14 @@ class Together:
         self._most_rows = most_rows
         self._gradients = GroupedGradients(resident.adapted.module, resident.task.losses)
         self._order = module_order(resident.adapted)
+        self._in_order = bool((np.diff(self._order) == 1).all())
         config = resident.adapted.experiment.training
-        self._vectors = {name: nn.Parameter(torch.empty(len(self._order))) for name in benches}
-        self._optimizers = {name: LocalOptimizer({"vector": own}, config) for name, own in self._vectors.items()}
+        self._places = {name: place for place, name in enumerate(benches)}
+        values = torch.empty(len(benches), len(self._order))
+        self._values: NDArray[np.float32] = values.numpy()
+        self._vectors = {name: nn.Parameter(values[place]) for name, place in self._places.items()}
+        self._optimizers = share_optimizer(self._vectors, config)
+        self._loaded: dict[str, tuple[Units, Rows]] = {}
 
     def train(self, phases: Sequence[Phase]) -> list[Training]:
         """Results of phases of different nodes, in their order.
@@ -110,10 +117,13 @@ class Together:
         self._optimizers[node].restore(moments)
 
     def _runner(self, phase: Phase) -> _Runner:
-        vector = self._vectors[phase.node]
-        with torch.no_grad():
-            vector.copy_(torch.from_numpy(phase.snapshot.vector[self._order]))
-        return _Runner(phase, self._benches[phase.node], vector, self._optimizers[phase.node])
+        node, place = phase.node, self._places[phase.node]
+        self._values[place] = self._ordered(phase.snapshot.vector)
+        return _Runner(phase, self._benches[node], place, self._vectors[node], self._optimizers[node])
+
+    def _ordered(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        # most vectors are in the module's order anyway, and an index costs more than a copy
+        return vector if self._in_order else vector[self._order]
 
     def _step(self, runners: Sequence[_Runner]) -> None:
         drawn: list[tuple[_Runner, Drawn, Rows]] = []
@@ -123,12 +133,21 @@ class Together:
             except BudgetSpentError:
                 runner.exhausted = True
             else:
-                drawn.append((runner, batch, runner.bench.data.train.together(batch.units)))
+                drawn.append((runner, batch, self._rows(runner, batch.units)))
         groups = [Group(runner.vector.detach(), rows, batch.clip) for runner, batch, rows in drawn]
         for (runner, batch, _), sums in zip(drawn, self._sums(groups), strict=True):
             runner.vector.grad = runner.bench.mechanism.finish(runner.step, batch, sums)
-            runner.optimizer.step(runner.step)
+        step_together([(runner.optimizer, runner.step) for runner, _, _ in drawn])
+        for runner, _, _ in drawn:
             runner.done += 1
+
+    def _rows(self, runner: _Runner, units: Units) -> Rows:
+        """The batch; one that a mechanism hands out again, all units say, is put together once."""
+        node = runner.phase.node
+        loaded = self._loaded.get(node)
+        if loaded is None or loaded[0] is not units:
+            loaded = self._loaded[node] = (units, runner.bench.data.train.together(units))
+        return loaded[1]
 
     def _sums(self, groups: Sequence[Group]) -> list[Tensor]:
         """Of each group, pass by pass."""
@@ -153,8 +172,10 @@ class Together:
         logger.warning("out of memory: passes of at most %d rows from now on", self._most_rows)
 
     def _training(self, runner: _Runner) -> Training:
-        after = np.empty(len(self._order), np.float32)
-        after[self._order] = runner.vector.detach().numpy()
+        after = self._values[runner.place]
+        if not self._in_order:
+            after = np.empty_like(after)
+            after[self._order] = self._values[runner.place]
         phase, bench = runner.phase, runner.bench
         steps = range(phase.first_step, runner.step)
         state = AdapterState(self._adapted.spec, after)

@@ -20,6 +20,8 @@ from gossipfl.state import AdapterState
 
 CHUNK = 512
 """States put side by side at a time."""
+BLOCK = 2048
+"""Values of them at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +43,20 @@ class Spread:
 
 
 def spread_of(states: Sequence[AdapterState]) -> Spread:
-    """Mean and distances, in float64."""
-    chunks = [states[start : start + CHUNK] for start in range(0, len(states), CHUNK)]
-    sums = [np.stack([state.vector for state in chunk]).sum(axis=0, dtype=np.float64) for chunk in chunks]
-    mean = np.sum(sums, axis=0) / len(states)
-    distances = [
-        np.sqrt(((np.stack([state.vector for state in chunk]) - mean) ** 2).sum(axis=1, dtype=np.float64))
-        for chunk in chunks
-    ]
-    return Spread(mean, np.concatenate(distances))
+    """Mean and distances, in float64; some values of some nodes at a time, so that they stay in the cache."""
+    nodes, size = len(states), states[0].spec.size
+    mean, squares = np.empty(size), np.zeros(nodes)
+    for start in range(0, size, BLOCK):
+        place = slice(start, start + BLOCK)
+        blocks = [_side_by_side(states[first : first + CHUNK], place) for first in range(0, nodes, CHUNK)]
+        mean[place] = np.sum([block.sum(axis=0, dtype=np.float64) for block in blocks], axis=0) / nodes
+        off = (block - mean[place] for block in blocks)
+        squares += np.concatenate([np.einsum("nv,nv->n", part, part) for part in off])
+    return Spread(mean, np.sqrt(squares))
+
+
+def _side_by_side(states: Sequence[AdapterState], place: slice) -> NDArray[np.float32]:
+    return np.stack([state.vector[place] for state in states])
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ class SimulationResult:
         node_steps: optimizer steps of all nodes; without training, exchange rounds.
         bytes_per_node: encoded, mean.
         epsilon: the largest of a node; None without privacy.
+        engine: what trained; None without training.
         done: the run came to its end; otherwise it can be resumed.
         output: its folder.
     """
@@ -61,6 +62,7 @@ class SimulationResult:
     node_steps: int
     bytes_per_node: float
     epsilon: float | None
+    engine: str | None
     done: bool
     output: Path
 
@@ -73,6 +75,7 @@ class SimulationResult:
             "node_steps_per_s": round(self.node_steps / self.seconds, 3) if self.seconds else None,
             "bytes_per_node": self.bytes_per_node,
             "epsilon": self.epsilon,
+            "engine": self.engine,
             "private": False,
             "done": self.done,
             "output": self.output,
@@ -111,8 +114,7 @@ def simulate(request: SimulationRequest, show: Callable[[Progress], None] = lamb
     with closing(cast):
         parts = _parts(cast, directory)
         ran = Run(parts, show)()
-        epsilon = cast.training.crew.epsilon() if cast.training else None
-    result = _result(parts, ran, epsilon)
+        result = _result(parts, ran, cast.training)
     if ran.done:
         directory.write_result(result.as_json())
     return result
@@ -159,7 +161,7 @@ def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
     )
 
 
-def _result(parts: RunParts, ran: Ran, epsilon: float | None) -> SimulationResult:
+def _result(parts: RunParts, ran: Ran, training: Training | None) -> SimulationResult:
     world, last = parts.world, parts.recorder.last
     trained = sum(body.steps for body in world.bodies.values())
     return SimulationResult(
@@ -168,7 +170,8 @@ def _result(parts: RunParts, ran: Ran, epsilon: float | None) -> SimulationResul
         seconds=ran.seconds,
         node_steps=trained or world.reports,
         bytes_per_node=last["bytes_per_node"],
-        epsilon=epsilon,
+        epsilon=training.crew.epsilon() if training else None,
+        engine=training.engine.name if training else None,
         done=ran.done,
         output=parts.directory.path,
     )

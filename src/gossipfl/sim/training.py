@@ -9,6 +9,7 @@ from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedExperiment
 from gossipfl.core.tables import resolve
 from gossipfl.privacy.grouped.gradients import grouping_problem
+from gossipfl.sim.engines.auto import AutoEngine
 from gossipfl.sim.engines.batched import BatchedEngine
 from gossipfl.sim.engines.loop import LoopEngine
 from gossipfl.sim.fleet import Crew, Fleet, build_fleet
@@ -18,7 +19,14 @@ from gossipfl.state import AdapterState
 
 logger = logging.getLogger(__name__)
 
-SimEngine = Engine[AdapterState]
+
+class SimEngine(Engine[AdapterState], Protocol):
+    """An engine of the table."""
+
+    @property
+    def name(self) -> str:
+        """In the result; of `auto` what it has chosen, empty before."""
+        ...
 
 
 class BuildEngine(Protocol):
@@ -45,6 +53,14 @@ def batched(experiment: Experiment, setting: Setting) -> tuple[Crew, SimEngine]:
     return fleet, BatchedEngine(fleet, most_rows=setting.simulation.most_rows)
 
 
+def auto(experiment: Experiment, setting: Setting) -> tuple[Crew, SimEngine]:
+    """The quicker one in this process, measured at the first phases."""
+    fleet = build_fleet(experiment, setting, setting.names)
+    if _problem(fleet, experiment):
+        return fleet, LoopEngine(fleet)
+    return fleet, AutoEngine(fleet, most_rows=setting.simulation.most_rows)
+
+
 def ray(experiment: Experiment, setting: Setting) -> tuple[Crew, SimEngine]:
     """One at a time in each of several processes."""
     from gossipfl.sim.executor import Cluster  # noqa: PLC0415  # the one door to Ray
@@ -53,7 +69,7 @@ def ray(experiment: Experiment, setting: Setting) -> tuple[Crew, SimEngine]:
     return cluster, cluster
 
 
-ENGINES: Mapping[str, BuildEngine] = {"loop": loop, "batched": batched, "ray": ray, "auto": batched}
+ENGINES: Mapping[str, BuildEngine] = {"loop": loop, "batched": batched, "ray": ray, "auto": auto}
 """By the name in `simulation.engine`."""
 
 
@@ -70,6 +86,7 @@ class Training:
         """Moments, accounts and phases under way, which are computed for it."""
         self.trainer.compute()
         return {
+            "engine": self.engine.name,
             "moments": {name: self.engine.moments(name) for name in self.names},
             "accounts": self.crew.accounts(),
             "pending": self.trainer.pending,
@@ -77,6 +94,8 @@ class Training:
 
     def restore(self, state: Any) -> None:  # noqa: ANN401  # what `state` gave
         """Takes over what `state` gave."""
+        if isinstance(self.engine, AutoEngine):
+            self.engine.take(state["engine"])
         for name, moments in state["moments"].items():
             self.engine.restore(name, moments)
         self.crew.restore_accounts(state["accounts"])

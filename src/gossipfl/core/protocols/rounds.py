@@ -39,6 +39,8 @@ class Rounds(Generic[P]):
         if number < present:
             return
         entries.setdefault(number, Entry(event.state, event.header))
+        if len(entries) <= self._early:
+            return
         early = sorted(key for key in entries if key > present)
         for key in early[: -self._early]:
             del entries[key]
@@ -46,8 +48,9 @@ class Rounds(Generic[P]):
     def close(self, before: int) -> None:
         """Forgets all rounds before the given one."""
         for entries in self._entries.values():
-            for number in [key for key in entries if key < before]:
-                del entries[number]
+            if entries:
+                for number in [key for key in entries if key < before]:
+                    del entries[number]
 
     def entry(self, name: str, number: int) -> Entry[P] | None:
         """The neighbor's state for a round, if it is here."""

@@ -58,6 +58,8 @@ DEADLINE = "deadline"
 """Timer of a round."""
 _CLOCK_S = 1e-3
 """A timer may come this much early."""
+_KEPT_ROWS = 4
+"""Rounds whose senders are remembered."""
 
 
 class Sync(Generic[P]):
@@ -68,6 +70,7 @@ class Sync(Generic[P]):
         self._parts = parts
         self._own = OwnState(parts)
         self._neighbors = Neighborhood(neighbors, gossip.linger_s)
+        self._heard_in: dict[int, tuple[str, ...]] = {}
         mutual = parts.schedule.period == 1 and {*self._senders(0)} == {*self._row(0).receivers}
         self._rounds: Rounds[P] = Rounds(neighbors, EARLY_ROUNDS if mutual else EARLY_ONE_WAY_ROUNDS)
         self._training_rounds = parts.phases * gossip.rounds_per_phase
@@ -87,8 +90,10 @@ class Sync(Generic[P]):
 
     def handle(self, event: Event[P], now: float) -> list[Effect[P]]:
         """Effects of an event, in the order to perform them."""
-        # stable: training first, the rest in its order
-        effects = sorted(self._react(event, now), key=lambda effect: not isinstance(effect, Train))
+        effects = self._react(event, now)
+        if len(effects) > 1:
+            # stable: training first, the rest in its order
+            effects.sort(key=_comes_later)
         settled = self.snapshot.round > self._last_round
         return effects + self._own.leave(self._neighbors, now) if settled else effects
 
@@ -206,20 +211,30 @@ class Sync(Generic[P]):
         number = self.snapshot.round
         if self._rounds.entry(name, number) is not None or self._neighbors.is_down(name):
             return False
-        if self._came_back:
-            return self._rounds.newest(name) <= number
-        return not self._gave_up(name, after=number)
+        # as most are: not past this round
+        if self._rounds.newest(name) <= number:
+            return True
+        return not self._came_back and not self._gave_up(name, after=number)
 
     def _gave_up(self, name: str, *, after: int | None = None) -> bool:
         """Whether a neighbor is past a round in which it was to hear this node, none of them published yet."""
         first = self.snapshot.round if after is None else after + 1
+        if first >= self._rounds.newest(name):
+            return False
         return any(name in self._row(number).receivers for number in range(first, self._rounds.newest(name)))
 
     def _row(self, number: int) -> Row:
         return self._parts.schedule.row(self._parts.name, number)
 
     def _senders(self, number: int) -> Sequence[str]:
-        return [name for name in self._row(number).weights if name != self._parts.name]
+        # asked many times of a few rounds
+        senders = self._heard_in.get(number)
+        if senders is None:
+            if len(self._heard_in) >= _KEPT_ROWS:
+                self._heard_in.clear()
+            senders = tuple(name for name in self._row(number).weights if name != self._parts.name)
+            self._heard_in[number] = senders
+        return senders
 
     def _mix(self) -> Report:
         number, phase = self.snapshot.round, self.snapshot.phase
@@ -247,6 +262,10 @@ class Sync(Generic[P]):
             receivers = (*receivers, *(name for name in self._neighbors.names if name not in receivers))
         # each receiver waits for every round
         return self._own.publish(receivers, header, replaceable=False)
+
+
+def _comes_later(effect: Effect[P]) -> bool:
+    return not isinstance(effect, Train)
 
 
 def build(parts: Parts[P]) -> Protocol[P]:

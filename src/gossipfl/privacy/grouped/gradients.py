@@ -51,15 +51,16 @@ class GroupedGradients:
 
     def sums(self, groups: Sequence[Group]) -> Tensor:
         """See `ManyGradients.sums`."""
-        sums = zeros_for(self._module).repeat(len(groups), 1)
         order = [place for place, group in enumerate(groups) if group.rows.count]
         order.sort(key=lambda place: groups[place].rows.count)
-        if not order:
-            return sums
-        live = [groups[place] for place in order]
-        sums[order] = self._sums(live)
-        divisors = torch.tensor([group.divisor for group in groups], device=sums.device)
-        return sums.div_(divisors[:, None])
+        sums = self._sums([groups[place] for place in order]) if order else None
+        if sums is None or order != list(range(len(groups))):
+            found, sums = sums, zeros_for(self._module).repeat(len(groups), 1)
+            if found is not None:
+                sums[order] = found
+        if any(group.divisor != 1.0 for group in groups):
+            sums.div_(torch.tensor([group.divisor for group in groups], device=sums.device)[:, None])
+        return sums
 
     def clear(self) -> None:
         """Gives memory back that the next call would use again."""

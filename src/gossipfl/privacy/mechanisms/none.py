@@ -1,18 +1,20 @@
 """No privacy: the plain mean gradient of a batch. Every epoch takes every unit once, in an order of its own."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from gossipfl.core.events import Receipt
 from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.mechanisms.parts import Drawn, MechanismParts, Units, drop, leave
 from gossipfl.privacy.sources.plain import PlainGradients
 from gossipfl.privacy.sources.seam import summed, trainable, zeros_for
-from gossipfl.privacy.streams import Float64Vector
 
 
 class PlainMechanism:
@@ -22,7 +24,10 @@ class PlainMechanism:
         self._parts = parts
         self._trained = trainable(parts.module)
         self._source = PlainGradients(parts.module, parts.losses)
-        self._epochs = EpochOrder(-1, np.empty(0))
+        self._count = math.ceil(parts.units / parts.batch_size)
+        # a batch of all units needs no order
+        self._epoch = Epoch(-1, (np.arange(parts.units, dtype=np.int64),))
+        self._drops = any(_drops(layer) for layer in parts.module.modules())
 
     def draw(self, step: int) -> Drawn:
         """See `Mechanism.draw`."""
@@ -40,25 +45,42 @@ class PlainMechanism:
         drop(self._trained)
         sums = zeros_for(self._parts.module)
         self._parts.module.train()
-        with torch.random.fork_rng():
-            # dropout of a resumed run is that of an uninterrupted one
-            torch.manual_seed(int(self._parts.noise.at(step).uniform(1)[0] * 2**53))
+        with self._dropout_of(step):
             summed(self._source, self._parts.load(drawn.units), drawn.clip, sums)
         leave(self.finish(step, drawn, sums), self._trained)
         return drawn.receipt
 
+    @contextmanager
+    def _dropout_of(self, step: int) -> Iterator[None]:
+        """Seeds dropout, if there is any: that of a resumed run is that of an uninterrupted one."""
+        if not self._drops:
+            yield
+            return
+        with torch.random.fork_rng():
+            torch.manual_seed(int(self._parts.noise.at(step).uniform(1)[0] * 2**53))
+            yield
+
     def _choose(self, step: int) -> Units:
         """The units of batch `step`: an epoch is cut into batches of nearly equal size, at most `batch_size`."""
-        batches = math.ceil(self._parts.units / self._parts.batch_size)
-        epoch, place = divmod(step, batches)
-        if epoch != self._epochs.epoch:
-            self._epochs = EpochOrder(epoch, self._parts.batches.at(epoch).uniform(self._parts.units))
-        return np.array_split(np.argsort(self._epochs.keys, kind="stable"), batches)[place].astype(np.int64)
+        number, place = divmod(step, self._count)
+        if number != self._epoch.number and self._count > 1:
+            keys = self._parts.batches.at(number).uniform(self._parts.units)
+            order = np.argsort(keys, kind="stable").astype(np.int64)
+            self._epoch = Epoch(number, tuple(np.array_split(order, self._count)))
+        return self._epoch.batches[place]
 
 
 @dataclass(frozen=True, slots=True)
-class EpochOrder:
-    """Random keys of one epoch, one a unit; sorting them gives the order."""
+class Epoch:
+    """One pass over all units.
 
-    epoch: int
-    keys: Float64Vector
+    Attributes:
+        batches: units of each.
+    """
+
+    number: int
+    batches: tuple[Units, ...]
+
+
+def _drops(layer: nn.Module) -> bool:
+    return isinstance(layer, _DropoutNd) and layer.p > 0

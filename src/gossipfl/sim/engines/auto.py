@@ -1,0 +1,152 @@
+"""The faster of loop and batched, found out by trying both on the first phases.
+
+    first phases ──> their rows at their states ─┬─ one at a time    seconds a node ─┬─> the less of both, for good
+                                                 └─ in one pass      seconds a node ─┘
+
+Both are tried with throw-away optimizers on gradients that nobody gets: no step is charged, no batch is drawn, no
+moment changes. The two engines' results differ by rounding; a run that goes on keeps the engine it began with.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from gossipfl.core.events import Train, Trained
+from gossipfl.learning.optimizer import LocalOptimizer, share_optimizer, step_together
+from gossipfl.privacy.grouped.gradients import GroupedGradients
+from gossipfl.privacy.grouped.seam import Group
+from gossipfl.privacy.mechanisms.parts import leave
+from gossipfl.privacy.rows import Rows
+from gossipfl.privacy.sources.plain import PlainGradients
+from gossipfl.privacy.sources.seam import GradientSource, trainable, zeros_for
+from gossipfl.sim.engines.batched import BatchedEngine
+from gossipfl.sim.engines.loop import LoopEngine
+from gossipfl.sim.fleet import Fleet
+from gossipfl.sim.trainers import Moments
+from gossipfl.state import AdapterState
+
+logger = logging.getLogger(__name__)
+
+Phases = Sequence[tuple[str, Train[AdapterState]]]
+TRIED_ALONE = 8
+"""Nodes that are tried one at a time."""
+TRIES = 3
+"""The quickest counts; one more before warms up."""
+
+
+class AutoEngine:
+    """Chooses at the first phases, between engines that both suit the model."""
+
+    def __init__(self, fleet: Fleet, *, most_rows: int) -> None:
+        self._fleet = fleet
+        self._most_rows = most_rows
+        self._engine: LoopEngine | BatchedEngine | None = None
+
+    @property
+    def name(self) -> str:
+        """The chosen engine's; empty before the first phases."""
+        return self._engine.name if self._engine else ""
+
+    def take(self, name: str) -> None:
+        """Goes on with the engine that was chosen before; an empty name leaves it open."""
+        if name:
+            self._engine = self._made(name)
+
+    def compute(self, phases: Phases) -> list[Trained[AdapterState]]:
+        """See `Engine.compute`."""
+        if self._engine is None:
+            self._engine = self._made(self._quicker(phases))
+        return self._engine.compute(phases)
+
+    def moments(self, node: str) -> Moments:
+        """See `Engine.moments`."""
+        return self._engine.moments(node) if self._engine else {}
+
+    def restore(self, node: str, moments: Moments) -> None:
+        """See `Engine.restore`."""
+        if self._engine is not None:
+            self._engine.restore(node, moments)
+
+    def _made(self, name: str) -> LoopEngine | BatchedEngine:
+        if name == LoopEngine.name:
+            return LoopEngine(self._fleet)
+        return BatchedEngine(self._fleet, most_rows=self._most_rows)
+
+    def _quicker(self, phases: Phases) -> str:
+        trial = Trial(self._fleet, phases, most_rows=self._most_rows)
+        alone_s, together_s = trial.seconds()
+        name = LoopEngine.name if alone_s < together_s else BatchedEngine.name
+        logger.info("engine %s: %.3g s a step alone, %.3g s together", name, alone_s, together_s)
+        return name
+
+
+class Trial:
+    """One step of the nodes of some phases, both ways, with nothing to show for it."""
+
+    def __init__(self, fleet: Fleet, phases: Phases, *, most_rows: int) -> None:
+        self._adapted = fleet.resident.adapted
+        self._losses = fleet.resident.task.losses
+        self._config = self._adapted.experiment.training
+        batches = [(phase.snapshot, _rows(fleet, node)) for node, phase in phases]
+        fitting = int(np.searchsorted(np.cumsum([rows.count for _, rows in batches]), most_rows, side="right"))
+        self._batches = batches[: max(1, fitting)]
+        private = self._adapted.experiment.privacy
+        self._clip = None if private.level == "none" else private.max_grad_norm
+        self._source = fleet.resident.unit_source.chosen or PlainGradients(self._adapted.module, self._losses)
+
+    def seconds(self) -> tuple[float, float]:
+        """Of a node's step: one at a time, and in one pass."""
+        some = self._batches[:TRIED_ALONE]
+        alone, together = self._alone(some, self._source), self._together()
+        tries = [(_timed(alone), _timed(together)) for _ in range(1 + TRIES)][1:]
+        self._source.clear()
+        return min(first for first, _ in tries) / len(some), min(second for _, second in tries) / len(self._batches)
+
+    def _alone(self, batches: Sequence[tuple[AdapterState, Rows]], source: GradientSource) -> Callable[[], None]:
+        adapted, parameters = self._adapted, trainable(self._adapted.module)
+        optimizer = LocalOptimizer(adapted.trained, self._config)
+
+        def run() -> None:
+            for state, rows in batches:
+                adapted.write(state)
+                sums = zeros_for(adapted.module)
+                source.add(rows, self._clip, sums)
+                leave(sums, parameters)
+                optimizer.step(0)
+                adapted.read()
+
+        return run
+
+    def _together(self) -> Callable[[], None]:
+        gradients = GroupedGradients(self._adapted.module, self._losses)
+        vectors = {
+            str(place): torch.nn.Parameter(torch.tensor(state.vector)) for place, (state, _) in enumerate(self._batches)
+        }
+        optimizers = share_optimizer(vectors, self._config)
+
+        def run() -> None:
+            groups = [
+                Group(vector.detach(), rows, self._clip)
+                for vector, (_, rows) in zip(vectors.values(), self._batches, strict=True)
+            ]
+            for vector, sums in zip(vectors.values(), gradients.sums(groups), strict=True):
+                vector.grad = sums
+            step_together([(optimizer, 0) for optimizer in optimizers.values()])
+
+        return run
+
+
+def _rows(fleet: Fleet, node: str) -> Rows:
+    """As many units as a batch has on average, the node's first."""
+    bench = fleet.benches[node]
+    units = max(1, min(round(bench.learner.units), bench.data.train.units))
+    return bench.data.train.together(np.arange(units))
+
+
+def _timed(work: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
