@@ -39,6 +39,13 @@ def test_without_loss_sync_keeps_the_mean_and_the_bound_holds(tmp_path: Path) ->
         assert line["consensus_distance"] <= line["bound"] * 1.0001
 
 
+def test_what_a_node_sent_before_it_left_is_mixed_before_it_is_missed(tmp_path: Path) -> None:
+    # the first to finish leaves while its last message is on its way
+    links = {"latency_s": 0.1, "jitter_s": 0.5, "bytes_per_s": 1000.0}
+    run(tmp_path, averaging(gossip__settle_rounds=5, gossip__deadline_s=60.0, simulation__links=links))
+    assert lines(tmp_path)[-1]["mean_drift"] < 1e-6
+
+
 def test_bytes_are_those_of_the_codec(tmp_path: Path) -> None:
     result = run(tmp_path, averaging(gossip__settle_rounds=7))
     assert result.bytes_per_node == 7 * 2 * 50 * 4

@@ -1,82 +1,208 @@
-"""Engines of simulated training: equal results, and a choice that leaves no trace."""
+"""Every engine trains as the loop does, and the loop is a real node's own code."""
 
-import json
+import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from tests.sim.averaging import lines, request, run
-from tests.sim.test_resuming import stopper
+import torch
+from tests.sim.training import NOISE, Content, Played, build, digits, play, sentences, with_engine
 
-from gossipfl.sim.engines.auto import AutoEngine, Trial
-from gossipfl.sim.simulate import simulate
+from gossipfl.core.events import Train
+from gossipfl.learning.together import Phase, Together
+from gossipfl.privacy.accounting import Charge
+from gossipfl.privacy.grouped.gradients import GroupedGradients
+from gossipfl.privacy.grouped.seam import Group
+from gossipfl.sim.engines.batched import BatchedEngine
+from gossipfl.sim.engines.loop import LoopEngine
+from gossipfl.sim.fleet import Fleet
+from gossipfl.sim.trainers import Engine
+from gossipfl.state import AdapterState
 
-CONTENT: dict[str, Any] = {
-    "model": {"source": "builtin:mlp", "inputs": 64, "hidden": [16]},
-    "task": {"kind": "vector-classification", "labels": [str(digit) for digit in range(10)]},
-    "adapter": {"kind": "full"},
-    "data": {"source": "sklearn:digits", "features": "features", "test_share": 0.1, "held_out": 0.0},
-    "training": {
-        "phases": 12,
-        "local_steps": 2,
-        "batch_size": 16,
-        "learning_rate": 0.01,
-        "device": "cpu",
-        "threads": 1,
-    },
-    "privacy": {"level": "none"},
-    "topology": {"kind": "ring"},
-    "gossip": {"protocol": "sync", "settle_rounds": 4, "deadline_s": 5.0, "linger_s": 10.0},
-    "simulation": {"nodes": 6, "evaluate_every": 1, "links": {"latency_s": 0.1}},
-}
+CLOSE = 1e-5
+STEPS = 50
+RATES = {"sgd": 0.05, "adamw": 0.002}
 
 
-def content(engine: str, **training: Any) -> dict[str, Any]:
-    changed: dict[str, Any] = json.loads(json.dumps(CONTENT))
-    changed["simulation"]["engine"] = engine
-    changed["training"] |= training
-    return changed
+def both(folder: Path, content: Content) -> tuple[Played, Played]:
+    """The same run by the loop and batched, in the same folder."""
+    looped, batched = (play(folder, with_engine(content, engine)) for engine in ("loop", "batched"))
+    assert isinstance(looped.training.engine, LoopEngine)
+    assert isinstance(batched.training.engine, BatchedEngine)
+    return looped, batched
 
 
-@pytest.mark.parametrize(
-    "training",
-    [{"optimizer": "adam", "max_grad_norm": 0.5}, {"optimizer": "sgd", "momentum": 0.9, "schedule": "cosine"}],
-)
-def test_loop_and_batched_differ_by_rounding_alone(tmp_path: Path, training: dict[str, Any]) -> None:
-    ends = {}
-    for engine in ("loop", "batched"):
-        result = run(tmp_path / engine, content(engine, **training))
-        assert result.engine == engine
-        ends[engine] = [line["test_loss"] for line in lines(tmp_path / engine)]
-    assert np.allclose(ends["loop"], ends["batched"], rtol=1e-4)
+def assert_close(looped: Played, batched: Played) -> None:
+    moved = np.abs(looped.vectors - looped.training.crew.initial.vector).max()
+    assert moved > 1000 * CLOSE
+    np.testing.assert_allclose(batched.vectors, looped.vectors, rtol=0, atol=CLOSE)
+    assert batched.steps == looped.steps
 
 
-@pytest.mark.parametrize("engine", ["loop", "batched"])
-def test_the_choice_of_an_engine_changes_nothing_but_the_engine(
-    tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("level", ["none", "example"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_batched_is_the_loop_on_digits(tmp_path: Path, optimizer: str, level: str) -> None:
+    noise = {"privacy": NOISE} if level == "example" else {}
+    wanted = {"training__optimizer": optimizer, "training__learning_rate": RATES[optimizer], **noise}
+    looped, batched = both(tmp_path, digits(**wanted))
+    assert set(looped.steps.values()) == {STEPS}
+    assert_close(looped, batched)
+
+
+@pytest.mark.parametrize("level", ["none", "example"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize(("model", "task"), [("llama", "causal-lm"), ("bert", "sequence-classification")])
+def test_batched_is_the_loop_on_transformers(  # fixtures and cases
+    tmp_path: Path, tiny_folders: dict[str, Path], model: str, task: str, optimizer: str, level: str
 ) -> None:
-    seconds = Trial.seconds
-
-    def wished(trial: Trial) -> tuple[float, float]:
-        seconds(trial)
-        return (0.0, 1.0) if engine == "loop" else (1.0, 0.0)
-
-    monkeypatch.setattr(Trial, "seconds", wished)
-    chosen = run(tmp_path / "auto", content("auto"))
-    run(tmp_path / "named", content(engine))
-    assert chosen.engine == engine
-    assert chosen.as_json()["engine"] == engine
-    assert lines(tmp_path / "auto") == lines(tmp_path / "named")
+    noise = {"privacy": NOISE} if level == "example" else {}
+    wanted = {"training__optimizer": optimizer, "training__learning_rate": RATES[optimizer], **noise}
+    looped, batched = both(tmp_path, sentences(tmp_path, tiny_folders[model], task, **wanted))
+    assert set(looped.steps.values()) == {STEPS}
+    assert_close(looped, batched)
 
 
-def test_a_resumed_run_keeps_the_engine_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Trial, "seconds", lambda _: (0.0, 1.0))
-    whole = run(tmp_path / "whole", content("auto"))
-    (tmp_path / "parts").mkdir()
-    stopped = simulate(request(tmp_path / "parts", content("auto"), resume=True), stopper(5.0))
-    assert not stopped.done
-    monkeypatch.setattr(AutoEngine, "_quicker", lambda *_: pytest.fail("it was chosen already"))
-    resumed = simulate(request(tmp_path / "parts", content("auto"), resume=True))
-    assert resumed.engine == whole.engine == "loop"
-    assert lines(tmp_path / "parts") == lines(tmp_path / "whole")
+@pytest.mark.parametrize("level", ["none", "example"])
+def test_units_of_several_rows_are_one_unit_in_both(tmp_path: Path, tiny_folders: dict[str, Path], level: str) -> None:
+    content = sentences(tmp_path, tiny_folders["bert"], "sequence-classification", data__max_per_unit=3)
+    content["privacy"] = {**NOISE, "noise_multiplier": 0.01} if level == "example" else {"level": "none"}
+    looped, batched = both(tmp_path, content)
+    fleet = fleet_of(looped)
+    assert all(bench.data.train.rows > 2 * bench.data.train.units for bench in fleet.benches.values())
+    assert_close(looped, batched)
+
+
+def fleet_of(played: Played) -> Fleet:
+    assert isinstance(played.training.crew, Fleet)
+    return played.training.crew
+
+
+# ---- a budget that ends ----
+
+
+def test_a_node_whose_budget_ends_early_stops_at_the_same_step_in_both(tmp_path: Path) -> None:
+    privacy = {**NOISE, "noise_multiplier": None, "target_epsilon": 8.0}
+    ends: list[Played] = []
+    for engine in ("loop", "batched"):
+        played = build(tmp_path, with_engine(digits(privacy=privacy), engine))
+        fleet = fleet_of(played)
+        plan = fleet.benches["n1"].plan
+        assert plan is not None
+        # as if somebody had spent it before: 23 steps are left
+        fleet.simulated["n1"].charge(Charge(plan.sample_rate, plan.noise_multiplier, STEPS - 23))
+        played.world.run()
+        ends.append(played)
+    looped, batched = ends
+    assert looped.steps == {"n0": STEPS, "n1": 23, "n2": STEPS, "n3": STEPS}
+    assert looped.world.bodies["n1"].snapshot.exhausted
+    assert all(body.finished for body in looped.world.bodies.values())
+    assert_close(looped, batched)
+
+
+# ---- memory ----
+
+
+class Tight(GroupedGradients):
+    """A machine whose memory holds so many rows: for more, torch is asked for what it cannot have."""
+
+    def __init__(self, fleet: Fleet, *, room: int) -> None:
+        super().__init__(fleet.resident.adapted.module, fleet.resident.task.losses)
+        self.room = room
+        self.passes: list[int] = []
+        self.refused: list[int] = []
+
+    def sums(self, groups: Sequence[Group]) -> torch.Tensor:
+        rows = sum(group.rows.count for group in groups)
+        if rows > self.room:
+            self.refused.append(rows)
+            torch.empty(1 << 60)
+        self.passes.append(rows)
+        return super().sums(groups)
+
+
+def tight(fleet: Fleet, *, room: int) -> tuple[Together, Tight]:
+    together = Together(fleet.resident, fleet.benches, most_rows=1024)
+    together._gradients = gradients = Tight(fleet, room=room)
+    return together, gradients
+
+
+def phases_of(fleet: Fleet, steps: int) -> list[Phase]:
+    return [Phase(name, fleet.initial, 0, steps) for name in fleet.benches]
+
+
+def test_out_of_memory_halves_the_pass_and_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    free, short = (fleet_of(build(tmp_path, digits(simulation__nodes=8))) for _ in range(2))
+    wanted = Together(free.resident, free.benches, most_rows=1024).train(phases_of(free, 5))
+    together, gradients = tight(short, room=60)
+    with caplog.at_level(logging.WARNING):
+        found = together.train(phases_of(short, 5))
+    for one, other in zip(found, wanted, strict=True):
+        assert one.steps == 5
+        assert one.receipt.steps == other.receipt.steps == 5
+        np.testing.assert_allclose(one.increment.vector, other.increment.vector, rtol=0, atol=CLOSE)
+    # 8 nodes with up to 16 rows: halved once or twice in the first step, and never again
+    assert 1 <= len(gradients.refused) <= 2
+    assert len([record for record in caplog.records if "out of memory" in record.message]) == len(gradients.refused)
+    assert max(gradients.passes) <= gradients.refused[-1] // 2
+
+
+def test_what_does_not_fit_even_for_one_node_is_an_error(tmp_path: Path) -> None:
+    together, _ = tight(fleet := fleet_of(build(tmp_path, digits())), room=3)
+    with pytest.raises(RuntimeError, match="allocate memory"):
+        together.train(phases_of(fleet, 1))
+
+
+class Broken(GroupedGradients):
+    """Fails with something that is no lack of memory."""
+
+    def sums(self, groups: Sequence[Group]) -> torch.Tensor:
+        raise RuntimeError(f"{len(groups)} shapes do not fit")
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory(tmp_path: Path) -> None:
+    fleet = fleet_of(build(tmp_path, digits()))
+    together, _ = tight(fleet, room=1024)
+    together._gradients = Broken(fleet.resident.adapted.module, fleet.resident.task.losses)
+    with pytest.raises(RuntimeError, match="4 shapes do not fit"):
+        together.train(phases_of(fleet, 1))
+
+
+# ---- what cannot be grouped ----
+
+
+def test_dropout_falls_back_to_the_loop_and_says_so(
+    tmp_path: Path, tiny_folders: dict[str, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    content = sentences(tmp_path, tiny_folders["bert"], "sequence-classification", training__dropout=0.1)
+    played = build(tmp_path, with_engine(content, "batched"))
+    assert isinstance(played.training.engine, LoopEngine)
+    assert "engine loop instead of batched: training.dropout" in caplog.text
+
+
+def test_a_model_that_cannot_be_grouped_falls_back_to_the_loop_and_says_why(
+    tmp_path: Path, tiny_folders: dict[str, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    # a T5's table of relative positions is fed no examples
+    content = sentences(tmp_path, tiny_folders["t5"], "sequence-classification", adapter={"kind": "full"})
+    played = build(tmp_path, with_engine(content, "auto"))
+    assert isinstance(played.training.engine, LoopEngine)
+    assert "engine loop instead of batched: layer" in caplog.text
+    assert "relative_attention_bias is fed" in caplog.text
+
+
+# ---- one phase at a time ----
+
+
+@pytest.mark.parametrize("make", [LoopEngine, lambda fleet: BatchedEngine(fleet, most_rows=1024)])
+def test_moments_put_back_undo_a_phase(tmp_path: Path, make: Callable[[Fleet], Engine[AdapterState]]) -> None:
+    fleet = fleet_of(build(tmp_path, digits()))
+    engine = make(fleet)
+    first, again = Train(0, fleet.initial, 0, 5), Train(1, fleet.initial, 5, 5)
+    engine.compute([("n0", first), ("n1", first)])
+    before = engine.moments("n0")
+    wanted = engine.compute([("n0", again), ("n1", again)])[0].increment.vector
+    engine.restore("n0", before)
+    # the other node's moments are beside the point
+    found = engine.compute([("n0", again), ("n1", again)])[0].increment.vector
+    assert np.array_equal(found, wanted)

@@ -169,6 +169,8 @@ class Together:
         if not _is_memory(error) or len(part) == 1:
             raise error
         self._most_rows = sum(group.rows.count for group in part) // 2
+        # what is kept for the next pass was made for a larger one
+        self._gradients.clear()
         logger.warning("out of memory: passes of at most %d rows from now on", self._most_rows)
 
     def _training(self, runner: _Runner) -> Training:

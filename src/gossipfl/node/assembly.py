@@ -25,7 +25,7 @@ from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.tables import resolve
 from gossipfl.core.topology import build_schedule
 from gossipfl.errors import PrivacyError, StateError
-from gossipfl.learning.bench import Bench, RunTerms, build_learner, ledger_file
+from gossipfl.learning.bench import Bench, RunTerms, Streams, build_learner, ledger_file
 from gossipfl.learning.data import DataSite
 from gossipfl.net.identity import Identity, load_identity
 from gossipfl.net.limits import Limits
@@ -84,15 +84,21 @@ def run_node(request: NodeRequest, report: Callable[[NodeRecord], None]) -> Node
         return parts.record
 
 
-def assemble(request: NodeRequest, report: Callable[[NodeRecord], None], stack: ExitStack) -> NodeParts:
-    """Everything a node works with; what has to be closed is put on the stack."""
+def assemble(
+    request: NodeRequest, report: Callable[[NodeRecord], None], stack: ExitStack, *, streams: Streams = "secret"
+) -> NodeParts:
+    """Everything a node works with; what has to be closed is put on the stack.
+
+    Args:
+        streams: of noise and batches; seeded ones, which everybody can repeat, are for tests.
+    """
     loaded = load_peers(request.peers, request.overrides)
     me = resolve_self(loaded.peers, request.name, os.environ)
     schedule = schedule_of(loaded)
     neighbors = schedule.neighbors(me.name)
     identity = load_identity(loaded.peers, loaded.folder, me, neighbors=neighbors, insecure=request.insecure)
     directory = stack.enter_context(StateDirectory(request.state_dir or state_dir_of(loaded, me)))
-    terms = RunTerms(run=directory.run_name(), ledger=me.ledger, new_account=request.new_account)
+    terms = RunTerms(run=directory.run_name(), ledger=me.ledger, new_account=request.new_account, streams=streams)
     bench = build_learner(loaded.experiment.experiment, site_of(loaded, me), terms)
     stack.callback(bench.close)
     if bench.plan is not None:

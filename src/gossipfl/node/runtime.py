@@ -1,7 +1,7 @@
 """One node: events in, effects out, nothing of the protocol decided here.
 
 transport ─┐                                   ┌─ Train       worker thread
-worker    ─┼─> queue ─> protocol.handle() ─────┼─ Checkpoint  disk, durable before what follows
+worker    ─┼─> order ─> protocol.handle() ─────┼─ Checkpoint  disk, durable before what follows
 timers    ─┤                                   ├─ Send        publication log, then transport
 signals   ─┘                                   └─ SetTimer, Report, Finish
 """
@@ -37,6 +37,7 @@ from gossipfl.core.events import (
 )
 from gossipfl.core.json_text import json_text
 from gossipfl.net.transport import Arrived, LinkDown, LinkUp, NetEvent, Transport, Undelivered
+from gossipfl.node.order import ArrivalOrder, Failed, Item, Order
 from gossipfl.node.parts import NodeParts
 from gossipfl.node.trainer import PhaseDone, Trainer
 from gossipfl.state import AdapterState
@@ -50,29 +51,20 @@ FLUSH_S = 0.5
 """Seconds a stop gives messages that have not left yet."""
 
 
-class _Failed:
-    """A background job raised: ours is a bug, the user's a message; either ends the node."""
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-
-
-Item = Event[AdapterState] | PhaseDone | _Failed
-
-
 class Node:
     """A node from its first event to its last.
 
     Args:
         parts: everything it works with, see `gossipfl.node.assembly`.
         serve: go on mixing and serving for ever after the last step.
+        order: in which what happens is handed to the protocol; default: as it happens.
     """
 
-    def __init__(self, parts: NodeParts, *, serve: bool = False) -> None:
+    def __init__(self, parts: NodeParts, *, serve: bool = False, order: Order | None = None) -> None:
         self._parts = parts
         self._serve = serve
         self._trainer = Trainer(parts.bench, parts.record, evaluate_every=parts.experiment.training.evaluate_every)
-        self._items: asyncio.Queue[Item] = asyncio.Queue()
+        self._order: Order = order or ArrivalOrder()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._phase: asyncio.Task[None] | None = None
         self._evaluating: asyncio.Task[None] | None = None
@@ -95,7 +87,7 @@ class Node:
         try:
             async with self._parts.open_transport(self._deliver) as transport, asyncio.TaskGroup() as tasks:
                 with self._signals(tasks):
-                    self._items.put_nowait(Started())
+                    self._order.add(Started())
                     await self._until_done(transport, tasks)
                 self._leave()
                 await transport.flush(FLUSH_S)
@@ -114,10 +106,9 @@ class Node:
 
     async def _until_done(self, transport: Transport, tasks: asyncio.TaskGroup) -> None:
         while not self._finished:
-            item = await self._items.get()
+            item, now = await self._order.next()
             started = time.perf_counter()
-            event = self._event(item)
-            effects = self._parts.protocol.handle(event, asyncio.get_running_loop().time())
+            effects = self._parts.protocol.handle(self._event(item), now)
             await self._perform(effects, transport, tasks)
             self._parts.record.gossip_s += time.perf_counter() - started
         await self._evaluate(tasks)
@@ -138,7 +129,7 @@ class Node:
 
     def _event(self, item: Item) -> Event[AdapterState]:
         match item:
-            case _Failed(error=error):
+            case Failed(error=error):
                 raise error
             case PhaseDone(trained=trained, moments=moments):
                 self._moments = moments
@@ -196,22 +187,22 @@ class Node:
         try:
             done = await self._trainer.train(effect)
         except Exception as error:  # noqa: BLE001  # raised again in the node's own loop
-            self._items.put_nowait(_Failed(error))
+            self._order.add(Failed(error))
         else:
-            self._items.put_nowait(done)
+            self._order.add(done)
 
     def _deliver(self, event: NetEvent) -> None:
         """What the network says, as the protocol's events; called on the loop."""
         match event:
             case LinkUp(name=name, greeting=greeting):
                 self._parts.heard(name, greeting)
-                self._items.put_nowait(NeighborUp(name))
+                self._order.add(NeighborUp(name))
             case LinkDown(name=name):
-                self._items.put_nowait(NeighborDown(name))
+                self._order.add(NeighborDown(name))
             case Arrived(sender=sender, state=state, header=header):
-                self._items.put_nowait(Received(sender, state, header))
+                self._order.add(Received(sender, state, header))
             case Undelivered(receiver=receiver):
-                self._items.put_nowait(SendFailed(receiver))
+                self._order.add(SendFailed(receiver))
             case _:
                 assert_never(event)
 
@@ -219,7 +210,7 @@ class Node:
         if old := self._timers.pop(name, None):
             old.cancel()
         loop = asyncio.get_running_loop()
-        self._timers[name] = loop.call_later(delay_s, self._items.put_nowait, TimerFired(name))
+        self._timers[name] = loop.call_later(delay_s, self._order.add, TimerFired(name))
 
     @contextlib.contextmanager
     def _signals(self, tasks: asyncio.TaskGroup) -> Iterator[None]:
@@ -244,7 +235,7 @@ class Node:
         logger.info("stopping: waiting up to %.0f s for the phase under way", STOP_S)
         if self._phase is not None:
             await asyncio.wait([self._phase], timeout=STOP_S)
-        self._items.put_nowait(Stopped())
+        self._order.add(Stopped())
 
     def _leave(self) -> None:
         for timer in self._timers.values():

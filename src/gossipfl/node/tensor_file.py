@@ -48,11 +48,7 @@ def mapped_tensors(path: Path) -> dict[str, NDArray[Any]]:
     content = np.memmap(path, np.uint8, mode="r")
     start = _SIZE.size + _SIZE.unpack(content[: _SIZE.size].tobytes())[0]
     header: dict[str, Any] = json.loads(content[_SIZE.size : start].tobytes())
-    return {
-        name: _mapped(content[start:], place)
-        for name, place in header.items()
-        if name != "__metadata__"
-    }
+    return {name: _mapped(content[start:], place) for name, place in header.items() if name != "__metadata__"}
 
 
 def _mapped(content: NDArray[np.uint8], place: Mapping[str, Any]) -> NDArray[Any]:

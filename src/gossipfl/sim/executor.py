@@ -14,6 +14,7 @@ from gossipfl.config.experiment import Experiment
 from gossipfl.core.events import Clear, Receipt, Train, Trained
 from gossipfl.errors import ConfigError
 from gossipfl.learning.evaluation import Evaluation
+from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.publishing import Publisher
 from gossipfl.privacy.simulated_account import PaidElsewhere
 from gossipfl.sim.engines.loop import LoopEngine
@@ -30,14 +31,15 @@ A = TypeVar("A")
 
 
 class Actor:
-    """What lives in one actor: the fleet of its nodes."""
+    """What lives in one actor: the fleet of its nodes, once it has begun."""
 
-    def __init__(self, experiment: Experiment, setting: Setting, nodes: Sequence[str]) -> None:
-        self._fleet: Fleet = build_fleet(experiment, setting, nodes)
+    _fleet: Fleet
+    _engine: LoopEngine
+
+    def begin(self, experiment: Experiment, setting: Setting, nodes: Sequence[str]) -> AdapterState:
+        """Builds the fleet; where every node starts. Not the constructor: its errors do not come back as they are."""
+        self._fleet = build_fleet(experiment, setting, nodes)
         self._engine = LoopEngine(self._fleet)
-
-    def initial(self) -> AdapterState:
-        """Where every node starts."""
         return self._fleet.initial
 
     def compute(self, phases: Sequence[tuple[str, Train[AdapterState]]]) -> list[Trained[AdapterState]]:
@@ -91,11 +93,26 @@ class Cluster:
         self._ray = _ray()
         self._started = _connect(self._ray, address, setting.simulation.actors)
         crews = [setting.names[place :: setting.simulation.actors] for place in range(setting.simulation.actors)]
-        make = self._ray.remote(Actor)
-        self._actors: list[ActorHandle[Actor]] = [make.remote(experiment, setting, crew) for crew in crews if crew]
         self._home = {name: place for place, crew in enumerate(crews) for name in crew}
-        self._paid = {name: PaidElsewhere() for name in setting.names}
-        self.initial: AdapterState = self._get([self._actors[0].initial.remote()])[0]
+        private = experiment.privacy.level != "none"
+        self._paid = {name: PaidElsewhere() for name in setting.names} if private else {}
+        self._actors: list[ActorHandle[Actor]] = []
+        try:
+            self.initial = self._begin(experiment, setting, [crew for crew in crews if crew])
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, experiment: Experiment, setting: Setting, crews: Sequence[Sequence[str]]) -> AdapterState:
+        cores = int(self._ray.cluster_resources().get("CPU", 0))
+        if cores < len(crews):
+            raise ConfigError(f"simulation.actors {len(crews)}: each takes a core, the Ray cluster has {cores}")
+        # a core each, and no machine is filled before the next is looked at
+        make = self._ray.remote(Actor).options(num_cpus=1, scheduling_strategy="SPREAD")
+        self._actors = [make.remote() for _ in crews]
+        begun = [actor.begin.remote(experiment, setting, crew) for actor, crew in zip(self._actors, crews, strict=True)]
+        initial: AdapterState = self._get(begun)[0]
+        return initial
 
     def close(self) -> None:
         """Ends the actors, and the cluster if it was started here."""
@@ -110,7 +127,8 @@ class Cluster:
         """See `Engine.compute`."""
         results = self._spread(phases, lambda actor, part: actor.compute.remote(part))
         for (node, _), trained in zip(phases, results, strict=True):
-            self._paid[node].note(trained.receipt)
+            if node in self._paid:
+                self._paid[node].note(trained.receipt)
         return results
 
     def moments(self, node: str) -> Moments:
@@ -152,7 +170,7 @@ class Cluster:
 
     def clear(self, node: str) -> Clear[AdapterState]:
         """Makes a node's states publishable: those whose training its actor has paid for."""
-        return Publisher(self._paid[node]).clear
+        return Publisher(self._paid.get(node) or FreeAccount()).clear
 
     # ---- actors ----
 

@@ -86,6 +86,14 @@ class ComesUp:
 
 
 @dataclass(slots=True)
+class LinkEnds:
+    """A node that has left is missed, once all that it had sent has arrived."""
+
+    gone: str
+    neighbor: str
+
+
+@dataclass(slots=True)
 class Splits:
     """A partition begins; its place in the list of partitions."""
 
@@ -99,4 +107,4 @@ class Heals:
     place: int
 
 
-Happening = Tell[P] | Ring | PhaseEnds | Arrives[P] | LineFree | GoesDown | ComesUp | Splits | Heals
+Happening = Tell[P] | Ring | PhaseEnds | Arrives[P] | LineFree | LinkEnds | GoesDown | ComesUp | Splits | Heals

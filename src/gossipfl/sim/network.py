@@ -105,6 +105,11 @@ class Network(Generic[P]):
         if line.waiting:
             self._clock.plan(line.free_at, LineFree(*edge))
 
+    def empty_at(self, edge: Edge) -> float:
+        """When all that was sent has arrived, as far as that is known: not before then."""
+        line = self._line(*edge)
+        return max(line.last_arrival, line.free_at) if line.waiting else line.last_arrival
+
     def passes(self, message: Message[P]) -> str:
         """Why an arriving message is dropped; empty: it is not."""
         if self.is_cut(message.sender, message.receiver):
@@ -158,7 +163,6 @@ class Network(Generic[P]):
         fate = self._parts.carry((message.sender, message.receiver), message.size)
         line.free_at = now + fate.line_s
         for after_s in fate.arrivals:
-            at = now + after_s
-            if not self._parts.reordering:
-                at = line.last_arrival = max(at, line.last_arrival)
+            at = now + after_s if self._parts.reordering else max(now + after_s, line.last_arrival)
+            line.last_arrival = max(at, line.last_arrival)
             self._clock.plan(at, Arrives(message))

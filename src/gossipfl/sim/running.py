@@ -18,7 +18,9 @@ from gossipfl.sim.world import World
 from gossipfl.state import AdapterState
 
 LOOK_EVERY = 256
-"""Happenings between two looks at the real clock."""
+"""Happenings between two reports of progress, at most."""
+LOOK_S = 0.2
+"""Real seconds between them, at most, but for a happening that trains for longer."""
 
 
 class Engines(Protocol):
@@ -123,13 +125,17 @@ class Run:
 
     def _advance(self) -> None:
         world, until_s = self._parts.world, self._parts.until_s
-        saved = time.monotonic()
-        while not self._stopped:
-            for _ in range(LOOK_EVERY):
-                if not world.advance(until_s):
-                    return
+        saved = looked = time.monotonic()
+        happened = 0
+        # a stop waits for one happening: it may train for seconds
+        while not self._stopped and world.advance(until_s):
+            happened += 1
+            now = time.monotonic()
+            if happened % LOOK_EVERY and now - looked < LOOK_S:
+                continue
+            looked = now
             self._show(self._progress())
-            if time.monotonic() - saved >= self._parts.checkpoint_s:
+            if now - saved >= self._parts.checkpoint_s:
                 self._save()
                 saved = time.monotonic()
 

@@ -83,8 +83,10 @@ class Training:
     trainer: Trainer[AdapterState]
 
     def state(self) -> dict[str, Any]:
-        """Moments, accounts and phases under way, which are computed for it."""
-        self.trainer.compute()
+        """Moments, accounts and phases under way.
+
+        Those not computed yet stay so: which are computed in one pass decides their last bits.
+        """
         return {
             "engine": self.engine.name,
             "moments": {name: self.engine.moments(name) for name in self.names},

@@ -42,6 +42,7 @@ from gossipfl.sim.happenings import (
     Happening,
     Heals,
     LineFree,
+    LinkEnds,
     Message,
     PhaseEnds,
     Ring,
@@ -152,18 +153,25 @@ class World(Generic[P]):
                 self._end_phase(happening)
             case Ring():
                 self._ring(happening)
-            case LineFree(sender=sender, receiver=receiver):
-                self.network.line_free((sender, receiver))
+            case LineFree() | LinkEnds() | Splits() | Heals():
+                self._change_links(happening)
             case GoesDown(outage=outage):
                 self._go_down(outage)
             case ComesUp(node=node):
                 self._come_up(node)
+            case _:
+                assert_never(happening)
+
+    def _change_links(self, happening: LineFree | LinkEnds | Splits | Heals) -> None:
+        match happening:
+            case LineFree(sender=sender, receiver=receiver):
+                self.network.line_free((sender, receiver))
+            case LinkEnds(gone=gone, neighbor=neighbor):
+                self._end_link(gone, neighbor)
             case Splits(place=place):
                 self._split(place)
             case Heals(place=place):
                 self._heal(place)
-            case _:
-                assert_never(happening)
 
     def _arrive(self, message: Message[P]) -> None:
         body = self.bodies[message.receiver]
@@ -229,7 +237,7 @@ class World(Generic[P]):
                 self._finished += 1
                 body.finished = True
                 body.up = False
-                self._tell_neighbors(name, NeighborDown(name))
+                self._end_links(name)
             case _:
                 assert_never(effect)
 
@@ -263,7 +271,7 @@ class World(Generic[P]):
         body.training = None
         self._parts.trainer.abandon(outage.node)
         self.network.forget(outage.node)
-        self._tell_neighbors(outage.node, NeighborDown(outage.node))
+        self._end_links(outage.node)
         if outage.until_s is not None:
             self.clock.plan(outage.until_s, ComesUp(outage.node))
 
@@ -274,7 +282,9 @@ class World(Generic[P]):
         body.timers = {}
         body.protocol = self._parts.build(name, body.durable)
         self._handle(name, body, Started())
-        self._tell_neighbors(name, NeighborUp(name))
+        for other in self._reachable(name):
+            # not within the event that is being handled
+            self.clock.plan(self.clock.now, Tell(other, NeighborUp(name)))
         for other in self._reachable(name):
             self._tell(name, NeighborUp(other), None)
         self._plan_outage(name)
@@ -296,10 +306,17 @@ class World(Generic[P]):
                 if partition.cuts(name, other) and self.bodies[other].up:
                     self._tell(name, news(other), None)
 
-    def _tell_neighbors(self, name: str, event: NeighborUp | NeighborDown) -> None:
+    def _end_links(self, name: str) -> None:
         for other in self._reachable(name):
             # not within the event that is being handled
-            self.clock.plan(self.clock.now, Tell(other, event))
+            self.clock.plan(self.clock.now, LinkEnds(name, other))
+
+    def _end_link(self, gone: str, neighbor: str) -> None:
+        empty_at = self.network.empty_at((gone, neighbor))
+        if empty_at > self.clock.now:
+            self.clock.plan(empty_at, LinkEnds(gone, neighbor))
+        elif not self.bodies[gone].up:
+            self._tell(neighbor, NeighborDown(gone), None)
 
     def _reachable(self, name: str) -> Sequence[str]:
         others = self._parts.schedule.neighbors(name)

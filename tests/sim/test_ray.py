@@ -1,0 +1,74 @@
+"""Nodes spread over a Ray cluster: the loop's results bit for bit, and its errors."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.sim.training import FILES, NOISE, Content, digits, play, resume, with_engine
+
+from gossipfl.errors import ConfigError, DataError
+from gossipfl.sim.executor import Cluster
+
+ray = pytest.importorskip("ray")
+QUICK: Content = digits(
+    training__phases=4,
+    gossip={"protocol": "wait_free", "settle_rounds": 5},
+    simulation__nodes=16,
+    simulation__compute={"kind": "log_normal", "step_s": 0.1, "spread": 0.3},
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cluster() -> Iterator[None]:
+    """One for all tests here: its start is most of their time."""
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def assert_ray_is_the_loop(folder: Path, content: Content) -> None:
+    looped = play(folder, with_engine(content, "loop"))
+    spread = play(folder, with_engine(content, "ray"))
+    assert isinstance(spread.training.engine, Cluster)
+    assert np.array_equal(spread.vectors, looped.vectors)
+    receipts = [[body.receipt for body in one.world.bodies.values()] for one in (spread, looped)]
+    assert receipts[0] == receipts[1]
+
+
+def test_ray_is_the_loop_exactly(tmp_path: Path) -> None:
+    assert_ray_is_the_loop(tmp_path, {**QUICK, "privacy": NOISE})
+
+
+def test_a_mistake_of_the_users_is_the_same_error_in_an_actor(tmp_path: Path) -> None:
+    content = with_engine(QUICK, "ray")
+    content = {**content, "data": {**content["data"], "source": "nowhere.jsonl"}}
+    with pytest.raises(DataError, match=r"nowhere\.jsonl"):
+        play(tmp_path, content)
+
+
+def test_more_actors_than_cores_are_refused_and_not_waited_for(tmp_path: Path) -> None:
+    content = with_engine(QUICK, "ray")
+    content["simulation"]["actors"] = 3
+    with pytest.raises(ConfigError, match=r"simulation\.actors 3: each takes a core, the Ray cluster has 2"):
+        play(tmp_path, content)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("privacy", [{"level": "none"}, NOISE], ids=["none", "example"])
+def test_a_run_stopped_in_training_and_in_settling_goes_on(
+    tmp_path: Path, privacy: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gossipfl.sim.running.LOOK_EVERY", 8)
+    content = with_engine({**QUICK, "privacy": privacy}, "ray")
+    whole = resume(tmp_path / "whole", content)
+    for rounds in (2.0, 6.0):
+        assert not resume(tmp_path / "parts", content, stop_at=rounds).done
+    resumed = resume(tmp_path / "parts", content)
+    assert resumed.done
+    assert resumed.final == whole.final
+    for name in FILES:
+        assert (tmp_path / "parts" / "run" / name).read_bytes() == (tmp_path / "whole" / "run" / name).read_bytes()

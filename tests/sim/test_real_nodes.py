@@ -1,0 +1,204 @@
+"""The simulator against four real processes over gRPC with mTLS: equal to the last bit.
+
+World ── what happened, in order ──> script ──> Node, Transport, StateDirectory, ledger, publication log
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from numpy.typing import NDArray
+from tests.sim.script import Happened, happened, happened_of
+from tests.sim.training import NOISE, Content, build, digits
+
+from gossipfl.core.events import Event
+from gossipfl.net.certificates import make_trial_certificates
+from gossipfl.state import AdapterState
+from gossipfl.studies.demo_files import free_ports
+from gossipfl.studies.fleet import Fleet, Job
+
+NAMES = ("n0", "n1", "n2", "n3")
+WAIT_S = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What came of a run.
+
+    Attributes:
+        vectors: (nodes, size) final states.
+        events: of each node, in the order its protocol was told.
+        counts: of each node: optimizer steps, rounds, steps in the receipt.
+    """
+
+    vectors: NDArray[np.float32]
+    events: Mapping[str, list[Happened]]
+    counts: Mapping[str, tuple[int, int, int]]
+
+
+def simulated(folder: Path, content: Content) -> Ended:
+    """By the simulator."""
+    played = build(folder, content)
+    events: dict[str, list[Happened]] = {name: [] for name in NAMES}
+
+    def note(name: str, event: Event[AdapterState]) -> None:
+        events[name].append(happened(event, played.world.now))
+
+    played.world.on_event = note
+    played.world.run()
+    snapshots = {name: body.snapshot for name, body in played.world.bodies.items()}
+    counts = {name: (each.step, each.round, each.receipt.steps) for name, each in snapshots.items()}
+    return Ended(played.vectors, events, counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One experiment, simulated already.
+
+    Attributes:
+        scripted: real nodes are told what the simulated ones were told, in the same order.
+    """
+
+    content: Content
+    here: Ended
+    scripted: bool
+
+
+def study(folder: Path, *, protocol: str, level: str, scripted: bool) -> Study:
+    """Four nodes on digits that need times of their own for every phase, one of them three times as long."""
+    content = digits(
+        privacy={**NOISE, "public_data": True} if level == "example" else {"level": "none"},
+        gossip__protocol=protocol,
+        training__phases=4,
+        training__threads=1,
+        simulation__compute={"kind": "log_normal", "step_s": 0.1, "spread": 0.8, "slow": {"n2": 3.0}},
+    )
+    return Study(content, simulated(folder, content), scripted)
+
+
+def real(folder: Path, studies: Mapping[str, Study]) -> dict[str, Ended]:
+    """By four processes, which play one study after the other."""
+    peers = {label: write_peers(folder / label, study.content) for label, study in studies.items()}
+    jobs = []
+    for place, name in enumerate(NAMES):
+        plays = [
+            {
+                "peers": str(peers[label]),
+                "name": name,
+                "neighbors": [NAMES[place - 1], NAMES[(place + 1) % len(NAMES)]],
+                "entries": [asdict(entry) for entry in study.here.events[name]] if study.scripted else None,
+            }
+            for label, study in studies.items()
+        ]
+        wanted, told_in = folder / f"{name}-plays.json", folder / f"{name}-told.json"
+        wanted.write_text(json.dumps(plays))
+        jobs.append(Job(name, ["-m", "tests.sim.real_node", str(wanted), str(told_in)], folder / f"{name}.log"))
+    with Fleet(jobs) as fleet:
+        fleet.results(timeout_s=WAIT_S)
+    told = {name: json.loads((folder / f"{name}-told.json").read_text()) for name in NAMES}
+    return {
+        label: ended(folder / label, {name: told[name][place] for name in NAMES}) for place, label in enumerate(studies)
+    }
+
+
+def ended(folder: Path, told: Mapping[str, dict[str, Any]]) -> Ended:
+    """What the processes said of one study."""
+    assert not any(told[name]["rejected"] for name in NAMES)
+    return Ended(
+        np.stack([np.load(folder / f"{name}.npy") for name in NAMES]),
+        {name: [happened_of(note) for note in told[name]["notes"]] for name in NAMES},
+        {name: tuple(told[name]["counts"]) for name in NAMES},
+    )
+
+
+def write_peers(folder: Path, content: Content) -> Path:
+    """The same experiment's peers.yaml, with certificates and a ledger for each node."""
+    ports = free_ports(len(NAMES))
+    addresses = {name: f"127.0.0.1:{port}" for name, port in zip(NAMES, ports, strict=True)}
+    make_trial_certificates(folder / "certs", addresses)
+    nodes = [
+        {
+            "name": name,
+            "address": addresses[name],
+            "certificate": f"certs/{name}.pem",
+            "key": f"certs/{name}.key",
+            "ledger": f"ledgers/{name}.sqlite",
+        }
+        for name in NAMES
+    ]
+    peers = {"experiment": "experiment.yaml", "authority": "certs/authority.pem", "nodes": nodes}
+    path = folder / "peers.yaml"
+    path.write_text(yaml.safe_dump({**peers, "topology": content["topology"]}))
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Both runs of one experiment."""
+
+    here: Ended
+    there: Ended
+
+
+CASES = [
+    (protocol, level, scripted)
+    for protocol, scripted in (("sync", True), ("wait_free", True), ("sync", False))
+    for level in ("none", "example")
+]
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
+    """All experiments, both ways."""
+    folder = tmp_path_factory.mktemp("oracle")
+    studies = {
+        label(*case): study(folder / label(*case), protocol=case[0], level=case[1], scripted=case[2]) for case in CASES
+    }
+    found = real(folder, studies)
+    return {name: Case(studies[name].here, found[name]) for name in studies}
+
+
+def label(protocol: str, level: str, scripted: bool) -> str:  # noqa: FBT001  # one of the cases
+    return f"{protocol}-{level}-{'scripted' if scripted else 'free'}"
+
+
+@pytest.mark.parametrize("name", [label(*case) for case in CASES])
+def test_simulator_and_processes_end_with_the_same_bits(cases: dict[str, Case], name: str) -> None:
+    here, there = cases[name].here, cases[name].there
+    assert np.array_equal(here.vectors, there.vectors)
+    assert here.counts == there.counts
+    assert all(steps == paid == 20 for steps, _, paid in here.counts.values())
+
+
+@pytest.mark.parametrize("name", [label(*case) for case in CASES if case[2]])
+def test_every_state_on_the_way_was_the_same(cases: dict[str, Case], name: str) -> None:
+    here, there = cases[name].here, cases[name].there
+    for node in NAMES:
+        assert [event.content for event in here.events[node]] == [event.content for event in there.events[node]]
+
+
+@pytest.mark.parametrize("name", [label(*case) for case in CASES if not case[2]])
+def test_without_a_script_sync_mixes_the_same_states_in_another_order(cases: dict[str, Case], name: str) -> None:
+    here, there = cases[name].here, cases[name].there
+    for node in NAMES:
+        assert states(here.events[node]) == states(there.events[node])
+
+
+def test_the_script_is_no_trivial_one(cases: dict[str, Case]) -> None:
+    events = cases["wait_free-none-scripted"].here.events
+    orders = [[(event.kind, event.who) for event in events[node]] for node in NAMES]
+    received = [sum(kind == "Received" for kind, _ in order) for order in orders]
+    assert len({tuple(kind for kind, _ in order) for order in orders}) == len(NAMES)
+    assert min(received) > 8
+    # somebody mixes before the slowest has trained its first phase
+    assert any(order[1][0] == "Received" for order in orders)
+
+
+def states(events: list[Happened]) -> dict[tuple[str, str, int], str]:
+    """Digest of each state by kind, sender and round; what was sent again on a new link counts once."""
+    return {(event.kind, event.who, event.words[0]): event.digest for event in events if event.digest}
