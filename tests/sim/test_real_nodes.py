@@ -19,6 +19,8 @@ from tests.sim.training import NOISE, Content, build, digits
 from gossipfl.core.events import Event
 from gossipfl.net.certificates import make_trial_certificates
 from gossipfl.state import AdapterState
+from gossipfl.studies.corpora import load_bbc
+from gossipfl.studies.demo_config import LABELS, MODEL
 from gossipfl.studies.demo_files import free_ports
 from gossipfl.studies.fleet import Fleet, Job
 
@@ -79,6 +81,27 @@ def study(folder: Path, *, protocol: str, level: str, scripted: bool) -> Study:
         simulation__compute={"kind": "log_normal", "step_s": 0.1, "spread": 0.8, "slow": {"n2": 3.0}},
     )
     return Study(content, simulated(folder, content), scripted)
+
+
+def real_study(folder: Path) -> Study:
+    """The same with a pretrained model and a `core` adapter, on articles."""
+    (folder / "data").mkdir(parents=True)
+    articles = load_bbc()[::8]
+    (folder / "data" / "articles.jsonl").write_text("\n".join(map(json.dumps, articles)) + "\n")
+    content = digits(
+        model={"source": MODEL},
+        task={"kind": "sequence-classification", "max_length": 32, "labels": list(LABELS)},
+        adapter={"kind": "core", "rank": 8},
+        data={"source": "data/articles.jsonl", "split": {"kind": "dirichlet", "dirichlet_alpha": 1.0}},
+        privacy={**NOISE, "public_data": True},
+        gossip__protocol="wait_free",
+        training__phases=3,
+        training__local_steps=2,
+        training__batch_size=8,
+        training__threads=1,
+        simulation__compute={"kind": "log_normal", "step_s": 0.1, "spread": 0.8, "slow": {"n2": 3.0}},
+    )
+    return Study(content, simulated(folder, content), scripted=True)
 
 
 def real(folder: Path, studies: Mapping[str, Study]) -> dict[str, Ended]:
@@ -197,6 +220,16 @@ def test_the_script_is_no_trivial_one(cases: dict[str, Case]) -> None:
     assert min(received) > 8
     # somebody mixes before the slowest has trained its first phase
     assert any(order[1][0] == "Received" for order in orders)
+
+
+@pytest.mark.slow
+def test_a_pretrained_model_ends_with_the_same_bits_too(tmp_path: Path) -> None:
+    study = real_study(tmp_path / "articles")
+    there = real(tmp_path, {"articles": study})["articles"]
+    assert np.array_equal(study.here.vectors, there.vectors)
+    assert np.abs(there.vectors).max() > 0
+    for node in NAMES:
+        assert [event.content for event in study.here.events[node]] == [event.content for event in there.events[node]]
 
 
 def states(events: list[Happened]) -> dict[tuple[str, str, int], str]:

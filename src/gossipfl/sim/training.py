@@ -45,20 +45,12 @@ def loop(experiment: Experiment, setting: Setting) -> tuple[Crew, SimEngine]:
 
 def batched(experiment: Experiment, setting: Setting) -> tuple[Crew, SimEngine]:
     """All in one pass; one at a time where the model, or dropout, does not allow that."""
-    fleet = build_fleet(experiment, setting, setting.names)
-    problem = _problem(fleet, experiment)
-    if problem:
-        logger.warning("engine loop instead of batched: %s", problem)
-        return fleet, LoopEngine(fleet)
-    return fleet, BatchedEngine(fleet, most_rows=setting.simulation.most_rows)
+    return _grouped(experiment, setting, BatchedEngine)
 
 
 def auto(experiment: Experiment, setting: Setting) -> tuple[Crew, SimEngine]:
     """The quicker one in this process, measured at the first phases."""
-    fleet = build_fleet(experiment, setting, setting.names)
-    if _problem(fleet, experiment):
-        return fleet, LoopEngine(fleet)
-    return fleet, AutoEngine(fleet, most_rows=setting.simulation.most_rows)
+    return _grouped(experiment, setting, AutoEngine)
 
 
 def ray(experiment: Experiment, setting: Setting) -> tuple[Crew, SimEngine]:
@@ -130,6 +122,17 @@ def training_course(experiment: Experiment, setting: Setting, training: Training
         clear=training.crew.clear,
         trainer=training.trainer,
     )
+
+
+def _grouped(
+    experiment: Experiment, setting: Setting, make: type[BatchedEngine] | type[AutoEngine]
+) -> tuple[Crew, SimEngine]:
+    fleet = build_fleet(experiment, setting, setting.names)
+    problem = _problem(fleet, experiment)
+    if problem:
+        logger.warning("engine loop instead of batched: %s", problem)
+        return fleet, LoopEngine(fleet)
+    return fleet, make(fleet, most_rows=setting.simulation.most_rows)
 
 
 def _problem(fleet: Fleet, experiment: Experiment) -> str:

@@ -50,10 +50,8 @@ from gossipfl.sim.happenings import (
     Tell,
 )
 from gossipfl.sim.network import Network, NetworkParts
+from gossipfl.sim.timers import Timers
 from gossipfl.sim.trainers import Trainer
-
-MANY_TIMERS = 4096
-"""Timers that were set anew are dropped from the clock when there are more, and they are half of what is planned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +93,7 @@ class World(Generic[P]):
         self.reports = 0
         self.on_event: Callable[[str, Event[P]], None] | None = None
         self.on_report: Callable[[str, Report], None] | None = None
-        self._tokens = 0
-        self._stale = 0
+        self._timers = Timers(self.clock, self.bodies)
         self._finished = 0
         for name in self.bodies:
             self.clock.plan(0.0, Tell(name, Started(), 0))
@@ -128,7 +125,7 @@ class World(Generic[P]):
             "network": self.network.state(),
             "bodies": self.bodies,
             "reports": self.reports,
-            "timers": (self._tokens, self._stale),
+            "timers": self._timers.counts,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -138,7 +135,7 @@ class World(Generic[P]):
         self.network.restore(state["network"])
         self.bodies = state["bodies"]
         self.reports = state["reports"]
-        self._tokens, self._stale = state["timers"]
+        self._timers = Timers(self.clock, self.bodies, state["timers"])
         self._finished = sum(body.finished for body in self.bodies.values())
 
     # ---- happenings ----
@@ -199,13 +196,8 @@ class World(Generic[P]):
         self._handle(ends.node, body, trained)
 
     def _ring(self, ring: Ring) -> None:
-        body = self.bodies[ring.node]
-        if body.life != ring.life or body.timers.get(ring.timer) != ring.token:
-            self._stale -= 1
-            return
-        if body.up:
-            del body.timers[ring.timer]
-            self._handle(ring.node, body, TimerFired(ring.timer))
+        if self._timers.take(ring):
+            self._handle(ring.node, self.bodies[ring.node], TimerFired(ring.timer))
 
     # ---- effects ----
 
@@ -228,7 +220,7 @@ class World(Generic[P]):
             case Checkpoint(snapshot=snapshot):
                 body.durable = snapshot
             case SetTimer():
-                self._set_timer(name, body, effect)
+                self._timers.set(name, effect)
             case Report():
                 self.reports += 1
                 if self.on_report is not None:
@@ -240,21 +232,6 @@ class World(Generic[P]):
                 self._end_links(name)
             case _:
                 assert_never(effect)
-
-    def _set_timer(self, name: str, body: Body[P], timer: SetTimer) -> None:
-        self._tokens += 1
-        self._stale += timer.name in body.timers
-        body.timers[timer.name] = self._tokens
-        self.clock.plan(self.clock.now + timer.delay_s, Ring(name, timer.name, self._tokens, body.life))
-        if self._stale > MANY_TIMERS and 2 * self._stale > len(self.clock):
-            self.clock.forget(self._is_stale)
-            self._stale = 0
-
-    def _is_stale(self, happening: Happening[P]) -> bool:
-        if not isinstance(happening, Ring):
-            return False
-        body = self.bodies[happening.node]
-        return body.life != happening.life or body.timers.get(happening.timer) != happening.token
 
     # ---- who is there ----
 
@@ -278,8 +255,7 @@ class World(Generic[P]):
     def _come_up(self, name: str) -> None:
         body = self.bodies[name]
         body.up, body.life = True, body.life + 1
-        self._stale += len(body.timers)
-        body.timers = {}
+        self._timers.drop(name)
         body.protocol = self._parts.build(name, body.durable)
         self._handle(name, body, Started())
         for other in self._reachable(name):
