@@ -3,6 +3,9 @@
     loaded = gossipfl.load_peers(Path("peers.yaml"))
     record = gossipfl.run_node(gossipfl.NodeRequest(Path("peers.yaml"), name="clinic"), report=print)
 
+    experiment = gossipfl.load_simulation(Path("experiments/quickstart.yaml"))
+    result = gossipfl.simulate(experiment, Path("runs/first"))
+
 What stands in `__all__` is the public interface; it is imported when it is first used: `import gossipfl` is quick.
 """
 
@@ -11,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gossipfl.config.experiment import Experiment
-    from gossipfl.config.loading import load_experiment, load_peers
+    from gossipfl.config.loading import load_experiment, load_peers, load_simulation
     from gossipfl.config.peers import Peers
     from gossipfl.errors import GossipflError, UserError
     from gossipfl.node.assembly import NodeRequest, run_node
     from gossipfl.node.record import NodeRecord
     from gossipfl.node.runtime import Node
+    from gossipfl.sim.simulate import simulate
     from gossipfl.state import AdapterState
 
 _HOMES = {
@@ -30,7 +34,9 @@ _HOMES = {
     "UserError": "gossipfl.errors",
     "load_experiment": "gossipfl.config.loading",
     "load_peers": "gossipfl.config.loading",
+    "load_simulation": "gossipfl.config.loading",
     "run_node": "gossipfl.node.assembly",
+    "simulate": "gossipfl.sim.simulate",
 }
 
 __all__ = [
@@ -44,7 +50,9 @@ __all__ = [
     "UserError",
     "load_experiment",
     "load_peers",
+    "load_simulation",
     "run_node",
+    "simulate",
 ]
 
 

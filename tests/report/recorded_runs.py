@@ -6,7 +6,7 @@ import pytest
 from tests.sim.averaging import averaging, run
 
 from gossipfl.config.loading import load_simulation
-from gossipfl.sim.simulate import SimulationRequest, simulate
+from gossipfl.sim.simulate import simulate
 
 QUICKSTART = Path(__file__).parents[2] / "experiments" / "quickstart.yaml"
 
@@ -30,5 +30,5 @@ def trained(folder: Path, *overrides: str) -> Path:
     """Folder of a short quickstart."""
     pytest.importorskip("sklearn")
     sets = ["training.phases=2", "gossip.settle_rounds=2", "simulation.nodes=4", *overrides]
-    simulate(SimulationRequest(load_simulation(QUICKSTART, sets), folder))
+    simulate(load_simulation(QUICKSTART, sets), folder)
     return folder

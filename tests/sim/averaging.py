@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import yaml
 
 from gossipfl.config.loading import load_simulation
 from gossipfl.sim.running import Progress
-from gossipfl.sim.simulate import SimulationRequest, SimulationResult, simulate
+from gossipfl.sim.simulate import SimulationResult, simulate
 
 PLAIN: dict[str, Any] = {
     "training": "none",
@@ -32,17 +33,17 @@ def averaging(**changes: Any) -> dict[str, Any]:
     return content
 
 
-def request(folder: Path, content: dict[str, Any], *, resume: bool = False, output: str = "run") -> SimulationRequest:
-    """What to simulate."""
+def request(folder: Path, content: dict[str, Any], *, resume: bool = False) -> Callable[..., SimulationResult]:
+    """A run that is ready to go."""
     path = folder / "experiment.yaml"
     path.write_text(yaml.safe_dump(content))
-    return SimulationRequest(load_simulation(path), folder / output, resume=resume)
+    return partial(simulate, load_simulation(path), folder / "run", resume=resume)
 
 
 def run(folder: Path, content: dict[str, Any], show: Callable[[Progress], None] = lambda _: None) -> SimulationResult:
     """Runs it in a folder of its own."""
     folder.mkdir(parents=True, exist_ok=True)
-    return simulate(request(folder, content), show)
+    return request(folder, content)(show=show)
 
 
 def lines(folder: Path, name: str = "metrics.jsonl") -> list[dict[str, Any]]:

@@ -10,7 +10,6 @@ from tests.sim.averaging import lines, request, run
 from tests.sim.test_resuming import stopper
 
 from gossipfl.sim.engines.auto import AutoEngine, Trial
-from gossipfl.sim.simulate import simulate
 
 CONTENT: dict[str, Any] = {
     "model": {"source": "builtin:mlp", "inputs": 64, "hidden": [16]},
@@ -74,9 +73,9 @@ def test_a_resumed_run_keeps_the_engine_it_began_with(tmp_path: Path, monkeypatc
     monkeypatch.setattr(Trial, "seconds", lambda _: (0.0, 1.0))
     whole = run(tmp_path / "whole", content("auto"))
     (tmp_path / "parts").mkdir()
-    stopped = simulate(request(tmp_path / "parts", content("auto"), resume=True), stopper(5.0))
+    stopped = request(tmp_path / "parts", content("auto"), resume=True)(show=stopper(5.0))
     assert not stopped.done
     monkeypatch.setattr(AutoEngine, "_quicker", lambda *_: pytest.fail("it was chosen already"))
-    resumed = simulate(request(tmp_path / "parts", content("auto"), resume=True))
+    resumed = request(tmp_path / "parts", content("auto"), resume=True)()
     assert resumed.engine == whole.engine == "loop"
     assert lines(tmp_path / "parts") == lines(tmp_path / "whole")

@@ -12,7 +12,6 @@ from tests.sim.averaging import averaging, lines, request, run
 from gossipfl.errors import DataError, StateError
 from gossipfl.sim.freezing import freeze, read_frozen, thaw, write_frozen
 from gossipfl.sim.running import Progress
-from gossipfl.sim.simulate import simulate
 
 CONTENT = averaging(
     gossip__protocol="wait_free",
@@ -34,9 +33,9 @@ def test_a_stopped_run_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
     whole = run(tmp_path / "whole", CONTENT)
     (tmp_path / "parts").mkdir()
     for rounds in (10.0, 30.0):
-        stopped = simulate(request(tmp_path / "parts", CONTENT, resume=True), stopper(rounds))
+        stopped = request(tmp_path / "parts", CONTENT, resume=True)(show=stopper(rounds))
         assert not stopped.done
-    resumed = simulate(request(tmp_path / "parts", CONTENT, resume=True))
+    resumed = request(tmp_path / "parts", CONTENT, resume=True)()
     assert resumed.done
     assert resumed.final == whole.final
     assert resumed.virtual_s == whole.virtual_s
@@ -45,26 +44,34 @@ def test_a_stopped_run_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
     assert not (tmp_path / "parts" / "run" / "checkpoint.bin").exists()
 
 
+def test_a_run_that_is_done_gives_its_result_again(tmp_path: Path) -> None:
+    first = request(tmp_path, CONTENT)()
+    recorded = lines(tmp_path)
+    again = request(tmp_path, CONTENT, resume=True)()
+    assert again.as_json() == first.as_json()
+    assert lines(tmp_path) == recorded
+
+
 def test_a_folder_of_another_configuration_is_refused(tmp_path: Path) -> None:
-    simulate(request(tmp_path, CONTENT), stopper(5.0))
+    request(tmp_path, CONTENT)(show=stopper(5.0))
     with pytest.raises(StateError, match="another configuration"):
-        simulate(request(tmp_path, {**CONTENT, "seed": 7}, resume=True))
+        request(tmp_path, {**CONTENT, "seed": 7}, resume=True)()
 
 
 def test_a_folder_with_a_run_in_it_is_refused_without_resume(tmp_path: Path) -> None:
-    simulate(request(tmp_path, CONTENT), stopper(5.0))
+    request(tmp_path, CONTENT)(show=stopper(5.0))
     with pytest.raises(DataError, match="--resume goes on"):
-        simulate(request(tmp_path, CONTENT))
+        request(tmp_path, CONTENT)()
 
 
 def test_a_damaged_checkpoint_is_one_error(tmp_path: Path) -> None:
-    simulate(request(tmp_path, CONTENT), stopper(5.0))
+    request(tmp_path, CONTENT)(show=stopper(5.0))
     path = tmp_path / "run" / "checkpoint.bin"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(StateError, match="damaged"):
-        simulate(request(tmp_path, CONTENT, resume=True))
+        request(tmp_path, CONTENT, resume=True)()
 
 
 class _Calls:

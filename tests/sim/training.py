@@ -17,7 +17,7 @@ from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedExperiment, load_experiment
 from gossipfl.sim.nodes import build_world, generators_of, node_parts, schedule_for
 from gossipfl.sim.running import Progress
-from gossipfl.sim.simulate import SimulationRequest, SimulationResult, simulate
+from gossipfl.sim.simulate import SimulationResult, simulate
 from gossipfl.sim.training import Training, build_training, training_course, training_setting
 from gossipfl.sim.world import World
 from gossipfl.state import AdapterState
@@ -156,4 +156,4 @@ def resume(folder: Path, content: Content, *, stop_at: float | None = None) -> S
         if stop_at is not None and progress.rounds >= stop_at:
             os.kill(os.getpid(), signal.SIGINT)
 
-    return simulate(SimulationRequest(load(folder, content), folder / "run", resume=True), show)
+    return simulate(load(folder, content), folder / "run", resume=True, show=show)

@@ -14,7 +14,7 @@ from gossipfl.cli.output import console, emit, note, table
 from gossipfl.config.loading import load_simulation
 from gossipfl.core.json_text import json_text
 from gossipfl.sim.running import Progress
-from gossipfl.sim.simulate import SimulationRequest, SimulationResult, simulate
+from gossipfl.sim.simulate import SimulationResult, simulate
 
 app = command_app()
 
@@ -51,7 +51,7 @@ def simulate_command(  # noqa: PLR0913  # one an option
     loaded = load_simulation(experiment, overrides)
     folder = output or Path("runs") / f"{experiment.stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     with _progress() as show:
-        result = simulate(SimulationRequest(loaded, folder, resume=resume), show)
+        result = simulate(loaded, folder, resume=resume, show=show)
     emit(result.as_json(), json=json, text=_drawn(result))
     if not result.done:
         note(f"stopped; go on with --output {folder} --resume")

@@ -1,11 +1,11 @@
 """One simulated run, from experiment.yaml to a result."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from gossipfl.config.loading import LoadedAveraging, LoadedExperiment, dump_experiment
 from gossipfl.sim.averaging import averaging_course, averaging_setting
@@ -24,21 +24,6 @@ from gossipfl.sim.recording import Recorder, RecorderParts
 from gossipfl.sim.run_directory import RunDirectory
 from gossipfl.sim.running import Progress, Ran, Run, RunParts
 from gossipfl.sim.training import Training, build_training, training_course, training_setting
-
-
-@dataclass(frozen=True, slots=True)
-class SimulationRequest:
-    """What is to be simulated.
-
-    Attributes:
-        loaded: the experiment.
-        output: folder of the run.
-        resume: go on where a stopped run was.
-    """
-
-    loaded: LoadedExperiment | LoadedAveraging
-    output: Path
-    resume: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +56,8 @@ class SimulationResult:
         return {
             "final": self.final,
             "virtual_s": self.virtual_s,
-            "seconds": round(self.seconds, 3),
+            "seconds": self.seconds,
+            "node_steps": self.node_steps,
             "node_steps_per_s": round(self.node_steps / self.seconds, 3) if self.seconds else None,
             "bytes_per_node": self.bytes_per_node,
             "epsilon": self.epsilon,
@@ -80,6 +66,12 @@ class SimulationResult:
             "done": self.done,
             "output": self.output,
         }
+
+    @classmethod
+    def from_json(cls, recorded: Mapping[str, Any], output: Path) -> Self:
+        """A result that was recorded in a run's folder."""
+        names = ("final", "virtual_s", "seconds", "node_steps", "bytes_per_node", "epsilon", "engine", "done")
+        return cls(**{name: recorded[name] for name in names}, output=output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +95,32 @@ class _Cast:
             self.training.crew.close()
 
 
-def simulate(request: SimulationRequest, show: Callable[[Progress], None] = lambda _: None) -> SimulationResult:
-    """Runs the experiment in this process, on virtual time.
+def simulate(
+    experiment: LoadedExperiment | LoadedAveraging,
+    output: Path,
+    *,
+    resume: bool = False,
+    show: Callable[[Progress], None] = lambda _: None,
+) -> SimulationResult:
+    """Runs an experiment in this process, on virtual time.
+
+    Args:
+        experiment: as `load_simulation` or `load_experiment` gives it.
+        output: folder of the run, see `RunDirectory`.
+        resume: go on where a stopped run was; of one that is done, the result again.
+        show: told now and then how far the run is.
+
+    Guarantees:
+        SIGINT or SIGTERM leaves a checkpoint, and the result says that the run is not done.
 
     Raises:
         UserError: something is wrong that can be known before, or the folder belongs to another run.
     """
-    directory = RunDirectory(request.output, dump_experiment(request.loaded.experiment), resume=request.resume)
-    cast = _cast(request.loaded)
-    with closing(cast):
+    directory = RunDirectory(output, dump_experiment(experiment.experiment), resume=resume)
+    earlier = directory.result()
+    if earlier is not None:
+        return SimulationResult.from_json(earlier, output)
+    with closing(_cast(experiment)) as cast:
         parts = _parts(cast, directory)
         ran = Run(parts, show)()
         result = _result(parts, ran, cast.training)
@@ -167,7 +176,7 @@ def _result(parts: RunParts, ran: Ran, training: Training | None) -> SimulationR
     return SimulationResult(
         final=_final(last),
         virtual_s=world.now,
-        seconds=ran.seconds,
+        seconds=round(ran.seconds, 3),
         node_steps=trained or world.reports,
         bytes_per_node=last["bytes_per_node"],
         epsilon=training.crew.epsilon() if training else None,

@@ -17,7 +17,7 @@ from pathlib import Path
 from gossipfl.config.loading import load_experiment
 from gossipfl.core.json_text import json_text
 from gossipfl.errors import DataError
-from gossipfl.sim.simulate import SimulationRequest, simulate
+from gossipfl.sim.simulate import simulate
 from gossipfl.studies.new_folder import make_new_folder
 
 PROTOCOLS = ("wait_free", "sync")
@@ -83,7 +83,7 @@ def race(terms: Terms, protocol: str, output: Path, *, seed: int) -> Race:
 
 def _until_goal(terms: Terms, overrides: Sequence[str], output: Path) -> float:
     loaded = load_experiment(terms.experiment, [*terms.overrides, *overrides])
-    simulate(SimulationRequest(loaded, output))
+    simulate(loaded, output)
     best = 0.0
     for line in (output / "metrics.jsonl").read_text().splitlines():
         figures = json.loads(line)
