@@ -69,15 +69,18 @@ class Context:
         if theirs.certificate and not self.identity.insecure:
             self.trust.admit(peer, theirs.certificate)
         check_greeting(self.greet(peer), theirs.greeting)
-        if not self._is_late(theirs.greeting, peer=peer):
+        if not self._is_second(theirs.greeting, peer=peer):
             self.checks.head(theirs.greeting.ledger_head, peer=peer)
 
-    def _is_late(self, greeting: Greeting, *, peer: str) -> bool:
-        """Whether messages of this very life have overtaken the greeting, on the link that the other end dialed."""
+    def _is_second(self, greeting: Greeting, *, peer: str) -> bool:
+        """Whether a link of this very life is in use: heads come with its messages.
+
+        Both ends dial, so a greeting on the other stream may overtake them as well as be overtaken.
+        """
         head, known, neighbor = greeting.ledger_head, self.checks.heads.heads().get(peer), self.neighbors.get(peer)
         if head is None or known is None or neighbor is None or not neighbor.up:
             return False
-        return head.charges < known.charges and head.incarnation == known.incarnation == greeting.incarnation
+        return head.incarnation == known.incarnation == greeting.incarnation
 
     def link(self, duplex: Duplex, neighbor: Neighbor, theirs: Opening, *, dialed_by: str) -> Link:
         """A link on a stream whose greeting is done."""
