@@ -47,7 +47,7 @@ class Contest:
     @property
     def rounds(self) -> int:
         """Enough for about two seconds of the quicker one."""
-        return 20 if MODELS[self.model] else 100
+        return 10 if MODELS[self.model] else 100
 
 
 def contest(chosen: Contest, python: Path) -> dict[str, float]:
