@@ -134,6 +134,8 @@ class Together:
                 runner.exhausted = True
             else:
                 drawn.append((runner, batch, self._rows(runner, batch.units)))
+        # as a pass has them: their gradients need no sorting back
+        drawn.sort(key=lambda one: one[2].count)
         groups = [Group(runner.vector.detach(), rows, batch.clip) for runner, batch, rows in drawn]
         for (runner, batch, _), sums in zip(drawn, self._sums(groups), strict=True):
             runner.vector.grad = runner.bench.mechanism.finish(runner.step, batch, sums)

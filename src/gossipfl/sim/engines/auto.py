@@ -31,9 +31,9 @@ from gossipfl.state import AdapterState
 logger = logging.getLogger(__name__)
 
 Phases = Sequence[tuple[str, Train[AdapterState]]]
-TRIED_ALONE = 8
+TRIED_ALONE = 4
 """Nodes that are tried one at a time."""
-TRIES = 3
+TRIES = 2
 """The quickest counts; one more before warms up."""
 
 
