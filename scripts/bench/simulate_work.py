@@ -117,7 +117,7 @@ def play(work: Work) -> Played:
         write(work, folder)
         loaded = load_simulation(folder / "experiment.yaml")
         started = cpu_s()
-        result = simulate.simulate(simulate.SimulationRequest(loaded, folder / "run"))
+        result = simulate.simulate(loaded, folder / "run")
         whole_s = cpu_s() - started
     return Played(whole_s, result.node_steps / spent[0], resident_bytes(peak=True), result.engine, result.final)
 
