@@ -227,7 +227,8 @@ class World(Generic[P]):
         delay_s = float(self._rng.exponential(self.plan.weather.latency_s))
         if not self.plan.weather.queued:
             return delay_s
-        self._due[edge] = max(self._due.get(edge, 0.0), self.now + delay_s)
+        # a little later than the one before: the difference is rounded, and must not turn them round
+        self._due[edge] = max(self._due.get(edge, 0.0) + 1e-6, self.now + delay_s)
         return self._due[edge] - self.now
 
     def _arrive(self, sender: str, effect: Send[P], number: int) -> None:

@@ -43,6 +43,7 @@ def test_ray_is_the_loop_exactly(tmp_path: Path) -> None:
     assert_ray_is_the_loop(tmp_path, {**QUICK, "privacy": NOISE})
 
 
+@pytest.mark.slow
 def test_a_mistake_of_the_users_is_the_same_error_in_an_actor(tmp_path: Path) -> None:
     content = with_engine(QUICK, "ray")
     content = {**content, "data": {**content["data"], "source": "nowhere.jsonl"}}
