@@ -124,7 +124,13 @@ class HeadWatch:
         self._heads: dict[str, LedgerHead] = dict(heads or {})
 
     def accept(self, peer: str, head: LedgerHead | None) -> None:
-        """Remembers a head that did not go back.
+        """Remembers a head that did not go back, see `check`."""
+        self.check(peer, head)
+        if head is not None:
+            self._heads[peer] = head
+
+    def check(self, peer: str, head: LedgerHead | None) -> None:
+        """Returns if a head did not go back.
 
         Raises:
             HandshakeError: reason ledger: fewer charges than before, as many with another hash, or no head any more.
@@ -136,8 +142,6 @@ class HeadWatch:
                 raise _gone_back(peer, f"{before.charges} charges were seen, now {charges}")
             if charges == before.charges and head.hash != before.hash:
                 raise _gone_back(peer, f"another history of its {charges} charges")
-        if head is not None:
-            self._heads[peer] = head
 
     def heads(self) -> dict[str, LedgerHead]:
         """All heads, to go on from after a restart."""

@@ -70,7 +70,7 @@ class Context:
             self.trust.admit(peer, theirs.certificate)
         check_greeting(self.greet(peer), theirs.greeting)
         if not self._is_second(theirs.greeting, peer=peer):
-            self.checks.head(theirs.greeting.ledger_head, peer=peer)
+            self.checks.greeted(theirs.greeting.ledger_head, peer=peer)
 
     def _is_second(self, greeting: Greeting, *, peer: str) -> bool:
         """Whether a link of this very life is in use: heads come with its messages.

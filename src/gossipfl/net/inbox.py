@@ -81,10 +81,21 @@ class Checks:
         Raises:
             HandshakeError: reason ledger.
         """
+        self.greeted(head, peer=peer)
+        self.heads.accept(peer, head)
+
+    def greeted(self, head: LedgerHead | None, *, peer: str) -> None:
+        """Returns if a ledger head is signed and did not go back behind a message's.
+
+        It is not remembered: both ends dial, and a greeting on one stream may overtake messages on the other.
+
+        Raises:
+            HandshakeError: reason ledger.
+        """
         # an unchanged head was verified when it came first
         if head is not None and head != self.heads.heads().get(peer) and not self.signed(peer, head):
             raise HandshakeError(f"{peer!r} showed a ledger head that it did not sign", peer=peer, reason="ledger")
-        self.heads.accept(peer, head)
+        self.heads.check(peer, head)
 
     def payload(self, envelope: Envelope, payload: memoryview, digest: bytes, *, peer: str) -> AdapterState:
         """The state that arrived.
