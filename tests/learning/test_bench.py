@@ -8,7 +8,8 @@ import pytest
 from tests.learning.vectors import sites, vector_experiment
 
 from gossipfl.errors import PrivacyError
-from gossipfl.learning.bench import Bench, RunTerms, build_learner, learner_for, load_resident
+from gossipfl.learning.bench import Bench, build_learner, learner_for, load_resident
+from gossipfl.learning.books import RunTerms
 from gossipfl.learning.data import load_fleet_records
 from gossipfl.state import AdapterState
 

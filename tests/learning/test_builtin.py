@@ -19,7 +19,8 @@ from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import parse_experiment
 from gossipfl.errors import ModelError
 from gossipfl.learning.adapters import Adapted, attach
-from gossipfl.learning.bench import Bench, RunTerms, build_learner
+from gossipfl.learning.bench import Bench, build_learner
+from gossipfl.learning.books import RunTerms
 from gossipfl.learning.cache import file_sha256
 from gossipfl.learning.export import export
 from gossipfl.learning.generation import generate

@@ -13,7 +13,8 @@ import torch
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.errors import ConfigError, DataError, PrivacyError, TrainingError
-from gossipfl.learning.bench import Bench, RunTerms, build_learner
+from gossipfl.learning.bench import Bench, build_learner
+from gossipfl.learning.books import RunTerms
 from gossipfl.learning.data import DataSite
 from gossipfl.learning.learner import Training
 from gossipfl.state import AdapterState

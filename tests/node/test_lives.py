@@ -13,7 +13,8 @@ from tests.node.study import Study
 
 from gossipfl.cli.app import main
 from gossipfl.config.loading import load_peers
-from gossipfl.learning.bench import RunTerms, Streams, build_learner
+from gossipfl.learning.bench import build_learner
+from gossipfl.learning.books import RunTerms, Streams
 from gossipfl.node.assembly import site_of
 from gossipfl.node.checking import check
 from gossipfl.privacy.publications import read_log

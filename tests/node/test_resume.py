@@ -20,7 +20,8 @@ from gossipfl.core.events import Checkpoint, Event, NeighborUp, Received, Send, 
 from gossipfl.core.mixing import MIXINGS
 from gossipfl.core.protocol import Parts, Protocol
 from gossipfl.core.protocols import PROTOCOLS
-from gossipfl.learning.bench import Bench, RunTerms, build_learner
+from gossipfl.learning.bench import Bench, build_learner
+from gossipfl.learning.books import RunTerms
 from gossipfl.node.assembly import schedule_of, site_of
 from gossipfl.node.checkpoint import Saved, load_latest, save_checkpoint
 from gossipfl.privacy.publishing import Publisher

@@ -1,7 +1,6 @@
 """`gossipfl simulate`: one simulated run."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -50,16 +49,14 @@ def simulate_command(  # noqa: PLR0913  # one an option
     overrides += [f"simulation.address={address}"] if address else []
     loaded = load_simulation(experiment, overrides)
     folder = output or Path("runs") / f"{experiment.stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    with _progress() as show:
-        result = simulate(loaded, folder, resume=resume, show=show)
+    result = simulate(loaded, folder, resume=resume, show=_progress())
     emit(result.as_json(), json=json, text=_drawn(result))
     if not result.done:
         note(f"stopped; go on with --output {folder} --resume")
         raise typer.Exit(130)
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[Progress], None]]:
+def _progress() -> Callable[[Progress], None]:
     """A line on a terminal that is written over, now and then a JSON line otherwise."""
     screen = console()
     last = [0.0]
@@ -77,7 +74,7 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
         else:
             note(json_text(progress))
 
-    yield show
+    return show
 
 
 def _drawn(result: SimulationResult) -> RenderableType:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from gossipfl.config.data import DataConfig, SplitConfig
+from gossipfl.config.model import AdapterConfig, ModelConfig, TaskConfig
 from gossipfl.config.section import (
     Choice,
     Fraction,
@@ -31,92 +32,6 @@ __all__ = [
     "TopologyConfig",
     "TrainingConfig",
 ]
-
-BUILTIN = "builtin:"
-"""`model.source` of a model that is built here begins like this."""
-
-
-class ModelConfig(Section):
-    """The base model that all nodes share: frozen under an adapter, or a small one that is trained whole."""
-
-    source: str
-    """Hub id, folder, GGUF file, or `package:DISTRIBUTION/PATH` for a model inside an installed Python package;
-    `builtin:mlp` and `builtin:logistic` are small models of vectors, drawn from `seed`."""
-    revision: str | None = None
-    """Hub revision; a commit hash makes the run repeatable."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Type the base weights are kept in; the adapter is always fp32."""
-    inputs: PositiveInt | None = None
-    """Builtin models: numbers in a record's vector (pixels of an image)."""
-    hidden: tuple[PositiveInt, ...] = ()
-    """`builtin:mlp`: width of each hidden layer; more learns more and sends more."""
-
-    @property
-    def builtin(self) -> str | None:
-        """Name of the builtin model; None where the weights lie in files."""
-        return self.source.removeprefix(BUILTIN) if self.source.startswith(BUILTIN) else None
-
-    @model_validator(mode="after")
-    def _builtin_is_described(self) -> "ModelConfig":
-        if self.builtin is None:
-            if self.inputs is not None or self.hidden:
-                raise ValueError(
-                    f"source: {self.source!r} has its own widths; inputs and hidden are for builtin models"
-                )
-            return self
-        if self.builtin not in {"mlp", "logistic"}:
-            raise ValueError(f"source: {self.source!r} is unknown; there are builtin:mlp and builtin:logistic")
-        if self.inputs is None:
-            raise ValueError(f"inputs: {self.source} needs the number of numbers in a record's vector")
-        if (self.builtin == "mlp") != bool(self.hidden):
-            raise ValueError("hidden: builtin:mlp needs the widths of its hidden layers, builtin:logistic has none")
-        if self.revision is not None or self.dtype != "float32":
-            raise ValueError(f"source: {self.source} is drawn here in float32; it has no revision and no other dtype")
-        return self
-
-
-class TaskConfig(Section):
-    """What the model learns to do."""
-
-    kind: Literal["sequence-classification", "causal-lm", "vector-classification"]
-    """`causal-lm` takes plain text, or prompt and response with the loss on the response only;
-    `vector-classification` is for builtin models."""
-    labels: tuple[str, ...] = ()
-    """Class names, public and equal on all nodes; required for classification."""
-    max_length: PositiveInt = 128
-    """Tokens a record is cut to; more costs time in proportion."""
-    chat_template: bool = True
-    """Prompt and response go through the tokenizer's chat template where it has one."""
-
-    @property
-    def classifies(self) -> bool:
-        """Records have a label, and there is an accuracy."""
-        return self.kind != "causal-lm"
-
-    @model_validator(mode="after")
-    def _labels_are_given(self) -> "TaskConfig":
-        if self.classifies and len(set(self.labels)) < 2:
-            raise ValueError("labels: classification needs at least two distinct labels")
-        if len(set(self.labels)) != len(self.labels):
-            raise ValueError("labels: a label is named twice")
-        return self
-
-
-class AdapterConfig(Section):
-    """What is trained and averaged."""
-
-    kind: Choice = "core"
-    """full, lora, ffa or core; core sends the least and averages exactly."""
-    rank: PositiveInt = 16
-    """Rank of the update of each targeted layer; higher learns more and sends more."""
-    alpha: PositiveFloat | None = None
-    """Scale of the update is alpha / rank; default: alpha = rank, a scale of 1 (core: 1, lora: 2 by alpha = 2 rank)."""
-    targets: tuple[str, ...] = ()
-    """Ends of the names of the layers to adapt; empty: the usual attention projections of a known architecture."""
-    train_head: bool = True
-    """Classification: the head is drawn from the seed, trained and exchanged with the adapter."""
-    basis: str | None = None
-    """`core`: file with the public factors U, V, relative to experiment.yaml; `gossipfl init` writes it."""
 
 
 class TrainingConfig(Section):

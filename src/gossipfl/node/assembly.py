@@ -25,7 +25,8 @@ from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.tables import resolve
 from gossipfl.core.topology import build_schedule
 from gossipfl.errors import PrivacyError, StateError
-from gossipfl.learning.bench import Bench, RunTerms, Streams, build_learner, ledger_file
+from gossipfl.learning.bench import Bench, build_learner
+from gossipfl.learning.books import RunTerms, Streams, ledger_file
 from gossipfl.learning.data import DataSite
 from gossipfl.net.identity import Identity, load_identity
 from gossipfl.net.limits import Limits

@@ -19,7 +19,8 @@ from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.tables import resolve
 from gossipfl.core.topology import agreement
 from gossipfl.errors import BudgetSpentError, UserError
-from gossipfl.learning.bench import ledger_file, load_adapted
+from gossipfl.learning.bench import load_adapted
+from gossipfl.learning.books import ledger_file
 from gossipfl.learning.data import NodeRecords, load_all_node_records, load_node_records, load_test_records
 from gossipfl.net.identity import load_identity
 from gossipfl.node.assembly import schedule_of, site_of, state_dir_of

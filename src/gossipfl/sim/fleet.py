@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.events import Clear
-from gossipfl.learning.bench import Bench, Books, Resident, RunTerms, learner_for, load_resident
+from gossipfl.learning.bench import Bench, Resident, learner_for, load_resident
+from gossipfl.learning.books import Books, RunTerms
 from gossipfl.learning.data import DataSite, NodeRecords, load_fleet_records
 from gossipfl.learning.evaluation import Evaluation
 from gossipfl.privacy.account import FreeAccount

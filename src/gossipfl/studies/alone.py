@@ -13,7 +13,8 @@ from typing import Any
 from gossipfl.config.loading import LoadedPeers, load_peers, resolve_self
 from gossipfl.core.events import Snapshot
 from gossipfl.core.json_text import json_text
-from gossipfl.learning.bench import Bench, RunTerms, build_learner
+from gossipfl.learning.bench import Bench, build_learner
+from gossipfl.learning.books import RunTerms
 from gossipfl.node.assembly import site_of
 from gossipfl.node.checkpoint import Saved, save_checkpoint
 from gossipfl.state import AdapterState

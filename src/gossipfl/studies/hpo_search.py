@@ -16,7 +16,8 @@ from statistics import mean
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.json_text import json_text
-from gossipfl.learning.bench import Bench, RunTerms, build_learner
+from gossipfl.learning.bench import Bench, build_learner
+from gossipfl.learning.books import RunTerms
 from gossipfl.learning.data import DataSite
 from gossipfl.state import AdapterState
 from gossipfl.studies.alone import train_alone
