@@ -1,4 +1,4 @@
-"""Loads the base model: any transformers model, for classification or causal language modelling, or a builtin one.
+"""Any transformers model as base model, for classification or causal language modelling.
 
 What the weight files lack (a new classification head, as a rule) is drawn from the experiment's seed, parameter by
 parameter and apart from torch's generators: every node gets the same head, whatever ran before.
@@ -24,30 +24,14 @@ from gossipfl.config.experiment import ModelConfig, TaskConfig
 from gossipfl.core.rng import generator
 from gossipfl.errors import ModelError
 from gossipfl.learning.base import BaseModel, parameters_sha256
-from gossipfl.learning.builtin import build_builtin
 from gossipfl.learning.quiet import quiet
 from gossipfl.learning.sources import locate
-
-__all__ = ["BaseModel", "load_base"]
 
 _CLASSES = {"sequence-classification": AutoModelForSequenceClassification, "causal-lm": AutoModelForCausalLM}
 
 
-def load_base(model: ModelConfig, task: TaskConfig, *, folder: Path, seed: int) -> BaseModel:
-    """The base model of an experiment, frozen, with its tokenizer and (for classification) its head from the seed.
-
-    Args:
-        folder: where experiment.yaml lies; a relative path in `model.source` starts there.
-
-    Guarantees:
-        Neither uses nor changes torch's global generators. A head that the weight files hold, with as many labels,
-        is kept.
-
-    Raises:
-        ModelError: the source is unknown or does not fit the task.
-    """
-    if model.builtin is not None:
-        return build_builtin(model, task, seed=seed)
+def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed: int) -> BaseModel:
+    """What `gossipfl.learning.models.load_base` promises, for a model of transformers."""
     located = locate(model, folder=folder)
     # from_pretrained draws what the files lack before this module draws it again
     with quiet(), torch.random.fork_rng(devices=[]):
