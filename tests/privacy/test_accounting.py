@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from gossipfl.errors import ConfigError, PrivacyError
 from gossipfl.privacy.accounting import Charge, bound, compose, epsilon, merge, noise_multiplier_for
 from gossipfl.privacy.gaussian import gaussian_delta, gaussian_epsilon
-from gossipfl.privacy.prv import prv_epsilon
+from gossipfl.privacy.prv import MAX_KINDS, prv_epsilon
 
 Row = tuple[float, float, int, float, float, float, float]
 # q, σ, steps, δ; then ε by RDP and PRV (Opacus) and PLD (dp-accounting)
@@ -118,7 +118,7 @@ def test_full_batches_beside_sampled_ones_count_as_one_gaussian() -> None:
     [
         [Charge(0.9, 0.01, 100)],
         [Charge(0.01, 0.1, 100_000)],
-        [Charge(0.1, 1.0 + kind / 100, 10) for kind in range(20)],
+        [Charge(0.1, 1.0 + kind / 100, 10) for kind in range(MAX_KINDS + 1)],
     ],
     ids=["huge loss", "huge loss of many steps", "many kinds of steps"],
 )

@@ -50,15 +50,30 @@ def test_batched_is_the_loop_on_digits(tmp_path: Path, optimizer: str, level: st
     assert_close(looped, batched)
 
 
-@pytest.mark.parametrize("level", ["none", "example"])
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-@pytest.mark.parametrize(("model", "task"), [("llama", "causal-lm"), ("bert", "sequence-classification")])
+TASKS = {"llama": "causal-lm", "bert": "sequence-classification"}
+# every two of model, optimizer and level meet in a case that is not slow
+MODELS = [
+    pytest.param(model, optimizer, level, marks=[] if quick else [pytest.mark.slow], id=f"{model}-{optimizer}-{level}")
+    for model, optimizer, level, quick in (
+        ("llama", "sgd", "none", True),
+        ("llama", "adamw", "example", True),
+        ("bert", "sgd", "example", True),
+        ("bert", "adamw", "none", True),
+        ("llama", "sgd", "example", False),
+        ("llama", "adamw", "none", False),
+        ("bert", "sgd", "none", False),
+        ("bert", "adamw", "example", False),
+    )
+]
+
+
+@pytest.mark.parametrize(("model", "optimizer", "level"), MODELS)
 def test_batched_is_the_loop_on_transformers(  # fixtures and cases
-    tmp_path: Path, tiny_folders: dict[str, Path], model: str, task: str, optimizer: str, level: str
+    tmp_path: Path, tiny_folders: dict[str, Path], model: str, optimizer: str, level: str
 ) -> None:
     noise = {"privacy": NOISE} if level == "example" else {}
     wanted = {"training__optimizer": optimizer, "training__learning_rate": RATES[optimizer], **noise}
-    looped, batched = both(tmp_path, sentences(tmp_path, tiny_folders[model], task, **wanted))
+    looped, batched = both(tmp_path, sentences(tmp_path, tiny_folders[model], TASKS[model], **wanted))
     assert set(looped.steps.values()) == {STEPS}
     assert_close(looped, batched)
 

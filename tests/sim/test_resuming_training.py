@@ -1,15 +1,16 @@
 """Training that was stopped goes on as if it had not been, whatever trains."""
 
+from itertools import product
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.sim.averaging import lines
 from tests.sim.training import FILES, NOISE, digits, resume, with_engine
 
-WAIT_FREE = {"protocol": "wait_free", "settle_rounds": 6, "deadline_s": 5.0, "linger_s": 20.0}
+GOSSIP = {"settle_rounds": 6, "deadline_s": 5.0, "linger_s": 20.0}
 STRAGGLING = {"kind": "log_normal", "step_s": 0.1, "spread": 0.6}
 CHURN = {"kind": "churn", "up_s": 4.0, "down_s": 0.5}
+CHOICES = (("wait_free", "sync"), ("loop", "batched"), ("none", "example"), ("always", "churn"))
 
 
 @pytest.fixture(autouse=True)
@@ -17,22 +18,27 @@ def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gossipfl.sim.running.LOOK_EVERY", 4)
 
 
-@pytest.mark.parametrize("availability", [{"kind": "always"}, CHURN], ids=["always", "churn"])
-@pytest.mark.parametrize("privacy", [{"level": "none"}, NOISE], ids=["none", "example"])
-@pytest.mark.parametrize("engine", ["loop", "batched"])
-@pytest.mark.parametrize("gossip", [WAIT_FREE, {**WAIT_FREE, "protocol": "sync"}], ids=["wait_free", "sync"])
+# every three of protocol, engine, level and availability meet in a case that is not slow
+CASES = [
+    pytest.param(*case, marks=[] if sum(places) % 2 == 0 else [pytest.mark.slow], id="-".join(case))
+    for places in product(range(2), repeat=4)
+    if (case := tuple(names[place] for names, place in zip(CHOICES, places, strict=True)))
+]
+
+
+@pytest.mark.parametrize(("protocol", "engine", "level", "availability"), CASES)
 def test_stopped_training_ends_as_if_uninterrupted(
-    tmp_path: Path, gossip: dict[str, Any], engine: str, privacy: dict[str, Any], availability: dict[str, Any]
+    tmp_path: Path, protocol: str, engine: str, level: str, availability: str
 ) -> None:
     content = with_engine(
         digits(
-            gossip=gossip,
-            privacy=privacy,
+            gossip={**GOSSIP, "protocol": protocol},
+            privacy=NOISE if level == "example" else {"level": level},
             training__phases=8,
             training__local_steps=3,
             simulation__nodes=8,
             simulation__compute=STRAGGLING,
-            simulation__availability=availability,
+            simulation__availability=CHURN if availability == "churn" else {"kind": availability},
         ),
         engine,
     )
@@ -45,5 +51,5 @@ def test_stopped_training_ends_as_if_uninterrupted(
         assert (tmp_path / "parts" / "run" / name).read_bytes() == (tmp_path / "whole" / "run" / name).read_bytes()
     assert (resumed.final, resumed.virtual_s) == (whole.final, whole.virtual_s)
     assert (resumed.node_steps, resumed.epsilon) == (whole.node_steps, whole.epsilon)
-    if availability is CHURN:
+    if availability == "churn":
         assert any(not all(line["up"]) for line in lines(tmp_path / "whole", "nodes.jsonl")[:-1])

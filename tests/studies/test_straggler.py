@@ -11,8 +11,8 @@ from gossipfl.studies.straggler import Terms, main, race
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "straggler.yaml"
 # as much training as the goal needs: what settling adds waits for the slow node
-SMALL = ("training.phases=20", "gossip.settle_rounds=4", "training.threads=1")
-TERMS = Terms(EXPERIMENT, goal=0.8, overrides=SMALL)
+SMALL = ("training.phases=12", "gossip.settle_rounds=4", "training.threads=1")
+TERMS = Terms(EXPERIMENT, goal=0.7, overrides=SMALL)
 
 
 def test_wait_free_goes_on_without_the_slow_node(tmp_path: Path) -> None:
