@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib import import_module
 from typing import NamedTuple
 
 import click
 import typer
 import typer.core
 from typer.core import TyperCommand, TyperGroup
+
+from gossipfl.importing import quick_import
 
 # plain help: Typer would escape brackets for a markup that we do not use
 typer.core.HAS_RICH = False
@@ -29,7 +30,7 @@ class Entry:
 
     def load(self) -> click.Command:
         """Imports the module and gives its command; a missing module raises as it is."""
-        app = import_module(self.module).app
+        app = quick_import(self.module).app
         return typer.main.get_command(app)
 
 

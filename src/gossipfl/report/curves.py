@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from gossipfl.report import measures
 from gossipfl.report.measures import Measure, by_node, measure_of, series, span
+from gossipfl.report.panels import make_panels
 from gossipfl.report.recorded import RecordedRun
 
 ABSCISSAS = {"step": "steps per node", "virtual_s": "virtual time in s", "bytes_per_node": "bytes sent per node"}
-PANEL_INCHES = (4.0, 3.6)
 GENERIC = "#555555"
 BAND_ALPHA = 0.2
 MOST_MARKED = 50
@@ -38,7 +38,7 @@ def draw_measure(runs: Sequence[RecordedRun], figure: measures.Figure) -> Figure
         for place, measure in enumerate(map(measure_of, runs))
         if measure is not None and measure.figure == figure
     }
-    picture, panels = _panels(len(ABSCISSAS))
+    picture, panels = make_panels(len(ABSCISSAS))
     for axes, (key, text) in zip(panels, ABSCISSAS.items(), strict=True):
         axes.set_xlabel(text)
         for place, measure in shown.items():
@@ -57,7 +57,7 @@ def draw_consensus(runs: Sequence[RecordedRun]) -> Figure:
 
     A zero has no place on a log axis, and a bound far below all that was measured none in the picture.
     """
-    picture, (axes,) = _panels(1)
+    picture, (axes,) = make_panels(1)
     axes.set_yscale("log", nonpositive="mask")
     axes.set_xlabel("exchange rounds")
     axes.set_ylabel("consensus distance")
@@ -95,15 +95,6 @@ def _draw_run(axes: Axes, run: RecordedRun, measure: Measure, key: str, color: s
 
 def _marker(run: RecordedRun) -> Literal[".", ""]:
     return "." if len(run.evaluations) <= MOST_MARKED else ""
-
-
-def _panels(count: int) -> tuple[Figure, Sequence[Axes]]:
-    width, height = PANEL_INCHES
-    figure = Figure(figsize=(max(count * width, 1.5 * width), height), layout="constrained")
-    panels = figure.subplots(1, count, sharey=True, squeeze=False)[0]
-    for axes in panels:
-        axes.grid(visible=True, alpha=0.3)
-    return figure, list(panels)
 
 
 def _color(place: int, count: int) -> str:

@@ -54,6 +54,14 @@ def series(run: RecordedRun, key: str) -> Values:
     return np.array([getattr(summary, key) for summary, _ in run.evaluations])
 
 
+def first_at_least(run: RecordedRun, key: str, goal: float) -> float | None:
+    """Virtual seconds of the first evaluation at which a key of metrics.jsonl has reached the goal; None: never."""
+    for summary, _ in run.evaluations:
+        if getattr(summary, key) >= goal:
+            return summary.virtual_s
+    return None
+
+
 def by_node(run: RecordedRun, key: str) -> Values:
     """A column of nodes.jsonl, (evaluations, nodes)."""
     unknown = (np.nan,) * len(run.graph)

@@ -14,11 +14,9 @@ from gossipfl.errors import DataError
 from gossipfl.report.animation import LARGEST_ANIMATED, animate
 from gossipfl.report.curves import draw_consensus, draw_measure, has_distance
 from gossipfl.report.measures import figures_of
-from gossipfl.report.pictures import save_picture
+from gossipfl.report.pictures import save_formats
 from gossipfl.report.recorded import RecordedRun
 from gossipfl.report.run_graph import LARGEST_EDGES, draw_run_graph, has_too_many_edges
-
-FORMATS = ("png", "svg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ def draw_runs(runs: Sequence[RecordedRun], folder: Path) -> Pictures:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        files = [path for name, figure in _figures(runs) for path in _saved(figure, folder, name)]
+        files = [path for name, figure in _figures(runs) for path in save_formats(figure, folder, name)]
         files += [path for run in runs for path in _animated(run, folder, _graph_name(run, runs))]
     except OSError as error:
         raise DataError(f"--output {folder}: {error.strerror}") from error
@@ -56,13 +54,6 @@ def _figures(runs: Sequence[RecordedRun]) -> Iterator[tuple[str, Figure]]:
         yield "consensus", draw_consensus(runs)
     for run in runs:
         yield _graph_name(run, runs), draw_run_graph(run)
-
-
-def _saved(figure: Figure, folder: Path, name: str) -> list[Path]:
-    paths = [folder / f"{name}.{ending}" for ending in FORMATS]
-    for path in paths:
-        save_picture(figure, path)
-    return paths
 
 
 def _animated(run: RecordedRun, folder: Path, name: str) -> list[Path]:

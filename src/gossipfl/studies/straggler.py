@@ -2,12 +2,12 @@
 
     {wait_free, sync} × {all alike, one slow}: virtual seconds until the mean accuracy of all nodes reaches the goal
     price = with the slow node / without it
+    straggler.png, straggler.svg: accuracy against virtual time, and when each run reaches the goal
 
 python -m gossipfl.studies.straggler [--experiment FILE] [--goal .85] [--factor 10] [--seeds N] [--output DIR]
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +17,10 @@ from pathlib import Path
 from gossipfl.config.loading import load_experiment
 from gossipfl.core.json_text import json_text
 from gossipfl.errors import DataError
+from gossipfl.report.measures import first_at_least
+from gossipfl.report.pictures import save_formats
+from gossipfl.report.race_picture import Entrant, draw_race
+from gossipfl.report.runs import read_runs
 from gossipfl.sim.simulate import simulate
 from gossipfl.studies.new_folder import make_new_folder
 
@@ -24,6 +28,8 @@ PROTOCOLS = ("wait_free", "sync")
 SLOW = "n5"
 """The slow node; on a ring all places are alike."""
 GOAL, FACTOR = 0.85, 10.0
+ALIKE, ONE_SLOW = "alike", "slow"
+"""Of the two simulations of a race; a part of their folders' names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +80,41 @@ def race(terms: Terms, protocol: str, output: Path, *, seed: int) -> Race:
     """
     without_s, with_s = (
         _until_goal(
-            terms, [f"gossip.protocol={protocol}", f"seed={seed}", *slow], output / f"{protocol}-{seed}-{label}"
+            terms, [f"gossip.protocol={protocol}", f"seed={seed}", *slow], _folder(output, protocol, seed, label)
         )
-        for label, slow in (("alike", []), ("slow", [f"simulation.compute.slow={{{SLOW}: {terms.factor:g}}}"]))
+        for label, slow in ((ALIKE, []), (ONE_SLOW, [f"simulation.compute.slow={{{SLOW}: {terms.factor:g}}}"]))
     )
     return Race(protocol, seed, without_s, with_s)
+
+
+def _folder(output: Path, protocol: str, seed: int, label: str) -> Path:
+    return output / f"{protocol}-{seed}-{label}"
 
 
 def _until_goal(terms: Terms, overrides: Sequence[str], output: Path) -> float:
     loaded = load_experiment(terms.experiment, [*terms.overrides, *overrides])
     simulate(loaded, output)
-    best = 0.0
-    for line in (output / "metrics.jsonl").read_text().splitlines():
-        figures = json.loads(line)
-        best = max(best, figures["test_accuracy"])
-        if best >= terms.goal:
-            return float(figures["virtual_s"])
-    raise DataError(f"goal {terms.goal:g} is never reached: the best mean accuracy of {output} is {best:.3f}")
+    (run,) = read_runs([output])
+    reached_s = first_at_least(run, "test_accuracy", terms.goal)
+    if reached_s is None:
+        best = max(summary.test_accuracy for summary, _ in run.evaluations)
+        raise DataError(f"goal {terms.goal:g} is never reached: the best mean accuracy of {output} is {best:.3f}")
+    return reached_s
+
+
+def draw(races: Sequence[Race], terms: Terms, output: Path) -> list[Path]:
+    """Writes the picture of races that were run into this folder, one panel a protocol; gives the files.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    kinds = {ALIKE: "all alike", ONE_SLOW: f"one node {terms.factor:g} times slower"}
+    panels: dict[str, list[Entrant]] = {}
+    for each in races:
+        folders = [_folder(output, each.protocol, each.seed, label) for label in kinds]
+        runs = zip(kinds.values(), read_runs(folders), (each.without_s, each.with_s), strict=True)
+        panels.setdefault(each.protocol, []).extend(Entrant(*entrant) for entrant in runs)
+    return save_formats(draw_race(panels, goal=terms.goal), output, "straggler")
 
 
 def table(races: Sequence[Race]) -> str:
@@ -117,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     terms = Terms(given.experiment, given.goal, given.factor)
     races = [race(terms, protocol, output, seed=seed) for protocol in PROTOCOLS for seed in range(given.seeds)]
     (output / "result.json").write_text(json_text(races) + "\n")
-    sys.stdout.write(table(races) + "\n")
+    sys.stdout.write("\n".join([table(races), "", *map(str, draw(races, terms, output))]) + "\n")
     return 0
 
 

@@ -5,21 +5,32 @@ from pathlib import Path
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.tables import resolve
-from gossipfl.learning.adapters import core, full, lora
+from gossipfl.importing import quick_import
+from gossipfl.learning.adapters import full
 from gossipfl.learning.adapters.adapted import Adapted, LowRank, Parts, read_parameters, spec_of
 from gossipfl.learning.adapters.request import AdapterRequest
-from gossipfl.learning.adapters.sites import find_sites
 from gossipfl.learning.base import BaseModel
 from gossipfl.learning.basis import Factors, compute_basis
 from gossipfl.state import AdapterState
 
 __all__ = ["ADAPTERS", "Adapted", "AdapterRequest", "LowRank", "Parts", "attach", "make_basis"]
 
+
+def _late(module: str, name: str) -> Callable[[AdapterRequest], Parts]:
+    """Imported when it is used: PEFT and transformers take seconds, `full` does without."""
+
+    def build(request: AdapterRequest) -> Parts:
+        parts: Parts = getattr(quick_import(f"{__name__}.{module}"), name)(request)
+        return parts
+
+    return build
+
+
 ADAPTERS: Mapping[str, Callable[[AdapterRequest], Parts]] = {
     "full": full.build,
-    "lora": lora.build_lora,
-    "ffa": lora.build_ffa,
-    "core": core.build,
+    "lora": _late("lora", "build_lora"),
+    "ffa": _late("lora", "build_ffa"),
+    "core": _late("core", "build"),
 }
 """`adapter.kind` to what builds it; a new one is a new file and a line here."""
 
@@ -67,5 +78,7 @@ def make_basis(base: BaseModel, experiment: Experiment) -> dict[str, Factors]:
     Raises:
         ModelError: no layer matches the targets, a rank does not fit a layer, or the basis is not unique.
     """
+    from gossipfl.learning.adapters.sites import find_sites  # noqa: PLC0415  # seconds to import
+
     sites = find_sites(base, experiment.adapter)
     return compute_basis(((site.name, site.matrix()) for site in sites), experiment.adapter.rank)

@@ -10,17 +10,20 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from transformers import PreTrainedTokenizerBase
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.errors import ModelError
 from gossipfl.learning.base import BaseModel
 from gossipfl.state import AdapterSpec, AdapterState, Segment
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ class Adapted:
     turn: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
 
     @property
-    def tokenizer(self) -> PreTrainedTokenizerBase | None:
+    def tokenizer(self) -> "PreTrainedTokenizerBase | None":
         """The base model's tokenizer; None for a builtin model."""
         return self.base.tokenizer
 

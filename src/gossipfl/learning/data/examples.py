@@ -6,12 +6,11 @@ row       [0 1 2] [3] [4 5] [6 7 8 9]       unit_starts = 0 3 4 6 10
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import PreTrainedTokenizerBase
 
 from gossipfl.config.experiment import TaskConfig
 from gossipfl.errors import DataError
@@ -20,6 +19,9 @@ from gossipfl.learning.data.records import Record
 from gossipfl.learning.data.tokens import tokenize
 from gossipfl.learning.data.vectors import matrix_of
 from gossipfl.privacy.rows import Rows
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["IGNORED", "Examples", "make_examples"]
 
@@ -92,7 +94,7 @@ def make_examples(
     records: Sequence[Record],
     units: Sequence[Sequence[int]],
     *,
-    tokenizer: PreTrainedTokenizerBase | None,
+    tokenizer: "PreTrainedTokenizerBase | None",
     task: TaskConfig,
 ) -> Examples:
     """Examples of these units' records.
@@ -109,7 +111,7 @@ def make_examples(
     return Examples(content, np.cumsum([0, *map(len, units)], dtype=np.int64))
 
 
-def _token_rows(chosen: Sequence[Record], tokenizer: PreTrainedTokenizerBase, task: TaskConfig) -> TokenRows:
+def _token_rows(chosen: Sequence[Record], tokenizer: "PreTrainedTokenizerBase", task: TaskConfig) -> TokenRows:
     tokens = tokenize(chosen, tokenizer, task)
     if chosen and int(np.diff(tokens.starts).min()) == 0:
         row = int(np.diff(tokens.starts).argmin())

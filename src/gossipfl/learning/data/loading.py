@@ -6,9 +6,9 @@ sites ──each source read once──> FleetRecords ──> NodeRecords of a n
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from transformers import PreTrainedTokenizerBase
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.errors import DataError
@@ -17,6 +17,9 @@ from gossipfl.learning.data.examples import Examples, make_examples
 from gossipfl.learning.data.records import Record, to_records
 from gossipfl.learning.data.sources import read_table
 from gossipfl.learning.data.units import Lot, group_units, hold_out, limit_units
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class NodeData:
         return replace(self, train=self.train.to(device), held_out=self.held_out.to(device), test=test)
 
 
-def load_node_data(experiment: Experiment, site: DataSite, tokenizer: PreTrainedTokenizerBase | None) -> NodeData:
+def load_node_data(experiment: Experiment, site: DataSite, tokenizer: "PreTrainedTokenizerBase | None") -> NodeData:
     """Everything of one node, tokenized.
 
     Raises:
@@ -107,7 +110,7 @@ def load_node_data(experiment: Experiment, site: DataSite, tokenizer: PreTrained
 def tokenize_node(
     experiment: Experiment,
     found: NodeRecords,
-    tokenizer: PreTrainedTokenizerBase | None,
+    tokenizer: "PreTrainedTokenizerBase | None",
     *,
     test: Examples | None = None,
 ) -> NodeData:
@@ -162,13 +165,13 @@ def load_node_records(experiment: Experiment, site: DataSite) -> NodeRecords:
     return load_all_node_records(experiment, [site])[site.node]
 
 
-def load_test(experiment: Experiment, folder: Path, tokenizer: PreTrainedTokenizerBase | None) -> Examples | None:
+def load_test(experiment: Experiment, folder: Path, tokenizer: "PreTrainedTokenizerBase | None") -> Examples | None:
     """The common test set as examples, see `load_test_records` and `make_test`."""
     return make_test(experiment, load_test_records(experiment, folder), tokenizer)
 
 
 def make_test(
-    experiment: Experiment, records: Sequence[Record] | None, tokenizer: PreTrainedTokenizerBase | None
+    experiment: Experiment, records: Sequence[Record] | None, tokenizer: "PreTrainedTokenizerBase | None"
 ) -> Examples | None:
     """The common test set as examples, every record a unit of its own; None of None.
 

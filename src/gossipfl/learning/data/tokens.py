@@ -10,13 +10,16 @@ prompt's very ids that it will see when it generates.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import PreTrainedTokenizerBase
 
 from gossipfl.config.experiment import TaskConfig
 from gossipfl.learning.data.records import Record
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Tokens:
     loss_from: NDArray[np.int64]
 
 
-def tokenize(records: Sequence[Record], tokenizer: PreTrainedTokenizerBase, task: TaskConfig) -> Tokens:
+def tokenize(records: Sequence[Record], tokenizer: "PreTrainedTokenizerBase", task: TaskConfig) -> Tokens:
     """The records' tokens, each row cut to `task.max_length` or to what the tokenizer's model can take."""
     limit = min(task.max_length, tokenizer.model_max_length)
     if records and records[0].prompt is not None:
@@ -48,7 +51,7 @@ def tokenize(records: Sequence[Record], tokenizer: PreTrainedTokenizerBase, task
     return _flat(rows)
 
 
-def render_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str, *, chat_template: bool) -> str:
+def render_prompt(tokenizer: "PreTrainedTokenizerBase", prompt: str, *, chat_template: bool) -> str:
     """The prompt as the model reads it, up to where the response begins.
 
     With `chat_template` and a tokenizer that has one: a user's message and the opening of the assistant's; else the
@@ -60,7 +63,7 @@ def render_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str, *, chat_templ
     return prompt if prompt[-1:].isspace() else prompt + "\n"
 
 
-def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str, *, chat_template: bool) -> list[int]:
+def prompt_ids(tokenizer: "PreTrainedTokenizerBase", prompt: str, *, chat_template: bool) -> list[int]:
     """Token ids of a prompt exactly as training feeds them: what generation should start from."""
     text = render_prompt(tokenizer, prompt, chat_template=chat_template)
     ids: list[int] = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
@@ -80,7 +83,7 @@ def join(prompt: Sequence[int], response: Sequence[int], limit: int) -> tuple[li
 
 
 def _prompt_response(
-    records: Sequence[Record], tokenizer: PreTrainedTokenizerBase, *, chat_template: bool
+    records: Sequence[Record], tokenizer: "PreTrainedTokenizerBase", *, chat_template: bool
 ) -> list[tuple[list[int], list[int]]]:
     rendered = [_render(record, tokenizer, chat_template=chat_template) for record in records]
     begin = _first_ids(tokenizer, chat_template=chat_template)
@@ -91,7 +94,7 @@ def _prompt_response(
     return [(begin + prompt, response) for prompt, response in zip(prompts, responses, strict=True)]
 
 
-def _render(record: Record, tokenizer: PreTrainedTokenizerBase, *, chat_template: bool) -> tuple[str, str]:
+def _render(record: Record, tokenizer: "PreTrainedTokenizerBase", *, chat_template: bool) -> tuple[str, str]:
     """Prompt and response as text; the response ends with the end-of-text token, and with nothing behind it."""
     end = tokenizer.eos_token or ""
     prompt = record.prompt or ""
@@ -107,7 +110,7 @@ def _render(record: Record, tokenizer: PreTrainedTokenizerBase, *, chat_template
     return opening, before + mark if mark and not behind.strip() else reply
 
 
-def _first_ids(tokenizer: PreTrainedTokenizerBase, *, chat_template: bool) -> list[int]:
+def _first_ids(tokenizer: "PreTrainedTokenizerBase", *, chat_template: bool) -> list[int]:
     """The beginning-of-text token where the tokenizer sets one; a chat template writes its own."""
     if chat_template and tokenizer.chat_template:
         return []
@@ -115,7 +118,7 @@ def _first_ids(tokenizer: PreTrainedTokenizerBase, *, chat_template: bool) -> li
     return [tokenizer.bos_token_id] if begins else []
 
 
-def _ended(ids: list[int], tokenizer: PreTrainedTokenizerBase, limit: int) -> list[int]:
+def _ended(ids: list[int], tokenizer: "PreTrainedTokenizerBase", limit: int) -> list[int]:
     """A text that was not cut ends with the end-of-text token, so that the model learns to stop."""
     end = tokenizer.eos_token_id
     return ids if end is None or len(ids) >= limit or ids[-1:] == [end] else [*ids, end]
