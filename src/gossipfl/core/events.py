@@ -7,7 +7,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, Self, SupportsAbs, TypeVar
 
 
 class Vector(Protocol):
@@ -241,7 +241,7 @@ class Report:
         weights: weight given to each contribution, own name among them; sums to 1.
         staleness: own phases since each neighbor's contribution arrived, for those mixed or counted absent.
         absent: neighbors of the row that were not mixed; their weight fell to self.
-        drift_norm: norm of the accumulated drift.
+        drift: accumulated; its norm, `abs`, costs a pass over it, so whoever shows it asks for it.
         sources: header of each neighbor's contribution that was mixed: which of its states it was.
         increment_weight: factor on the own training since the mixing before; the own weight where it came first.
     """
@@ -252,7 +252,7 @@ class Report:
     weights: Mapping[str, float]
     staleness: Mapping[str, int]
     absent: tuple[str, ...]
-    drift_norm: float
+    drift: SupportsAbs[float]
     sources: Mapping[str, Header] = field(default_factory=dict)
     increment_weight: float = 1.0
 

@@ -26,7 +26,8 @@ from gossipfl.sim.compute import DURATIONS
 from gossipfl.sim.links import LINKS
 from gossipfl.sim.network import Encode, NetworkParts, Sent
 from gossipfl.sim.trainers import Trainer
-from gossipfl.sim.world import World, WorldParts
+from gossipfl.sim.world import World
+from gossipfl.sim.world_parts import WorldParts
 from gossipfl.state import AdapterState
 
 logger = logging.getLogger(__name__)

@@ -1,5 +1,6 @@
 """Runs a world to its end: evaluates, checkpoints now and then, goes on where a stopped run was."""
 
+import gc
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,8 @@ from gossipfl.sim.run_directory import RunDirectory
 from gossipfl.sim.world import World
 from gossipfl.state import AdapterState
 
+UNCOLLECTED = 100_000
+"""Objects made between two collections of cycles."""
 LOOK_EVERY = 256
 """Happenings between two reports of progress, at most."""
 LOOK_S = 0.2
@@ -111,7 +114,7 @@ class Run:
             self._parts.recorder.begin()
         else:
             self._thaw(state)
-        with self._signals():
+        with self._signals(), _few_collections():
             self._advance()
         if self._stopped:
             self._save()
@@ -141,10 +144,9 @@ class Run:
 
     def _progress(self) -> Progress:
         world = self._parts.world
-        steps = sum(body.steps for body in world.bodies.values())
         rounds = world.reports / len(world.bodies)
         left_s = self._seconds * max(0.0, self._parts.rounds / rounds - 1) if rounds else None
-        return Progress(rounds, steps, world.now, self._seconds, left_s)
+        return Progress(rounds, world.steps, world.now, self._seconds, left_s)
 
     def _save(self) -> None:
         parts = self._parts
@@ -180,3 +182,17 @@ class Run:
         finally:
             for number, handler in before.items():
                 signal(number, handler)
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Collects cycles rarely, and does not look again at what is there: messages make none, and millions live long."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(UNCOLLECTED, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

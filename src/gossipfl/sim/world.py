@@ -10,7 +10,6 @@ A node that has finished leaves, as a real one does. Every run is decided by its
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, assert_never
 
 from gossipfl.core.events import (
@@ -30,11 +29,9 @@ from gossipfl.core.events import (
     TimerFired,
     Train,
 )
-from gossipfl.core.protocol import Protocol, Schedule
-from gossipfl.sim.availability import Outage, Outages, Partition
+from gossipfl.sim.availability import Outage, Partition
 from gossipfl.sim.body import Body
 from gossipfl.sim.clock import Clock
-from gossipfl.sim.compute import Duration
 from gossipfl.sim.happenings import (
     Arrives,
     ComesUp,
@@ -49,30 +46,9 @@ from gossipfl.sim.happenings import (
     Splits,
     Tell,
 )
-from gossipfl.sim.network import Network, NetworkParts
+from gossipfl.sim.network import Network
 from gossipfl.sim.timers import Timers
-from gossipfl.sim.trainers import Trainer
-
-
-@dataclass(frozen=True, slots=True)
-class WorldParts(Generic[P]):
-    """What a world is made of; none of it changes while it runs.
-
-    Attributes:
-        schedule: whose nodes live in it.
-        build: a node's protocol, from a snapshot.
-        trainer: carries out training.
-        duration: how long that takes.
-        network: lines and partitions.
-        outages: when nodes are down.
-    """
-
-    schedule: Schedule
-    build: Callable[[str, Snapshot[P]], Protocol[P]]
-    trainer: Trainer[P]
-    duration: Duration
-    network: NetworkParts[P]
-    outages: Outages
+from gossipfl.sim.world_parts import WorldParts
 
 
 class World(Generic[P]):
@@ -81,6 +57,7 @@ class World(Generic[P]):
     Attributes:
         bodies: every node.
         reports: mixings so far, of all nodes.
+        steps: optimizer steps so far, of all nodes.
         on_event: told of every event that a node is about to handle.
         on_report: told of every mixing.
     """
@@ -91,6 +68,7 @@ class World(Generic[P]):
         self.network: Network[P] = Network(parts.network, self.clock)
         self.bodies = {name: Body(parts.build(name, snapshot), snapshot) for name, snapshot in initial.items()}
         self.reports = 0
+        self.steps = 0
         self.on_event: Callable[[str, Event[P]], None] | None = None
         self.on_report: Callable[[str, Report], None] | None = None
         self._timers = Timers(self.clock, self.bodies)
@@ -137,6 +115,7 @@ class World(Generic[P]):
         self.reports = state["reports"]
         self._timers = Timers(self.clock, self.bodies, state["timers"])
         self._finished = sum(body.finished for body in self.bodies.values())
+        self.steps = sum(body.steps for body in self.bodies.values())
 
     # ---- happenings ----
 
@@ -193,6 +172,7 @@ class World(Generic[P]):
         body.training = None
         trained = self._parts.trainer.collect(ends.node)
         body.steps += trained.steps
+        self.steps += trained.steps
         self._handle(ends.node, body, trained)
 
     def _ring(self, ring: Ring) -> None:

@@ -131,7 +131,7 @@ class OwnState(Generic[P]):
             weights={self.parts.name: 1.0 - _weight(contributions), **weights},
             staleness=dict(staleness),
             absent=tuple(name for name in staleness if name not in contributions),
-            drift_norm=abs(now.drift),
+            drift=now.drift,
             sources={name: part.header for name, part in contributions.items()},
             increment_weight=increment_weight,
         )

@@ -21,16 +21,23 @@ class Entry(Generic[P]):
 
 
 class Rounds(Generic[P]):
-    """Buffers at most the present and `early` future states of each neighbor."""
+    """Buffers at most the present and `early` future states of each neighbor.
+
+    Attributes:
+        lead: the highest round heard of anybody; -1 before any.
+    """
 
     def __init__(self, names: Iterable[str], early: int = EARLY_ROUNDS) -> None:
         self._early = early
         self._entries: dict[str, dict[int, Entry[P]]] = {name: {} for name in names}
         self._newest: dict[str, int] = dict.fromkeys(self._entries, -1)
+        self.lead = -1
 
     def note(self, event: Received[P]) -> None:
         """Keeps how far the sender is."""
-        self._newest[event.sender] = max(self._newest[event.sender], event.header.round)
+        number = event.header.round
+        self._newest[event.sender] = max(self._newest[event.sender], number)
+        self.lead = max(self.lead, number)
 
     def add(self, event: Received[P], present: int) -> None:
         """Keeps the first state of a sender and round, not late ones, and of early ones the newest `early`."""

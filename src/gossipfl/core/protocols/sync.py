@@ -59,7 +59,7 @@ DEADLINE = "deadline"
 _CLOCK_S = 1e-3
 """A timer may come this much early."""
 _KEPT_ROWS = 4
-"""Rounds whose senders are remembered."""
+"""Rounds whose rows are remembered."""
 
 
 class Sync(Generic[P]):
@@ -70,7 +70,7 @@ class Sync(Generic[P]):
         self._parts = parts
         self._own = OwnState(parts)
         self._neighbors = Neighborhood(neighbors, gossip.linger_s)
-        self._heard_in: dict[int, tuple[str, ...]] = {}
+        self._rows: dict[int, tuple[Row, tuple[str, ...]]] = {}
         mutual = parts.schedule.period == 1 and {*self._senders(0)} == {*self._row(0).receivers}
         self._rounds: Rounds[P] = Rounds(neighbors, EARLY_ROUNDS if mutual else EARLY_ONE_WAY_ROUNDS)
         self._training_rounds = parts.phases * gossip.rounds_per_phase
@@ -163,6 +163,9 @@ class Sync(Generic[P]):
     def _catch_up(self) -> None:
         """Skips to the newest round of those who mixed one without this node that it has not published yet."""
         now = self.snapshot
+        # as it mostly is, and quicker to see than by asking for each neighbor
+        if self._rounds.lead <= now.round:
+            return
         lead = max((self._rounds.newest(name) for name in self._neighbors.names if self._gave_up(name)), default=-1)
         if lead <= now.round:
             return
@@ -224,17 +227,21 @@ class Sync(Generic[P]):
         return any(name in self._row(number).receivers for number in range(first, self._rounds.newest(name)))
 
     def _row(self, number: int) -> Row:
-        return self._parts.schedule.row(self._parts.name, number)
+        return self._known(number)[0]
 
     def _senders(self, number: int) -> Sequence[str]:
+        return self._known(number)[1]
+
+    def _known(self, number: int) -> tuple[Row, tuple[str, ...]]:
+        """A round's row and whom this node hears in it."""
         # asked many times of a few rounds
-        senders = self._heard_in.get(number)
-        if senders is None:
-            if len(self._heard_in) >= _KEPT_ROWS:
-                self._heard_in.clear()
-            senders = tuple(name for name in self._row(number).weights if name != self._parts.name)
-            self._heard_in[number] = senders
-        return senders
+        known = self._rows.get(number)
+        if known is None:
+            if len(self._rows) >= _KEPT_ROWS:
+                self._rows.clear()
+            row = self._parts.schedule.row(self._parts.name, number)
+            known = self._rows[number] = row, tuple(name for name in row.weights if name != self._parts.name)
+        return known
 
     def _mix(self) -> Report:
         number, phase = self.snapshot.round, self.snapshot.phase

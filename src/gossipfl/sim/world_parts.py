@@ -1,0 +1,33 @@
+"""What a simulated world is made of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic
+
+from gossipfl.core.events import P, Snapshot
+from gossipfl.core.protocol import Protocol, Schedule
+from gossipfl.sim.availability import Outages
+from gossipfl.sim.compute import Duration
+from gossipfl.sim.network import NetworkParts
+from gossipfl.sim.trainers import Trainer
+
+
+@dataclass(frozen=True, slots=True)
+class WorldParts(Generic[P]):
+    """What a world is made of; none of it changes while it runs.
+
+    Attributes:
+        schedule: whose nodes live in it.
+        build: a node's protocol, from a snapshot.
+        trainer: carries out training.
+        duration: how long that takes.
+        network: lines and partitions.
+        outages: when nodes are down.
+    """
+
+    schedule: Schedule
+    build: Callable[[str, Snapshot[P]], Protocol[P]]
+    trainer: Trainer[P]
+    duration: Duration
+    network: NetworkParts[P]
+    outages: Outages
