@@ -1,11 +1,16 @@
-"""Real nodes on a schedule that changes from round to round."""
+"""Real nodes on a schedule that changes from round to round, by the command.
+
+`tests/sim/test_real_nodes.py` has four such processes among its cases, equal to the simulator to the last bit.
+"""
 
 import numpy as np
+import pytest
 from tests.node.conftest import Begin
 
 from gossipfl.studies.fleet import Fleet
 
 
+@pytest.mark.slow
 def test_three_nodes_of_one_peer_a_round_end_with_the_same_adapter(begin: Begin) -> None:
     study = begin(
         training={"phases": 2},
