@@ -23,31 +23,47 @@ def names(files: list[str]) -> set[str]:
     return {Path(file).name for file in files}
 
 
-def test_pictures_of_one_run_are_written_into_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = trained(tmp_path / "run")
-    files = plotted(capsys, folder)["files"]
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a run that was trained."""
+    return trained(tmp_path_factory.mktemp("trained") / "digits")
+
+
+@pytest.fixture(scope="module")
+def gossip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a run of gossip alone."""
+    return averaged(tmp_path_factory.mktemp("averaged"))
+
+
+def test_pictures_of_one_run_are_written_into_its_folder(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = plotted(capsys, digits)["files"]
     stems = ("accuracy", "consensus", "graph")
     assert names(files) == {"graph.gif", *(f"{stem}.{ending}" for stem in stems for ending in ("png", "svg"))}
     for path in map(Path, files):
-        assert path.parent == folder
+        assert path.parent == digits
         assert path.read_bytes().startswith(HEADS[path.suffix])
         if path.suffix != ".svg":
             with Image.open(path) as image:
                 image.load()
 
 
-def test_equal_runs_give_equal_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first, second = (plotted(capsys, averaged(tmp_path / name))["files"] for name in ("first", "second"))
-    assert names(first) == names(second)
+def test_equal_runs_give_equal_files_and_people_read_their_names(
+    tmp_path: Path, gossip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plot", str(gossip)]) == 0
+    first = [Path(line) for line in capsys.readouterr().out.splitlines() if line.startswith(str(gossip))]
+    second = plotted(capsys, averaged(tmp_path))["files"]
+    assert gossip / "graph.gif" in first
+    assert [path.name for path in first] == [Path(path).name for path in second]
     for one, other in zip(first, second, strict=True):
-        assert Path(one).read_bytes() == Path(other).read_bytes()
+        assert one.read_bytes() == Path(other).read_bytes()
 
 
 def test_unlike_runs_share_a_folder(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, digits: Path, gossip: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    files = plotted(capsys, trained(tmp_path / "digits"), averaged(tmp_path))["files"]
+    files = plotted(capsys, digits, gossip)["files"]
     assert {"accuracy.png", "consensus.svg", "graph-digits.png", "graph-run.gif"} <= names(files)
     (folder,) = {Path(file).parent for file in files}
     assert folder.parent == Path("runs")
@@ -61,14 +77,8 @@ def test_a_large_graph_is_not_animated_and_it_is_said(tmp_path: Path, capsys: py
     assert result["notes"] == ["run: no animation of 301 nodes, only up to 300"]
 
 
-def test_people_read_the_names_of_the_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = averaged(tmp_path)
-    assert main(["plot", str(folder)]) == 0
-    assert str(folder / "graph.gif") in capsys.readouterr().out.splitlines()
-
-
-def test_a_mistake_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = averaged(tmp_path)
+def test_a_mistake_is_one_line(tmp_path: Path, gossip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = gossip
     (tmp_path / "empty").mkdir()
     mistakes: list[tuple[list[Path | str], str]] = [
         ([tmp_path / "nowhere"], f"{tmp_path / 'nowhere'} is not there; the folder of a run was expected"),
