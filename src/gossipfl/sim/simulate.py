@@ -172,12 +172,11 @@ def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
 
 def _result(parts: RunParts, ran: Ran, training: Training | None) -> SimulationResult:
     world, last = parts.world, parts.recorder.last
-    trained = sum(body.steps for body in world.bodies.values())
     return SimulationResult(
         final=_final(last),
         virtual_s=world.now,
         seconds=round(ran.seconds, 3),
-        node_steps=trained or world.reports,
+        node_steps=world.steps or world.reports,
         bytes_per_node=last["bytes_per_node"],
         epsilon=training.crew.epsilon() if training else None,
         engine=training.engine.name if training else None,

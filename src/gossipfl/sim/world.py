@@ -36,7 +36,6 @@ from gossipfl.sim.body import Body
 from gossipfl.sim.clock import Clock
 from gossipfl.sim.compute import Duration
 from gossipfl.sim.happenings import (
-    Arrives,
     ComesUp,
     GoesDown,
     Happening,
@@ -81,6 +80,7 @@ class World(Generic[P]):
     Attributes:
         bodies: every node.
         reports: mixings so far, of all nodes.
+        steps: optimizer steps so far, of all nodes, those that a crash has undone among them.
         on_event: told of every event that a node is about to handle.
         on_report: told of every mixing.
     """
@@ -90,7 +90,7 @@ class World(Generic[P]):
         self.clock: Clock[Happening[P]] = Clock()
         self.network: Network[P] = Network(parts.network, self.clock)
         self.bodies = {name: Body(parts.build(name, snapshot), snapshot) for name, snapshot in initial.items()}
-        self.reports = 0
+        self.reports = self.steps = 0
         self.on_event: Callable[[str, Event[P]], None] | None = None
         self.on_report: Callable[[str, Report], None] | None = None
         self._timers = Timers(self.clock, self.bodies)
@@ -125,6 +125,7 @@ class World(Generic[P]):
             "network": self.network.state(),
             "bodies": self.bodies,
             "reports": self.reports,
+            "steps": self.steps,
             "timers": self._timers.counts,
         }
 
@@ -134,7 +135,7 @@ class World(Generic[P]):
         self.network = Network(self._parts.network, self.clock)
         self.network.restore(state["network"])
         self.bodies = state["bodies"]
-        self.reports = state["reports"]
+        self.reports, self.steps = state["reports"], state["steps"]
         self._timers = Timers(self.clock, self.bodies, state["timers"])
         self._finished = sum(body.finished for body in self.bodies.values())
 
@@ -142,8 +143,8 @@ class World(Generic[P]):
 
     def _happen(self, happening: Happening[P]) -> None:
         match happening:
-            case Arrives(message=message):
-                self._arrive(message)
+            case Message():
+                self._arrive(happening)
             case Tell(node=node, event=event, life=life):
                 self._tell(node, event, life)
             case PhaseEnds():
@@ -192,7 +193,7 @@ class World(Generic[P]):
             return
         body.training = None
         trained = self._parts.trainer.collect(ends.node)
-        body.steps += trained.steps
+        self.steps += trained.steps
         self._handle(ends.node, body, trained)
 
     def _ring(self, ring: Ring) -> None:
