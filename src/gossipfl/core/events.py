@@ -7,7 +7,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, Self, SupportsAbs, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 
 class Vector(Protocol):

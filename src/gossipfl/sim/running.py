@@ -18,8 +18,6 @@ from gossipfl.sim.run_directory import RunDirectory
 from gossipfl.sim.world import World
 from gossipfl.state import AdapterState
 
-UNCOLLECTED = 100_000
-"""Objects made between two collections of cycles."""
 LOOK_EVERY = 256
 """Happenings between two reports of progress, at most."""
 LOOK_S = 0.2

@@ -114,7 +114,6 @@ class World(Generic[P]):
         self.reports, self.steps = state["reports"], state["steps"]
         self._timers = Timers(self.clock, self.bodies, state["timers"])
         self._finished = sum(body.finished for body in self.bodies.values())
-        self.steps = sum(body.steps for body in self.bodies.values())
 
     # ---- happenings ----
 

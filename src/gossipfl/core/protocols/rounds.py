@@ -12,11 +12,7 @@ EARLY_ONE_WAY_ROUNDS = 8
 
 
 class Rounds(Generic[P]):
-    """Buffers at most the present and `early` future states of each neighbor.
-
-    Attributes:
-        lead: the highest round heard of anybody; -1 before any.
-    """
+    """Buffers at most the present and `early` future states of each neighbor."""
 
     def __init__(self, names: Iterable[str], early: int = EARLY_ROUNDS) -> None:
         self._early = early
@@ -25,9 +21,7 @@ class Rounds(Generic[P]):
 
     def note(self, event: Received[P]) -> None:
         """Keeps how far the sender is."""
-        number = event.header.round
-        self._newest[event.sender] = max(self._newest[event.sender], number)
-        self.lead = max(self.lead, number)
+        self._newest[event.sender] = max(self._newest[event.sender], event.header.round)
 
     def add(self, event: Received[P], present: int) -> None:
         """Keeps the first state of a sender and round, not late ones, and of early ones the newest `early`."""
