@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from tests.forked import forked
 from tests.node.study import Study, make_study
 
 from gossipfl.cli.app import main
@@ -56,7 +57,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
         patch.setenv("XDG_DATA_HOME", str(folder / "home"))
         study = small_study(folder / "study")
         found = check(study.peers, name=None)
-        with Fleet([study.job(name) for name in NAMES]) as fleet:
+        with Fleet([study.job(name) for name in NAMES], launch=forked) as fleet:
             results = dict(fleet.results(timeout_s=60))
     return Finished(study, found, results)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.forked import forked
 from tests.node.study import Study, make_study, start_together, wait_until
 
 from gossipfl.node.checkpoint import load_latest
@@ -45,7 +46,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Told:
     training = {"phases": PHASES, "local_steps": 1, "evaluate_every": 0}
     study = make_study(folder, tiny_model, dials_only=["cid"], training=training)
     jobs = {name: study.job(name) for name in study.names}
-    with Fleet(list(jobs.values())) as fleet:
+    with Fleet(list(jobs.values()), launch=forked) as fleet:
         start_together(study, fleet)
         wait_until(lambda: study.phase("cid") >= 3, fleet, what="cid trains")
         fleet.kill("cid")

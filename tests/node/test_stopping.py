@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from tests.forked import forked
 from tests.node.conftest import Begin
 from tests.node.study import Study, wait_until
 
@@ -24,7 +25,7 @@ def test_a_long_phase_is_dropped_and_a_serving_node_ends_both_in_time(begin: Beg
     )
     long = study.job("ada", "--set", "training.local_steps=3000")
     serving = study.job("bob", "--serve")
-    with Fleet([long, serving]) as fleet:
+    with Fleet([long, serving], launch=forked) as fleet:
         wait_until(lambda: _finished(study) and _charged(study), fleet, what="ada trains, bob has finished")
         took = {name: _stop(fleet, name, how) for name, how in (("ada", signal.SIGTERM), ("bob", signal.SIGINT))}
     assert {name: code for name, (code, _) in took.items()} == {"ada": 0, "bob": 130}

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 from numpy.typing import NDArray
+from tests.forked import forked
 from tests.sim.script import Happened, happened, happened_of
 from tests.sim.training import NOISE, Content, build, digits
 
@@ -123,7 +124,7 @@ def real(folder: Path, studies: Mapping[str, Study]) -> dict[str, Ended]:
         wanted, told_in = folder / f"{name}-plays.json", folder / f"{name}-told.json"
         wanted.write_text(json.dumps(plays))
         jobs.append(Job(name, ["-m", "tests.sim.real_node", str(wanted), str(told_in)], folder / f"{name}.log"))
-    with Fleet(jobs) as fleet:
+    with Fleet(jobs, launch=forked) as fleet:
         fleet.results(timeout_s=WAIT_S)
     told = {name: json.loads((folder / f"{name}-told.json").read_text()) for name in NAMES}
     return {

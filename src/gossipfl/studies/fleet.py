@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Protocol, Self
 
 from gossipfl.errors import GossipflError
 
@@ -39,14 +39,56 @@ def node_job(peers: Path, name: str, *, log: Path, extra: Sequence[str] = ()) ->
     return Job(name, ["-m", "gossipfl", "node", "--peers", str(peers), "--name", name, "--json", *extra], log)
 
 
+class Running(Protocol):
+    """A process that was started, in a process group of its own: what `subprocess.Popen` says of one."""
+
+    @property
+    def pid(self) -> int:
+        """Its number, and its group's."""
+        ...
+
+    @property
+    def stdout(self) -> IO[str] | None:
+        """What it has written, to be read when it has ended."""
+        ...
+
+    def poll(self) -> int | None:
+        """Its exit code, None while it runs."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, at the latest after so many seconds, when `subprocess.TimeoutExpired` is raised."""
+        ...
+
+    def send_signal(self, sig: int) -> None:
+        """Sends the signal unless it has ended."""
+        ...
+
+
+def launch(job: Job, environment: Mapping[str, str]) -> Running:
+    """Starts a job by this interpreter."""
+    with job.log.open("a") as log:
+        return subprocess.Popen(  # noqa: S603  # this interpreter, our own module
+            [sys.executable, *job.arguments],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=environment,
+            start_new_session=True,
+        )
+
+
 class Fleet:
     """Processes that live no longer than this context: each has its own process group, ended on the way out."""
 
-    def __init__(self, jobs: Sequence[Job], *, threads: int = 1) -> None:
+    def __init__(
+        self, jobs: Sequence[Job], *, threads: int = 1, launch: Callable[[Job, Mapping[str, str]], Running] = launch
+    ) -> None:
         self._jobs = jobs
+        self._launch = launch
         # several processes share the cores: one torch thread each is quicker than many that wait for each other
         self._environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
-        self.processes: dict[str, subprocess.Popen[str]] = {}
+        self.processes: dict[str, Running] = {}
 
     def __enter__(self) -> Self:
         for job in self._jobs:
@@ -68,15 +110,7 @@ class Fleet:
 
     def start(self, job: Job) -> None:
         """Starts one process; also again, after it was killed."""
-        with job.log.open("a") as log:
-            self.processes[job.name] = subprocess.Popen(  # noqa: S603  # this interpreter, our own module
-                [sys.executable, *job.arguments],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env=self._environment,
-                start_new_session=True,
-            )
+        self.processes[job.name] = self._launch(job, self._environment)
 
     def kill(self, name: str) -> None:
         """`kill -9` of one process and all it started."""
@@ -107,14 +141,14 @@ class Fleet:
                 raise GossipflError(f"{job.name} ended with exit code {code}: {lines[-1]} (whole log: {job.log})")
 
 
-def _signal(process: subprocess.Popen[str], number: signal.Signals) -> None:
+def _signal(process: Running, number: signal.Signals) -> None:
     try:
         os.killpg(process.pid, number)
     except ProcessLookupError:
         return
 
 
-def _last_object(process: subprocess.Popen[str]) -> dict[str, Any]:
+def _last_object(process: Running) -> dict[str, Any]:
     if process.stdout is None:
         raise GossipflError("a process without stdout has no result")
     result: dict[str, Any] = json.loads(process.stdout.read().strip().splitlines()[-1])
