@@ -117,9 +117,12 @@ class AdapterState:
 
     def _squares(self, dtype: np.dtype[np.float32 | np.float64]) -> float:
         """Sum of squares, each block in the given type and the blocks in float64."""
-        blocks = [self.vector[start : start + _BLOCK] for start in range(0, self.spec.size, _BLOCK)]
+        total = 0.0
         with np.errstate(over="ignore"):
-            return sum(float(block @ block) for block in (block.astype(dtype, copy=False) for block in blocks))
+            for start in range(0, self.spec.size, _BLOCK):
+                block = self.vector[start : start + _BLOCK].astype(dtype, copy=False)
+                total += float(block @ block)
+        return total
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -147,12 +150,20 @@ class AdapterState:
         total = np.empty_like(first.vector)
         scratch = np.empty(min(_MIX_BLOCK, total.size), np.float32)
         for start in range(0, total.size, _MIX_BLOCK):
-            block = total[start : start + _MIX_BLOCK]
+            place = slice(start, start + _MIX_BLOCK)
+            block = total[place]
             product = scratch[: block.size]
-            np.multiply(first.vector[start : start + _MIX_BLOCK], np.float32(weight), out=block)
+            # a factor of 1 or -1, as in a difference, needs no product
+            whole = weight == 1.0 and bool(rest)
+            sofar = first.vector[place] if whole else np.multiply(first.vector[place], np.float32(weight), out=block)
             for factor, state in rest:
-                np.multiply(state.vector[start : start + _MIX_BLOCK], np.float32(factor), out=product)
-                np.add(block, product, out=block)
+                part = state.vector[place]
+                if factor == 1.0:
+                    sofar = np.add(sofar, part, out=block)
+                elif factor == -1.0:
+                    sofar = np.subtract(sofar, part, out=block)
+                else:
+                    sofar = np.add(sofar, np.multiply(part, np.float32(factor), out=product), out=block)
         return cls(first.spec, total)
 
     def toward(self, terms: Sequence[tuple[float, Self]]) -> Self:

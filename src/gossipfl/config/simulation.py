@@ -131,4 +131,4 @@ class SimulationConfig(Section):
     until_s: PositiveFloat | None = None
     """Virtual seconds after which the run ends; None: when all nodes are done."""
     checkpoint_s: PositiveFloat = 60.0
-    """Real seconds between checkpoints of the run."""
+    """Real seconds between checkpoints of the run, at least: they take a twentieth of the time at most."""

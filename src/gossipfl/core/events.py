@@ -7,7 +7,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, Self, SupportsAbs, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 
 class Vector(Protocol):
@@ -241,7 +241,7 @@ class Report:
         weights: weight given to each contribution, own name among them; sums to 1.
         staleness: own phases since each neighbor's contribution arrived, for those mixed or counted absent.
         absent: neighbors of the row that were not mixed; their weight fell to self.
-        drift: accumulated; its norm, `abs`, costs a pass over it, so whoever shows it asks for it.
+        drift: accumulated, see `Snapshot`.
         sources: header of each neighbor's contribution that was mixed: which of its states it was.
         increment_weight: factor on the own training since the mixing before; the own weight where it came first.
     """
@@ -252,9 +252,14 @@ class Report:
     weights: Mapping[str, float]
     staleness: Mapping[str, int]
     absent: tuple[str, ...]
-    drift: SupportsAbs[float]
+    drift: Vector
     sources: Mapping[str, Header] = field(default_factory=dict)
     increment_weight: float = 1.0
+
+    @property
+    def drift_norm(self) -> float:
+        """Norm of the drift; computed when asked, which most mixings never are."""
+        return abs(self.drift)
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ class NodeRecord:
             "weights": dict(report.weights) if report else {},
             "staleness": dict(report.staleness) if report else {},
             "absent": list(report.absent) if report else [],
-            "drift": abs(report.drift) if report else 0.0,
+            "drift": report.drift_norm if report else 0.0,
             "train_s": round(self.train_s, 3),
             "gossip_s": round(self.gossip_s, 3),
         }

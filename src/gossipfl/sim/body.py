@@ -20,7 +20,6 @@ class Body(Generic[P]):
         finished: its protocol has finished.
         training: the phase under way.
         timers: token of the newest timer of each name.
-        steps: optimizer steps done, those that a crash has undone among them.
         rejected: messages dropped, by reason.
     """
 
@@ -31,7 +30,6 @@ class Body(Generic[P]):
     finished: bool = False
     training: Train[P] | None = None
     timers: dict[str, int] = field(default_factory=dict)
-    steps: int = 0
     bytes_sent: int = 0
     bytes_received: int = 0
     messages_sent: int = 0

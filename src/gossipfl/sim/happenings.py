@@ -37,7 +37,7 @@ class PhaseEnds:
 
 @dataclass(slots=True)
 class Message(Generic[P]):
-    """A state on its way.
+    """A state on its way; what happens is that it arrives.
 
     Attributes:
         state: as the receiver will decode it.
@@ -54,13 +54,6 @@ class Message(Generic[P]):
     number: int
     replaceable: bool
     fault: str = ""
-
-
-@dataclass(slots=True)
-class Arrives(Generic[P]):
-    """A message is there."""
-
-    message: Message[P]
 
 
 @dataclass(slots=True)
@@ -107,4 +100,4 @@ class Heals:
     place: int
 
 
-Happening = Tell[P] | Ring | PhaseEnds | Arrives[P] | LineFree | LinkEnds | GoesDown | ComesUp | Splits | Heals
+Happening = Tell[P] | Ring | PhaseEnds | Message[P] | LineFree | LinkEnds | GoesDown | ComesUp | Splits | Heals

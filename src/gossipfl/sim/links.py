@@ -5,6 +5,7 @@ sent ──> waits for the line ──> transmitted (bytes / bandwidth) ──> 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -34,19 +35,23 @@ BuildCarry = Callable[[LinksConfig, np.random.Generator], Carry]
 
 def plain(config: LinksConfig, rng: np.random.Generator) -> Carry:
     """The same line between all nodes."""
-    # a perfect line draws nothing, which is most of its cost
-    perfect = not (config.loss or config.duplication or config.jitter_s)
+    # read once: it is asked for at every message
+    loss, duplication, jitter_s = config.loss, config.duplication, config.jitter_s
+
+    @lru_cache(maxsize=64)
+    def punctual(size: int, copies: int) -> Fate:
+        line_s = size / config.bytes_per_s if config.bytes_per_s else 0.0
+        return Fate(line_s, (line_s + config.latency_s,) * copies)
 
     def carry(edge: Edge, size: int) -> Fate:  # noqa: ARG001  # all edges are alike
-        line_s = size / config.bytes_per_s if config.bytes_per_s else 0.0
-        earliest = line_s + config.latency_s
-        if perfect:
-            return Fate(line_s, (earliest,))
-        if config.loss and rng.random() < config.loss:
-            return Fate(line_s, ())
-        copies = 2 if config.duplication and rng.random() < config.duplication else 1
-        jitters = rng.exponential(config.jitter_s, copies) if config.jitter_s else [0.0] * copies
-        return Fate(line_s, tuple(earliest + float(jitter) for jitter in jitters))
+        if loss and rng.random() < loss:
+            return punctual(size, 0)
+        copies = 2 if duplication and rng.random() < duplication else 1
+        fate = punctual(size, copies)
+        if not jitter_s:
+            return fate
+        jitters = rng.exponential(jitter_s, copies)
+        return Fate(fate.line_s, tuple(at + float(jitter) for at, jitter in zip(fate.arrivals, jitters, strict=True)))
 
     return carry
 

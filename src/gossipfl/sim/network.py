@@ -3,7 +3,6 @@
 Once each, in the order in which it was sent: what comes twice, or after something newer, is dropped as a replay.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic
@@ -11,7 +10,7 @@ from typing import Generic
 from gossipfl.core.events import P, Publishable, Send
 from gossipfl.sim.availability import Partition
 from gossipfl.sim.clock import Clock
-from gossipfl.sim.happenings import Arrives, Happening, LineFree, Message
+from gossipfl.sim.happenings import Happening, LineFree, Message
 from gossipfl.sim.links import Carry, Edge
 
 
@@ -46,7 +45,7 @@ class Line(Generic[P]):
     """
 
     free_at: float = 0.0
-    waiting: deque[Message[P]] = field(default_factory=deque)
+    waiting: list[Message[P]] = field(default_factory=list)
     last_arrival: float = 0.0
     newest: int = 0
 
@@ -101,7 +100,7 @@ class Network(Generic[P]):
         """A line takes the next message that waits for it."""
         line = self._line(*edge)
         if line.waiting:
-            self._transmit(line, line.waiting.popleft())
+            self._transmit(line, line.waiting.pop(0))
         if line.waiting:
             self._clock.plan(line.free_at, LineFree(*edge))
 
@@ -112,9 +111,9 @@ class Network(Generic[P]):
 
     def passes(self, message: Message[P]) -> str:
         """Why an arriving message is dropped; empty: it is not."""
-        if self.is_cut(message.sender, message.receiver):
+        if self._cut and self.is_cut(message.sender, message.receiver):
             return "cut"
-        line = self._line(message.sender, message.receiver)
+        line = self._lines[message.sender, message.receiver]
         if message.number <= line.newest:
             return "replay"
         line.newest = message.number
@@ -159,10 +158,10 @@ class Network(Generic[P]):
         return self._published[1]
 
     def _transmit(self, line: Line[P], message: Message[P]) -> None:
-        now = self._clock.now
+        clock, now = self._clock, self._clock.now
         fate = self._parts.carry((message.sender, message.receiver), message.size)
         line.free_at = now + fate.line_s
         for after_s in fate.arrivals:
             at = now + after_s if self._parts.reordering else max(now + after_s, line.last_arrival)
             line.last_arrival = max(at, line.last_arrival)
-            self._clock.plan(at, Arrives(message))
+            clock.plan(at, message)

@@ -18,12 +18,14 @@ from gossipfl.sim.run_directory import RunDirectory
 from gossipfl.sim.world import World
 from gossipfl.state import AdapterState
 
-UNCOLLECTED = 100_000
-"""Objects made between two collections of cycles."""
 LOOK_EVERY = 256
 """Happenings between two reports of progress, at most."""
 LOOK_S = 0.2
 """Real seconds between them, at most, but for a happening that trains for longer."""
+SAVING_SHARE = 0.05
+"""Of the time, at most, goes into checkpoints: they are farther apart where one takes long."""
+COLLECT_AFTER = (100_000, 20, 20)
+"""Thresholds of the garbage collector: what nodes pass on has no cycles, and looking for some costs a tenth."""
 
 
 class Engines(Protocol):
@@ -70,7 +72,7 @@ class RunParts:
         shared: what checkpoints name instead of holding it.
         rounds: exchange rounds that each node does, about.
         until_s: virtual time at which it ends.
-        checkpoint_s: real seconds between checkpoints.
+        checkpoint_s: real seconds between checkpoints, at least; see `SAVING_SHARE`.
     """
 
     world: World[AdapterState]
@@ -114,7 +116,7 @@ class Run:
             self._parts.recorder.begin()
         else:
             self._thaw(state)
-        with self._signals(), _few_collections():
+        with self._signals(), _rarely_collecting():
             self._advance()
         if self._stopped:
             self._save()
@@ -128,7 +130,8 @@ class Run:
 
     def _advance(self) -> None:
         world, until_s = self._parts.world, self._parts.until_s
-        saved = looked = time.monotonic()
+        looked = time.monotonic()
+        save_at = looked + self._parts.checkpoint_s
         happened = 0
         # a stop waits for one happening: it may train for seconds
         while not self._stopped and world.advance(until_s):
@@ -138,9 +141,10 @@ class Run:
                 continue
             looked = now
             self._show(self._progress())
-            if now - saved >= self._parts.checkpoint_s:
+            if now >= save_at:
                 self._save()
                 saved = time.monotonic()
+                save_at = saved + max(self._parts.checkpoint_s, (saved - now) / SAVING_SHARE)
 
     def _progress(self) -> Progress:
         world = self._parts.world
@@ -185,12 +189,11 @@ class Run:
 
 
 @contextmanager
-def _few_collections() -> Iterator[None]:
-    """Collects cycles rarely, and does not look again at what is there: messages make none, and millions live long."""
+def _rarely_collecting() -> Iterator[None]:
+    """Leaves all that there is out of garbage collection, and looks for new cycles now and then."""
     before = gc.get_threshold()
-    gc.collect()
     gc.freeze()
-    gc.set_threshold(UNCOLLECTED, *before[1:])
+    gc.set_threshold(*COLLECT_AFTER)
     try:
         yield
     finally:

@@ -33,7 +33,6 @@ from gossipfl.sim.availability import Outage, Partition
 from gossipfl.sim.body import Body
 from gossipfl.sim.clock import Clock
 from gossipfl.sim.happenings import (
-    Arrives,
     ComesUp,
     GoesDown,
     Happening,
@@ -57,7 +56,7 @@ class World(Generic[P]):
     Attributes:
         bodies: every node.
         reports: mixings so far, of all nodes.
-        steps: optimizer steps so far, of all nodes.
+        steps: optimizer steps so far, of all nodes, those that a crash has undone among them.
         on_event: told of every event that a node is about to handle.
         on_report: told of every mixing.
     """
@@ -67,8 +66,7 @@ class World(Generic[P]):
         self.clock: Clock[Happening[P]] = Clock()
         self.network: Network[P] = Network(parts.network, self.clock)
         self.bodies = {name: Body(parts.build(name, snapshot), snapshot) for name, snapshot in initial.items()}
-        self.reports = 0
-        self.steps = 0
+        self.reports = self.steps = 0
         self.on_event: Callable[[str, Event[P]], None] | None = None
         self.on_report: Callable[[str, Report], None] | None = None
         self._timers = Timers(self.clock, self.bodies)
@@ -103,6 +101,7 @@ class World(Generic[P]):
             "network": self.network.state(),
             "bodies": self.bodies,
             "reports": self.reports,
+            "steps": self.steps,
             "timers": self._timers.counts,
         }
 
@@ -112,17 +111,16 @@ class World(Generic[P]):
         self.network = Network(self._parts.network, self.clock)
         self.network.restore(state["network"])
         self.bodies = state["bodies"]
-        self.reports = state["reports"]
+        self.reports, self.steps = state["reports"], state["steps"]
         self._timers = Timers(self.clock, self.bodies, state["timers"])
         self._finished = sum(body.finished for body in self.bodies.values())
-        self.steps = sum(body.steps for body in self.bodies.values())
 
     # ---- happenings ----
 
     def _happen(self, happening: Happening[P]) -> None:
         match happening:
-            case Arrives(message=message):
-                self._arrive(message)
+            case Message():
+                self._arrive(happening)
             case Tell(node=node, event=event, life=life):
                 self._tell(node, event, life)
             case PhaseEnds():
@@ -171,7 +169,6 @@ class World(Generic[P]):
             return
         body.training = None
         trained = self._parts.trainer.collect(ends.node)
-        body.steps += trained.steps
         self.steps += trained.steps
         self._handle(ends.node, body, trained)
 

@@ -19,6 +19,7 @@ class Neighborhood:
 
     def __init__(self, names: Collection[str], linger_s: float) -> None:
         self.names = tuple(sorted(names))
+        self._unsettled = set(names)
         self._linger_s = linger_s
         self._headers: dict[str, Header] = {}
         self._heard: dict[str, float] = {}
@@ -31,6 +32,10 @@ class Neighborhood:
         """Notes a message."""
         self._headers[name] = header
         self._heard[name] = now
+        if header.settled:
+            self._unsettled.discard(name)
+        else:
+            self._unsettled.add(name)
 
     def up(self, name: str) -> None:
         """Notes that a link is open."""
@@ -63,7 +68,7 @@ class Neighborhood:
 
     def missing(self, now: float) -> list[str]:
         """Reachable neighbors whose link is lost before their last word was `settled`: they may come back."""
-        return [name for name in self.reachable(now) if name in self._down and not self._is_settled(name)]
+        return [name for name in self.reachable(now) if name in self._down and name in self._unsettled]
 
     def leave(self, now: float) -> list[SetTimer | Finish]:
         """Effects of being settled: timers, then `Finish` once when nobody needs this node any more.
@@ -71,13 +76,13 @@ class Neighborhood:
         Call it after every event of a settled node.
         """
         self.wait_from(now)
-        patience_s = max(
-            (self._patience_s(name, now) for name in self.names if not self._is_settled(name)), default=0.0
-        )
-        if not self._finished and patience_s <= _CLOCK_S:
+        if self._finished:
+            return []
+        patience_s = max((self._patience_s(name, now) for name in self._unsettled), default=0.0)
+        if patience_s <= _CLOCK_S:
             self._finished = True
             return [Finish()]
-        if self._finished or self._timer_runs:
+        if self._timer_runs:
             return []
         self._timer_runs = True
         return [SetTimer(LINGER, patience_s)]
@@ -85,10 +90,6 @@ class Neighborhood:
     def linger_over(self) -> None:
         """Notes that the timer came due; `leave` sets another if somebody was heard meanwhile."""
         self._timer_runs = False
-
-    def _is_settled(self, name: str) -> bool:
-        header = self._headers.get(name)
-        return header is not None and header.settled
 
     def _patience_s(self, name: str, now: float) -> float:
         return max(self._heard.get(name, -math.inf), self._waiting_since) + self._linger_s - now

@@ -58,8 +58,8 @@ DEADLINE = "deadline"
 """Timer of a round."""
 _CLOCK_S = 1e-3
 """A timer may come this much early."""
-_KEPT_ROWS = 4
-"""Rounds whose rows are remembered."""
+_KEPT_ROWS = 8
+"""Rounds whose rows are remembered: they are asked for many times, and some schedules compute them."""
 
 
 class Sync(Generic[P]):
@@ -84,10 +84,6 @@ class Sync(Generic[P]):
         """The durable part of the machine's state, as it is now."""
         return self._own.snapshot
 
-    @property
-    def _exchanging(self) -> bool:
-        return self._deadline_at is not None
-
     def handle(self, event: Event[P], now: float) -> list[Effect[P]]:
         """Effects of an event, in the order to perform them."""
         effects = self._react(event, now)
@@ -99,12 +95,13 @@ class Sync(Generic[P]):
 
     def _react(self, event: Event[P], now: float) -> list[Effect[P]]:  # noqa: PLR0911  # one case an event
         match event:
+            # the most frequent one first
+            case Received():
+                return self._receive(event, now)
             case Started():
                 return self._start(now)
             case Trained():
                 return self._exchange_trained(event, now) if self._own.answers(event) else []
-            case Received():
-                return self._receive(event, now)
             case TimerFired(name=name):
                 return self._wake(name, now)
             case NeighborUp(name=name):
@@ -144,7 +141,7 @@ class Sync(Generic[P]):
     def _progress(self, now: float) -> list[Effect[P]]:
         """Ends rounds as long as nobody has to be waited for."""
         effects: list[Effect[P]] = []
-        while self._exchanging and self._is_complete():
+        while self._deadline_at is not None and self._is_complete():
             effects += self._end_round(now)
         return effects
 
@@ -163,10 +160,8 @@ class Sync(Generic[P]):
     def _catch_up(self) -> None:
         """Skips to the newest round of those who mixed one without this node that it has not published yet."""
         now = self.snapshot
-        # as it mostly is, and quicker to see than by asking for each neighbor
-        if self._rounds.lead <= now.round:
-            return
-        lead = max((self._rounds.newest(name) for name in self._neighbors.names if self._gave_up(name)), default=-1)
+        ahead = self._rounds.ahead(now.round)
+        lead = max((self._rounds.newest(name) for name in ahead if self._gave_up(name, now.round)), default=-1)
         if lead <= now.round:
             return
         phase = min(lead // self._parts.gossip.rounds_per_phase + 1, self._parts.phases)
@@ -186,15 +181,16 @@ class Sync(Generic[P]):
         return [*self._publish(self.snapshot.round), *timer]
 
     def _receive(self, event: Received[P], now: float) -> list[Effect[P]]:
+        sender, header, own = event.sender, event.header, self._own.snapshot
         # a round that does not exist: another schedule, or ill will
-        if event.sender not in self._neighbors.names or not 0 <= event.header.round <= self._last_round:
+        if sender not in self._neighbors.names or not 0 <= header.round <= self._last_round:
             return []
-        self._neighbors.heard(event.sender, event.header, now)
-        self._phase_heard[event.sender] = self.snapshot.phase
+        self._neighbors.heard(sender, header, now)
+        self._phase_heard[sender] = own.phase
         self._rounds.note(event)
         # else only a word on where the sender is
-        if event.sender in self._senders(event.header.round):
-            self._rounds.add(event, self.snapshot.round)
+        if sender in self._senders(header.round):
+            self._rounds.add(event, own.round)
         return self._progress(now)
 
     def _wake(self, timer: str, now: float) -> list[Effect[P]]:
@@ -208,49 +204,46 @@ class Sync(Generic[P]):
         return [*self._end_round(now), *self._progress(now)]
 
     def _is_complete(self) -> bool:
-        return not any(self._is_awaited(name) for name in self._senders(self.snapshot.round))
+        number = self._own.snapshot.round
+        here = self._rounds.of(number)
+        for name in self._senders(number):  # noqa: SIM110  # `any` would cost a generator at every message
+            if name not in here and self._is_awaited(name, number):
+                return False
+        return True
 
-    def _is_awaited(self, name: str) -> bool:
-        number = self.snapshot.round
-        if self._rounds.entry(name, number) is not None or self._neighbors.is_down(name):
+    def _is_awaited(self, name: str, number: int) -> bool:
+        """Whether a neighbor whose state for the present round is not here will still send it."""
+        if self._neighbors.is_down(name):
             return False
         # as most are: not past this round
         if self._rounds.newest(name) <= number:
             return True
-        return not self._came_back and not self._gave_up(name, after=number)
+        return not self._came_back and not self._gave_up(name, number + 1)
 
-    def _gave_up(self, name: str, *, after: int | None = None) -> bool:
-        """Whether a neighbor is past a round in which it was to hear this node, none of them published yet."""
-        first = self.snapshot.round if after is None else after + 1
-        if first >= self._rounds.newest(name):
-            return False
+    def _gave_up(self, name: str, first: int) -> bool:
+        """Whether a neighbor is past a round, from `first` on, in which it was to hear this node."""
         return any(name in self._row(number).receivers for number in range(first, self._rounds.newest(name)))
 
     def _row(self, number: int) -> Row:
-        return self._known(number)[0]
+        return self._rows[number][0] if number in self._rows else self._look_up(number)[0]
 
     def _senders(self, number: int) -> Sequence[str]:
-        return self._known(number)[1]
+        return self._rows[number][1] if number in self._rows else self._look_up(number)[1]
 
-    def _known(self, number: int) -> tuple[Row, tuple[str, ...]]:
-        """A round's row and whom this node hears in it."""
-        # asked many times of a few rounds
-        known = self._rows.get(number)
-        if known is None:
-            if len(self._rows) >= _KEPT_ROWS:
-                self._rows.clear()
-            row = self._parts.schedule.row(self._parts.name, number)
-            known = self._rows[number] = row, tuple(name for name in row.weights if name != self._parts.name)
+    def _look_up(self, number: int) -> tuple[Row, tuple[str, ...]]:
+        if len(self._rows) >= _KEPT_ROWS:
+            del self._rows[min(self._rows)]
+        row = self._parts.schedule.row(self._parts.name, number)
+        self._rows[number] = known = (row, tuple(name for name in row.weights if name != self._parts.name))
         return known
 
     def _mix(self) -> Report:
         number, phase = self.snapshot.round, self.snapshot.phase
-        weights = self._row(number).weights
-        entries = {name: self._rounds.entry(name, number) for name in self._senders(number)}
+        weights, senders, here = self._row(number).weights, self._senders(number), self._rounds.of(number)
         present = {
-            name: Contribution(weights[name], entry.state, entry.header) for name, entry in entries.items() if entry
+            name: Contribution(weights[name], here[name].state, here[name].header) for name in senders if name in here
         }
-        staleness = {name: phase - self._phase_heard.get(name, 0) for name in entries}
+        staleness = {name: phase - self._phase_heard.get(name, 0) for name in senders}
         report = self._own.mix(present, staleness)
         self._own.snapshot = self._counted(self.snapshot)
         return report
