@@ -116,11 +116,12 @@ def share_optimizer(vectors: Mapping[str, nn.Parameter], config: TrainingConfig)
 
 def step_together(turns: Sequence[tuple[LocalOptimizer, int]]) -> None:
     """One step of each optimizer, at its own index, as `LocalOptimizer.step`; all of one `share_optimizer`."""
-    by_rate: dict[float, list[nn.Parameter]] = {}
+    by_index: dict[int, list[nn.Parameter]] = {}
     for optimizer, index in turns:
         shared, parameters = optimizer.ready()
-        by_rate.setdefault(optimizer.rate(index), []).extend(parameters)
-    for rate, some in by_rate.items():
+        by_index.setdefault(index, []).extend(parameters)
+    for index, some in by_index.items():
+        rate = optimizer.rate(index)
         (group,) = shared.param_groups
         group["lr"], group["params"] = rate, some
         shared.step()

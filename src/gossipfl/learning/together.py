@@ -9,6 +9,7 @@ gradients come from one pass, and so differ from those of `Learner` by rounding.
 """
 
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,6 +31,9 @@ from gossipfl.state import AdapterState
 
 logger = logging.getLogger(__name__)
 
+CACHED_VALUES = 1 << 20
+"""Trained values of the nodes of one pass, about: with their gradients they stay in a processor's cache."""
+
 
 @dataclass(frozen=True, slots=True)
 class Phase:
@@ -46,7 +50,7 @@ class _Runner:
     """A node in the middle of a phase.
 
     Attributes:
-        place: of the node's values.
+        place: of the node's values, among those that train with it.
         done: optimizer steps.
         exhausted: its budget ended the phase.
     """
@@ -70,6 +74,15 @@ class _Runner:
         return self.done < self.phase.steps and not self.exhausted
 
 
+@dataclass(slots=True)
+class _Turn:
+    """One step of a node."""
+
+    runner: _Runner
+    batch: Drawn
+    rows: Rows
+
+
 class Together:
     """Trains many nodes at one model.
 
@@ -86,14 +99,14 @@ class Together:
         self._adapted = resident.adapted
         self._benches = benches
         self._most_rows = most_rows
-        self._gradients = GroupedGradients(resident.adapted.module, resident.task.losses)
+        self._gradients = GroupedGradients(resident.adapted.module, resident.task.losses, reuse=True)
         self._order = module_order(resident.adapted)
         self._in_order = bool((np.diff(self._order) == 1).all())
         config = resident.adapted.experiment.training
-        self._places = {name: place for place, name in enumerate(benches)}
-        values = torch.empty(len(benches), len(self._order))
-        self._values: NDArray[np.float32] = values.numpy()
-        self._vectors = {name: nn.Parameter(values[place]) for name, place in self._places.items()}
+        self._slots = torch.empty(min(len(benches), nodes_at_once(resident.adapted)), len(self._order))
+        self._values: NDArray[np.float32] = self._slots.numpy()
+        # each is put into the place that is free when it trains
+        self._vectors = {name: nn.Parameter(self._slots[0]) for name in benches}
         self._optimizers = share_optimizer(self._vectors, config)
         self._loaded: dict[str, tuple[Units, Rows]] = {}
 
@@ -103,10 +116,9 @@ class Together:
         Raises:
             TrainingError: a node's values are no longer finite.
         """
-        runners = [self._runner(phase) for phase in phases]
-        while running := [runner for runner in runners if runner.runs]:
-            self._step(running)
-        return [self._training(runner) for runner in runners]
+        at_once = len(self._slots)
+        parts = [phases[first : first + at_once] for first in range(0, len(phases), at_once)]
+        return [training for part in parts for training in self._train(part)]
 
     def durable(self, node: str) -> dict[str, NDArray[np.float32]]:
         """Copies of a node's optimizer moments, as vectors."""
@@ -116,32 +128,45 @@ class Together:
         """Takes over what `durable` gave."""
         self._optimizers[node].restore(moments)
 
-    def _runner(self, phase: Phase) -> _Runner:
-        node, place = phase.node, self._places[phase.node]
+    def _train(self, phases: Sequence[Phase]) -> list[Training]:
+        runners = [self._runner(phase, place) for place, phase in enumerate(phases)]
+        while running := [runner for runner in runners if runner.runs]:
+            self._step(running)
+        return [self._training(runner) for runner in runners]
+
+    def _runner(self, phase: Phase, place: int) -> _Runner:
+        vector = self._vectors[phase.node]
+        vector.data = self._slots[place]
         self._values[place] = self._ordered(phase.snapshot.vector)
-        return _Runner(phase, self._benches[node], place, self._vectors[node], self._optimizers[node])
+        return _Runner(phase, self._benches[phase.node], place, vector, self._optimizers[phase.node])
 
     def _ordered(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         # most vectors are in the module's order anyway, and an index costs more than a copy
         return vector if self._in_order else vector[self._order]
 
     def _step(self, runners: Sequence[_Runner]) -> None:
-        drawn: list[tuple[_Runner, Drawn, Rows]] = []
-        for runner in runners:
-            try:
-                batch = runner.bench.mechanism.draw(runner.step)
-            except BudgetSpentError:
-                runner.exhausted = True
-            else:
-                drawn.append((runner, batch, self._rows(runner, batch.units)))
+        turns = [turn for runner in runners if (turn := self._draw(runner))]
         # as a pass has them: their gradients need no sorting back
-        drawn.sort(key=lambda one: one[2].count)
-        groups = [Group(runner.vector.detach(), rows, batch.clip) for runner, batch, rows in drawn]
-        for (runner, batch, _), sums in zip(drawn, self._sums(groups), strict=True):
-            runner.vector.grad = runner.bench.mechanism.finish(runner.step, batch, sums)
-        step_together([(runner.optimizer, runner.step) for runner, _, _ in drawn])
-        for runner, _, _ in drawn:
-            runner.done += 1
+        turns.sort(key=lambda turn: turn.rows.count)
+        while turns:
+            part = self._fitting(turns)
+            groups = [Group(self._slots[turn.runner.place], turn.rows, turn.batch.clip) for turn in part]
+            try:
+                sums = self._gradients.sums(groups)
+            except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
+                self._halve(error, part)
+            else:
+                _finish(part, sums)
+                turns = turns[len(part) :]
+
+    def _draw(self, runner: _Runner) -> _Turn | None:
+        """A node's next batch; None when it cannot be paid for."""
+        try:
+            batch = runner.bench.mechanism.draw(runner.step)
+        except BudgetSpentError:
+            runner.exhausted = True
+            return None
+        return _Turn(runner, batch, self._rows(runner, batch.units))
 
     def _rows(self, runner: _Runner, units: Units) -> Rows:
         """The batch; one that a mechanism hands out again, all units say, is put together once."""
@@ -151,26 +176,15 @@ class Together:
             loaded = self._loaded[node] = (units, runner.bench.data.train.together(units))
         return loaded[1]
 
-    def _sums(self, groups: Sequence[Group]) -> list[Tensor]:
-        """Of each group, pass by pass."""
-        found: list[Tensor] = []
-        while len(found) < len(groups):
-            part = self._fitting(groups[len(found) :])
-            try:
-                found += self._gradients.sums(part).unbind()
-            except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-                self._halve(error, part)
-        return found
-
-    def _fitting(self, groups: Sequence[Group]) -> Sequence[Group]:
+    def _fitting(self, turns: Sequence[_Turn]) -> Sequence[_Turn]:
         """As many of the first as fit into one pass; one at least."""
-        ends = np.cumsum([group.rows.count for group in groups])
-        return groups[: max(1, int(np.searchsorted(ends, self._most_rows, side="right")))]
+        ends = np.cumsum([turn.rows.count for turn in turns])
+        return turns[: max(1, int(np.searchsorted(ends, self._most_rows, side="right")))]
 
-    def _halve(self, error: Exception, part: Sequence[Group]) -> None:
+    def _halve(self, error: Exception, part: Sequence[_Turn]) -> None:
         if not _is_memory(error) or len(part) == 1:
             raise error
-        self._most_rows = sum(group.rows.count for group in part) // 2
+        self._most_rows = sum(turn.rows.count for turn in part) // 2
         # what is kept for the next pass was made for a larger one
         self._gradients.clear()
         logger.warning("out of memory: passes of at most %d rows from now on", self._most_rows)
@@ -185,6 +199,27 @@ class Together:
         state = AdapterState(self._adapted.spec, after)
         increment = increment_of(state, phase.snapshot, self._adapted.experiment.training, steps)
         return Training(increment, runner.done, bench.learner.units, bench.account.receipt(), runner.exhausted)
+
+
+def _finish(turns: Sequence[_Turn], sums: Tensor) -> None:
+    """Gradients to steps."""
+    for turn, own in zip(turns, sums.unbind(), strict=True):
+        runner = turn.runner
+        runner.vector.grad = runner.bench.mechanism.finish(runner.step, turn.batch, own)
+    step_together([(turn.runner.optimizer, turn.runner.step) for turn in turns])
+    for turn in turns:
+        turn.runner.done += 1
+
+
+def nodes_at_once(adapted: Adapted) -> int:
+    """How many nodes should share a pass: as many as fit the cache; on a device of its own all.
+
+    More where a frozen base is larger than that: all of them share it, so it should be read for many.
+    """
+    parameters = list(adapted.module.parameters())
+    frozen = sum(parameter.numel() for parameter in parameters if not parameter.requires_grad)
+    on_cpu = parameters[0].device.type == "cpu"
+    return max(1, max(CACHED_VALUES, frozen) // adapted.spec.size) if on_cpu else sys.maxsize
 
 
 def module_order(adapted: Adapted) -> NDArray[np.int64]:

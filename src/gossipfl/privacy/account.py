@@ -50,16 +50,16 @@ class FreeAccount:
     """Training without privacy: nothing is charged, nothing is kept, ε is infinite."""
 
     def __init__(self) -> None:
-        self._steps = 0
+        self._receipt = Receipt(epsilon=math.inf)
 
     def charge(self, charge: Charge) -> Receipt:
         """Counts the steps of this process; never refuses."""
-        self._steps += charge.steps
-        return self.receipt()
+        self._receipt = Receipt(steps=self._receipt.steps + charge.steps, epsilon=math.inf)
+        return self._receipt
 
     def receipt(self) -> Receipt:
         """Infinite ε at δ = 0."""
-        return Receipt(steps=self._steps, epsilon=math.inf)
+        return self._receipt
 
     def charges(self) -> tuple[Charge, ...]:
         """Nothing, ever."""

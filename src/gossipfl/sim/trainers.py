@@ -1,14 +1,17 @@
 """Who carries out training in a simulated world.
 
     begin(node, Train) … begin(node, Train) …            virtual time passes
-    collect(node) ──> everything begun is computed in one go ──> Trained
+    collect(node) ──> what is begun is computed, `at_once` phases in one go ──> Trained
 
 What phases under way start from does not change any more, so they may be computed together whenever the first of them
-is over: that is what an engine batches.
+is over: that is what an engine batches. Of large models only a few are, so that what they leave is used while it is in
+the cache.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Generic, Protocol
 
 import numpy as np
@@ -53,11 +56,13 @@ class Trainer(Generic[P]):
 
     Args:
         engine: computes them.
+        at_once: phases computed in one go, at most.
         undoable: a node may be killed in the middle of a phase: its moments are kept until it is collected.
     """
 
-    def __init__(self, engine: Engine[P], *, undoable: bool) -> None:
+    def __init__(self, engine: Engine[P], *, at_once: int = sys.maxsize, undoable: bool) -> None:
         self._engine = engine
+        self._at_once = at_once
         self._undoable = undoable
         self.pending: Pending[P] = Pending({}, {})
 
@@ -68,27 +73,28 @@ class Trainer(Generic[P]):
     def collect(self, node: str) -> Trained[P]:
         """The result of the node's phase."""
         if node not in self.pending.done:
-            self.compute()
+            self._compute(node)
         trained, _ = self.pending.done.pop(node)
         return trained
 
     def abandon(self, node: str) -> None:
         """The node was killed: the phase under way is lost, what it was charged is not."""
         if node in self.pending.begun:
-            self.compute()
+            self._compute(node)
         if node in self.pending.done:
             _, before = self.pending.done.pop(node)
             if before is not None:
                 self._engine.restore(node, before)
 
-    def compute(self) -> None:
-        """Computes everything begun."""
-        phases = list(self.pending.begun.items())
-        before = {node: self._engine.moments(node) if self._undoable else None for node, _ in phases}
-        results = self._engine.compute(phases) if phases else []
-        for (node, _), trained in zip(phases, results, strict=True):
-            self.pending.done[node] = (trained, before[node])
-        self.pending.begun.clear()
+    def _compute(self, node: str) -> None:
+        """Computes a node's phase, and with it the oldest others."""
+        begun = self.pending.begun
+        others = islice((other for other in begun if other != node), self._at_once - 1)
+        phases = [(name, begun[name]) for name in (node, *others)]
+        before = {name: self._engine.moments(name) if self._undoable else None for name, _ in phases}
+        for (name, _), trained in zip(phases, self._engine.compute(phases), strict=True):
+            self.pending.done[name] = (trained, before[name])
+            del begun[name]
 
 
 class NoEngine(Generic[P]):

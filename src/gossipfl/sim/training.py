@@ -1,6 +1,7 @@
 """Simulated training: the course of every node, its engine, and what of both a checkpoint holds."""
 
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -8,6 +9,7 @@ from typing import Any, Protocol
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedExperiment
 from gossipfl.core.tables import resolve
+from gossipfl.learning.together import nodes_at_once
 from gossipfl.privacy.grouped.gradients import grouping_problem
 from gossipfl.sim.engines.auto import AutoEngine
 from gossipfl.sim.engines.batched import BatchedEngine
@@ -110,7 +112,9 @@ def build_training(experiment: Experiment, setting: Setting) -> Training:
     """
     crew, engine = resolve(ENGINES, setting.simulation.engine, field="simulation.engine")(experiment, setting)
     undoable = setting.simulation.availability.kind != "always"
-    return Training(setting.names, crew, engine, Trainer(engine, undoable=undoable))
+    # processes of their own have caches of their own
+    at_once = nodes_at_once(crew.resident.adapted) if isinstance(crew, Fleet) else sys.maxsize
+    return Training(setting.names, crew, engine, Trainer(engine, at_once=at_once, undoable=undoable))
 
 
 def training_course(experiment: Experiment, setting: Setting, training: Training) -> Course:

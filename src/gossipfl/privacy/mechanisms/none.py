@@ -16,6 +16,8 @@ from gossipfl.privacy.mechanisms.parts import Drawn, MechanismParts, Units, drop
 from gossipfl.privacy.sources.plain import PlainGradients
 from gossipfl.privacy.sources.seam import summed, trainable, zeros_for
 
+_STEP = Charge(sample_rate=1.0, noise_multiplier=0.0)
+
 
 class PlainMechanism:
     """Mean gradient over the units of a batch, see `Mechanism`."""
@@ -31,7 +33,7 @@ class PlainMechanism:
 
     def draw(self, step: int) -> Drawn:
         """See `Mechanism.draw`."""
-        receipt = self._parts.account.charge(Charge(sample_rate=1.0, noise_multiplier=0.0))
+        receipt = self._parts.account.charge(_STEP)
         units = self._choose(step)
         return Drawn(receipt, units, None, float(len(units)))
 

@@ -8,6 +8,7 @@ moment changes. The two engines' results differ by rounding; a run that goes on 
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -31,10 +32,15 @@ from gossipfl.state import AdapterState
 logger = logging.getLogger(__name__)
 
 Phases = Sequence[tuple[str, Train[AdapterState]]]
+Batches = Sequence[tuple[AdapterState, Rows]]
 TRIED_ALONE = 4
 """Nodes that are tried one at a time."""
+TRIED_TOGETHER = 32
+"""Nodes that are tried in one pass; all, where so many are not quicker than one at a time: more may be."""
 TRIES = 2
 """The quickest counts; one more before warms up."""
+CLEAR = 1.5
+"""Where one is this many times as quick as the other, one try suffices: the nodes wait for it."""
 
 
 class AutoEngine:
@@ -99,13 +105,26 @@ class Trial:
 
     def seconds(self) -> tuple[float, float]:
         """Of a node's step: one at a time, and in one pass."""
-        some = self._batches[:TRIED_ALONE]
-        alone, together = self._alone(some, self._source), self._together()
-        tries = [(_timed(alone), _timed(together)) for _ in range(1 + TRIES)][1:]
+        alone_s, together_s = self._compared(self._batches[:TRIED_TOGETHER])
+        if alone_s < together_s and len(self._batches) > TRIED_TOGETHER:
+            alone_s, together_s = self._compared(self._batches)
         self._source.clear()
-        return min(first for first, _ in tries) / len(some), min(second for _, second in tries) / len(self._batches)
+        return alone_s, together_s
 
-    def _alone(self, batches: Sequence[tuple[AdapterState, Rows]], source: GradientSource) -> Callable[[], None]:
+    def _compared(self, many: Batches) -> tuple[float, float]:
+        some = many[:TRIED_ALONE]
+        alone, together = self._alone(some, self._source), self._together(many)
+        alone()
+        together()
+        alone_s = together_s = math.inf
+        for _ in range(TRIES):
+            alone_s = min(alone_s, _timed(alone) / len(some))
+            together_s = min(together_s, _timed(together) / len(many))
+            if max(alone_s, together_s) > CLEAR * min(alone_s, together_s):
+                break
+        return alone_s, together_s
+
+    def _alone(self, batches: Batches, source: GradientSource) -> Callable[[], None]:
         adapted, parameters = self._adapted, trainable(self._adapted.module)
         optimizer = LocalOptimizer(adapted.trained, self._config)
 
@@ -120,18 +139,16 @@ class Trial:
 
         return run
 
-    def _together(self) -> Callable[[], None]:
-        gradients = GroupedGradients(self._adapted.module, self._losses)
-        vectors = {
-            str(place): torch.nn.Parameter(torch.tensor(state.vector)) for place, (state, _) in enumerate(self._batches)
-        }
+    def _together(self, batches: Batches) -> Callable[[], None]:
+        gradients = GroupedGradients(self._adapted.module, self._losses, reuse=True)
+        slots = torch.empty(len(batches), self._adapted.spec.size)
+        vectors = {str(place): torch.nn.Parameter(slot) for place, slot in enumerate(slots)}
         optimizers = share_optimizer(vectors, self._config)
 
         def run() -> None:
-            groups = [
-                Group(vector.detach(), rows, self._clip)
-                for vector, (_, rows) in zip(vectors.values(), self._batches, strict=True)
-            ]
+            for place, (state, _) in enumerate(batches):
+                slots.numpy()[place] = state.vector
+            groups = [Group(slot, rows, self._clip) for slot, (_, rows) in zip(slots, batches, strict=True)]
             for vector, sums in zip(vectors.values(), gradients.sums(groups), strict=True):
                 vector.grad = sums
             step_together([(optimizer, 0) for optimizer in optimizers.values()])
