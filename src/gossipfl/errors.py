@@ -79,12 +79,14 @@ class PeerError(GossipflError):
     Attributes:
         peer: name of the peer as its certificate gives it, or its network address.
         reason: short word under which the rejection is counted, for example `"shape"`.
+        counted: it is among the figures; who sees it next does not count it again.
     """
 
     def __init__(self, message: str, *, peer: str, reason: str) -> None:
         super().__init__(message)
         self.peer = peer
         self.reason = reason
+        self.counted = False
 
 
 class HandshakeError(PeerError):

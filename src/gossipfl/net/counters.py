@@ -67,7 +67,10 @@ class Counters:
         return self.peers.get(name, self._strangers)
 
     def reject(self, error: PeerError) -> None:
-        """Counts a rejection; the log gets the 1st, 2nd, 4th, 8th, … of each peer and reason."""
+        """Counts a rejection, once; the log gets the 1st, 2nd, 4th, 8th, … of each peer and reason."""
+        if error.counted:
+            return
+        error.counted = True
         rejected = self.of(error.peer).rejected
         rejected[error.reason] += 1
         times = rejected[error.reason]

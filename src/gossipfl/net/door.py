@@ -68,6 +68,11 @@ class Door:
             logger.debug("a stream was lost before its end: %s", lost)
         return None
 
+    def count(self, error: PeerError) -> None:
+        """Among the rejections."""
+        if error.reason != DUPLICATE:
+            self._context.counters.reject(error)
+
     async def _visitor(self, call: Call) -> Visitor:
         name, duplex = self._caller(call), AcceptedDuplex(call)
         if name is not None and name not in self._context.neighbors:
@@ -109,8 +114,7 @@ class Door:
         return self._certificate(call)[0] or str(call.peer())
 
     async def _turn_away(self, call: Call, error: PeerError) -> None:
-        if error.reason != DUPLICATE:
-            self._context.counters.reject(error)
+        self.count(error)
         known = error.reason not in {"unknown_sender", "sender", "certificate"}
         code = grpc.StatusCode.FAILED_PRECONDITION if known else grpc.StatusCode.PERMISSION_DENIED
         await call.abort(code, f"{error.reason}: {error}")

@@ -13,7 +13,7 @@ from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
 from gossipfl.config.addresses import LOOPBACK, parse_address
-from gossipfl.errors import NetworkError
+from gossipfl.errors import HandshakeError, NetworkError
 from gossipfl.net.channels import SERVICE, Options, keepalive_options
 from gossipfl.net.context import Context
 from gossipfl.net.door import Call, Door, Visitor
@@ -81,8 +81,13 @@ class Service:
         context, neighbor, name = self._context, visitor.neighbor, visitor.neighbor.name
 
         def check(theirs: Opening) -> None:
-            context.check_opening(theirs, peer=name)
-            neighbor.check_stays(name, theirs.greeting.incarnation)
+            try:
+                context.check_opening(theirs, peer=name)
+                neighbor.check_stays(name, theirs.greeting.incarnation)
+            except HandshakeError as error:
+                # before it is said: a peer that then hangs up ends this call at once
+                self._door.count(error)
+                raise
 
         async with asyncio.timeout(context.limits.connect_timeout_s):
             await greet(visitor.duplex, context.opening(name))
