@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 
 from gossipfl.config.loading import load_simulation
+from gossipfl.runs.result import RunResult
 from gossipfl.sim.running import Progress
-from gossipfl.sim.simulate import SimulationResult, simulate
+from gossipfl.sim.simulate import simulate
 
 PLAIN: dict[str, Any] = {
     "training": "none",
@@ -33,14 +34,14 @@ def averaging(**changes: Any) -> dict[str, Any]:
     return content
 
 
-def request(folder: Path, content: dict[str, Any], *, resume: bool = False) -> Callable[..., SimulationResult]:
+def request(folder: Path, content: dict[str, Any], *, resume: bool = False) -> Callable[..., RunResult]:
     """A run that is ready to go."""
     path = folder / "experiment.yaml"
     path.write_text(yaml.safe_dump(content))
     return partial(simulate, load_simulation(path), folder / "run", resume=resume)
 
 
-def run(folder: Path, content: dict[str, Any], show: Callable[[Progress], None] = lambda _: None) -> SimulationResult:
+def run(folder: Path, content: dict[str, Any], show: Callable[[Progress], None] = lambda _: None) -> RunResult:
     """Runs it in a folder of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     return request(folder, content)(show=show)

@@ -14,9 +14,9 @@ from gossipfl.learning.together import Phase, Together
 from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.grouped.gradients import GroupedGradients
 from gossipfl.privacy.grouped.seam import Group
+from gossipfl.runs.fleet import Fleet
 from gossipfl.sim.engines.batched import BatchedEngine
 from gossipfl.sim.engines.loop import LoopEngine
-from gossipfl.sim.fleet import Fleet
 from gossipfl.sim.trainers import Engine
 from gossipfl.state import AdapterState
 

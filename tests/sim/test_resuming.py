@@ -10,7 +10,8 @@ import pytest
 from tests.sim.averaging import averaging, lines, request, run
 
 from gossipfl.errors import DataError, StateError
-from gossipfl.sim.freezing import freeze, read_frozen, thaw, write_frozen
+from gossipfl.runs.checkpoint_file import read_frozen, write_frozen
+from gossipfl.sim.freezing import freeze, thaw
 from gossipfl.sim.running import Progress
 
 CONTENT = averaging(

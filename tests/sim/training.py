@@ -15,9 +15,10 @@ from tests.learning.conftest import LABELS
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedExperiment, load_experiment
+from gossipfl.runs.result import RunResult
 from gossipfl.sim.nodes import build_world, generators_of, node_parts, schedule_for
 from gossipfl.sim.running import Progress
-from gossipfl.sim.simulate import SimulationResult, simulate
+from gossipfl.sim.simulate import simulate
 from gossipfl.sim.training import Training, build_training, training_course, training_setting
 from gossipfl.sim.world import World
 from gossipfl.state import AdapterState
@@ -149,7 +150,7 @@ def play(folder: Path, content: Mapping[str, Any]) -> Played:
     return played
 
 
-def resume(folder: Path, content: Content, *, stop_at: float | None = None) -> SimulationResult:
+def resume(folder: Path, content: Content, *, stop_at: float | None = None) -> RunResult:
     """Begins the run in the folder or goes on with it; with `stop_at` SIGINT comes after so many rounds."""
 
     def show(progress: Progress) -> None:

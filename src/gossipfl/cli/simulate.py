@@ -12,8 +12,9 @@ from gossipfl.cli.options import JsonOption, OutputOption, SetOption, command_ap
 from gossipfl.cli.output import console, emit, note, table
 from gossipfl.config.loading import load_simulation
 from gossipfl.core.json_text import json_text
+from gossipfl.runs.result import RunResult
 from gossipfl.sim.running import Progress
-from gossipfl.sim.simulate import SimulationResult, simulate
+from gossipfl.sim.simulate import simulate
 
 app = command_app()
 
@@ -77,7 +78,7 @@ def _progress() -> Callable[[Progress], None]:
     return show
 
 
-def _drawn(result: SimulationResult) -> RenderableType:
+def _drawn(result: RunResult) -> RenderableType:
     figures = result.as_json()
     rows = [*result.final.items(), *((key, figures[key]) for key in ("virtual_s", "seconds", "node_steps_per_s"))]
     rows += [("bytes_per_node", result.bytes_per_node), ("epsilon", result.epsilon), ("output", str(result.output))]

@@ -132,3 +132,8 @@ class SimulationConfig(Section):
     """Virtual seconds after which the run ends; None: when all nodes are done."""
     checkpoint_s: PositiveFloat = 60.0
     """Real seconds between checkpoints of the run, at least: they take a twentieth of the time at most."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The nodes'."""
+        return tuple(f"n{number}" for number in range(self.nodes))

@@ -17,9 +17,9 @@ from gossipfl.learning.evaluation import Evaluation
 from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.publishing import Publisher
 from gossipfl.privacy.simulated_account import PaidElsewhere
+from gossipfl.runs.fleet import Fleet, build_fleet
+from gossipfl.runs.judging import Judgment, States
 from gossipfl.sim.engines.loop import LoopEngine
-from gossipfl.sim.fleet import Fleet, build_fleet
-from gossipfl.sim.judging import Judgment, States
 from gossipfl.sim.nodes import Setting
 from gossipfl.sim.trainers import Moments
 from gossipfl.state import AdapterState
@@ -38,7 +38,7 @@ class Actor:
 
     def begin(self, experiment: Experiment, setting: Setting, nodes: Sequence[str]) -> AdapterState:
         """Builds the fleet; where every node starts. Not the constructor: its errors do not come back as they are."""
-        self._fleet = build_fleet(experiment, setting, nodes)
+        self._fleet = build_fleet(experiment, setting.roster, nodes)
         self._engine = LoopEngine(self._fleet)
         return self._fleet.initial
 

@@ -6,17 +6,12 @@ there cannot call anything else; and only a file that this very run's configurat
 """
 
 import io
-import os
 import pickle
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-
-from blake3 import blake3
 
 from gossipfl.errors import StateError
 
-_DIGEST_BYTES = 32
 _ALLOWED = frozenset(
     {
         ("builtins", "set"),
@@ -75,30 +70,3 @@ def thaw(data: bytes, shared: Mapping[str, object]) -> Any:  # noqa: ANN401  # w
         return _Reader(io.BytesIO(data), shared).load()
     except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, TypeError) as error:
         raise StateError(f"a checkpoint cannot be read: {error}") from error
-
-
-def write_frozen(path: Path, data: bytes) -> None:
-    """Writes with a digest; after a crash there is the old file or the new one."""
-    fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
-        file.write(blake3(data).digest())
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-
-
-def read_frozen(path: Path) -> bytes:
-    """What `write_frozen` wrote.
-
-    Raises:
-        StateError: the file is damaged or cannot be read.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise StateError(f"{path}: {error.strerror}") from error
-    digest, data = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-    if blake3(data).digest() != digest:
-        raise StateError(f"{path} is damaged; begin the run anew in another folder")
-    return data

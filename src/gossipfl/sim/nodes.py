@@ -20,9 +20,10 @@ from gossipfl.core.tables import resolve
 from gossipfl.core.topology import build_schedule, is_doubly_stochastic, second_eigenvalue, sparse_matrix
 from gossipfl.core.validation import check_state
 from gossipfl.errors import ConfigError, MessageError
+from gossipfl.runs.compute import DURATIONS
+from gossipfl.runs.fleet import Roster
 from gossipfl.sim.attackers import ATTACKS
 from gossipfl.sim.availability import AVAILABILITIES, Partition
-from gossipfl.sim.compute import DURATIONS
 from gossipfl.sim.links import LINKS
 from gossipfl.sim.network import Encode, NetworkParts, Sent
 from gossipfl.sim.trainers import Trainer
@@ -55,7 +56,12 @@ class Setting:
     @property
     def names(self) -> tuple[str, ...]:
         """The nodes'."""
-        return tuple(f"n{number}" for number in range(self.simulation.nodes))
+        return self.simulation.names
+
+    @property
+    def roster(self) -> Roster:
+        """Whose data it is."""
+        return Roster(self.names, self.folder)
 
 
 @dataclass(frozen=True, slots=True)

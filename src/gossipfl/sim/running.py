@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from gossipfl.runs.run_directory import RunDirectory
 from gossipfl.sim.freezing import freeze, thaw
 from gossipfl.sim.recording import Recorder
-from gossipfl.sim.run_directory import RunDirectory
 from gossipfl.sim.world import World
 from gossipfl.state import AdapterState
 

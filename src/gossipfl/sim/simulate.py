@@ -1,15 +1,16 @@
 """One simulated run, from experiment.yaml to a result."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
 from gossipfl.config.loading import LoadedAveraging, LoadedExperiment, dump_experiment
+from gossipfl.runs.judging import Judge
+from gossipfl.runs.result import RunResult, final_figures
+from gossipfl.runs.run_directory import RunDirectory
 from gossipfl.sim.averaging import averaging_course, averaging_setting
-from gossipfl.sim.judging import Judge
 from gossipfl.sim.nodes import (
     Course,
     Setting,
@@ -21,57 +22,8 @@ from gossipfl.sim.nodes import (
     shared_objects,
 )
 from gossipfl.sim.recording import Recorder, RecorderParts
-from gossipfl.sim.run_directory import RunDirectory
 from gossipfl.sim.running import Progress, Ran, Run, RunParts
 from gossipfl.sim.training import Training, build_training, training_course, training_setting
-
-
-@dataclass(frozen=True, slots=True)
-class SimulationResult:
-    """What came of it.
-
-    Attributes:
-        final: the last evaluation.
-        virtual_s, seconds: virtual and real.
-        node_steps: optimizer steps of all nodes; without training, exchange rounds.
-        bytes_per_node: encoded, mean.
-        epsilon: the largest of a node; None without privacy.
-        engine: what trained; None without training.
-        done: the run came to its end; otherwise it can be resumed.
-        output: its folder.
-    """
-
-    final: dict[str, Any]
-    virtual_s: float
-    seconds: float
-    node_steps: int
-    bytes_per_node: float
-    epsilon: float | None
-    engine: str | None
-    done: bool
-    output: Path
-
-    def as_json(self) -> dict[str, Any]:
-        """The keys of `gossipfl simulate --json`; seeded noise is not private."""
-        return {
-            "final": self.final,
-            "virtual_s": self.virtual_s,
-            "seconds": self.seconds,
-            "node_steps": self.node_steps,
-            "node_steps_per_s": round(self.node_steps / self.seconds, 3) if self.seconds else None,
-            "bytes_per_node": self.bytes_per_node,
-            "epsilon": self.epsilon,
-            "engine": self.engine,
-            "private": False,
-            "done": self.done,
-            "output": self.output,
-        }
-
-    @classmethod
-    def from_json(cls, recorded: Mapping[str, Any], output: Path) -> Self:
-        """A result that was recorded in a run's folder."""
-        names = ("final", "virtual_s", "seconds", "node_steps", "bytes_per_node", "epsilon", "engine", "done")
-        return cls(**{name: recorded[name] for name in names}, output=output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +53,7 @@ def simulate(
     *,
     resume: bool = False,
     show: Callable[[Progress], None] = lambda _: None,
-) -> SimulationResult:
+) -> RunResult:
     """Runs an experiment in this process, on virtual time.
 
     Args:
@@ -119,7 +71,7 @@ def simulate(
     directory = RunDirectory(output, dump_experiment(experiment.experiment), resume=resume)
     earlier = directory.result()
     if earlier is not None:
-        return SimulationResult.from_json(earlier, output)
+        return RunResult.from_json(earlier, output)
     with closing(_cast(experiment)) as cast:
         parts = _parts(cast, directory)
         ran = Run(parts, show)()
@@ -141,7 +93,7 @@ def _cast(loaded: LoadedExperiment | LoadedAveraging) -> _Cast:
 
 def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
     setting, schedule = cast.setting, schedule_for(cast.setting)
-    directory.write_topology(schedule)
+    directory.write_topology(schedule.nodes, schedule.neighbors)
     generators = generators_of(setting)
     parts = node_parts(setting, schedule, cast.course)
     world = build_world(setting, cast.course, parts, generators)
@@ -170,10 +122,11 @@ def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
     )
 
 
-def _result(parts: RunParts, ran: Ran, training: Training | None) -> SimulationResult:
+def _result(parts: RunParts, ran: Ran, training: Training | None) -> RunResult:
     world, last = parts.world, parts.recorder.last
-    return SimulationResult(
-        final=_final(last),
+    return RunResult(
+        final=final_figures(last),
+        rounds=last["round"],
         virtual_s=world.now,
         seconds=round(ran.seconds, 3),
         node_steps=world.steps or world.reports,
@@ -183,17 +136,3 @@ def _result(parts: RunParts, ran: Ran, training: Training | None) -> SimulationR
         done=ran.done,
         output=parts.directory.path,
     )
-
-
-def _final(last: dict[str, Any]) -> dict[str, Any]:
-    """The keys of commands.md, on the common test set where there is one."""
-    if "own_loss" not in last:
-        return {"consensus_distance": last["consensus_distance"], "mean_drift": last["mean_drift"]}
-    part = "test" if last["test_loss"] is not None else "own"
-    figure = "accuracy" if last[f"{part}_accuracy"] is not None else "loss"
-    return {
-        f"mean_{figure}": last[f"{part}_{figure}"],
-        "worst": last["worst"],
-        "mean_model": last[f"mean_model_{figure}"],
-        "consensus_distance": last["consensus_distance"],
-    }

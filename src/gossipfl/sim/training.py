@@ -11,10 +11,11 @@ from gossipfl.config.loading import LoadedExperiment
 from gossipfl.core.tables import resolve
 from gossipfl.learning.together import nodes_at_once
 from gossipfl.privacy.grouped.gradients import grouping_problem
+from gossipfl.runs.fleet import Fleet, build_fleet
+from gossipfl.sim.crew import Crew
 from gossipfl.sim.engines.auto import AutoEngine
 from gossipfl.sim.engines.batched import BatchedEngine
 from gossipfl.sim.engines.loop import LoopEngine
-from gossipfl.sim.fleet import Crew, Fleet, build_fleet
 from gossipfl.sim.nodes import Course, Setting
 from gossipfl.sim.trainers import Engine, Trainer
 from gossipfl.state import AdapterState
@@ -41,7 +42,7 @@ class BuildEngine(Protocol):
 
 def loop(experiment: Experiment, setting: Setting) -> tuple[Crew, SimEngine]:
     """One at a time, in this process."""
-    fleet = build_fleet(experiment, setting, setting.names)
+    fleet = build_fleet(experiment, setting.roster, setting.names)
     return fleet, LoopEngine(fleet)
 
 
@@ -131,7 +132,7 @@ def training_course(experiment: Experiment, setting: Setting, training: Training
 def _grouped(
     experiment: Experiment, setting: Setting, make: type[BatchedEngine] | type[AutoEngine]
 ) -> tuple[Crew, SimEngine]:
-    fleet = build_fleet(experiment, setting, setting.names)
+    fleet = build_fleet(experiment, setting.roster, setting.names)
     problem = _problem(fleet, experiment)
     if problem:
         logger.warning("engine loop instead of batched: %s", problem)

@@ -6,8 +6,8 @@ from typing import Generic
 
 from gossipfl.core.events import P, Snapshot
 from gossipfl.core.protocol import Protocol, Schedule
+from gossipfl.runs.compute import Duration
 from gossipfl.sim.availability import Outages
-from gossipfl.sim.compute import Duration
 from gossipfl.sim.network import NetworkParts
 from gossipfl.sim.trainers import Trainer
 

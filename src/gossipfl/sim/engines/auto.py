@@ -23,9 +23,9 @@ from gossipfl.privacy.mechanisms.parts import leave
 from gossipfl.privacy.rows import Rows
 from gossipfl.privacy.sources.plain import PlainGradients
 from gossipfl.privacy.sources.seam import GradientSource, trainable, zeros_for
+from gossipfl.runs.fleet import Fleet
 from gossipfl.sim.engines.batched import BatchedEngine
 from gossipfl.sim.engines.loop import LoopEngine
-from gossipfl.sim.fleet import Fleet
 from gossipfl.sim.trainers import Moments
 from gossipfl.state import AdapterState
 

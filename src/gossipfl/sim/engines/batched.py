@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from gossipfl.core.events import Train, Trained
 from gossipfl.learning.together import Phase, Together
+from gossipfl.runs.fleet import Fleet
 from gossipfl.sim.engines.loop import trained
-from gossipfl.sim.fleet import Fleet
 from gossipfl.sim.trainers import Moments
 from gossipfl.state import AdapterState
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from gossipfl.core.events import Train, Trained
 from gossipfl.learning.learner import Training
-from gossipfl.sim.fleet import Fleet
+from gossipfl.runs.fleet import Fleet
 from gossipfl.sim.trainers import Moments
 from gossipfl.state import AdapterState
 

@@ -1,4 +1,4 @@
-"""The folder of a simulated run.
+"""The folder of a run.
 
 config.yaml      everything resolved             metrics.jsonl   one line an evaluation
 versions.json    of the packages used            nodes.jsonl     the same by node: columns in the nodes' order
@@ -9,15 +9,14 @@ checkpoint.bin   what a stopped run goes on from; gone when it is done
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from gossipfl.core.json_text import json_text
-from gossipfl.core.protocol import Schedule
 from gossipfl.errors import DataError, StateError
-from gossipfl.sim.freezing import read_frozen, write_frozen
+from gossipfl.runs.checkpoint_file import read_frozen, write_frozen
 
-PACKAGES = ("gossipfl", "torch", "transformers", "peft", "opacus", "networkx", "numpy", "scikit-learn", "ray")
+PACKAGES = ("gossipfl", "torch", "transformers", "peft", "opacus", "networkx", "numpy", "scikit-learn", "ray", "flwr")
 _LINES = ("metrics.jsonl", "nodes.jsonl")
 
 
@@ -50,10 +49,9 @@ class RunDirectory:
             raise DataError(f"--output {path}: {error.strerror}") from error
         (path / "versions.json").write_text(json_text(_versions()) + "\n")
 
-    def write_topology(self, schedule: Schedule) -> None:
+    def write_topology(self, nodes: Sequence[str], neighbors: Callable[[str], Iterable[str]]) -> None:
         """Who is linked with whom."""
-        nodes = schedule.nodes
-        edges = [[name, other] for name in nodes for other in schedule.neighbors(name) if name < other]
+        edges = [[name, other] for name in nodes for other in neighbors(name) if name < other]
         (self.path / "topology.json").write_text(json_text({"nodes": nodes, "edges": edges}) + "\n")
 
     def append(self, metrics: Mapping[str, object], nodes: Mapping[str, object]) -> None:

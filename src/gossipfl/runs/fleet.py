@@ -1,11 +1,9 @@
-"""The learners of all simulated nodes, at one resident model: data split once, accounts in memory, seeded noise."""
+"""The learners of all nodes of a trial, at one resident model: data split once, accounts in memory, seeded noise."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from pathlib import Path
+from typing import Any
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.events import Clear
@@ -17,40 +15,21 @@ from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.plan import delta_for, make_plan
 from gossipfl.privacy.publishing import Publisher
 from gossipfl.privacy.simulated_account import SimulatedAccount
-from gossipfl.sim.judging import Judge, Judgment, States
-from gossipfl.sim.nodes import Setting
+from gossipfl.runs.judging import Judgment, States
 from gossipfl.state import AdapterState
 
-Moments = Mapping[str, NDArray[np.float32]]
 
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """Whose data it is.
 
-class Crew(Judge, Protocol):
-    """What a run needs of its nodes' learners, wherever they are."""
+    Attributes:
+        names: of all nodes; data is split over them.
+        folder: of experiment.yaml.
+    """
 
-    @property
-    def initial(self) -> AdapterState:
-        """Where every node starts."""
-        ...
-
-    def clear(self, node: str) -> Clear[AdapterState]:
-        """Makes a node's states publishable."""
-        ...
-
-    def accounts(self) -> dict[str, Any]:
-        """State of all accounts, for a checkpoint."""
-        ...
-
-    def restore_accounts(self, states: Mapping[str, Any]) -> None:
-        """Takes over what `accounts` gave."""
-        ...
-
-    def epsilon(self) -> float | None:
-        """The largest ε of a node, exactly; None without privacy."""
-        ...
-
-    def close(self) -> None:
-        """Gives back what is not needed any more."""
-        ...
+    names: tuple[str, ...]
+    folder: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +89,8 @@ class Fleet:
         )
 
 
-def build_fleet(experiment: Experiment, setting: Setting, nodes: Sequence[str]) -> Fleet:
-    """The learners of some nodes of the simulation.
+def build_fleet(experiment: Experiment, roster: Roster, nodes: Sequence[str]) -> Fleet:
+    """The learners of some nodes.
 
     Args:
         nodes: those of this process; data is split over all.
@@ -120,8 +99,7 @@ def build_fleet(experiment: Experiment, setting: Setting, nodes: Sequence[str]) 
         UserError: whatever is wrong with data, model or privacy plan.
     """
     experiment = on_one_thread(experiment)
-    names = setting.names
-    sites = [DataSite(name, names, None, setting.folder, setting.folder) for name in nodes]
+    sites = [DataSite(name, roster.names, None, roster.folder, roster.folder) for name in nodes]
     records = load_fleet_records(experiment, sites)
     resident = load_resident(experiment, sites[0], records.test)
     terms = RunTerms(run="simulation", streams="seeded")

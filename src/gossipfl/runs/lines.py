@@ -1,0 +1,96 @@
+"""What an evaluation leaves in a run's folder: a line of metrics.jsonl over all nodes, one of nodes.jsonl by node.
+
+own_*   each node's state on its own held-out part        test_*         each node's state on the common test set
+worst   of the nodes, on the test set or without one      mean_model_*   the mean of all states, on the test set
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gossipfl.learning.evaluation import Evaluation
+from gossipfl.runs.judging import Judgment
+from gossipfl.runs.spread import Spread
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the nodes of a run are; sequences are in the nodes' order.
+
+    Attributes:
+        nodes: their names.
+        virtual_s: seconds of virtual time.
+        rounds, steps: exchange rounds and optimizer steps done.
+        sent: bytes, encoded.
+        epsilons: ε, infinite without privacy.
+        up: it is there.
+        finished: it has done all it was to do.
+    """
+
+    nodes: Sequence[str]
+    virtual_s: float
+    rounds: Sequence[int]
+    steps: Sequence[int]
+    sent: Sequence[int]
+    epsilons: Sequence[float]
+    up: Sequence[bool]
+    finished: Sequence[bool]
+
+
+def node_columns(standing: Standing, spread: Spread, judgments: Mapping[str, Judgment]) -> dict[str, Any]:
+    """The line of nodes.jsonl; without judgments there is no training, and so neither ε nor how good a node is."""
+    columns: dict[str, Any] = {
+        "virtual_s": standing.virtual_s,
+        "round": standing.rounds,
+        "step": standing.steps,
+        "bytes": standing.sent,
+        "distance": spread.distances,
+        "up": standing.up,
+        "finished": standing.finished,
+    }
+    if judgments:
+        columns["epsilon"] = [epsilon if math.isfinite(epsilon) else None for epsilon in standing.epsilons]
+        for part in ("own", "test"):
+            for figure in ("loss", "accuracy"):
+                found = [_figure(judgments.get(name), part, figure) for name in standing.nodes]
+                columns[f"{part}_{figure}"] = found
+    return columns
+
+
+def summary_line(columns: Mapping[str, Any], spread: Spread) -> dict[str, Any]:
+    """What metrics.jsonl says of any run."""
+    return {
+        "virtual_s": columns["virtual_s"],
+        "round": float(np.mean(columns["round"])),
+        "step": float(np.mean(columns["step"])),
+        "bytes_per_node": float(np.mean(columns["bytes"])),
+        "consensus_distance": spread.consensus_distance,
+    }
+
+
+def judged_line(columns: Mapping[str, Any], mean: Evaluation | None) -> dict[str, Any]:
+    """What it says beside that of a run with training."""
+    line: dict[str, Any] = {}
+    for part in ("own", "test"):
+        for figure in ("loss", "accuracy"):
+            known = _known(columns[f"{part}_{figure}"])
+            line[f"{part}_{figure}"] = float(np.mean(known)) if known else None
+    judged = "test" if line["test_loss"] is not None else "own"
+    accuracies, losses = _known(columns[f"{judged}_accuracy"]), _known(columns[f"{judged}_loss"])
+    line["worst"] = min(accuracies) if accuracies else max(losses, default=None)
+    line["mean_model_loss"] = mean and mean.loss
+    line["mean_model_accuracy"] = mean and mean.accuracy
+    line["epsilon"] = max(_known(columns["epsilon"]), default=None)
+    return line
+
+
+def _known(values: Sequence[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _figure(judgment: Judgment | None, part: str, figure: str) -> float | None:
+    evaluation: Evaluation | None = getattr(judgment, part, None)
+    return None if evaluation is None else getattr(evaluation, figure)

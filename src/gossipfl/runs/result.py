@@ -1,0 +1,71 @@
+"""What came of a run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What came of it.
+
+    Attributes:
+        final: the last evaluation, see `final_figures`.
+        rounds: exchange rounds, mean over the nodes.
+        virtual_s, seconds: virtual and real.
+        node_steps: optimizer steps of all nodes; without training, exchange rounds.
+        bytes_per_node: encoded, mean.
+        epsilon: the largest of a node; None without privacy.
+        engine: what trained, or how Flower was run; None without training.
+        done: the run came to its end; otherwise it can be resumed.
+        output: its folder.
+    """
+
+    final: dict[str, Any]
+    rounds: float
+    virtual_s: float
+    seconds: float
+    node_steps: int
+    bytes_per_node: float
+    epsilon: float | None
+    engine: str | None
+    done: bool
+    output: Path
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys of `gossipfl simulate --json` and `gossipfl fedavg --json`; seeded noise is not private."""
+        return {
+            "final": self.final,
+            "rounds": self.rounds,
+            "virtual_s": self.virtual_s,
+            "seconds": self.seconds,
+            "node_steps": self.node_steps,
+            "node_steps_per_s": round(self.node_steps / self.seconds, 3) if self.seconds else None,
+            "bytes_per_node": self.bytes_per_node,
+            "epsilon": self.epsilon,
+            "engine": self.engine,
+            "private": False,
+            "done": self.done,
+            "output": self.output,
+        }
+
+    @classmethod
+    def from_json(cls, recorded: Mapping[str, Any], output: Path) -> Self:
+        """A result that was recorded in a run's folder."""
+        names = ("final", "rounds", "virtual_s", "seconds", "node_steps", "bytes_per_node", "epsilon", "engine", "done")
+        return cls(**{name: recorded[name] for name in names}, output=output)
+
+
+def final_figures(last: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a line of metrics.jsonl that a run is judged by, on the common test set where there is one."""
+    if "own_loss" not in last:
+        return {"consensus_distance": last["consensus_distance"], "mean_drift": last["mean_drift"]}
+    part = "test" if last["test_loss"] is not None else "own"
+    figure = "accuracy" if last[f"{part}_accuracy"] is not None else "loss"
+    return {
+        f"mean_{figure}": last[f"{part}_{figure}"],
+        "worst": last["worst"],
+        "mean_model": last[f"mean_model_{figure}"],
+        "consensus_distance": last["consensus_distance"],
+    }

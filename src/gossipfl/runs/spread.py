@@ -1,0 +1,50 @@
+"""Where the states of a run's nodes lie.
+
+consensus_distance = √(Σ ‖x_i − x̄‖² / n)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gossipfl.state import AdapterState
+
+BLOCK = 1 << 18
+"""Values of all states side by side at a time: in float64 they stay in the cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Where the states lie.
+
+    Attributes:
+        mean: x̄, (size,) float64.
+        distances: (nodes,) ‖x_i − x̄‖.
+    """
+
+    mean: NDArray[np.float64]
+    distances: NDArray[np.float64]
+
+    @property
+    def consensus_distance(self) -> float:
+        """Root of the mean squared distance."""
+        return float(np.sqrt(np.mean(self.distances**2)))
+
+
+def spread_of(states: Sequence[AdapterState]) -> Spread:
+    """Mean and distances, in float64; some values of some nodes at a time, so that they stay in the cache."""
+    nodes, size = len(states), states[0].spec.size
+    mean, squares = np.empty(size), np.zeros(nodes)
+    width = min(size, max(1, BLOCK // nodes))
+    scratch = np.empty((nodes, width))
+    for start in range(0, size, width):
+        place = slice(start, start + width)
+        block = scratch[:, : min(width, size - start)]
+        for row, state in zip(block, states, strict=True):
+            row[:] = state.vector[place]
+        mean[place] = block.sum(axis=0) / nodes
+        block -= mean[place]
+        squares += np.einsum("nv,nv->n", block, block)
+    return Spread(mean, np.sqrt(squares))

@@ -1,0 +1,37 @@
+"""The learners of a run's nodes, as a run sees them."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from gossipfl.core.events import Clear
+from gossipfl.runs.judging import Judge
+from gossipfl.state import AdapterState
+
+
+class Crew(Judge, Protocol):
+    """What a run needs of its nodes' learners, wherever they are."""
+
+    @property
+    def initial(self) -> AdapterState:
+        """Where every node starts."""
+        ...
+
+    def clear(self, node: str) -> Clear[AdapterState]:
+        """Makes a node's states publishable."""
+        ...
+
+    def accounts(self) -> dict[str, Any]:
+        """State of all accounts, for a checkpoint."""
+        ...
+
+    def restore_accounts(self, states: Mapping[str, Any]) -> None:
+        """Takes over what `accounts` gave."""
+        ...
+
+    def epsilon(self) -> float | None:
+        """The largest ε of a node, exactly; None without privacy."""
+        ...
+
+    def close(self) -> None:
+        """Gives back what is not needed any more."""
+        ...
