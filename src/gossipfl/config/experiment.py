@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from gossipfl.config.data import DataConfig, SplitConfig
+from gossipfl.config.flower import FlowerConfig
 from gossipfl.config.model import AdapterConfig, ModelConfig, TaskConfig
 from gossipfl.config.section import (
     Choice,
@@ -22,6 +23,7 @@ __all__ = [
     "Averaging",
     "DataConfig",
     "Experiment",
+    "FlowerConfig",
     "GossipConfig",
     "ModelConfig",
     "PrivacyConfig",
@@ -54,6 +56,8 @@ class TrainingConfig(Section):
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """Decay over the whole run after the warm-up."""
     warmup_steps: NonNegativeInt = 0
+    optimizer_state: Literal["keep", "reset"] = "keep"
+    """Momentum and moments at the beginning of a phase: kept from the node's last one, or none, as in most FedAvg."""
     max_grad_norm: PositiveFloat | None = None
     """Clips the whole gradient without privacy; with privacy see privacy.max_grad_norm."""
     dropout: Fraction = 0.0
@@ -175,6 +179,7 @@ class Experiment(Section):
     topology: TopologyConfig = TopologyConfig()
     gossip: GossipConfig = GossipConfig()
     simulation: SimulationConfig = SimulationConfig()
+    flower: FlowerConfig = FlowerConfig()
 
     @model_validator(mode="after")
     def _combinations_make_sense(self) -> "Experiment":
