@@ -3,6 +3,7 @@
 config.yaml      everything resolved             metrics.jsonl   one line an evaluation
 versions.json    of the packages used            nodes.jsonl     the same by node: columns in the nodes' order
 topology.json    nodes and edges                 result.json     what --json prints
+adapter.safetensors   where the run ended: the nodes' mean, see `adapter_file`
 checkpoint.bin   what a stopped run goes on from; gone when it is done
 """
 
