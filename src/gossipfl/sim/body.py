@@ -20,6 +20,7 @@ class Body(Generic[P]):
         finished: its protocol has finished.
         training: the phase under way.
         timers: token of the newest timer of each name.
+        bytes_sent: encoded, of what was put on its lines.
         rejected: messages dropped, by reason.
     """
 
@@ -31,8 +32,6 @@ class Body(Generic[P]):
     training: Train[P] | None = None
     timers: dict[str, int] = field(default_factory=dict)
     bytes_sent: int = 0
-    bytes_received: int = 0
-    messages_sent: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
 
     @property
