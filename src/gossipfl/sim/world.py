@@ -225,7 +225,7 @@ class World(Generic[P]):
             return
         body.up = False
         body.training = None
-        self._parts.trainer.abandon(outage.node)
+        body.lost = self._parts.trainer.abandon(outage.node) or body.lost
         self.network.forget(outage.node)
         self._end_links(outage.node)
         if outage.until_s is not None:
