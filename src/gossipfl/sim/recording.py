@@ -123,7 +123,7 @@ class Recorder:
             rounds=[snapshot.round for snapshot in snapshots],
             steps=[snapshot.step for snapshot in snapshots],
             sent=[body.bytes_sent for body in bodies],
-            epsilons=[snapshot.receipt.epsilon for snapshot in snapshots],
+            epsilons=[body.epsilon for body in bodies],
             up=[body.up for body in bodies],
             finished=[body.finished for body in bodies],
         )
