@@ -138,7 +138,8 @@ class GossipConfig(Section):
     """How states meet."""
 
     protocol: Choice = "wait_free"
-    """wait_free never waits; sync keeps the mean exactly and waits for the slowest until deadline_s."""
+    """wait_free never waits; sync keeps the mean exactly and waits for the slowest until deadline_s; alone trains and
+    exchanges nothing, for comparisons."""
     mixing: Choice = "weighted"
     codec: Choice = "fp32"
     protection: Literal["plain"] = "plain"
