@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from gossipfl.config.compare import ArmConfig, CompareConfig
 from gossipfl.config.data import DataConfig, SplitConfig
 from gossipfl.config.model import AdapterConfig, ModelConfig, TaskConfig
 from gossipfl.config.section import (
@@ -19,7 +20,9 @@ from gossipfl.config.simulation import SimulationConfig, VectorsConfig
 
 __all__ = [
     "AdapterConfig",
+    "ArmConfig",
     "Averaging",
+    "CompareConfig",
     "DataConfig",
     "Experiment",
     "GossipConfig",
@@ -176,6 +179,8 @@ class Experiment(Section):
     topology: TopologyConfig = TopologyConfig()
     gossip: GossipConfig = GossipConfig()
     simulation: SimulationConfig = SimulationConfig()
+    compare: CompareConfig | None = None
+    """What `gossipfl compare` runs; everything else ignores it."""
 
     @model_validator(mode="after")
     def _combinations_make_sense(self) -> "Experiment":
