@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from gossipfl.config.compare import ArmConfig, CompareConfig
 from gossipfl.config.data import DataConfig, SplitConfig
+from gossipfl.config.flower import FlowerConfig
 from gossipfl.config.model import AdapterConfig, ModelConfig, TaskConfig
 from gossipfl.config.section import (
     Choice,
@@ -25,6 +26,7 @@ __all__ = [
     "CompareConfig",
     "DataConfig",
     "Experiment",
+    "FlowerConfig",
     "GossipConfig",
     "ModelConfig",
     "PrivacyConfig",
@@ -57,6 +59,8 @@ class TrainingConfig(Section):
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """Decay over the whole run after the warm-up."""
     warmup_steps: NonNegativeInt = 0
+    optimizer_state: Literal["keep", "reset"] = "keep"
+    """Momentum and moments at the beginning of a phase: kept from the node's last one, or none, as in most FedAvg."""
     max_grad_norm: PositiveFloat | None = None
     """Clips the whole gradient without privacy; with privacy see privacy.max_grad_norm."""
     dropout: Fraction = 0.0
@@ -179,6 +183,7 @@ class Experiment(Section):
     topology: TopologyConfig = TopologyConfig()
     gossip: GossipConfig = GossipConfig()
     simulation: SimulationConfig = SimulationConfig()
+    flower: FlowerConfig = FlowerConfig()
     compare: CompareConfig | None = None
     """What `gossipfl compare` runs; everything else ignores it."""
 
