@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from gossipfl.config.compare import ArmConfig, CompareConfig
 from gossipfl.config.data import DataConfig, SplitConfig
 from gossipfl.config.flower import FlowerConfig
 from gossipfl.config.model import AdapterConfig, ModelConfig, TaskConfig
@@ -20,7 +21,9 @@ from gossipfl.config.simulation import SimulationConfig, VectorsConfig
 
 __all__ = [
     "AdapterConfig",
+    "ArmConfig",
     "Averaging",
+    "CompareConfig",
     "DataConfig",
     "Experiment",
     "FlowerConfig",
@@ -152,7 +155,8 @@ class GossipConfig(Section):
     """How states meet."""
 
     protocol: Choice = "wait_free"
-    """wait_free never waits; sync keeps the mean exactly and waits for the slowest until deadline_s."""
+    """wait_free never waits; sync keeps the mean exactly and waits for the slowest until deadline_s; alone trains and
+    exchanges nothing, for comparisons."""
     mixing: Choice = "weighted"
     codec: Choice = "fp32"
     protection: Literal["plain"] = "plain"
@@ -190,6 +194,8 @@ class Experiment(Section):
     gossip: GossipConfig = GossipConfig()
     simulation: SimulationConfig = SimulationConfig()
     flower: FlowerConfig = FlowerConfig()
+    compare: CompareConfig | None = None
+    """What `gossipfl compare` runs; everything else ignores it."""
 
     @model_validator(mode="after")
     def _combinations_make_sense(self) -> "Experiment":
