@@ -250,7 +250,7 @@ def test_a_budget_of_phases_ends_at_the_same_phase_in_both_and_no_step_is_traine
         ends.append(played)
     for played in ends:
         assert played.steps == {"n0": STEPS, "n1": 15, "n2": STEPS, "n3": STEPS}
-        assert played.world.bodies["n1"].receipt.steps == 10
+        assert played.world.bodies["n1"].snapshot.receipt.steps == 10
         assert fleet_of(played).simulated["n1"].epsilon() <= 8.0
     np.testing.assert_allclose(ends[1].vectors, ends[0].vectors, rtol=0, atol=CLOSE)
 

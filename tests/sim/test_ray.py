@@ -35,7 +35,7 @@ def assert_ray_is_the_loop(folder: Path, content: Content) -> None:
     spread = play(folder, with_engine(content, "ray"))
     assert isinstance(spread.training.engine, Cluster)
     assert np.array_equal(spread.vectors, looped.vectors)
-    receipts = [[body.receipt for body in one.world.bodies.values()] for one in (spread, looped)]
+    receipts = [[body.snapshot.receipt for body in one.world.bodies.values()] for one in (spread, looped)]
     assert receipts[0] == receipts[1]
 
 

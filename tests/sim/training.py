@@ -15,9 +15,9 @@ from tests.learning.conftest import LABELS
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedExperiment, load_experiment
+from gossipfl.runs.progress import Progress
 from gossipfl.runs.result import RunResult
 from gossipfl.sim.nodes import build_world, generators_of, node_parts, schedule_for
-from gossipfl.sim.running import Progress
 from gossipfl.sim.simulate import simulate
 from gossipfl.sim.training import Training, build_training, training_course, training_setting
 from gossipfl.sim.world import World

@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from gossipfl.config.compare import ArmConfig, CompareConfig
 from gossipfl.config.data import DataConfig, SplitConfig
+from gossipfl.config.flower import FlowerConfig
 from gossipfl.config.model import AdapterConfig, ModelConfig, TaskConfig
 from gossipfl.config.section import (
     Choice,
@@ -19,9 +21,12 @@ from gossipfl.config.simulation import SimulationConfig, VectorsConfig
 
 __all__ = [
     "AdapterConfig",
+    "ArmConfig",
     "Averaging",
+    "CompareConfig",
     "DataConfig",
     "Experiment",
+    "FlowerConfig",
     "GossipConfig",
     "ModelConfig",
     "PrivacyConfig",
@@ -54,6 +59,8 @@ class TrainingConfig(Section):
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """Decay over the whole run after the warm-up."""
     warmup_steps: NonNegativeInt = 0
+    optimizer_state: Literal["keep", "reset"] = "keep"
+    """Momentum and moments at the beginning of a phase: kept from the node's last one, or none, as in most FedAvg."""
     max_grad_norm: PositiveFloat | None = None
     """Clips the whole gradient of a step; at privacy.level example see privacy.max_grad_norm."""
     dropout: Fraction = 0.0
@@ -153,7 +160,8 @@ class GossipConfig(Section):
     """How states meet."""
 
     protocol: Choice = "wait_free"
-    """wait_free never waits; sync keeps the mean exactly and waits for the slowest until deadline_s."""
+    """wait_free never waits; sync keeps the mean exactly and waits for the slowest until deadline_s; alone trains and
+    exchanges nothing, for comparisons."""
     mixing: Choice = "weighted"
     codec: Choice = "fp32"
     protection: Literal["plain"] = "plain"
@@ -190,6 +198,9 @@ class Experiment(Section):
     topology: TopologyConfig = TopologyConfig()
     gossip: GossipConfig = GossipConfig()
     simulation: SimulationConfig = SimulationConfig()
+    flower: FlowerConfig = FlowerConfig()
+    compare: CompareConfig | None = None
+    """What `gossipfl compare` runs; everything else ignores it."""
 
     @model_validator(mode="after")
     def _combinations_make_sense(self) -> "Experiment":

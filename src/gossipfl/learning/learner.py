@@ -7,7 +7,7 @@ The increment is added to whatever mixing has made of the state meanwhile, so ne
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,12 +104,13 @@ class Learner:
         """Expected units in a batch."""
         return self._parts.units
 
-    def train(self, snapshot: AdapterState, *, first_step: int, steps: int) -> Training:
+    def train(self, snapshot: AdapterState, *, first_step: int, steps: int, proximal_mu: float = 0.0) -> Training:
         """Trains from a snapshot, which is not changed.
 
         Args:
             first_step: index of the first step in the whole run; decides rate, seeded batches and seeded noise.
             steps: optimizer steps wished.
+            proximal_mu: μ of FedProx, which adds μ/2 · ‖x − snapshot‖² to the loss; its gradient depends on no data.
 
         Raises:
             TrainingError: the values are no longer finite.
@@ -118,7 +119,9 @@ class Learner:
         with self._parts.adapted.turn:
             self._use_threads()
             self._parts.adapted.write(snapshot)
-            done, exhausted = self._run(first_step, steps)
+            if self._config.optimizer_state == "reset":
+                self._optimizer.reset()
+            done, exhausted = self._run(first_step, steps, _pull(self._parts.adapted, proximal_mu))
             after = self._parts.adapted.read()
             # while it is this node's turn: what is released is charged and drawn in one go with its steps
             trained = range(first_step, first_step + done)
@@ -155,7 +158,7 @@ class Learner:
         with self._parts.adapted.turn:
             self._optimizer.restore(moments)
 
-    def _run(self, first_step: int, steps: int) -> tuple[int, bool]:
+    def _run(self, first_step: int, steps: int, pull: Callable[[], None]) -> tuple[int, bool]:
         """Steps done, and whether the budget ended them."""
         for done in range(steps):
             if self._stopping.is_set():
@@ -164,6 +167,7 @@ class Learner:
                 self._parts.mechanism.gradient(first_step + done)
             except BudgetSpentError:
                 return done, True
+            pull()
             self._optimizer.step(first_step + done)
         return steps, False
 
@@ -171,3 +175,18 @@ class Learner:
         # a property of the calling thread, and training may come from any
         if self._config.threads and torch.get_num_threads() != self._config.threads:
             torch.set_num_threads(self._config.threads)
+
+
+def _pull(adapted: Adapted, mu: float) -> Callable[[], None]:
+    """Adds μ · (x − x₀) to the gradients, x₀ being the values of now: FedProx (Li et al. 2018)."""
+    if not mu:
+        return lambda: None
+    parameters = list(adapted.trained.values())
+    start = [parameter.detach().clone() for parameter in parameters]
+
+    def pull() -> None:
+        for parameter, before in zip(parameters, start, strict=True):
+            if parameter.grad is not None:
+                parameter.grad.add_(parameter.detach() - before, alpha=mu)
+
+    return pull

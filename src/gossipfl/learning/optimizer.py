@@ -92,9 +92,13 @@ class LocalOptimizer:
             # the count of steps stays on the CPU, where torch keeps it
             device = parameter.device if value.ndim else torch.device("cpu")
             state.setdefault(parameter, {})[moment] = torch.from_numpy(value.copy()).to(device)
+        self.reset()
+        self._optimizer.state.update(state)
+
+    def reset(self) -> None:
+        """Forgets the moments."""
         for parameter in self._parameters.values():
             self._optimizer.state.pop(parameter, None)
-        self._optimizer.state.update(state)
 
     def rate(self, index: int) -> float:
         """That of the run's step `index`."""

@@ -138,7 +138,10 @@ class Together:
         vector = self._vectors[phase.node]
         vector.data = self._slots[place]
         self._values[place] = self._ordered(phase.snapshot.vector)
-        return _Runner(phase, self._benches[phase.node], place, vector, self._optimizers[phase.node])
+        optimizer = self._optimizers[phase.node]
+        if self._adapted.experiment.training.optimizer_state == "reset":
+            optimizer.reset()
+        return _Runner(phase, self._benches[phase.node], place, vector, optimizer)
 
     def _ordered(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         # most vectors are in the module's order anyway, and an index costs more than a copy

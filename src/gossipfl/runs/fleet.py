@@ -105,7 +105,7 @@ def build_fleet(experiment: Experiment, roster: Roster, nodes: Sequence[str]) ->
     terms = RunTerms(run="simulation", streams="seeded")
     benches = {
         site.node: learner_for(
-            resident, site, terms, records.nodes[site.node], books=_books(experiment, records.nodes[site.node])
+            resident, site, terms, records.nodes[site.node], books=simulated_books(experiment, records.nodes[site.node])
         )
         for site in sites
     }
@@ -120,7 +120,12 @@ def on_one_thread(experiment: Experiment) -> Experiment:
     return experiment.model_copy(update={"training": training})
 
 
-def _books(experiment: Experiment, records: NodeRecords) -> Books:
+def simulated_books(experiment: Experiment, records: NodeRecords) -> Books:
+    """An account in memory of these records, and the plan of the whole run; free and none at level none.
+
+    Raises:
+        PrivacyError: see `make_plan`.
+    """
     privacy, units = experiment.privacy, len(records.train)
     if privacy.level == "none":
         return Books(FreeAccount(), None)

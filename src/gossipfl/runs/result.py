@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from gossipfl.errors import StateError
+
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
@@ -17,6 +19,7 @@ class RunResult:
         node_steps: optimizer steps of all nodes; without training, exchange rounds.
         bytes_per_node: encoded, mean.
         epsilon: the largest of a node; None without privacy.
+        noise: whose: local (each node's own), central (a trusted server's) or none; two kinds are not to be compared.
         engine: what trained, or how Flower was run; None without training.
         done: the run came to its end; otherwise it can be resumed.
         output: its folder.
@@ -29,6 +32,7 @@ class RunResult:
     node_steps: int
     bytes_per_node: float
     epsilon: float | None
+    noise: str
     engine: str | None
     done: bool
     output: Path
@@ -44,6 +48,7 @@ class RunResult:
             "node_steps_per_s": round(self.node_steps / self.seconds, 3) if self.seconds else None,
             "bytes_per_node": self.bytes_per_node,
             "epsilon": self.epsilon,
+            "noise": self.noise,
             "engine": self.engine,
             "private": False,
             "done": self.done,
@@ -52,8 +57,26 @@ class RunResult:
 
     @classmethod
     def from_json(cls, recorded: Mapping[str, Any], output: Path) -> Self:
-        """A result that was recorded in a run's folder."""
-        names = ("final", "rounds", "virtual_s", "seconds", "node_steps", "bytes_per_node", "epsilon", "engine", "done")
+        """A result that was recorded in a run's folder.
+
+        Raises:
+            StateError: another version wrote it.
+        """
+        names = (
+            "final",
+            "rounds",
+            "virtual_s",
+            "seconds",
+            "node_steps",
+            "bytes_per_node",
+            "epsilon",
+            "noise",
+            "engine",
+            "done",
+        )
+        missing = sorted(set(names) - set(recorded))
+        if missing:
+            raise StateError(f"{output}: result.json has no {missing[0]!r}: another version of gossipfl wrote it")
         return cls(**{name: recorded[name] for name in names}, output=output)
 
 

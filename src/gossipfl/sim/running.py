@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from gossipfl.runs.progress import Progress
 from gossipfl.runs.run_directory import RunDirectory
 from gossipfl.sim.freezing import freeze, thaw
 from gossipfl.sim.recording import Recorder
@@ -38,25 +39,6 @@ class Engines(Protocol):
     def restore(self, state: Any) -> None:  # noqa: ANN401  # what `state` gave
         """Takes over what `state` gave."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run is.
-
-    Attributes:
-        rounds: exchange rounds, mean over the nodes.
-        steps: optimizer steps of all nodes.
-        virtual_s: seconds of virtual time.
-        seconds: real ones so far.
-        left_s: real seconds left, if rounds go on as they have; None at the start.
-    """
-
-    rounds: float
-    steps: int
-    virtual_s: float
-    seconds: float
-    left_s: float | None
 
 
 @dataclass(frozen=True, slots=True)

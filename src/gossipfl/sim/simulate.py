@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gossipfl.config.loading import LoadedAveraging, LoadedExperiment, dump_experiment
 from gossipfl.runs.judging import Judge
+from gossipfl.runs.progress import Progress
 from gossipfl.runs.result import RunResult, final_figures
 from gossipfl.runs.run_directory import RunDirectory
 from gossipfl.sim.averaging import averaging_course, averaging_setting
@@ -22,7 +23,7 @@ from gossipfl.sim.nodes import (
     shared_objects,
 )
 from gossipfl.sim.recording import Recorder, RecorderParts
-from gossipfl.sim.running import Progress, Ran, Run, RunParts
+from gossipfl.sim.running import Ran, Run, RunParts
 from gossipfl.sim.training import Training, build_training, training_course, training_setting
 
 
@@ -72,7 +73,7 @@ def simulate(
     earlier = directory.result()
     if earlier is not None:
         return RunResult.from_json(earlier, output)
-    with closing(_cast(experiment)) as cast:
+    with directory.alone(), closing(_cast(experiment)) as cast:
         parts = _parts(cast, directory)
         ran = Run(parts, show)()
         result = _result(parts, ran, cast.training)
@@ -132,6 +133,7 @@ def _result(parts: RunParts, ran: Ran, training: Training | None) -> RunResult:
         node_steps=world.steps or world.reports,
         bytes_per_node=last["bytes_per_node"],
         epsilon=training.crew.epsilon() if training else None,
+        noise="none" if training is None or last["epsilon"] is None else "local",
         engine=training.engine.name if training else None,
         done=ran.done,
         output=parts.directory.path,

@@ -1,0 +1,142 @@
+"""Flower's ClientApp around one node's learner.
+
+    train      arrays ─> state ─> learner, from the client's own step ─> cleared for publication ─> arrays, figures
+    evaluate   arrays ─> state ─> the node's own held-out part ─> figures
+
+The learner, its data, batches, noise and account are those of a gossiping node; Flower's `Context` carries from round
+to round what such a node keeps by itself.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from flwr.app import Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+
+from gossipfl.baseline.records import ARRAYS, CONFIG, METRICS, WEIGHT, Json, Memory, arrays_of, state_of
+from gossipfl.learning.bench import Bench
+from gossipfl.learning.evaluation import Evaluation
+from gossipfl.privacy.meter import Kind
+from gossipfl.privacy.publishing import Publisher
+from gossipfl.privacy.simulated_account import SimulatedAccount
+from gossipfl.state import AdapterState
+
+PARTITION = "partition-id"
+"""Flower's key of a client's number in its `Context`."""
+PROXIMAL_MU = "proximal-mu"
+"""What Flower's FedProx sends to its clients."""
+UNKNOWN = float("nan")
+Figures = dict[str, int | float | list[int] | list[float]]
+"""What a `MetricRecord` is made of."""
+
+
+class Workplace(Protocol):
+    """Where clients work: a process of its own for each, or one for all."""
+
+    def bench(self, number: int) -> Bench:
+        """The client's, by its number among the nodes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """What a client does in every round.
+
+    Attributes:
+        local_steps: optimizer steps.
+        by_examples: it weighs in with its units; otherwise all weigh the same.
+        train_loss: it tells the loss of what it got on its own training data, which only QFedAvg wants.
+    """
+
+    local_steps: int
+    by_examples: bool
+    train_loss: bool
+
+
+def client_app(find: Callable[[], Workplace], duties: Duties) -> ClientApp:
+    """The app; `find` is called where the client runs, which may be another process."""
+    app = ClientApp()
+
+    @app.train()
+    def train(message: Message, context: Context) -> Message:
+        return _train(find(), duties, message, context)
+
+    @app.evaluate()
+    def evaluate(message: Message, context: Context) -> Message:
+        return _evaluate(find(), duties, message, context)
+
+    return app
+
+
+def _train(workplace: Workplace, duties: Duties, message: Message, context: Context) -> Message:
+    place, memory = int(context.node_config[PARTITION]), Memory(context.state)
+    bench = workplace.bench(place)
+    received = _received(message, bench)
+    _remember(bench, memory)
+    loss = bench.learner.evaluate(received, bench.data.train).loss if duties.train_loss else UNKNOWN
+    mu = message.content.config_records[CONFIG].get(PROXIMAL_MU, 0.0)
+    training = bench.learner.train(
+        received, first_step=memory.steps, steps=duties.local_steps, proximal_mu=float(str(mu))
+    )
+    steps = memory.steps + training.steps
+    memory.keep(steps=steps, moments=bench.learner.durable(), account=_account_state(bench))
+    own = Publisher(bench.account).clear(received + training.increment, training.receipt).state
+    figures: Figures = {"partition": place, "steps": steps, "done": training.steps, "epsilon": training.receipt.epsilon}
+    figures[WEIGHT] = _weight(bench, duties)
+    if duties.train_loss:
+        figures["train_loss"] = loss
+    return Message(RecordDict({ARRAYS: arrays_of(own), METRICS: MetricRecord(figures)}), reply_to=message)
+
+
+def _evaluate(workplace: Workplace, duties: Duties, message: Message, context: Context) -> Message:
+    place, memory = int(context.node_config[PARTITION]), Memory(context.state)
+    bench = workplace.bench(place)
+    received = _received(message, bench)
+    _remember(bench, memory)
+    figures: Figures = {"partition": place, "steps": memory.steps, "epsilon": _epsilon(bench)}
+    figures[WEIGHT] = _weight(bench, duties)
+    held_out = bench.data.held_out
+    if held_out.rows:
+        figures |= _figures(bench.learner.evaluate(received, held_out))
+    return Message(RecordDict({METRICS: MetricRecord(figures)}), reply_to=message)
+
+
+def _figures(found: Evaluation) -> Figures:
+    accuracy = UNKNOWN if found.accuracy is None else found.accuracy
+    perplexity = UNKNOWN if found.perplexity is None else found.perplexity
+    return {"loss": found.loss, "accuracy": accuracy, "perplexity": perplexity, "examples": float(found.examples)}
+
+
+def _received(message: Message, bench: Bench) -> AdapterState:
+    return state_of(message.content.array_records[ARRAYS], bench.adapted.spec, sender="the server")
+
+
+def _remember(bench: Bench, memory: Memory) -> None:
+    """Puts the learner where this client left it: one learner may serve many rounds, or none before this one."""
+    bench.learner.restore(memory.moments)
+    if isinstance(bench.account, SimulatedAccount):
+        bench.account.restore(_from_json(memory.account))
+
+
+def _account_state(bench: Bench) -> Json:
+    """Of an account in memory; a ledger keeps itself."""
+    if not isinstance(bench.account, SimulatedAccount):
+        return None
+    tally, bound = bench.account.state()
+    return {"tally": [[*kind, steps] for kind, steps in tally.items()], "bound": bound}
+
+
+def _from_json(kept: Json) -> tuple[dict[Kind, int], float]:
+    if kept is None:
+        return {}, 0.0
+    return {(rate, noise): int(steps) for rate, noise, steps in kept["tally"]}, kept["bound"]
+
+
+def _epsilon(bench: Bench) -> float:
+    account = bench.account
+    return account.epsilon() if isinstance(account, SimulatedAccount) else account.receipt().epsilon
+
+
+def _weight(bench: Bench, duties: Duties) -> float:
+    return float(bench.data.train.units) if duties.by_examples else 1.0

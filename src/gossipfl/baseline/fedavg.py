@@ -1,0 +1,93 @@
+"""`gossipfl fedavg`: an experiment with a server, by Flower."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gossipfl.baseline.environment import prepare
+from gossipfl.config.experiment import Experiment
+from gossipfl.config.loading import LoadedExperiment, dump_experiment
+from gossipfl.core.tables import resolve
+from gossipfl.errors import ConfigError
+from gossipfl.runs.fleet import Roster
+from gossipfl.runs.progress import Progress
+from gossipfl.runs.result import RunResult, final_figures
+from gossipfl.runs.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from gossipfl.baseline.recorder import Outcome
+
+MODES: Mapping[str, str] = {
+    "inprocess": "gossipfl.baseline.inprocess:run_inprocess",
+    "simulation": "gossipfl.baseline.simulation:run_simulated",
+}
+"""By the name in `--mode`; what each needs of Flower is imported when it is chosen."""
+
+
+def fedavg(
+    experiment: LoadedExperiment,
+    output: Path,
+    *,
+    mode: str = "inprocess",
+    resume: bool = False,
+    show: Callable[[Progress], None] = lambda _: None,
+) -> RunResult:
+    """Runs an experiment with Flower's server in the middle: one client a node, a round a phase.
+
+    Args:
+        experiment: as `load_experiment` gives it; `simulation.nodes` is the number of clients.
+        output: folder of the run, see `RunDirectory`.
+        mode: name from `MODES`.
+        resume: of a run that is done, the result again; one that was stopped begins anew.
+        show: told after each round how far the run is.
+
+    Raises:
+        UserError: something is wrong that can be known before, no client can train, or the folder is another run's.
+    """
+    chosen = resolve(MODES, mode, field="--mode")
+    _check(experiment)
+    directory = RunDirectory(output, dump_experiment(experiment.experiment), resume=resume)
+    earlier = directory.result()
+    if earlier is not None:
+        return RunResult.from_json(earlier, output)
+    directory.load()
+    names = experiment.experiment.simulation.names
+    directory.write_topology(names, lambda _name: ())
+    with tempfile.TemporaryDirectory(prefix="gossipfl-flower-") as home:
+        prepare(Path(home))
+        from gossipfl.baseline.trial import Trial  # noqa: PLC0415  # Flower is imported by it
+
+        trial = Trial(experiment.experiment, Roster(names, experiment.folder), directory, show)
+        module, _, name = chosen.partition(":")
+        outcome = getattr(import_module(module), name)(trial)
+    result = _result(experiment.experiment, outcome, mode, output)
+    directory.write_result(result.as_json())
+    return result
+
+
+def _check(loaded: LoadedExperiment) -> None:
+    experiment = loaded.experiment
+    if experiment.flower.central_noise is not None and experiment.privacy.level != "none":
+        raise ConfigError("flower.central_noise: privacy.level is not none; noise comes from the clients or the server")
+    if experiment.flower.strategy == "QFedAvg" and experiment.privacy.level != "none":
+        raise ConfigError("flower.strategy: QFedAvg sends losses on private data, which privacy.level does not cover")
+
+
+def _result(experiment: Experiment, outcome: "Outcome", mode: str, output: Path) -> RunResult:
+    last, flower = outcome.last, experiment.flower
+    local = "none" if last["epsilon"] is None else "local"
+    return RunResult(
+        final=final_figures(last),
+        rounds=last["round"],
+        virtual_s=outcome.virtual_s,
+        seconds=round(outcome.seconds, 3),
+        node_steps=outcome.steps,
+        bytes_per_node=last["bytes_per_node"],
+        epsilon=last["epsilon"] if flower.central_noise is None else last["central_epsilon"],
+        noise=local if flower.central_noise is None else "central",
+        engine=mode,
+        done=True,
+        output=output,
+    )

@@ -1,0 +1,155 @@
+"""What a server sees of its clients, as the lines that every run leaves: see `runs.lines`.
+
+Virtual seconds of a round: the slowest client's download + local steps + upload, by the models of the simulator
+(`simulation.compute`, `simulation.links`); the server's own link is endless. Bytes of a client: both ways, tensors
+only; evaluation, which gossip does without, is not counted.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gossipfl.baseline.watched import Reply, Round
+from gossipfl.config.experiment import Experiment
+from gossipfl.core.rng import generator
+from gossipfl.core.tables import resolve
+from gossipfl.learning.evaluation import Evaluation
+from gossipfl.privacy.accounting import Charge, epsilon
+from gossipfl.runs.adapter_file import write_adapter
+from gossipfl.runs.compute import DURATIONS
+from gossipfl.runs.judging import Judgment
+from gossipfl.runs.lines import Standing, judged_line, node_columns, summary_line
+from gossipfl.runs.progress import Progress
+from gossipfl.runs.run_directory import RunDirectory
+from gossipfl.runs.spread import Spread
+from gossipfl.state import AdapterState
+
+Test = Callable[[AdapterState], Evaluation | None]
+"""How good a state is on the common test set; None without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a whole run came to.
+
+    Attributes:
+        last: the last line of `metrics.jsonl`.
+        virtual_s, seconds: virtual and real.
+        steps: optimizer steps of all clients.
+    """
+
+    last: dict[str, Any]
+    virtual_s: float
+    seconds: float
+    steps: int
+
+
+@dataclass(slots=True)
+class _Client:
+    """Where one is."""
+
+    steps: int = 0
+    traffic: int = 0
+    epsilon: float = float("inf")
+
+
+class ServerRecorder:
+    """Writes a line after each evaluation."""
+
+    def __init__(
+        self, experiment: Experiment, directory: RunDirectory, test: Test, show: Callable[[Progress], None]
+    ) -> None:
+        simulation = experiment.simulation
+        self._experiment, self._directory, self._test, self._show = experiment, directory, test, show
+        compute = generator(experiment.seed, purpose="simulation compute")
+        build = resolve(DURATIONS, simulation.compute.kind, field="simulation.compute.kind")
+        self._duration = build(simulation.compute, compute)
+        self._clients = {name: _Client() for name in simulation.names}
+        self._started = time.monotonic()
+        self._last: dict[str, Any] = {}
+        self._virtual_s = 0.0
+
+    def outcome(self) -> Outcome:
+        """Of the rounds so far."""
+        steps = sum(client.steps for client in self._clients.values())
+        return Outcome(self._last, self._virtual_s, time.monotonic() - self._started, steps)
+
+    def due(self, index: int) -> bool:
+        """Whether a round ends with an evaluation: every so many, and after the last."""
+        every, rounds = self._experiment.simulation.evaluate_every, self._experiment.training.phases
+        return index % every == 0 or index == rounds
+
+    def after(self, done: Round, state: AdapterState) -> None:
+        """A round is over."""
+        names, rounds = list(self._clients), self._experiment.training.phases
+        self._spend(done, names)
+        for reply in done.evaluated:
+            self._clients[names[reply.number]].epsilon = reply.figure("epsilon")
+        if done.index == 0 or self.due(done.index):
+            self._record(done, state)
+        if done.index == rounds:
+            write_adapter(self._directory.path, state)
+        now = self.outcome()
+        left_s = now.seconds * (rounds / done.index - 1) if done.index else None
+        self._show(Progress(done.index, now.steps, now.virtual_s, now.seconds, left_s))
+
+    def _spend(self, done: Round, names: list[str]) -> None:
+        """Time, traffic and steps of a round."""
+        slowest = 0.0
+        for reply in done.trained:
+            name, received = names[reply.number], done.received[reply.number]
+            client = self._clients[name]
+            client.steps = int(reply.figure("steps"))
+            client.traffic += done.sent + received
+            computed = self._duration(name, int(reply.figure("done")))
+            slowest = max(slowest, self._transfer_s(done.sent) + computed + self._transfer_s(received))
+        if done.trained:
+            self._virtual_s += slowest + self._experiment.flower.server_latency_s
+
+    def _transfer_s(self, size: int) -> float:
+        links = self._experiment.simulation.links
+        return links.latency_s + (size / links.bytes_per_s if links.bytes_per_s else 0.0)
+
+    def _record(self, done: Round, state: AdapterState) -> None:
+        names, clients = list(self._clients), list(self._clients.values())
+        test = self._test(state)
+        own = {names[reply.number]: _own(reply) for reply in done.evaluated}
+        judgments = {name: Judgment(own.get(name), test) for name in names}
+        standing = Standing(
+            nodes=names,
+            virtual_s=self._virtual_s,
+            rounds=[done.index] * len(names),
+            steps=[client.steps for client in clients],
+            sent=[client.traffic for client in clients],
+            epsilons=[client.epsilon for client in clients],
+            up=[True] * len(names),
+            finished=[done.index == self._experiment.training.phases] * len(names),
+        )
+        # all have what the server has
+        spread = Spread(state.vector.astype(np.float64), np.zeros(len(names)))
+        columns = node_columns(standing, spread, judgments)
+        self._last = summary_line(columns, spread) | judged_line(columns, test) | self._of_server(done)
+        self._directory.append(self._last, columns)
+
+    def _of_server(self, done: Round) -> dict[str, object]:
+        """How many clients have trained in the round, and the ε of all rounds against those who trust the server."""
+        figures: dict[str, object] = {"clients": len(done.trained)}
+        noise = self._experiment.flower.central_noise
+        if noise is not None:
+            charges = [Charge(1.0, noise.noise_multiplier, done.index)] if done.index else []
+            figures["central_epsilon"] = epsilon(charges, noise.target_delta) if charges else 0.0
+        return figures
+
+
+def _own(reply: Reply) -> Evaluation | None:
+    if np.isnan(reply.figure("loss")):
+        return None
+    accuracy, perplexity = (_known(reply.figure(name)) for name in ("accuracy", "perplexity"))
+    return Evaluation(reply.figure("loss"), accuracy, perplexity, int(reply.figure("examples")))
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value

@@ -1,0 +1,69 @@
+"""Flower's ServerApp: its strategy mixes, and after each round the recorder looks."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from flwr.app import ArrayRecord
+from flwr.serverapp import Grid
+
+from gossipfl.baseline.recorder import Outcome, ServerRecorder
+from gossipfl.baseline.records import arrays_of, state_of
+from gossipfl.baseline.strategies import build_strategy
+from gossipfl.baseline.watched import Watched
+from gossipfl.config.experiment import Experiment
+from gossipfl.core.rng import derive_seed
+from gossipfl.state import AdapterState
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What runs at the server.
+
+    Attributes:
+        initial: where every client starts.
+        recorder: looks.
+    """
+
+    experiment: Experiment
+    initial: AdapterState
+    recorder: ServerRecorder
+
+    def serve(self, grid: Grid) -> Outcome:
+        """Runs all rounds.
+
+        Raises:
+            ConfigError: see `build_strategy`.
+            TrainingError: no client could train in a round.
+        """
+        flower, spec = self.experiment.flower, self.initial.spec
+        inner = build_strategy(flower, self.experiment.simulation.nodes)
+        strategy = Watched(inner, self.recorder.due)
+
+        def look(_index: int, arrays: ArrayRecord) -> None:
+            self.recorder.after(strategy.round, state_of(arrays, spec, sender="the strategy"))
+
+        with _seeded(self.experiment.seed):
+            strategy.start(
+                grid,
+                arrays_of(self.initial),
+                num_rounds=self.experiment.training.phases,
+                timeout=flower.timeout_s,
+                evaluate_fn=look,
+            )
+        return self.recorder.outcome()
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Flower samples clients and draws central noise from the global generators: seeded here, and left as they were."""
+    kept, kept_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  # Flower's are these
+    random.seed(derive_seed(seed, purpose="flower sampling"))
+    np.random.seed(derive_seed(seed, purpose="flower noise") % 2**32)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(kept)
+        np.random.set_state(kept_numpy)  # noqa: NPY002

@@ -1,0 +1,77 @@
+"""Flower's strategies by name, made from the `flower` section."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from flwr.serverapp import strategy as flower
+from flwr.serverapp.strategy import DifferentialPrivacyServerSideFixedClipping, Strategy
+
+from gossipfl.baseline.records import ARRAYS, CONFIG, WEIGHT
+from gossipfl.config.flower import FlowerConfig
+from gossipfl.core.tables import resolve
+from gossipfl.errors import ConfigError
+
+STRATEGIES: Mapping[str, type[Strategy]] = {
+    made.__name__: made
+    for made in (
+        flower.FedAvg,
+        flower.FedAvgM,
+        flower.FedProx,
+        flower.FedAdam,
+        flower.FedAdagrad,
+        flower.FedYogi,
+        flower.FedMedian,
+        flower.FedTrimmedAvg,
+        flower.Krum,
+        flower.MultiKrum,
+        flower.Bulyan,
+        flower.QFedAvg,
+    )
+}
+"""By the name in `flower.strategy`."""
+
+
+def build_strategy(config: FlowerConfig, nodes: int) -> Strategy:
+    """The strategy, in which every client that answers counts.
+
+    Args:
+        nodes: clients there are.
+
+    Raises:
+        ConfigError: there is no such strategy, or it takes no such option.
+    """
+    made = resolve(STRATEGIES, config.strategy, field="flower.strategy")
+    ours = _ours(config, nodes)
+    taken = set(inspect.signature(made).parameters) - set(ours)
+    for option in config.options:
+        if option not in taken:
+            names = sorted(name for name in taken if not name.endswith("_fn"))
+            raise ConfigError(f"flower.options: {config.strategy} takes no {option!r}; it takes {', '.join(names)}")
+    try:
+        built: Strategy = made(**ours, **config.options)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"flower.options: {config.strategy}: {error}") from error
+    noise = config.central_noise
+    if noise is None:
+        return built
+    sampled = clients_in_a_round(config, nodes)
+    return DifferentialPrivacyServerSideFixedClipping(built, noise.noise_multiplier, noise.max_grad_norm, sampled)
+
+
+def clients_in_a_round(config: FlowerConfig, nodes: int) -> int:
+    """How many train."""
+    return max(1, int(nodes * config.fraction))
+
+
+def _ours(config: FlowerConfig, nodes: int) -> dict[str, Any]:
+    return {
+        "fraction_train": config.fraction,
+        "fraction_evaluate": 1.0,
+        "min_train_nodes": 1,
+        "min_evaluate_nodes": nodes,
+        "min_available_nodes": nodes,
+        "weighted_by_key": WEIGHT,
+        "arrayrecord_key": ARRAYS,
+        "configrecord_key": CONFIG,
+    }

@@ -1,0 +1,74 @@
+"""One run of the baseline: what all modes are given."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from gossipfl.baseline.client import Duties
+from gossipfl.config.experiment import Experiment
+from gossipfl.config.loading import parse_experiment
+from gossipfl.learning.bench import Bench
+from gossipfl.runs.fleet import Fleet, Roster, build_fleet
+from gossipfl.runs.progress import Progress
+from gossipfl.runs.run_directory import RunDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A run that is about to begin.
+
+    Attributes:
+        roster: whose data it is.
+        directory: where it is recorded.
+        show: told after each round how far it is.
+    """
+
+    experiment: Experiment
+    roster: Roster
+    directory: RunDirectory
+    show: Callable[[Progress], None]
+
+    @property
+    def duties(self) -> Duties:
+        """What clients do in a round."""
+        return duties_of(self.experiment)
+
+
+def duties_of(experiment: Experiment) -> Duties:
+    """What clients do in a round of an experiment."""
+    flower = experiment.flower
+    return Duties(
+        local_steps=experiment.training.local_steps,
+        by_examples=flower.weighting == "examples",
+        train_loss=flower.strategy == "QFedAvg",
+    )
+
+
+class Staff:
+    """The learners of some clients, in one process.
+
+    Attributes:
+        fleet: those learners, at one model.
+    """
+
+    def __init__(self, experiment: Experiment, roster: Roster, nodes: Sequence[str]) -> None:
+        self._names = roster.names
+        self.fleet: Fleet = build_fleet(experiment, roster, nodes)
+
+    def bench(self, number: int) -> Bench:
+        """See `client.Workplace`."""
+        return self.fleet.benches[self._names[number]]
+
+
+@cache
+def staff_of(text: str, folder: Path) -> Staff:
+    """The learners of all clients, made once in a process that Flower has started.
+
+    Args:
+        text: the experiment, everything resolved.
+        folder: what its relative paths refer to.
+    """
+    experiment = parse_experiment(text, source="the run's config.yaml")
+    names = experiment.simulation.names
+    return Staff(experiment, Roster(names, folder), names)

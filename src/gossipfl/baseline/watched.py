@@ -1,0 +1,130 @@
+"""A strategy of Flower's, watched: who trained, what travelled, what the clients said.
+
+Beside watching it puts replies into the order of the clients, so that sums do not depend on who was quicker, and asks
+for evaluation only when it is due.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Strategy
+
+from gossipfl.baseline.records import metrics_of, number, payload_bytes
+from gossipfl.errors import TrainingError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a client said.
+
+    Attributes:
+        number: the client's among the nodes.
+        figures: by name.
+    """
+
+    number: int
+    figures: MetricRecord
+
+    def figure(self, name: str) -> float:
+        """One of them; NaN where it was not sent."""
+        return number(self.figures, name)
+
+
+@dataclass(slots=True)
+class Round:
+    """What happened in a round.
+
+    Attributes:
+        index: from 1.
+        sent: bytes of the tensors sent to each client that was to train.
+        received: bytes of the tensors in each reply, by client.
+        trained, evaluated: replies.
+    """
+
+    index: int
+    sent: int = 0
+    received: dict[int, int] = field(default_factory=dict)
+    trained: list[Reply] = field(default_factory=list)
+    evaluated: list[Reply] = field(default_factory=list)
+
+
+class Watched(Strategy):
+    """See the module; it decides nothing by itself.
+
+    Args:
+        inner: decides.
+        due: whether a round ends with an evaluation by the clients.
+
+    Attributes:
+        round: the one under way.
+    """
+
+    def __init__(self, inner: Strategy, due: Callable[[int], bool]) -> None:
+        self._inner = inner
+        self._due = due
+        self.round = Round(0)
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """The inner one's messages."""
+        self.round = Round(server_round)
+        messages = list(self._inner.configure_train(server_round, arrays, config, grid))
+        self.round.sent = max(map(payload_bytes, messages), default=0)
+        return messages
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """The inner one's mean of what arrived.
+
+        Raises:
+            TrainingError: no client has trained; the message is that of the first.
+        """
+        arrived, failures = _sorted(replies)
+        if not arrived:
+            raise TrainingError(failures[0] if failures else f"round {server_round}: no client answered in time")
+        self.round.trained = [_reply(message) for message in arrived]
+        sizes = zip(self.round.trained, map(payload_bytes, arrived), strict=True)
+        self.round.received = {reply.number: size for reply, size in sizes}
+        return self._inner.aggregate_train(server_round, arrived)
+
+    def configure_evaluate(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """The inner one's messages when an evaluation is due, else none."""
+        return self._inner.configure_evaluate(server_round, arrays, config, grid) if self._due(server_round) else []
+
+    def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
+        """Keeps every client's figures; their mean is for the recorder to make."""
+        del server_round
+        arrived, _ = _sorted(replies)
+        self.round.evaluated = [_reply(message) for message in arrived]
+        return None
+
+    def summary(self) -> None:
+        """The inner one's."""
+        self._inner.summary()
+
+
+def _sorted(replies: Iterable[Message]) -> tuple[list[Message], list[str]]:
+    """Those with content in the order of the clients, and what went wrong with the others."""
+    arrived, failures = [], []
+    for message in replies:
+        if message.has_error():
+            failures.append(message.error.reason or f"error {message.error.code}")
+        else:
+            arrived.append(message)
+    for failure in failures:
+        logger.warning("a client failed in this round: %s", failure.strip().splitlines()[-1] if failure else "")
+    return sorted(arrived, key=lambda message: number(metrics_of(message), "partition")), failures
+
+
+def _reply(message: Message) -> Reply:
+    figures = metrics_of(message)
+    return Reply(int(number(figures, "partition")), figures)
