@@ -71,7 +71,7 @@ def draw_consensus(runs: Sequence[RecordedRun]) -> Figure:
         bottom=0.5 * min(float(distances[_drawable(distances)].min(initial=np.inf)) for distances in measured)
     )
     bounded = any(measures.is_known(bound) for bound in bounds)
-    styles = [_line("-", "measured"), _line("--", "bound: λ to the rounds")] if bounded else []
+    styles = [_line("-", "measured"), _line("--", "bound of sync without loss: λ to the rounds")] if bounded else []
     _add_legend(picture, dict(enumerate(run.label for run in runs)), len(runs), styles)
     return picture
 

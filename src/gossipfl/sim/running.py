@@ -132,7 +132,7 @@ class Run:
         world = self._parts.world
         rounds = world.reports / len(world.bodies)
         left_s = self._seconds * max(0.0, self._parts.rounds / rounds - 1) if rounds else None
-        return Progress(rounds, world.steps, world.now, self._seconds, left_s)
+        return Progress(rounds, world.steps or world.reports, world.now, self._seconds, left_s)
 
     def _save(self) -> None:
         parts = self._parts
