@@ -43,6 +43,7 @@ def draw_measure(runs: Sequence[RecordedRun], figure: measures.Figure) -> Figure
         axes.set_xlabel(text)
         for place, measure in shown.items():
             _draw_run(axes, runs[place], measure, key, _color(place, len(runs)))
+        axes.xaxis.set_major_locator(MaxNLocator(5))
     panels[-1].xaxis.set_major_formatter(EngFormatter(unit="B"))
     panels[-1].xaxis.set_major_locator(MaxNLocator(4))
     same = len(set(shown.values())) == 1
