@@ -49,6 +49,10 @@ DIGITS: Mapping[str, Mapping[str, Any]] = {
 }
 NOISE = {"level": "example", "noise_multiplier": 1.0, "accountant": "rdp", "max_grad_norm": 0.5}
 """Section `privacy` of runs with seeded noise."""
+UPDATE = {"level": "update", "noise_multiplier": 0.5, "max_grad_norm": 0.2}
+"""The same at level update."""
+PRIVACY: Mapping[str, Mapping[str, Any]] = {"none": {"level": "none"}, "example": NOISE, "update": UPDATE}
+"""By level."""
 FILES = ("metrics.jsonl", "nodes.jsonl")
 """What a run records."""
 PEOPLE = 60
