@@ -7,6 +7,7 @@ Each actor trains its nodes one at a time, by the very code of the loop, so that
 """
 
 import os
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 A = TypeVar("A")
 R = TypeVar("R")
+ANSWER_S = 10.0
+"""A cluster that does not take a connection meanwhile is not there."""
 
 
 class Actor:
@@ -260,6 +263,7 @@ def _connect(ray: Any, address: str | None, actors: int) -> bool:  # noqa: ANN40
     """Whether the connection was made here."""
     if ray.is_initialized():
         return False
+    _check_answers(address)
     # a cluster of our own has just what the actors need
     own = {"address": "local", "num_cpus": actors, "include_dashboard": False}
     try:
@@ -267,3 +271,14 @@ def _connect(ray: Any, address: str | None, actors: int) -> bool:  # noqa: ANN40
     except ConnectionError as error:
         raise ConfigError(f"simulation.address: no Ray cluster answers at {address!r}") from error
     return True
+
+
+def _check_answers(address: str | None) -> None:
+    """Asks what Ray would ask for minutes."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"simulation.address: no Ray cluster answers at {address!r}: {error}") from error

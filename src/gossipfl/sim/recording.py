@@ -1,6 +1,6 @@
 """What is recorded of a run: every so many exchange rounds one evaluation of all nodes.
 
-bound = consensus_distance at the start · λ^rounds, without training
+bound = consensus_distance at the start · λ^rounds, without training: what holds for sync while nobody is missed
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ class RecorderParts:
         every: reports between two evaluations, over all nodes.
         share: part of the nodes evaluated.
         rng: draws them.
-        lam: λ of the schedule, for the bound; None where none holds.
+        lam: λ of the schedule, for the bound; None for a schedule without.
     """
 
     directory: RunDirectory

@@ -237,6 +237,16 @@ def test_small_models_of_other_layers_are_vectorized(clip: float | None) -> None
         assert close(found, alone(module, mlp_losses, group))
 
 
+def test_a_lack_of_memory_is_not_taken_for_a_model_that_cannot_be_vectorized() -> None:
+    def greedy(module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensor:
+        torch.empty(1 << 60)
+        return mlp_losses(module, tensors)
+
+    module = built(Scaled)
+    with pytest.raises(RuntimeError, match="allocate memory"):
+        GroupedGradients(module, greedy).sums(groups_of(module, None, [0], [1]))
+
+
 class Hidden(nn.Module):
     """Uses a layer's weight behind its back."""
 
