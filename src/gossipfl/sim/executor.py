@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.events import Clear, Receipt, Train, Trained
-from gossipfl.errors import ConfigError
+from gossipfl.errors import ConfigError, GossipflError
 from gossipfl.learning.evaluation import Evaluation
 from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.publishing import Publisher
@@ -202,6 +202,8 @@ class Cluster:
         except self._ray.exceptions.RayTaskError as error:
             # a mistake of the user's is one here too, not a failure of Ray's
             raise error.cause from error
+        except self._ray.exceptions.RayActorError as error:
+            raise GossipflError("an actor of the Ray cluster has died; --resume goes on with the run") from error
         return results
 
 

@@ -109,7 +109,8 @@ def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
             every=simulation.evaluate_every * simulation.nodes,
             share=simulation.evaluate_share,
             rng=generators["recorder"],
-            lam=None if cast.judge else lambda_of(schedule),
+            phases=cast.course.phases,
+            lam=lambda_of(schedule),
         ),
         world,
     )

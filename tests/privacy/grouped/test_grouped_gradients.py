@@ -270,3 +270,7 @@ def test_what_cannot_be_grouped_says_why() -> None:
     rows = data(np.arange(2))
     assert "relative_attention_bias" in grouping_problem(built(t5), TRANSLATION, rows)
     assert grouping_problem(built(mlp), mlp_losses, rows) == ""
+
+
+def test_a_weight_that_is_missed_on_the_way_back_is_a_reason_too() -> None:
+    assert "inner.weight is used without its layer" in grouping_problem(built(Hidden), mlp_losses, data(np.arange(2)))
