@@ -1,11 +1,12 @@
 """Local training: some optimizer steps from a snapshot, and what they changed.
 
-    snapshot ── write ──> module ── steps × (mechanism: gradient in .grad; optimizer: step) ── read ──> after
-    increment = after − snapshot
+    snapshot ── write ──> module ── steps × (mechanism: gradient in .grad; optimizer: step) ── read ──> state
 
-The increment is added to whatever mixing has made of the state meanwhile, so neither waits for the other.
+The protocol adds what training has changed to whatever mixing has made of the snapshot meanwhile: neither waits for the
+other.
 """
 
+import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,14 +33,14 @@ class Training:
     """What one phase of training came to; `core.events.Trained` without the version.
 
     Attributes:
-        increment: trained state minus the snapshot.
+        state: where training has led.
         steps: optimizer steps done; fewer than asked when the budget ran out or the learner was stopped.
         units: expected units in a batch, never the number drawn.
         receipt: covers all steps of the account, these included.
         exhausted: the account has no ε left for another step.
     """
 
-    increment: AdapterState
+    state: AdapterState
     steps: int
     units: float
     receipt: Receipt
@@ -65,19 +66,18 @@ class LearnerParts:
     units: float
 
 
-def increment_of(after: AdapterState, snapshot: AdapterState, config: TrainingConfig, steps: range) -> AdapterState:
-    """What training has changed in these steps.
+def check_finite(state: AdapterState, config: TrainingConfig, steps: range) -> None:
+    """Returns if all values are finite after these steps.
 
     Raises:
-        TrainingError: a value is not finite any more.
+        TrainingError: one is not.
     """
-    increment = after - snapshot
-    if not np.isfinite(increment.vector).all():
+    # squares never cancel: the norm, which whoever publishes the state asks for too, is finite when every value is
+    if not math.isfinite(abs(state)):
         raise TrainingError(
             f"training diverged between steps {steps.start} and {steps.stop}: values are no longer finite; "
             f"training.learning_rate {config.learning_rate:g} is too high"
         )
-    return increment
 
 
 class Learner:
@@ -113,8 +113,8 @@ class Learner:
             self._parts.adapted.write(snapshot)
             done, exhausted = self._run(first_step, steps)
             after = self._parts.adapted.read()
-        increment = increment_of(after, snapshot, self._config, range(first_step, first_step + done))
-        return Training(increment, done, self._parts.units, self._parts.account.receipt(), exhausted)
+        check_finite(after, self._config, range(first_step, first_step + done))
+        return Training(after, done, self._parts.units, self._parts.account.receipt(), exhausted)
 
     def evaluate(self, state: AdapterState, examples: Examples) -> Evaluation:
         """Loss and metrics of a state; waits for training under way."""

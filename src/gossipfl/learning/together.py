@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from gossipfl.errors import BudgetSpentError
 from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.bench import Bench, Resident
-from gossipfl.learning.learner import Training, increment_of
+from gossipfl.learning.learner import Training, check_finite
 from gossipfl.learning.optimizer import LocalOptimizer, share_optimizer, step_together
 from gossipfl.privacy.grouped.gradients import GroupedGradients
 from gossipfl.privacy.grouped.seam import Group
@@ -190,15 +190,15 @@ class Together:
         logger.warning("out of memory: passes of at most %d rows from now on", self._most_rows)
 
     def _training(self, runner: _Runner) -> Training:
-        after = self._values[runner.place]
-        if not self._in_order:
-            after = np.empty_like(after)
-            after[self._order] = self._values[runner.place]
+        # a copy in any order: the next node takes the place
+        values = self._values[runner.place]
+        after = np.empty_like(values)
+        after[... if self._in_order else self._order] = values
         phase, bench = runner.phase, runner.bench
         steps = range(phase.first_step, runner.step)
         state = AdapterState(self._adapted.spec, after)
-        increment = increment_of(state, phase.snapshot, self._adapted.experiment.training, steps)
-        return Training(increment, runner.done, bench.learner.units, bench.account.receipt(), runner.exhausted)
+        check_finite(state, self._adapted.experiment.training, steps)
+        return Training(state, runner.done, bench.learner.units, bench.account.receipt(), runner.exhausted)
 
 
 def _finish(turns: Sequence[_Turn], sums: Tensor) -> None:

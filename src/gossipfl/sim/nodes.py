@@ -94,8 +94,6 @@ def node_parts(setting: Setting, schedule: Schedule, course: Course) -> dict[str
     """What each node's protocol is made from, in its first life."""
     gossip = setting.gossip
     mixing = resolve(MIXINGS, gossip.mixing, field="gossip.mixing")(gossip)
-    # one origin for all: most nodes never need another
-    origin = AdapterState.zeros(next(iter(course.initial.values())).spec)
     return {
         name: Parts(
             name=name,
@@ -105,7 +103,7 @@ def node_parts(setting: Setting, schedule: Schedule, course: Course) -> dict[str
             phases=course.phases,
             local_steps=course.local_steps,
             clear=course.clear(name),
-            snapshot=Snapshot(state=course.initial[name], drift=origin),
+            snapshot=Snapshot(state=course.initial[name], unmixed=course.initial[name]),
         )
         for name in setting.names
     }
