@@ -120,10 +120,14 @@ class AdapterState:
 
     def _squares(self) -> float:
         """Sum of squares, each block's in fp32 and that of the blocks in float64."""
-        whole = self.spec.size - self.spec.size % _BLOCK
-        blocks, rest = self.vector[:whole].reshape(-1, _BLOCK), self.vector[whole:]
+        whole = self.vector.size - self.vector.size % _BLOCK
+        rest = self.vector[whole:]
         with np.errstate(over="ignore"):
-            return float(np.vecdot(blocks, blocks).sum(dtype=np.float64)) + float(rest @ rest)
+            total = float(rest @ rest)
+            if whole:
+                blocks = self.vector[:whole].reshape(-1, _BLOCK)
+                total += float(np.vecdot(blocks, blocks).sum(dtype=np.float64))
+        return total
 
     def _exact_squares(self) -> float:
         """Sum of squares in float64; a block at a time, which takes little memory."""

@@ -70,6 +70,7 @@ def test_a_checkpoint_of_the_first_schema_is_read_with_the_drift_it_held() -> No
     found = load_latest(Path(__file__).with_name("schema_1"))
     assert found is not None
     state, drift = saved(3).state, saved(3).snapshot.unmixed
+    assert drift is not None
     assert equal(found, replace(saved(3), snapshot=replace(saved(3).snapshot, unmixed=state - drift)))
     assert np.abs((found.snapshot.drift - drift).vector).max() <= 1e-6
 

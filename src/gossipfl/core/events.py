@@ -206,7 +206,7 @@ class Snapshot(Generic[P]):
 
     Attributes:
         state: own state.
-        unmixed: what training alone has made of the initial state, see `core.protocols.own`.
+        unmixed: what training alone has made of the initial state, see `core.protocols.own`; None: it is not kept.
         phase: training phases finished.
         step: optimizer steps finished.
         round: exchange rounds finished.
@@ -216,7 +216,7 @@ class Snapshot(Generic[P]):
     """
 
     state: P
-    unmixed: P
+    unmixed: P | None = None
     phase: int = 0
     step: int = 0
     round: int = 0
@@ -226,7 +226,13 @@ class Snapshot(Generic[P]):
 
     @property
     def drift(self) -> P:
-        """Sum of what own mixings have added to the network's sum; computed when asked, which most never are."""
+        """Sum of what own mixings have added to the network's sum.
+
+        Raises:
+            ValueError: `unmixed` is not kept.
+        """
+        if self.unmixed is None:
+            raise ValueError("the drift of this node is not kept")
         return self.state - self.unmixed
 
 

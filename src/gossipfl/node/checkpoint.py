@@ -39,7 +39,7 @@ class Saved:
     """One checkpoint.
 
     Attributes:
-        snapshot: the protocol's durable state.
+        snapshot: the protocol's durable state, with `unmixed`.
         optimizer: moments by name, as the learner gave them.
     """
 
@@ -141,7 +141,10 @@ def _numbers(folder: Path) -> list[int]:
 
 def _tensors(saved: Saved) -> dict[str, NDArray[Any]]:
     moments = {_OPTIMIZER + name: np.asarray(value, order="C") for name, value in saved.optimizer.items()}
-    return {"state": saved.snapshot.state.vector, "unmixed": saved.snapshot.unmixed.vector, **moments}
+    unmixed = saved.snapshot.unmixed
+    if unmixed is None:
+        raise ValueError("a node keeps what it would be unmixed")
+    return {"state": saved.snapshot.state.vector, "unmixed": unmixed.vector, **moments}
 
 
 def _digest(about: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> str:

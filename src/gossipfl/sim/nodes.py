@@ -103,7 +103,8 @@ def node_parts(setting: Setting, schedule: Schedule, course: Course) -> dict[str
             phases=course.phases,
             local_steps=course.local_steps,
             clear=course.clear(name),
-            snapshot=Snapshot(state=course.initial[name], unmixed=course.initial[name]),
+            # without `unmixed`: what is recorded of a run has the mean itself
+            snapshot=Snapshot(state=course.initial[name]),
         )
         for name in setting.names
     }

@@ -5,7 +5,7 @@
     state ──mix──> state        unmixed stays
 
 So drift = state − unmixed is the sum of what own mixings have changed; summed over the nodes, what mixing has added to
-the network's sum. It is 0 where mixing keeps the mean.
+the network's sum. It is 0 where mixing keeps the mean. Without `unmixed` at the start it is not kept: a pass less.
 """
 
 from collections.abc import Iterable, Mapping
@@ -94,7 +94,7 @@ class OwnState(Generic[P]):
         # spelled out, here and where it is mixed: `replace` takes thrice as long
         self.snapshot = Snapshot(
             state=_moved(now.state, start, event.state),
-            unmixed=_moved(now.unmixed, start, event.state),
+            unmixed=None if now.unmixed is None else _moved(now.unmixed, start, event.state),
             phase=now.phase + 1,
             step=now.step + event.steps,
             round=now.round,
