@@ -159,6 +159,8 @@ class Trial:
             for vector, sums in zip(vectors.values(), gradients.sums(groups), strict=True):
                 vector.grad = sums
             step_together([(optimizer, 0) for optimizer in optimizers.values()])
+            for slot in slots.numpy():
+                slot.copy()
 
         return run
 
