@@ -194,15 +194,15 @@ class Together:
         logger.warning("out of memory: passes of at most %d rows from now on", self._most_rows)
 
     def _training(self, runner: _Runner) -> Training:
-        after = self._values[runner.place]
-        if not self._in_order:
-            after = np.empty_like(after)
-            after[self._order] = self._values[runner.place]
+        # a copy in any order: the next node takes the place
+        values = self._values[runner.place]
+        after = np.empty_like(values)
+        after[... if self._in_order else self._order] = values
         phase, bench = runner.phase, runner.bench
         steps = range(phase.first_step, runner.step)
         state = AdapterState(self._adapted.spec, after)
-        increment = released(bench.mechanism, state, phase.snapshot, self._adapted.experiment.training, steps)
-        return Training(increment, runner.done, bench.learner.units, bench.account.receipt(), runner.exhausted)
+        state = released(bench.mechanism, state, phase.snapshot, self._adapted.experiment.training, steps)
+        return Training(state, runner.done, bench.learner.units, bench.account.receipt(), runner.exhausted)
 
 
 def _finish(turns: Sequence[_Turn], sums: Tensor) -> None:

@@ -1,7 +1,7 @@
 """Nodes spread over the actors of a Ray cluster: the one door to Ray.
 
     driver                       ── snapshots ──>    actor
-    clock, protocols, network    <── increments ──   model, data and moments of its nodes
+    clock, protocols, network    <── states ──       model, data and moments of its nodes
 
 Each actor trains its nodes one at a time, by the very code of the loop, so that the results are equal bit for bit.
 """

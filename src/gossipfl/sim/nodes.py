@@ -100,8 +100,6 @@ def node_parts(setting: Setting, schedule: Schedule, course: Course) -> dict[str
     """What each node's protocol is made from, in its first life."""
     gossip = setting.gossip
     mixing = resolve(MIXINGS, gossip.mixing, field="gossip.mixing")(gossip)
-    # one origin for all: most nodes never need another
-    origin = AdapterState.zeros(next(iter(course.initial.values())).spec)
     return {
         name: Parts(
             name=name,
@@ -111,7 +109,8 @@ def node_parts(setting: Setting, schedule: Schedule, course: Course) -> dict[str
             phases=course.phases,
             local_steps=course.local_steps,
             clear=course.clear(name),
-            snapshot=Snapshot(state=course.initial[name], drift=origin),
+            # without `unmixed`: what is recorded of a run has the mean itself
+            snapshot=Snapshot(state=course.initial[name]),
         )
         for name in setting.names
     }
