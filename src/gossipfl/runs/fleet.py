@@ -126,9 +126,8 @@ def simulated_books(experiment: Experiment, records: NodeRecords) -> Books:
     Raises:
         PrivacyError: see `make_plan`.
     """
-    privacy, training, units = experiment.privacy, experiment.training, len(records.train)
+    privacy, units = experiment.privacy, len(records.train)
     if privacy.level == "none":
         return Books(FreeAccount(), None)
     account = SimulatedAccount(delta_for(privacy.target_delta, units), privacy.accountant, privacy.target_epsilon)
-    plan = make_plan(privacy, units=units, batch_size=training.batch_size, steps=training.total_steps)
-    return Books(account, plan)
+    return Books(account, make_plan(privacy, experiment.training, units=units))
