@@ -121,6 +121,16 @@ class RunDirectory:
         return state
 
 
+def check_begun(path: Path, config: str) -> None:
+    """Whether `RunDirectory` would go on here, before anything is run.
+
+    Raises:
+        DataError, StateError: something else is recorded there.
+    """
+    if path.is_dir() and not _is_unused({item.name for item in path.iterdir()}):
+        _check_same(path, config)
+
+
 def _is_unused(names: Collection[str]) -> bool:
     # a config.yaml by itself is somebody's own
     return not names or ("versions.json" in names and _PREPARED.issuperset(names))

@@ -16,7 +16,7 @@ from gossipfl.report.comparing import read_comparison
 from gossipfl.report.comparison import Comparison, Fault, Terms
 from gossipfl.studies.compare_executors import OpenExecutor, open_executor
 from gossipfl.studies.compare_jobs import Advance, Ended, Jobs
-from gossipfl.studies.compare_plan import check_begun, plan_orders, sources_of, table_of
+from gossipfl.studies.compare_plan import check_orders, plan_orders, sources_of, table_of
 from gossipfl.studies.new_folder import make_new_folder
 
 REPORT = "report.html"
@@ -49,7 +49,7 @@ def compare(
     """
     table, orders = table_of(experiment), plan_orders(experiment, output)
     _open(output, resume=resume)
-    check_begun(orders)
+    check_orders(orders)
     (output / "config.yaml").write_text(dump_experiment(experiment.experiment))
     at_once = table.jobs or os.cpu_count() or 1
     with executor(table, at_once) as opened:
