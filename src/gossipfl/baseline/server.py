@@ -9,6 +9,7 @@ import numpy as np
 from flwr.app import ArrayRecord
 from flwr.serverapp import Grid
 
+from gossipfl.baseline.central import central_plan
 from gossipfl.baseline.recorder import Outcome, ServerRecorder
 from gossipfl.baseline.records import arrays_of, state_of
 from gossipfl.baseline.strategies import build_strategy
@@ -39,7 +40,7 @@ class Server:
             TrainingError: no client could train in a round.
         """
         flower, spec = self.experiment.flower, self.initial.spec
-        inner = build_strategy(flower, self.experiment.simulation.nodes)
+        inner = build_strategy(flower, self.experiment.simulation.nodes, central_plan(self.experiment))
         strategy = Watched(inner, self.recorder.due)
 
         def look(_index: int, arrays: ArrayRecord) -> None:
