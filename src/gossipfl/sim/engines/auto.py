@@ -100,7 +100,7 @@ class Trial:
         fitting = int(np.searchsorted(np.cumsum([rows.count for _, rows in batches]), most_rows, side="right"))
         self._batches = batches[: max(1, fitting)]
         private = self._adapted.experiment.privacy
-        self._clip = None if private.level == "none" else private.max_grad_norm
+        self._clip = private.max_grad_norm if private.noises_steps else None
         self._source = fleet.resident.unit_source.chosen or PlainGradients(self._adapted.module, self._losses)
 
     def seconds(self) -> tuple[float, float]:
