@@ -12,6 +12,7 @@ from tests.studies.comparing import GOSSIP, Here, by_name, compared, loaded
 
 from gossipfl.config.loading import load_experiment
 from gossipfl.errors import ConfigError, DataError, StateError
+from gossipfl.runs.run_directory import locked
 from gossipfl.studies.compare import compare
 
 pytest.importorskip("sklearn")
@@ -118,6 +119,16 @@ def test_an_arm_of_the_same_name_that_is_another_is_refused_before_anything_is_r
     with pytest.raises(StateError, match=r"ring/seed-0 holds a run of another configuration"):
         compared(tmp_path, {"arms": {"new": GOSSIP, "ring": ARMS["complete"]}, "seeds": 1}, here)
     assert not here.started
+
+
+def test_two_processes_do_not_share_a_comparison(tmp_path: Path) -> None:
+    table = {"arms": {"ring": GOSSIP}, "seeds": 1}
+    compared(tmp_path, table)
+    with (
+        locked(tmp_path / "study" / "config.yaml"),
+        pytest.raises(StateError, match=r"another process runs in .*study"),
+    ):
+        compared(tmp_path, table)
 
 
 # ---- arms that go wrong ----

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from tests.studies.comparing import GOSSIP, loaded
 
-from gossipfl.studies.compare_plan import Order, plan_orders
+from gossipfl.config.loading import load_experiment
+from gossipfl.studies.compare_plan import Order, plan_orders, sources_of
 from gossipfl.studies.compare_run import order_of
 
 RANDOM = {"driver": "gossip", "set": {"topology.kind": "erdos_renyi"}}
@@ -44,3 +45,12 @@ def test_an_order_survives_its_way_to_another_process(tmp_path: Path) -> None:
         assert arrived.loaded.experiment == order.loaded.experiment
         assert (arrived.name, arrived.driver, arrived.mode) == (order.name, order.driver, "inprocess")
         assert (arrived.output, arrived.loaded.folder) == (order.output, order.loaded.folder)
+
+
+def test_the_example_is_four_arms_times_two_seeds_at_equal_work(tmp_path: Path) -> None:
+    example = load_experiment(Path(__file__).parents[2] / "experiments" / "quick-compare.yaml")
+    orders = plan_orders(example, tmp_path)
+    assert len(orders) == 8
+    sources = list(sources_of(example, orders, {}))
+    assert [source.driver for source in sources] == ["gossip", "gossip", "fedavg", "alone"]
+    assert all(source.equal_work for source in sources)

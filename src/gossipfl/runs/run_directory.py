@@ -48,7 +48,7 @@ class RunDirectory:
                     raise DataError(f"--output {path} is not empty; --resume goes on with a run that was stopped")
                 _check_same(path, config)
                 return
-            with _locked(kept):
+            with locked(kept):
                 kept.write_text(config, encoding="utf-8")
             (path / "versions.json").write_text(json_text(_versions()) + "\n")
         except OSError as error:
@@ -61,7 +61,7 @@ class RunDirectory:
         Raises:
             StateError: one runs in it.
         """
-        with _locked(self.path / "config.yaml"):
+        with locked(self.path / "config.yaml"):
             yield
 
     def write_topology(self, nodes: Sequence[str], neighbors: Callable[[str], Iterable[str]]) -> None:
@@ -152,7 +152,12 @@ def _check_same(path: Path, config: str) -> None:
 
 
 @contextmanager
-def _locked(config: Path) -> Iterator[None]:
+def locked(config: Path) -> Iterator[None]:
+    """Keeps other processes out of the folder of a file meanwhile; the file is made when it is not there.
+
+    Raises:
+        StateError: one runs in it.
+    """
     with config.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

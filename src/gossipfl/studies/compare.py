@@ -14,6 +14,7 @@ from gossipfl.errors import DataError, GossipflError
 from gossipfl.report.compare_page import Origin, write_page
 from gossipfl.report.comparing import read_comparison
 from gossipfl.report.comparison import Comparison, Fault, Terms
+from gossipfl.runs.run_directory import locked
 from gossipfl.studies.compare_executors import OpenExecutor, open_executor
 from gossipfl.studies.compare_jobs import Advance, Ended, Jobs
 from gossipfl.studies.compare_plan import check_orders, plan_orders, sources_of, table_of
@@ -44,21 +45,23 @@ def compare(
         A run that fails or diverges is reported as that, and the others go on. Ctrl-C and SIGTERM end all runs.
 
     Raises:
-        UserError: the table is wrong, an arm's changes make no experiment, or a folder belongs to something else.
+        UserError: the table is wrong, an arm's changes make no experiment, a folder belongs to something else, or
+            another process compares in it.
         KeyboardInterrupt: it was stopped; `resume` goes on.
     """
     table, orders = table_of(experiment), plan_orders(experiment, output)
     _open(output, resume=resume)
     check_orders(orders)
-    (output / "config.yaml").write_text(dump_experiment(experiment.experiment))
     at_once = table.jobs or os.cpu_count() or 1
-    with executor(table, at_once) as opened:
-        ended = Jobs(orders, opened, at_once=at_once)(show)
-    faults = {name: _fault(end) for name, end in ended.items() if end.status != "done"}
-    sources = list(sources_of(experiment, orders, faults))
-    comparison = read_comparison(sources, Terms(table.held_against, table.goal), output / REPORT)
-    write_page(comparison, Origin(command, experiment.experiment, at_once))
-    (output / "result.json").write_text(json_text(comparison.as_json()) + "\n")
+    with locked(output / "config.yaml"):
+        (output / "config.yaml").write_text(dump_experiment(experiment.experiment), encoding="utf-8")
+        with executor(table, at_once) as opened:
+            ended = Jobs(orders, opened, at_once=at_once)(show)
+        faults = {name: _fault(end) for name, end in ended.items() if end.status != "done"}
+        sources = list(sources_of(experiment, orders, faults))
+        comparison = read_comparison(sources, Terms(table.held_against, table.goal), output / REPORT)
+        write_page(comparison, Origin(command, experiment.experiment, at_once))
+        (output / "result.json").write_text(json_text(comparison.as_json()) + "\n")
     return comparison
 
 

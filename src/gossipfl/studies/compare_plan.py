@@ -123,11 +123,15 @@ def sources_of(loaded: LoadedExperiment, orders: list[Order], faults: Mapping[st
         yield ArmSource(
             name=name,
             driver=arm.driver,
-            changes={".".join(keys): value for keys, value in leaves(arm.set)},
+            changes={**_mode(arm), **{".".join(keys): value for keys, value in leaves(arm.set)}},
             steps=training.total_steps,
             equal_work=(training.total_steps, training.batch_size) == (base.total_steps, base.batch_size),
             trials=tuple(TrialSource(order.seed, order.output, faults.get(order.name)) for order in own),
         )
+
+
+def _mode(arm: ArmConfig) -> dict[str, object]:
+    return {} if arm.mode is None else {"mode": arm.mode}
 
 
 def _arm_experiment(loaded: LoadedExperiment, name: str, arm: ArmConfig) -> LoadedExperiment:
