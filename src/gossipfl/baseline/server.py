@@ -1,7 +1,7 @@
 """Flower's ServerApp: its strategy mixes, and after each round the recorder looks."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,10 +11,11 @@ from flwr.serverapp import Grid
 
 from gossipfl.baseline.recorder import Outcome, ServerRecorder
 from gossipfl.baseline.records import arrays_of, state_of
-from gossipfl.baseline.strategies import build_strategy
-from gossipfl.baseline.watched import Watched
+from gossipfl.baseline.strategies import build_strategy, clients_in_a_round
+from gossipfl.baseline.watched import Round, Watched
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.rng import derive_seed
+from gossipfl.errors import TrainingError
 from gossipfl.state import AdapterState
 
 
@@ -25,25 +26,32 @@ class Server:
     Attributes:
         initial: where every client starts.
         recorder: looks.
+        at_least: a round waits for so many clients to be there; None: for all.
+        keep: given the state after each round, and before the first.
     """
 
     experiment: Experiment
     initial: AdapterState
     recorder: ServerRecorder
+    at_least: int | None = None
+    keep: Callable[[AdapterState], None] = lambda _: None
 
     def serve(self, grid: Grid) -> Outcome:
         """Runs all rounds.
 
         Raises:
             ConfigError: see `build_strategy`.
-            TrainingError: no client could train in a round.
+            TrainingError: no client could train in a round; or under central noise one was missing.
         """
         flower, spec = self.experiment.flower, self.initial.spec
-        inner = build_strategy(flower, self.experiment.simulation.nodes)
+        inner = build_strategy(flower, self.experiment.simulation.nodes, at_least=self.at_least)
         strategy = Watched(inner, self.recorder.due)
 
         def look(_index: int, arrays: ArrayRecord) -> None:
-            self.recorder.after(strategy.round, state_of(arrays, spec, sender="the strategy"))
+            self._check_noise(strategy.round)
+            state = state_of(arrays, spec, sender="the strategy")
+            self.keep(state)
+            self.recorder.after(strategy.round, state)
 
         with _seeded(self.experiment.seed):
             strategy.start(
@@ -54,6 +62,18 @@ class Server:
                 evaluate_fn=look,
             )
         return self.recorder.outcome()
+
+    def _check_noise(self, done: Round) -> None:
+        """Flower adds noise for as many clients as it asked: with fewer it is too little for the ε that is reported."""
+        flower, wanted = (
+            self.experiment.flower,
+            clients_in_a_round(self.experiment.flower, self.experiment.simulation.nodes),
+        )
+        if flower.central_noise is not None and done.index and len(done.trained) < wanted:
+            raise TrainingError(
+                f"round {done.index}: {len(done.trained)} of {wanted} clients have trained; "
+                "flower.central_noise is reckoned for all of them"
+            )
 
 
 @contextmanager

@@ -21,6 +21,7 @@ class RunResult:
         engine: what trained, or how Flower was run; None without training.
         done: the run came to its end; otherwise it can be resumed.
         output: its folder.
+        flower_bytes: of all nodes, as Flower's server counts: inbound, outbound, total; None elsewhere.
     """
 
     final: dict[str, Any]
@@ -34,10 +35,12 @@ class RunResult:
     engine: str | None
     done: bool
     output: Path
+    flower_bytes: Mapping[str, int] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The keys of `gossipfl simulate --json` and `gossipfl fedavg --json`; seeded noise is not private."""
-        return {
+        counted = {} if self.flower_bytes is None else {"flower_bytes": dict(self.flower_bytes)}
+        return counted | {
             "final": self.final,
             "rounds": self.rounds,
             "virtual_s": self.virtual_s,
@@ -68,7 +71,7 @@ class RunResult:
             "engine",
             "done",
         )
-        return cls(**{name: recorded[name] for name in names}, output=output)
+        return cls(**{name: recorded[name] for name in names}, output=output, flower_bytes=recorded.get("flower_bytes"))
 
 
 def final_figures(last: dict[str, Any]) -> dict[str, Any]:
