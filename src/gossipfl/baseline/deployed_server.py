@@ -8,106 +8,15 @@ Its settings in the run's configuration:
     order        on trial: Flower's numbers of the clients, in the nodes' order
 """
 
-import logging
-from collections.abc import Callable
-from pathlib import Path
-
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from gossipfl.baseline.flower_app import Settings
-from gossipfl.baseline.muster import Mustered
-from gossipfl.baseline.noise_check import check_noise
-from gossipfl.baseline.recorder import Outcome, ServerRecorder
-from gossipfl.baseline.server import Server
-from gossipfl.baseline.trial import open_trial, server_of
-from gossipfl.baseline.voice import Voice
-from gossipfl.config.experiment import Experiment
-from gossipfl.config.loading import dump_experiment, load_experiment
-from gossipfl.errors import TrainingError, UserError
-from gossipfl.learning.bench import load_adapted
-from gossipfl.learning.data import DataSite
-from gossipfl.learning.export import export
-from gossipfl.runs.progress import Progress
-from gossipfl.runs.run_directory import RunDirectory
+from gossipfl.importing import quick_import
 
-LOG = "flower-server.log"
-"""In the run's folder."""
-logger = logging.getLogger(__name__)
 app = ServerApp()
 
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     """Runs all rounds."""
-    settings = {key: value for key, value in context.run_config.items() if isinstance(value, str | bool)}
-    serve = _serve_trial if settings["trial"] else _serve
-    serve(grid, settings)
-
-
-def _serve_trial(grid: Grid, settings: Settings) -> None:
-    run = Path(str(settings["output"]))
-    _log_to(run / LOG)
-    with Path(str(settings["told"])).open("a") as file:
-        voice = Voice(file)
-        voice.begun()
-
-        def work() -> Outcome:
-            trial = open_trial(run, Path(str(settings["folder"])), voice.progress)
-            order = [int(node) for node in str(settings["order"]).split()]
-            return _all_rounds(server_of(trial, at_least=1), Mustered(grid, order, trial.experiment.flower.timeout_s))
-
-        voice.tell(lambda: _explained(work))
-
-
-def _serve(grid: Grid, settings: Settings) -> None:
-    """In earnest: no client says how good it is on private data, and the server has none; the state is written."""
-    path, output = Path(str(settings["experiment"])), Path(str(settings["output"]))
-    experiment = load_experiment(path).experiment
-    check_noise(experiment)
-    directory = RunDirectory(output, dump_experiment(experiment), resume=False)
-    _log_to(output / LOG)
-    folder = Path(str(settings["folder"] or path.parent))
-    server = _earnest(experiment, folder, directory)
-    _all_rounds(server, Mustered(grid, (), experiment.flower.timeout_s))
-
-
-def _earnest(experiment: Experiment, folder: Path, directory: RunDirectory) -> Server:
-    names = experiment.simulation.names
-    directory.write_topology(names, lambda _name: ())
-    adapted = load_adapted(experiment, DataSite("server", names, None, folder, folder))
-    recorder = ServerRecorder(experiment, directory, lambda _state: None, _say)
-    return Server(
-        experiment,
-        adapted.initial,
-        recorder,
-        at_least=1,
-        keep=lambda state: logger.info("adapter %s", export(adapted, state, directory.path / "adapter")),
-    )
-
-
-def _all_rounds(server: Server, grid: Mustered) -> Outcome:
-    grid.wait_for(server.experiment.simulation.nodes)
-    return server.serve(grid)
-
-
-def _explained(work: Callable[[], Outcome]) -> Outcome:
-    """A bug of ours or of Flower's: its traceback goes to the log, one line to the user."""
-    try:
-        return work()
-    except UserError:
-        raise
-    except Exception as error:
-        logger.exception("the server failed")
-        raise TrainingError(f"Flower's server failed: {type(error).__name__}: {error}; see {LOG}") from error
-
-
-def _say(now: Progress) -> None:
-    logger.info("round %d after %.0f s, %d steps of all clients", now.rounds, now.seconds, now.steps)
-
-
-def _log_to(path: Path) -> None:
-    handler = logging.FileHandler(path)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.getLogger().addHandler(handler)
-    logging.getLogger("gossipfl").setLevel(logging.INFO)
+    quick_import("gossipfl.baseline.serving").serve(grid, context)
