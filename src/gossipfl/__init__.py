@@ -6,6 +6,9 @@
     experiment = gossipfl.load_simulation(Path("experiments/quickstart.yaml"))
     result = gossipfl.simulate(experiment, Path("runs/first"))
 
+    arms = gossipfl.load_experiment(Path("experiments/quick-compare.yaml"))
+    comparison = gossipfl.compare(arms, Path("runs/arms"))
+
 What stands in `__all__` is the public interface; it is imported when it is first used: `import gossipfl` is quick.
 """
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from gossipfl.node.runtime import Node
     from gossipfl.sim.simulate import simulate
     from gossipfl.state import AdapterState
+    from gossipfl.studies.compare import compare
 
 _HOMES = {
     "AdapterState": "gossipfl.state",
@@ -32,6 +36,7 @@ _HOMES = {
     "NodeRequest": "gossipfl.node.assembly",
     "Peers": "gossipfl.config.peers",
     "UserError": "gossipfl.errors",
+    "compare": "gossipfl.studies.compare",
     "load_experiment": "gossipfl.config.loading",
     "load_peers": "gossipfl.config.loading",
     "load_simulation": "gossipfl.config.loading",
@@ -48,6 +53,7 @@ __all__ = [
     "NodeRequest",
     "Peers",
     "UserError",
+    "compare",
     "load_experiment",
     "load_peers",
     "load_simulation",

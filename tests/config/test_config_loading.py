@@ -140,6 +140,7 @@ def test_no_nodes_are_too_few(peers_file: Path) -> None:
         ("task.labels=[a, a]", "task.labels: classification needs at least two distinct labels"),
         ("task.labels=[yes, no]", "task.labels[0]: True, should be a valid string (write it in quotes) (and 1 more)"),
         ("privacy.level=none", "privacy: level none takes neither target_epsilon nor noise_multiplier"),
+        ("privacy.nominal_epsilon=2", "privacy: nominal_epsilon is for level update, not example"),
         ("training.dropout=0.1", "training.dropout must be 0 with privacy"),
         ("topology.schedule=base", "topology.schedule base changes from round to round, and wait_free nodes count"),
     ],
@@ -161,6 +162,25 @@ def test_a_mistake_in_an_override_is_named(peers_file: Path, override: str, said
 )
 def test_an_override_that_is_none_is_said(peers_file: Path, override: str, said: str) -> None:
     assert refusal(peers_file, PEERS, override).startswith(said)
+
+
+UPDATE = "privacy: {level: update, noise_multiplier: 1}"
+
+
+def test_plain_steps_may_drop_out_and_clip_at_level_update(tmp_path: Path) -> None:
+    path = tmp_path / "experiment.yaml"
+    path.write_text(EXPERIMENT.replace("privacy: {level: example, target_epsilon: 8}", UPDATE))
+    training = load_experiment(path, ["training.dropout=0.1", "training.max_grad_norm=2"]).experiment.training
+    assert (training.dropout, training.max_grad_norm) == (0.1, 2.0)
+
+
+@pytest.mark.parametrize("more", ["target_epsilon: 8", "nominal_epsilon: 8", "noise_multiplier: null"])
+def test_the_noise_of_level_update_is_given_in_one_way(tmp_path: Path, more: str) -> None:
+    path = tmp_path / "experiment.yaml"
+    privacy = UPDATE.replace("noise_multiplier: 1", more if "null" in more else f"noise_multiplier: 1, {more}")
+    path.write_text(EXPERIMENT.replace("privacy: {level: example, target_epsilon: 8}", privacy))
+    with pytest.raises(ConfigError, match="level update needs target_epsilon, noise_multiplier or nominal_epsilon"):
+        load_experiment(path)
 
 
 def test_nothing_trains_without_privacy_silently(tmp_path: Path) -> None:

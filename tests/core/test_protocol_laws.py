@@ -177,7 +177,8 @@ def test_a_node_that_crashes_anywhere_goes_on_at_the_step_of_its_checkpoint(prot
     plan = replace(plan, weather=Weather(latency_s=0.01), gossip=GossipConfig(deadline_s=5, linger_s=20))
     world = World(replace(plan, crashes=[Crash("n1", after, 0.05)])).run()
     body = world.bodies["n1"]
-    assert body.restarts == 1
+    # a node alone is done after its start and three effects a phase
+    assert body.restarts == (protocol != "alone" or after <= 1 + 3 * 5)
     # every increment in the state is one phase of ten steps, none twice, none missing
     assert body.protocol.snapshot.step == 10 * len(body.increments)
     assert world.unexplained() <= 1e-12

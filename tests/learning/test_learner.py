@@ -101,10 +101,13 @@ def test_snapshot_and_increment_are_the_trained_state(experiment: Experiment, tm
 
 PRIVATE: dict[str, Any] = {"level": "example", "noise_multiplier": 0.8}
 PLAIN: dict[str, Any] = {"level": "none"}
+UPDATE: dict[str, Any] = {"level": "update", "noise_multiplier": 0.05, "max_grad_norm": 0.3}
 
 
 @pytest.mark.parametrize(
-    ("privacy", "dropout"), [(PLAIN, 0.0), (PLAIN, 0.3), (PRIVATE, 0.0)], ids=["none", "dropout", "example"]
+    ("privacy", "dropout"),
+    [(PLAIN, 0.0), (PLAIN, 0.3), (PRIVATE, 0.0), (UPDATE, 0.3)],
+    ids=["none", "dropout", "example", "update"],
 )
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
     experiment: Experiment, tmp_path: Path, privacy: dict[str, Any], dropout: float
@@ -180,6 +183,96 @@ def test_a_spent_budget_ends_the_phase_and_keeps_what_was_paid_for(experiment: E
     assert abs(training.increment) > 0
     assert training.receipt.epsilon <= 3.0
     assert (again.steps, again.exhausted, abs(again.increment)) == (0, True, 0.0)
+
+
+# ---- level update ----
+
+
+def plain_and_noised(
+    experiment: Experiment, folder: Path, *, steps: int = 4, asked: int | None = None, **fields: Any
+) -> tuple[Training, Training]:
+    """A phase of `steps` steps without privacy; and one at level update, asked for more and stopped after as many."""
+    found = []
+    for privacy, wished in ((PLAIN, steps), ({**UPDATE, **fields}, asked or steps)):
+        with opened(with_fields(experiment, privacy=privacy), folder, run=privacy["level"]) as bench:
+            if wished > steps:
+                stop_after(bench, steps)
+            found.append(bench.learner.train(bench.adapted.initial, first_step=0, steps=wished))
+    return found[0], found[1]
+
+
+def stop_after(bench: Bench, steps: int) -> None:
+    """Has the learner stopped, as by another thread, during the last of so many steps."""
+    optimizer = bench.learner._optimizer
+    step = optimizer.step
+
+    def counted(index: int) -> None:
+        if index == steps - 1:
+            bench.learner.stop()
+        step(index)
+
+    optimizer.step = counted  # type: ignore[method-assign]
+
+
+def test_a_phase_at_level_update_is_a_plain_one_clipped_and_noised(experiment: Experiment, tmp_path: Path) -> None:
+    plain, noised = plain_and_noised(experiment, tmp_path)
+    limit, size = 0.3, plain.increment.spec.size
+    assert abs(plain.increment) > limit
+    noise = noised.increment.vector - plain.increment.vector * np.float32(limit / abs(plain.increment))
+    assert np.linalg.norm(noise) == pytest.approx(0.05 * limit * math.sqrt(size), rel=0.1)
+    assert (noised.steps, noised.units, noised.exhausted) == (4, plain.units, False)
+    assert (noised.receipt.steps, noised.receipt.charges) == (1, 1)
+
+
+def test_a_phase_cut_short_is_clipped_noised_and_charged_like_a_whole_one(
+    experiment: Experiment, tmp_path: Path
+) -> None:
+    plain, cut = plain_and_noised(experiment, tmp_path, asked=50)
+    assert cut.steps == 4
+    assert cut.receipt.charges == 1
+    short = plain.increment.vector * np.float32(0.3 / abs(plain.increment))
+    noise = 0.05 * 0.3 * math.sqrt(plain.increment.spec.size)
+    assert float(np.linalg.norm(cut.increment.vector - short)) == pytest.approx(noise, rel=0.1)
+
+
+def test_a_phase_that_the_budget_does_not_allow_is_not_trained(experiment: Experiment, tmp_path: Path) -> None:
+    experiment = with_fields(
+        experiment,
+        privacy={"level": "update", "target_epsilon": 3.0},
+        training={"phases": 2, "local_steps": 3},
+    )
+    with opened(experiment, tmp_path) as bench:
+        state = trained(bench, phases=2, steps=3)
+        again = bench.learner.train(state, first_step=6, steps=3)
+        assert bench.adapted.read() == state
+        assert (again.steps, again.exhausted, abs(again.increment)) == (0, True, 0.0)
+        assert 0.99 * 3 <= again.receipt.epsilon <= 3.0
+        assert again.receipt.charges == 2
+
+
+def test_a_phase_redone_after_a_crash_is_charged_again_and_takes_fresh_noise(
+    experiment: Experiment, tmp_path: Path
+) -> None:
+    write_records(tmp_path)
+    # every record in every batch: only the noise can differ
+    experiment = with_fields(experiment, privacy=UPDATE, training={"batch_size": 100, "max_grad_norm": 1.0})
+    site = DataSite("a", ("a",), "a.jsonl", tmp_path, tmp_path)
+    lives = []
+    for _ in range(2):
+        bench = build_learner(experiment, site, RunTerms("run", ledger="l.sqlite"))
+        lives.append(bench.learner.train(bench.adapted.initial, first_step=0, steps=2))
+        bench.close()
+    assert [life.receipt.charges for life in lives] == [1, 2]
+    assert lives[1].receipt.epsilon > lives[0].receipt.epsilon
+    assert np.mean(lives[0].increment.vector != lives[1].increment.vector) > 0.99
+
+
+def test_an_account_is_not_continued_at_another_level(experiment: Experiment, tmp_path: Path) -> None:
+    with opened(with_fields(experiment, privacy=PRIVATE), tmp_path) as bench:
+        trained(bench, phases=1, steps=1)
+    message = "privacy.level update: account 1 of these records was charged at level example.*--new-account"
+    with pytest.raises(PrivacyError, match=message), opened(with_fields(experiment, privacy=UPDATE), tmp_path):
+        pass
 
 
 @pytest.mark.parametrize("privacy", [PLAIN, PRIVATE], ids=["none", "example"])

@@ -140,6 +140,7 @@ def run(study: Study, home: Path, *, kill_after: frozenset[int]) -> list[Snapsho
     [
         ("wait_free", "example", "adam"),
         ("wait_free", "example", "sgd"),
+        ("wait_free", "update", "sgd"),
         ("wait_free", "none", "adam"),
         ("wait_free", "none", "sgd"),
         ("sync", "example", "adam"),

@@ -66,6 +66,11 @@ def test_the_exact_formula_is_inverted_exactly(mu: float, delta: float) -> None:
         assert gaussian_delta(0.0, mu) <= delta
 
 
+@pytest.mark.parametrize("mu", [1e4, 1e8, 1e20, 1e60, 1e200])
+def test_next_to_no_noise_has_an_epsilon_all_the_same(mu: float) -> None:
+    assert gaussian_epsilon(mu, 1e-5) == pytest.approx(mu * mu / 2 + mu * math.sqrt(2 * math.log(1e5)), rel=1e-3)
+
+
 @pytest.mark.parametrize("sigma", [2.0, 5.0, 20.0, 80.0])
 @pytest.mark.parametrize("steps", [1, 30, 1000])
 def test_convolution_of_full_batches_is_just_above_the_exact_formula(sigma: float, steps: int) -> None:

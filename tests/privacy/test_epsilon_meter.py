@@ -71,3 +71,11 @@ def test_thousands_of_steps_are_checked_at_a_millisecond_each() -> None:
     steps = len(spend(EpsilonMeter(DELTA, "prv", 2.0), {}, Charge(0.01, sigma)))
     assert steps >= 4000
     assert (time.process_time() - start) / steps < 5e-3  # generous: the machine may be busy
+
+
+def test_where_every_step_takes_every_unit_the_bound_is_the_exact_figure() -> None:
+    meter, tally = EpsilonMeter(DELTA, "prv", 8.0), {(1.0, 4.0): 2}
+    bounds = spend(meter, tally, Charge(1.0, 5.0))
+    exact = [epsilon([Charge(1.0, 4.0, 2), Charge(1.0, 5.0, steps)], DELTA) for steps in range(1, len(bounds) + 2)]
+    assert bounds == exact[:-1]
+    assert bounds[-1] <= 8.0 < exact[-1]

@@ -283,3 +283,53 @@ def test_without_privacy_nothing_is_kept_and_epsilon_is_infinite() -> None:
     account.require(Receipt())
     with pytest.raises(PrivacyError, match="level is none"):
         account.require(replace(receipt, epsilon=1.0))
+
+
+# ---- levels ----
+
+
+def at_level(path: Path, level: str, *names: str, reason: str | None = None) -> LedgerAccount:
+    return open_account(path, replace(BASE, tags=tags(*names), level=level, new_account=reason))
+
+
+@pytest.mark.parametrize(("first", "second"), [("example", "update"), ("update", "example")])
+def test_epsilons_that_protect_different_things_never_meet_in_one_account(
+    tmp_path: Path, first: str, second: str
+) -> None:
+    path = tmp_path / "l"
+    with at_level(path, first, "x", "y") as account:
+        account.charge(STEP)
+    message = f"privacy.level {second}: account 1 of these records was charged at level {first}, .*--new-account REASON"
+    with pytest.raises(PrivacyError, match=message):
+        at_level(path, second, "y", "z")
+    with pytest.raises(PrivacyError, match=message):
+        charged_before(path, tags("y"), level=second)
+    assert charged_before(path, tags("y"), level=first) == (STEP,)
+    with at_level(path, second, "y", reason="other level") as fresh:
+        fresh.charge(STEP)
+    with pytest.raises(PrivacyError, match="account 1 of these records was charged"):
+        at_level(path, second, "x")
+    assert [summary.level for summary in spent(path)] == [first, second]
+
+
+def test_of_two_that_open_an_account_at_once_at_different_levels_the_first_to_charge_decides(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with at_level(path, "example", "x") as one, at_level(path, "update", "x") as other:
+        other.charge(STEP)
+        with pytest.raises(PrivacyError, match="was charged at level update"):
+            one.charge(STEP)
+        other.charge(STEP)
+        assert (one.receipt().charges, other.receipt().charges) == (2, 2)
+
+
+def test_what_is_spent_says_by_which_mechanism(tmp_path: Path) -> None:
+    mechanisms = {}
+    for level in ("example", "update"):
+        with at_level(tmp_path / level, level, "x") as account:
+            assert spent(tmp_path / level)[0].mechanism == ""
+            account.charge(STEP)
+        mechanisms[level] = spent(tmp_path / level)[0].mechanism
+    assert "DP-SGD" in mechanisms["example"]
+    assert "one unit" in mechanisms["example"]
+    assert "clipped update of a phase" in mechanisms["update"]
+    assert "all data of the node" in mechanisms["update"]

@@ -1,6 +1,7 @@
 """A ledger that was altered, or that cannot be used, lets nothing be trained, and says so in one line."""
 
 import hashlib
+import json
 import multiprocessing
 import resource
 import sqlite3
@@ -14,6 +15,8 @@ import pytest
 from gossipfl.errors import LedgerError
 from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.ledger import AccountRequest, LedgerAccount, open_account
+from gossipfl.privacy.ledger_chain import Link
+from gossipfl.privacy.ledger_records import digest_of, keyed_tags
 from gossipfl.privacy.ledger_schema import MIGRATIONS, connect
 from gossipfl.privacy.spent import spent
 
@@ -153,9 +156,44 @@ def test_an_older_ledger_is_brought_up_to_date_and_keeps_what_it_holds(ledger: P
     later = (*MIGRATIONS, ("CREATE TABLE notes (text TEXT)", "INSERT INTO notes VALUES ('two')"))
     for _ in range(2):
         with closing(connect(ledger, migrations=later)) as connection:
-            assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+            assert connection.execute("PRAGMA user_version").fetchone() == (len(later),)
             assert connection.execute("SELECT text FROM notes").fetchall() == [("two",)]
             assert connection.execute("SELECT max(charges) FROM entries").fetchone() == (3,)
+
+
+def test_a_ledger_from_before_charges_named_their_level_is_read_as_it_is_and_continued(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    tag = hashlib.sha256(b"x").digest()
+    with closing(connect(path, migrations=MIGRATIONS[:1])) as connection:
+        store_as_version_1(connection, tag)
+    (summary,) = spent(path)
+    assert (summary.steps, summary.level) == (3, "example")
+    with opened(path, "x") as account:
+        assert account.charges() == (Charge(0.04, 1.0, 3),)
+        account.charge(STEP)
+    assert spent(path)[0].steps == 4
+
+
+def store_as_version_1(connection: sqlite3.Connection, tag: bytes) -> None:
+    """Writes what version 1 wrote: an account of one record that has paid three steps."""
+    secret = connection.execute("SELECT secret FROM ledger").fetchone()[0]
+    keyed = keyed_tags(secret, [tag])
+    account = {"account": 1, "run": "run"}
+    terms = {"delta": 1e-5, "accountant": "rdp", "target_epsilon": None, "public": False, "node": "a"}
+    entries: list[tuple[str, dict[str, object]]] = [
+        ("began", {"secret_digest": hashlib.sha256(secret).hexdigest()}),
+        ("started", {**account, "replaces": [], "reason": None}),
+        ("joined", {"account": 1, "records": 1, "digest": digest_of(keyed)}),
+        ("opened", {**account, **terms}),
+        ("charge", {**account, "sample_rate": 0.04, "noise_multiplier": 1.0, "steps": 3}),
+    ]
+    last = Link()
+    for kind, values in entries:
+        body = json.dumps({"time": "2025-01-01T00:00:00.000+00:00", **values}, sort_keys=True, separators=(",", ":"))
+        last = last.next(kind, body)
+        row = (last.seq, kind, last.charges, body, last.hash)
+        connection.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", row)
+    connection.execute("INSERT INTO records VALUES (?, ?)", (keyed[0], 3))
 
 
 def test_a_place_where_no_file_can_be_is_refused_before_training(tmp_path: Path) -> None:

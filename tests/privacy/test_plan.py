@@ -1,11 +1,22 @@
 import math
+from collections.abc import Sequence
 
 import pytest
 
-from gossipfl.config.experiment import PrivacyConfig
-from gossipfl.errors import PrivacyError
+from gossipfl.config.experiment import PrivacyConfig, TrainingConfig
+from gossipfl.errors import BudgetSpentError, PrivacyError
 from gossipfl.privacy.accounting import Charge, epsilon
-from gossipfl.privacy.plan import delta_for, make_plan
+from gossipfl.privacy.gaussian import gaussian_epsilon
+from gossipfl.privacy.plan import Plan, delta_for, epsilon_if_replaced, make_plan
+from gossipfl.privacy.prv import prv_epsilon
+
+TUTORIAL = [(8.0, 57.97), (4.0, 21.90), (2.0, 9.06), (1.0, 3.99)]
+"""Nominal ε in each of 20 rounds, and what they cost together at δ = 1e-5."""
+
+
+def plan_of(config: PrivacyConfig, units: int, batch_size: int, steps: int, spent: Sequence[Charge] = ()) -> Plan:
+    training = TrainingConfig(phases=steps, local_steps=1, batch_size=batch_size)
+    return make_plan(config, training, units=units, spent=spent)
 
 
 def test_delta_is_by_default_the_smaller_of_a_thousandth_and_half_a_unit() -> None:
@@ -16,13 +27,11 @@ def test_delta_is_by_default_the_smaller_of_a_thousandth_and_half_a_unit() -> No
 
 def test_a_delta_above_half_a_unit_is_refused_with_the_limit() -> None:
     with pytest.raises(PrivacyError, match=r"privacy.target_delta 0.01 is above .* for n = 200 units"):
-        make_plan(
-            PrivacyConfig(level="example", noise_multiplier=1.0, target_delta=0.01), units=200, batch_size=8, steps=1
-        )
+        plan_of(PrivacyConfig(level="example", noise_multiplier=1.0, target_delta=0.01), 200, 8, 1)
 
 
 def test_a_target_decides_the_noise() -> None:
-    plan = make_plan(PrivacyConfig(level="example", target_epsilon=8.0), units=400, batch_size=128, steps=20)
+    plan = plan_of(PrivacyConfig(level="example", target_epsilon=8.0), 400, 128, 20)
     assert plan.sample_rate == 128 / 400
     assert plan.expected_batch == pytest.approx(128)
     assert 0.99 * 8 <= plan.epsilon <= 8
@@ -31,37 +40,74 @@ def test_a_target_decides_the_noise() -> None:
 
 
 def test_given_noise_decides_epsilon() -> None:
-    plan = make_plan(PrivacyConfig(level="example", noise_multiplier=1.5), units=1000, batch_size=50, steps=100)
+    plan = plan_of(PrivacyConfig(level="example", noise_multiplier=1.5), 1000, 50, 100)
     assert (plan.noise_multiplier, plan.target_epsilon) == (1.5, None)
     assert plan.epsilon == epsilon([Charge(0.05, 1.5, 100)], plan.delta)
 
 
+def test_every_optimizer_step_is_charged_at_level_example_and_every_phase_at_level_update() -> None:
+    training = TrainingConfig(phases=6, local_steps=5, batch_size=10)
+    example = make_plan(PrivacyConfig(level="example", noise_multiplier=1.0), training, units=100)
+    update = make_plan(PrivacyConfig(level="update", noise_multiplier=1.0), training, units=100)
+    assert example.charge(example.steps) == Charge(0.1, 1.0, 30)
+    assert update.charge(update.steps) == Charge(1.0, 1.0, 6)
+    assert update.method == "exact"
+    assert update.epsilon == pytest.approx(gaussian_epsilon(math.sqrt(6), 1e-3), rel=1e-9)
+
+
+def test_a_target_at_level_update_is_met_by_all_phases_together() -> None:
+    config = PrivacyConfig(level="update", target_epsilon=4.0, target_delta=1e-5)
+    plan = make_plan(config, TrainingConfig(phases=20), units=400)
+    assert 0.99 * 4 <= plan.epsilon <= 4
+    assert plan.epsilon == pytest.approx(gaussian_epsilon(math.sqrt(20) / plan.noise_multiplier, 1e-5), rel=1e-9)
+
+
+@pytest.mark.parametrize(("nominal", "composed"), TUTORIAL)
+def test_noise_set_for_one_round_costs_what_all_rounds_cost(nominal: float, composed: float) -> None:
+    config = PrivacyConfig(level="update", nominal_epsilon=nominal, target_delta=1e-5)
+    plan = make_plan(config, TrainingConfig(phases=20), units=400)
+    assert plan.noise_multiplier == pytest.approx(math.sqrt(2 * math.log(1.25 / 1e-5)) / nominal)
+    assert plan.epsilon == pytest.approx(composed, abs=0.005)
+    assert gaussian_epsilon(math.sqrt(20) / plan.noise_multiplier, 1e-5) == pytest.approx(composed, abs=0.005)
+    assert prv_epsilon(((1.0, plan.noise_multiplier, 20),), 1e-5) == pytest.approx(composed, rel=0.005)
+    assert plan.target_epsilon is None
+
+
+def test_other_data_in_place_of_the_nodes_are_twice_as_far_as_none() -> None:
+    config = PrivacyConfig(level="update", nominal_epsilon=4.0, target_delta=1e-5)
+    plan = make_plan(config, TrainingConfig(phases=20), units=400)
+    assert epsilon_if_replaced(plan) == pytest.approx(57.97, abs=0.005)
+    spent = [Charge(1.0, plan.noise_multiplier, 5)]
+    assert epsilon_if_replaced(plan, spent) == epsilon([Charge(1.0, plan.noise_multiplier / 2, 25)], 1e-5)
+
+
 def test_what_is_spent_counts_against_the_target() -> None:
     config = PrivacyConfig(level="example", target_epsilon=4.0, accountant="rdp")
-    fresh = make_plan(config, units=500, batch_size=50, steps=50)
-    later = make_plan(config, units=500, batch_size=50, steps=50, spent=[Charge(0.1, 1.5, 30)])
+    fresh = plan_of(config, 500, 50, 50)
+    later = plan_of(config, 500, 50, 50, [Charge(0.1, 1.5, 30)])
     assert later.noise_multiplier > fresh.noise_multiplier
     assert later.epsilon <= 4.0
+    with pytest.raises(BudgetSpentError):
+        plan_of(PrivacyConfig(level="update", target_epsilon=4.0), 500, 50, 50, [Charge(1.0, 1.0, 30)])
 
 
 def test_a_batch_larger_than_the_data_takes_every_unit() -> None:
-    plan = make_plan(PrivacyConfig(level="example", noise_multiplier=4.0), units=10, batch_size=64, steps=3)
+    plan = plan_of(PrivacyConfig(level="example", noise_multiplier=4.0), 10, 64, 3)
     assert (plan.sample_rate, plan.expected_batch, plan.method) == (1.0, 10.0, "exact")
     assert math.isfinite(plan.epsilon)
 
 
 def test_the_quick_accountant_is_named_as_the_method() -> None:
     config = PrivacyConfig(level="example", noise_multiplier=1.0, accountant="rdp")
-    assert make_plan(config, units=100, batch_size=10, steps=10).method == "rdp"
+    assert plan_of(config, 100, 10, 10).method == "rdp"
 
 
-@pytest.mark.parametrize(("units", "batch_size", "steps"), [(0, 1, 1), (1, 0, 1), (1, 1, 0)])
-def test_an_empty_plan_is_refused(units: int, batch_size: int, steps: int) -> None:
+def test_a_plan_for_no_data_is_refused() -> None:
     config = PrivacyConfig(level="example", noise_multiplier=1.0)
-    with pytest.raises(PrivacyError):
-        make_plan(config, units=units, batch_size=batch_size, steps=steps)
+    with pytest.raises(PrivacyError, match="at least one unit"):
+        plan_of(config, 0, 1, 1)
 
 
 def test_level_none_has_no_plan() -> None:
     with pytest.raises(PrivacyError, match="none"):
-        make_plan(PrivacyConfig(level="none"), units=1, batch_size=1, steps=1)
+        plan_of(PrivacyConfig(level="none"), 1, 1, 1)

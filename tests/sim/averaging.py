@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from gossipfl.config.loading import load_simulation
-from gossipfl.runs.result import RunResult
 from gossipfl.runs.progress import Progress
+from gossipfl.runs.result import RunResult
 from gossipfl.sim.simulate import simulate
 
 PLAIN: dict[str, Any] = {

@@ -1,5 +1,6 @@
 """Every engine trains as the loop does, and the loop is a real node's own code."""
 
+import json
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,7 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.sim.training import NOISE, Content, Played, build, digits, play, sentences, with_engine
+from tests.sim.training import (
+    NOISE,
+    PRIVACY,
+    UPDATE,
+    Content,
+    Played,
+    build,
+    digits,
+    play,
+    resume,
+    sentences,
+    with_engine,
+)
 
 from gossipfl.core.events import Train
 from gossipfl.learning.together import Phase, Together
@@ -40,10 +53,10 @@ def assert_close(looped: Played, batched: Played) -> None:
     assert batched.steps == looped.steps
 
 
-@pytest.mark.parametrize("level", ["none", "example"])
+@pytest.mark.parametrize("level", ["none", "example", "update"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_batched_is_the_loop_on_digits(tmp_path: Path, optimizer: str, level: str) -> None:
-    noise = {"privacy": NOISE} if level == "example" else {}
+    noise = {"privacy": PRIVACY[level]}
     wanted = {"training__optimizer": optimizer, "training__learning_rate": RATES[optimizer], **noise}
     looped, batched = both(tmp_path, digits(**wanted))
     assert set(looped.steps.values()) == {STEPS}
@@ -63,6 +76,8 @@ MODELS = [
         ("llama", "adamw", "none", False),
         ("bert", "sgd", "none", False),
         ("bert", "adamw", "example", False),
+        ("bert", "adamw", "update", False),
+        ("llama", "sgd", "update", False),
     )
 ]
 
@@ -71,7 +86,7 @@ MODELS = [
 def test_batched_is_the_loop_on_transformers(  # fixtures and cases
     tmp_path: Path, tiny_folders: dict[str, Path], model: str, optimizer: str, level: str
 ) -> None:
-    noise = {"privacy": NOISE} if level == "example" else {}
+    noise = {"privacy": PRIVACY[level]}
     wanted = {"training__optimizer": optimizer, "training__learning_rate": RATES[optimizer], **noise}
     looped, batched = both(tmp_path, sentences(tmp_path, tiny_folders[model], TASKS[model], **wanted))
     assert set(looped.steps.values()) == {STEPS}
@@ -207,6 +222,37 @@ def test_a_model_that_cannot_be_grouped_falls_back_to_the_loop_and_says_why(
 
 
 # ---- one phase at a time ----
+
+
+def test_the_composed_epsilon_of_a_nominal_one_is_what_a_run_reports_by_every_engine(tmp_path: Path) -> None:
+    # the error of tutorials: noise for ε = 8 in each of 20 rounds
+    nominal = {"level": "update", "nominal_epsilon": 8.0, "target_delta": 1e-5}
+    content = digits(privacy=nominal, training__phases=20, training__local_steps=1)
+    for engine in ("loop", "batched"):
+        result = resume(tmp_path / engine, with_engine(content, engine))
+        last = json.loads((result.output / "metrics.jsonl").read_text().splitlines()[-1])
+        assert result.epsilon == pytest.approx(57.97, abs=0.005)
+        assert last["epsilon"] == result.epsilon
+
+
+def test_a_budget_of_phases_ends_at_the_same_phase_in_both_and_no_step_is_trained_beyond(tmp_path: Path) -> None:
+    privacy = {**UPDATE, "noise_multiplier": None, "target_epsilon": 8.0}
+    ends: list[Played] = []
+    for engine in ("loop", "batched"):
+        played = build(tmp_path, with_engine(digits(privacy=privacy), engine))
+        fleet = fleet_of(played)
+        plan = fleet.benches["n1"].plan
+        assert plan is not None
+        assert (plan.sample_rate, plan.steps) == (1.0, 10)
+        # as if somebody had spent it before: 3 phases of 5 steps are left
+        fleet.simulated["n1"].charge(Charge(1.0, plan.noise_multiplier, 7))
+        played.world.run()
+        ends.append(played)
+    for played in ends:
+        assert played.steps == {"n0": STEPS, "n1": 15, "n2": STEPS, "n3": STEPS}
+        assert played.world.bodies["n1"].snapshot.receipt.steps == 10
+        assert fleet_of(played).simulated["n1"].epsilon() <= 8.0
+    np.testing.assert_allclose(ends[1].vectors, ends[0].vectors, rtol=0, atol=CLOSE)
 
 
 @pytest.mark.parametrize("make", [LoopEngine, lambda fleet: BatchedEngine(fleet, most_rows=1024)])

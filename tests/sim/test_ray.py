@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.sim.training import FILES, NOISE, Content, digits, play, resume, with_engine
+from tests.sim.training import FILES, NOISE, UPDATE, Content, digits, play, resume, with_engine
 
 from gossipfl.errors import ConfigError, DataError
 from gossipfl.sim.executor import Cluster
@@ -35,12 +35,13 @@ def assert_ray_is_the_loop(folder: Path, content: Content) -> None:
     spread = play(folder, with_engine(content, "ray"))
     assert isinstance(spread.training.engine, Cluster)
     assert np.array_equal(spread.vectors, looped.vectors)
-    receipts = [[body.receipt for body in one.world.bodies.values()] for one in (spread, looped)]
+    receipts = [[body.snapshot.receipt for body in one.world.bodies.values()] for one in (spread, looped)]
     assert receipts[0] == receipts[1]
 
 
-def test_ray_is_the_loop_exactly(tmp_path: Path) -> None:
-    assert_ray_is_the_loop(tmp_path, {**QUICK, "privacy": NOISE})
+@pytest.mark.parametrize("privacy", [NOISE, UPDATE], ids=["example", "update"])
+def test_ray_is_the_loop_exactly(tmp_path: Path, privacy: dict[str, Any]) -> None:
+    assert_ray_is_the_loop(tmp_path, {**QUICK, "privacy": privacy})
 
 
 @pytest.mark.slow

@@ -11,8 +11,8 @@ from tests.sim.averaging import averaging, lines, request, run
 
 from gossipfl.errors import DataError, StateError
 from gossipfl.runs.checkpoint_file import read_frozen, write_frozen
-from gossipfl.sim.freezing import freeze, thaw
 from gossipfl.runs.progress import Progress
+from gossipfl.sim.freezing import freeze, thaw
 
 CONTENT = averaging(
     gossip__protocol="wait_free",

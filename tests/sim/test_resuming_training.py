@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.sim.averaging import lines
-from tests.sim.training import FILES, NOISE, digits, resume, with_engine
+from tests.sim.training import FILES, PRIVACY, digits, resume, with_engine
 
 GOSSIP = {"settle_rounds": 6, "deadline_s": 5.0, "linger_s": 20.0}
 STRAGGLING = {"kind": "log_normal", "step_s": 0.1, "spread": 0.6}
@@ -26,6 +26,9 @@ CASES = [
 ]
 
 
+CASES.append(pytest.param("wait_free", "batched", "update", "churn"))
+
+
 @pytest.mark.parametrize(("protocol", "engine", "level", "availability"), CASES)
 def test_stopped_training_ends_as_if_uninterrupted(
     tmp_path: Path, protocol: str, engine: str, level: str, availability: str
@@ -33,7 +36,7 @@ def test_stopped_training_ends_as_if_uninterrupted(
     content = with_engine(
         digits(
             gossip={**GOSSIP, "protocol": protocol},
-            privacy=NOISE if level == "example" else {"level": level},
+            privacy=PRIVACY[level],
             training__phases=8,
             training__local_steps=3,
             simulation__nodes=8,

@@ -15,9 +15,9 @@ from tests.learning.conftest import LABELS
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedExperiment, load_experiment
+from gossipfl.runs.progress import Progress
 from gossipfl.runs.result import RunResult
 from gossipfl.sim.nodes import build_world, generators_of, node_parts, schedule_for
-from gossipfl.runs.progress import Progress
 from gossipfl.sim.simulate import simulate
 from gossipfl.sim.training import Training, build_training, training_course, training_setting
 from gossipfl.sim.world import World
@@ -49,6 +49,10 @@ DIGITS: Mapping[str, Mapping[str, Any]] = {
 }
 NOISE = {"level": "example", "noise_multiplier": 1.0, "accountant": "rdp", "max_grad_norm": 0.5}
 """Section `privacy` of runs with seeded noise."""
+UPDATE = {"level": "update", "noise_multiplier": 0.5, "max_grad_norm": 0.2}
+"""The same at level update."""
+PRIVACY: Mapping[str, Mapping[str, Any]] = {"none": {"level": "none"}, "example": NOISE, "update": UPDATE}
+"""By level."""
 FILES = ("metrics.jsonl", "nodes.jsonl")
 """What a run records."""
 PEOPLE = 60

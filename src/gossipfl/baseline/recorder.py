@@ -18,6 +18,7 @@ from gossipfl.core.rng import generator
 from gossipfl.core.tables import resolve
 from gossipfl.learning.evaluation import Evaluation
 from gossipfl.privacy.accounting import Charge, epsilon
+from gossipfl.runs.adapter_file import write_adapter
 from gossipfl.runs.compute import DURATIONS
 from gossipfl.runs.judging import Judgment
 from gossipfl.runs.lines import Standing, judged_line, node_columns, summary_line
@@ -91,6 +92,8 @@ class ServerRecorder:
             self._clients[names[reply.number]].epsilon = reply.figure("epsilon")
         if done.index == 0 or self.due(done.index):
             self._record(done, state)
+        if done.index == rounds:
+            write_adapter(self._directory.path, state)
         now = self.outcome()
         left_s = now.seconds * (rounds / done.index - 1) if done.index else None
         self._show(Progress(done.index, now.steps, now.virtual_s, now.seconds, left_s))

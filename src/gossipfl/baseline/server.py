@@ -1,7 +1,7 @@
 """Flower's ServerApp: its strategy mixes, and after each round the recorder looks."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -27,14 +27,12 @@ class Server:
         initial: where every client starts.
         recorder: looks.
         at_least: a round waits for so many clients to be there; None: for all.
-        keep: given the state after each round, and before the first.
     """
 
     experiment: Experiment
     initial: AdapterState
     recorder: ServerRecorder
     at_least: int | None = None
-    keep: Callable[[AdapterState], None] = lambda _: None
 
     def serve(self, grid: Grid) -> Outcome:
         """Runs all rounds.
@@ -49,9 +47,7 @@ class Server:
 
         def look(_index: int, arrays: ArrayRecord) -> None:
             self._check_noise(strategy.round)
-            state = state_of(arrays, spec, sender="the strategy")
-            self.keep(state)
-            self.recorder.after(strategy.round, state)
+            self.recorder.after(strategy.round, state_of(arrays, spec, sender="the strategy"))
 
         with _seeded(self.experiment.seed):
             strategy.start(

@@ -1,7 +1,7 @@
 """A deployment's server at work. Settings: see `deployed_server`.
 
 on trial     a run's folder as every other mode leaves it; progress and outcome go to the command that started all this
-in earnest   no client says how good it is on private data, and the server has none: counts, ε, and the adapter itself
+in earnest   no client says how good it is on private data, and the server has none: steps, bytes, ε, the adapter
 """
 
 import logging
@@ -23,7 +23,6 @@ from gossipfl.config.loading import dump_experiment, load_experiment
 from gossipfl.errors import TrainingError, UserError
 from gossipfl.learning.bench import load_adapted
 from gossipfl.learning.data import DataSite
-from gossipfl.learning.export import export
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.run_directory import RunDirectory
 
@@ -54,7 +53,7 @@ def _serve_trial(grid: Grid, settings: Settings) -> None:
 
 
 def _serve(grid: Grid, settings: Settings) -> None:
-    """In earnest: no client says how good it is on private data, and the server has none; the state is written."""
+    """In earnest: no client says how good it is on private data, and the server has none."""
     path, output = Path(str(settings["experiment"])), Path(str(settings["output"]))
     experiment = load_experiment(path).experiment
     check_noise(experiment)
@@ -70,13 +69,7 @@ def _earnest(experiment: Experiment, folder: Path, directory: RunDirectory) -> S
     directory.write_topology(names, lambda _name: ())
     adapted = load_adapted(experiment, DataSite("server", names, None, folder, folder))
     recorder = ServerRecorder(experiment, directory, lambda _state: None, _say)
-    return Server(
-        experiment,
-        adapted.initial,
-        recorder,
-        at_least=1,
-        keep=lambda state: logger.info("adapter %s", export(adapted, state, directory.path / "adapter")),
-    )
+    return Server(experiment, adapted.initial, recorder, at_least=1)
 
 
 def _all_rounds(server: Server, grid: Mustered) -> Outcome:

@@ -26,14 +26,17 @@ app = command_app(help="Plan privacy, and read what is spent.")
 def plan(  # noqa: PLR0913  # one an option
     *,
     sample_rate: Annotated[float, typer.Option(help="Probability that a unit is in a batch: batch size / units.")],
-    steps: Annotated[int, typer.Option(help="Optimizer steps.", min=1)],
+    steps: Annotated[int, typer.Option(help="Optimizer steps; at level update phases.", min=1)],
     delta: Annotated[float, typer.Option(help="δ; at most 1/(2 units).")],
     noise_multiplier: Annotated[float | None, typer.Option(help="σ: gives ε.")] = None,
     target_epsilon: Annotated[float | None, typer.Option(help="ε: gives the least σ.")] = None,
     accountant: Annotated[str, typer.Option(help="That σ is calculated with: prv or rdp.")] = "prv",
     json: JsonOption = False,
 ) -> None:
-    """ε of a noise, or the noise for an ε: DP-SGD with Poisson sampling, add/remove one unit."""
+    """ε of a noise, or the noise for an ε: DP-SGD with Poisson sampling, add/remove one unit.
+
+    For privacy.level update: --sample-rate 1, and as --steps the phases; ε is then of all the node's data.
+    """
     if (noise_multiplier is None) == (target_epsilon is None):
         raise ConfigError("privacy plan needs --noise-multiplier or --target-epsilon, one of the two")
     if noise_multiplier is None:
@@ -73,7 +76,7 @@ def spent(
     emit(result, json=json, text=table(COLUMNS, [_row(account) for account in accounts], title=str(path)))
 
 
-COLUMNS = ("account", "ε", "δ", "steps", "charges", "records", "public", "last used")
+COLUMNS = ("account", "level", "ε", "δ", "steps", "charges", "records", "public", "last used")
 
 
 def _noise(target: float, sample_rate: float, steps: int, delta: float, accountant: str) -> float:
@@ -93,6 +96,7 @@ def _plan_text(sigma: float, charge: Charge, delta: float, bounds: dict[str, Bou
 def _row(account: AccountSummary) -> tuple[object, ...]:
     return (
         account.account,
+        account.level,
         account.epsilon,
         account.delta,
         account.steps,

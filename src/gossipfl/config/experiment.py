@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from gossipfl.config.compare import ArmConfig, CompareConfig
 from gossipfl.config.data import DataConfig, SplitConfig
 from gossipfl.config.flower import FlowerConfig
 from gossipfl.config.model import AdapterConfig, ModelConfig, TaskConfig
@@ -20,7 +21,9 @@ from gossipfl.config.simulation import SimulationConfig, VectorsConfig
 
 __all__ = [
     "AdapterConfig",
+    "ArmConfig",
     "Averaging",
+    "CompareConfig",
     "DataConfig",
     "Experiment",
     "FlowerConfig",
@@ -59,9 +62,9 @@ class TrainingConfig(Section):
     optimizer_state: Literal["keep", "reset"] = "keep"
     """Momentum and moments at the beginning of a phase: kept from the node's last one, or none, as in most FedAvg."""
     max_grad_norm: PositiveFloat | None = None
-    """Clips the whole gradient without privacy; with privacy see privacy.max_grad_norm."""
+    """Clips the whole gradient of a step; at privacy.level example see privacy.max_grad_norm."""
     dropout: Fraction = 0.0
-    """On the adapter's input; must be 0 with privacy."""
+    """On the adapter's input; must be 0 at privacy.level example."""
     device: str = "auto"
     """auto (CUDA when there is one), cpu, cuda, cuda:1."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -81,18 +84,23 @@ class PrivacyConfig(Section):
     """What is noised. `level` is always written: nothing trains without privacy silently."""
 
     level: Choice
-    """none, or example: DP-SGD, each record's (or unit's) gradient clipped and noised."""
+    """none; example: DP-SGD, each record's (or unit's) gradient clipped and noised, ε of one of them; update: plain
+    steps, and the whole change of a phase clipped and noised once, ε of all the node's data (as if it were absent;
+    other data in its place would be twice as far)."""
     target_epsilon: PositiveFloat | None = None
-    """ε wished for the planned steps; the noise is calculated. Smaller is more private."""
+    """ε wished for the whole run; the noise is calculated. Smaller is more private."""
     noise_multiplier: PositiveFloat | None = None
     """σ, instead of target_epsilon: noise deviation over max_grad_norm."""
+    nominal_epsilon: PositiveFloat | None = None
+    """Level update, instead of target_epsilon, to study an error of tutorials: noise for this ε in every single phase,
+    σ = √(2 ln(1.25/δ)) / ε, as if phases did not add up. They do: ledger, check and results say the ε of the run."""
     target_delta: Annotated[float, Field(gt=0, lt=1)] | None = None
     """δ; at most 1/(2n) of the node's units, the default being min(1e-3, 1/(2n))."""
     max_grad_norm: PositiveFloat = 1.0
-    """Clipping norm C of one unit's gradient over all trained values."""
+    """Clipping norm C over all trained values: of one unit's gradient; at level update of a phase's whole change."""
     engine: Literal["auto", "hooks", "grouped"] = "auto"
-    """How one unit's gradient is found: hooks of Opacus, or the grouped layer, faster and for fewer kinds of layers;
-    auto: grouped where it suits the model. Same clipping, same noise, gradients equal to rounding."""
+    """Level example: how one unit's gradient is found: hooks of Opacus, or the grouped layer, faster and for fewer
+    kinds of layers; auto: grouped where it suits the model. Same clipping, same noise, gradients equal to rounding."""
     accountant: Literal["prv", "rdp"] = "prv"
     """prv is tight; rdp is quick and never below it."""
     ledger: str | None = None
@@ -104,10 +112,15 @@ class PrivacyConfig(Section):
 
     @model_validator(mode="after")
     def _noise_is_decided(self) -> "PrivacyConfig":
-        given = (self.target_epsilon is not None) + (self.noise_multiplier is not None)
+        wishes = (self.target_epsilon, self.noise_multiplier, self.nominal_epsilon)
+        given = sum(wish is not None for wish in wishes)
         if self.level == "none" and given:
-            raise ValueError("level none takes neither target_epsilon nor noise_multiplier")
-        if self.level != "none" and given != 1:
+            raise ValueError("level none takes neither target_epsilon nor noise_multiplier nor nominal_epsilon")
+        if self.level == "update" and given != 1:
+            raise ValueError("level update needs target_epsilon, noise_multiplier or nominal_epsilon, one of the three")
+        if self.level != "update" and self.nominal_epsilon is not None:
+            raise ValueError(f"nominal_epsilon is for level update, not {self.level}: it sets the noise of one phase")
+        if self.level not in {"none", "update"} and given != 1:
             raise ValueError(f"level {self.level} needs target_epsilon or noise_multiplier, one of the two")
         return self
 
@@ -142,7 +155,8 @@ class GossipConfig(Section):
     """How states meet."""
 
     protocol: Choice = "wait_free"
-    """wait_free never waits; sync keeps the mean exactly and waits for the slowest until deadline_s."""
+    """wait_free never waits; sync keeps the mean exactly and waits for the slowest until deadline_s; alone trains and
+    exchanges nothing, for comparisons."""
     mixing: Choice = "weighted"
     codec: Choice = "fp32"
     protection: Literal["plain"] = "plain"
@@ -180,12 +194,16 @@ class Experiment(Section):
     gossip: GossipConfig = GossipConfig()
     simulation: SimulationConfig = SimulationConfig()
     flower: FlowerConfig = FlowerConfig()
+    compare: CompareConfig | None = None
+    """What `gossipfl compare` runs; everything else ignores it."""
 
     @model_validator(mode="after")
     def _combinations_make_sense(self) -> "Experiment":
-        if self.privacy.level != "none" and self.training.dropout:
+        # at level update steps are plain ones, whatever is done in them
+        noised_steps = self.privacy.level not in {"none", "update"}
+        if noised_steps and self.training.dropout:
             raise ValueError("training.dropout must be 0 with privacy: per-sample clipping assumes one fixed function")
-        if self.privacy.level != "none" and self.training.max_grad_norm is not None:
+        if noised_steps and self.training.max_grad_norm is not None:
             raise ValueError("training.max_grad_norm is for runs without privacy; set privacy.max_grad_norm")
         # a schedule of the user's own may be static in all but name: wait_free asks it
         if (

@@ -65,19 +65,24 @@ def _keys(model: type[BaseModel] | None) -> list[str]:
 
 
 def _model_at(location: Location, model: type[BaseModel] | None) -> type[BaseModel] | None:
-    for part in location:
-        if model is None or isinstance(part, int):
-            continue
+    # places in a list, and names in a mapping of sections, lead to the same kind of section
+    parts = iter(part for part in location if not isinstance(part, int))
+    for part in parts:
+        if model is None:
+            return None
         fields = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
-        model = _section_in(fields.get(part))
+        annotation = fields.get(str(part))
+        model = _section_in(annotation)
+        if model is not None and get_origin(annotation) is dict:
+            next(parts, None)
     return model
 
 
 def _section_in(annotation: object) -> type[BaseModel] | None:
-    """The section that an annotation holds, alone or in an Optional or a tuple."""
+    """The section that an annotation holds, alone or in an Optional, a tuple or a mapping."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    if get_origin(annotation) in (Annotated, Union, types.UnionType, tuple):
+    if get_origin(annotation) in (Annotated, Union, types.UnionType, tuple, dict):
         found = [_section_in(inner) for inner in get_args(annotation)]
         return next((section for section in found if section is not None), None)
     return None

@@ -8,7 +8,7 @@ Every mistake is one `ConfigError` that names file, field, value and expectation
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,15 +17,17 @@ from pydantic import BaseModel, ValidationError
 
 from gossipfl.config.experiment import Averaging, Experiment
 from gossipfl.config.explain import explain
+from gossipfl.config.overriding import changed, overridden, string_keys
 from gossipfl.config.peers import Peers
 from gossipfl.config.this_node import resolve_self
-from gossipfl.config.yaml_text import parse_mapping, parse_value, read_text
+from gossipfl.config.yaml_text import parse_mapping, read_text
 from gossipfl.errors import ConfigError
 
 __all__ = [
     "LoadedAveraging",
     "LoadedExperiment",
     "LoadedPeers",
+    "change_experiment",
     "dump_experiment",
     "load_experiment",
     "load_peers",
@@ -36,7 +38,6 @@ __all__ = [
 ]
 
 Model = TypeVar("Model", bound=BaseModel)
-Raw = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +113,25 @@ def load_simulation(path: Path, overrides: Sequence[str] = ()) -> LoadedExperime
     Raises:
         ConfigError: as `load_experiment`.
     """
-    raw = _overridden(parse_mapping(read_text(path), source=str(path)), overrides)
+    raw = overridden(parse_mapping(read_text(path), source=str(path)), overrides)
     if raw.get("training") != "none":
         return load_experiment(path, overrides)
     return LoadedAveraging(_validated(Averaging, raw, source=_named(str(path), overrides)), path.parent)
+
+
+def change_experiment(loaded: LoadedExperiment, changes: Mapping[str, object], *, source: str) -> LoadedExperiment:
+    """The experiment with some fields changed, as `--set` would; it lies in no file, so its text is its own.
+
+    Args:
+        changes: dotted or nested, see `overriding.changed`.
+        source: what error messages call it.
+
+    Raises:
+        ConfigError: what comes out is no experiment; one line.
+    """
+    raw = changed(loaded.experiment.model_dump(mode="json"), changes, source=source)
+    experiment = _validated(Experiment, raw, source=source)
+    return replace(loaded, experiment=experiment, text=dump_experiment(experiment))
 
 
 def parse_experiment(text: str, *, source: str, overrides: Sequence[str] = ()) -> Experiment:
@@ -127,7 +143,7 @@ def parse_experiment(text: str, *, source: str, overrides: Sequence[str] = ()) -
     Raises:
         ConfigError: the text or an override is not what it should be; one line.
     """
-    raw = _overridden(parse_mapping(text, source=source), overrides)
+    raw = overridden(parse_mapping(text, source=source), overrides)
     return _validated(Experiment, raw, source=_named(source, overrides))
 
 
@@ -157,13 +173,13 @@ def load_peers(path: Path, overrides: Sequence[str] = ()) -> LoadedPeers:
     # the union in `Peers` would explain a mistake in an inline experiment twice
     peers = _validated(Peers, {**raw, "experiment": ""} if isinstance(inline, dict) else raw, source=str(path))
     if isinstance(inline, dict):
-        home, home_text, mapping, prefix = path, text, _string_keys(inline), "experiment"
+        home, home_text, mapping, prefix = path, text, string_keys(inline), "experiment"
     else:
         home = path.parent / str(peers.experiment)
         home_text = read_text(home)
         mapping, prefix = parse_mapping(home_text, source=str(home)), ""
     topology = raw.get("topology")
-    mapping = _overridden({**mapping, "topology": topology} if topology else mapping, overrides)
+    mapping = overridden({**mapping, "topology": topology} if topology else mapping, overrides)
     experiment = _validated(Experiment, mapping, source=_named(str(home), overrides), prefix=prefix)
     folder = path.parent if topology else home.parent
     loaded = LoadedExperiment(experiment, home.parent, folder, home_text, home)
@@ -184,28 +200,3 @@ def _validated(model: type[Model], raw: Mapping[str, object], *, source: str, pr
 
 def _named(source: str, overrides: Sequence[str]) -> str:
     return f"{source} with --set {' '.join(overrides)}" if overrides else source
-
-
-def _overridden(raw: Raw, overrides: Sequence[str]) -> Raw:
-    for override in overrides:
-        field, separator, value = override.partition("=")
-        keys = field.strip().split(".")
-        if not separator or not all(keys):
-            raise ConfigError(f"--set {override!r}: FIELD=VALUE was expected, for example training.phases=5")
-        raw = _with(raw, keys, parse_value(value, source=f"--set {override!r}"), override)
-    return raw
-
-
-def _with(raw: Raw, keys: Sequence[str], value: object, override: str) -> Raw:
-    """A copy in which the field that `keys` lead to is `value`; sections on the way are made."""
-    first, *rest = keys
-    if not rest:
-        return {**raw, first: value}
-    inner = raw.get(first)
-    if inner is not None and not isinstance(inner, dict):
-        raise ConfigError(f"--set {override!r}: {first} holds {inner!r}, it has no fields of its own")
-    return {**raw, first: _with(_string_keys(inner or {}), rest, value, override)}
-
-
-def _string_keys(mapping: Mapping[object, object]) -> Raw:
-    return {str(key): value for key, value in mapping.items()}

@@ -213,8 +213,7 @@ def _parts(
 
 
 def _learner(adapted: Adapted, task: Task, mechanism: Mechanism, parts: MechanismParts) -> Learner:
-    expected = parts.plan.expected_batch if parts.plan else float(min(parts.batch_size, parts.units))
-    return Learner(LearnerParts(adapted, task, mechanism, parts.account, expected))
+    return Learner(LearnerParts(adapted, task, mechanism, parts.account, float(min(parts.batch_size, parts.units))))
 
 
 def _check_length(module: nn.Module, wished: int) -> None:

@@ -73,6 +73,7 @@ def open_books(experiment: Experiment, site: DataSite, terms: RunTerms, records:
         new_account=terms.new_account,
         run=terms.run,
         node=site.node,
+        level=privacy.level,
     )
     account = open_account(ledger_file(experiment, site, terms.ledger), request)
     try:
@@ -83,9 +84,9 @@ def open_books(experiment: Experiment, site: DataSite, terms: RunTerms, records:
 
 
 def _plan(experiment: Experiment, account: LedgerAccount, units: int) -> Plan:
-    privacy, training, before = experiment.privacy, experiment.training, account.charges_before()
+    privacy, before = experiment.privacy, account.charges_before()
     try:
-        return make_plan(privacy, units=units, batch_size=training.batch_size, steps=training.total_steps, spent=before)
+        return make_plan(privacy, experiment.training, units=units, spent=before)
     except BudgetSpentError as error:
         logger.warning("%s: this node mixes and serves, and does not train", error)
         account.seal(str(error))

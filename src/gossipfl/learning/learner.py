@@ -1,7 +1,7 @@
 """Local training: some optimizer steps from a snapshot, and what they changed.
 
     snapshot ── write ──> module ── steps × (mechanism: gradient in .grad; optimizer: step) ── read ──> after
-    increment = after − snapshot
+    increment = after − snapshot ── mechanism: release ──> Training
 
 The increment is added to whatever mixing has made of the state meanwhile, so neither waits for the other.
 """
@@ -32,11 +32,12 @@ class Training:
     """What one phase of training came to; `core.events.Trained` without the version.
 
     Attributes:
-        increment: trained state minus the snapshot.
-        steps: optimizer steps done; fewer than asked when the budget ran out or the learner was stopped.
+        increment: trained state minus the snapshot, as the mechanism has released it.
+        steps: optimizer steps done; fewer than asked (at level update: none) when the budget ran out, or when the
+            learner was stopped.
         units: expected units in a batch, never the number drawn.
         receipt: covers all steps of the account, these included.
-        exhausted: the account has no ε left for another step.
+        exhausted: the account has no ε left for another step, or phase.
     """
 
     increment: AdapterState
@@ -53,7 +54,7 @@ class LearnerParts:
     Attributes:
         adapted: the model; the learner moves its trained parameters.
         task: losses of a row.
-        mechanism: gradients.
+        mechanism: gradients, and what a phase releases.
         account: what the mechanism charges.
         units: expected units in a batch.
     """
@@ -65,8 +66,14 @@ class LearnerParts:
     units: float
 
 
-def increment_of(after: AdapterState, snapshot: AdapterState, config: TrainingConfig, steps: range) -> AdapterState:
-    """What training has changed in these steps.
+def released(
+    mechanism: Mechanism, after: AdapterState, snapshot: AdapterState, config: TrainingConfig, steps: range
+) -> AdapterState:
+    """What these steps may add to the node's state.
+
+    Args:
+        mechanism: they were trained by.
+        after, snapshot: the state after and before them.
 
     Raises:
         TrainingError: a value is not finite any more.
@@ -77,7 +84,7 @@ def increment_of(after: AdapterState, snapshot: AdapterState, config: TrainingCo
             f"training diverged between steps {steps.start} and {steps.stop}: values are no longer finite; "
             f"training.learning_rate {config.learning_rate:g} is too high"
         )
-    return increment
+    return AdapterState(snapshot.spec, mechanism.release(steps.start, increment.vector))
 
 
 class Learner:
@@ -107,7 +114,7 @@ class Learner:
 
         Raises:
             TrainingError: the values are no longer finite.
-            LedgerError: a step could not be charged.
+            LedgerError: a step, or the phase, could not be charged.
         """
         with self._parts.adapted.turn:
             self._use_threads()
@@ -116,7 +123,9 @@ class Learner:
                 self._optimizer.reset()
             done, exhausted = self._run(first_step, steps, _pull(self._parts.adapted, proximal_mu))
             after = self._parts.adapted.read()
-        increment = increment_of(after, snapshot, self._config, range(first_step, first_step + done))
+            # while it is this node's turn: what is released is charged and drawn in one go with its steps
+            trained = range(first_step, first_step + done)
+            increment = released(self._parts.mechanism, after, snapshot, self._config, trained)
         return Training(increment, done, self._parts.units, self._parts.account.receipt(), exhausted)
 
     def evaluate(self, state: AdapterState, examples: Examples) -> Evaluation:
@@ -134,7 +143,8 @@ class Learner:
     def durable(self) -> dict[str, NDArray[np.float32]]:
         """Copies of the optimizer's moments; with the state and the step's index all that a resumed run needs.
 
-        They lie in the coordinates of the trained parameters and hold what noised gradients left, nothing secret.
+        They lie in the coordinates of the trained parameters. At level example they hold what noised gradients left,
+        nothing secret; else private data shines through: they stay at the node.
         """
         with self._parts.adapted.turn:
             return self._optimizer.durable()

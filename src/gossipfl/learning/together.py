@@ -4,8 +4,8 @@
     node 1   draw ─┼─> one forward and backward ──┼─ noise, divide ─> optimizer of node 1
     …              ┘                              └─ …
 
-What a node draws, is charged, and how it is noised and stepped is the same code that trains it alone; only the sums of
-gradients come from one pass, and so differ from those of `Learner` by rounding.
+What a node draws, is charged and releases, and how it is noised and stepped is the same code that trains it alone; only
+the sums of gradients come from one pass, and so differ from those of `Learner` by rounding.
 """
 
 import logging
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from gossipfl.errors import BudgetSpentError
 from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.bench import Bench, Resident
-from gossipfl.learning.learner import Training, increment_of
+from gossipfl.learning.learner import Training, released
 from gossipfl.learning.optimizer import LocalOptimizer, share_optimizer, step_together
 from gossipfl.privacy.grouped.gradients import GroupedGradients
 from gossipfl.privacy.grouped.seam import Group
@@ -200,7 +200,7 @@ class Together:
         phase, bench = runner.phase, runner.bench
         steps = range(phase.first_step, runner.step)
         state = AdapterState(self._adapted.spec, after)
-        increment = increment_of(state, phase.snapshot, self._adapted.experiment.training, steps)
+        increment = released(bench.mechanism, state, phase.snapshot, self._adapted.experiment.training, steps)
         return Training(increment, runner.done, bench.learner.units, bench.account.receipt(), runner.exhausted)
 
 

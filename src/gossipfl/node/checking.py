@@ -27,7 +27,7 @@ from gossipfl.node.assembly import schedule_of, site_of, state_dir_of
 from gossipfl.node.state_directory import run_name_in
 from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.mechanisms import LEVELS
-from gossipfl.privacy.plan import Plan, make_plan
+from gossipfl.privacy.plan import Plan, epsilon_if_replaced, make_plan
 from gossipfl.privacy.spent import charged_before, spent
 
 T = TypeVar("T")
@@ -97,9 +97,19 @@ def check(peers: Path, *, name: str | None, overrides: Sequence[str] = ()) -> Fi
     _check_nodes(findings, loaded, name, schedule)
     findings.attempt(lambda: load_test_records(experiment, loaded.experiment.folder))
     findings.attempt(lambda: _check_model(findings, loaded))
-    if experiment.data.unit is None and experiment.privacy.level != "none":
-        findings.notes.append("ε protects one row, not one person; data.unit names the column that says whose a row is")
+    findings.notes += _what_is_protected(experiment)
     return findings
+
+
+def _what_is_protected(experiment: Experiment) -> list[str]:
+    if experiment.privacy.level == "none":
+        return []
+    if experiment.privacy.level == "update":
+        absent = "ε protects all data of a node at once, as if it were absent (zero-out, sensitivity C)"
+        return [f"{absent}; other data in its place is twice as far (2C); nothing is amplified by sampling"]
+    if experiment.data.unit is None:
+        return ["ε protects one row, not one person; data.unit names the column that says whose a row is"]
+    return []
 
 
 def _check_choices(experiment: Experiment) -> None:
@@ -179,14 +189,18 @@ def _check_data(findings: Findings, loaded: LoadedPeers, node: NodeConfig, recor
 def _check_budget(findings: Findings, loaded: LoadedPeers, node: NodeConfig, records: NodeRecords) -> None:
     experiment = loaded.experiment.experiment
     ledger = ledger_file(experiment, site_of(loaded, node), node.ledger)
-    run = run_name_in(state_dir_of(loaded, node))
+    run, level = run_name_in(state_dir_of(loaded, node)), experiment.privacy.level
+    before = findings.attempt(lambda: charged_before(ledger, records.tags, run=run, level=level))
+    if before is None:
+        return
     try:
-        plan = findings.attempt(lambda: _plan(experiment, records, charged_before(ledger, records.tags, run=run)))
+        plan = findings.attempt(lambda: _plan(experiment, records, before))
     except BudgetSpentError as error:
         plan = None
         findings.notes.append(f"{node.name}: {error}: it would mix and serve, and not train")
     if plan is not None:
         findings.plans[node.name] = plan
+        findings.notes += _if_replaced(node, plan, before)
     if ledger.exists():
         accounts = findings.attempt(lambda: spent(ledger)) or []
         findings.notes += [
@@ -196,15 +210,15 @@ def _check_budget(findings: Findings, loaded: LoadedPeers, node: NodeConfig, rec
         ]
 
 
+def _if_replaced(node: NodeConfig, plan: Plan, before: Sequence[Charge]) -> list[str]:
+    if plan.level != "update":
+        return []
+    other = epsilon_if_replaced(plan, before)
+    return [f"{node.name}: ε = {plan.epsilon:.4g} against its data being absent, {other:.4g} against other data"]
+
+
 def _plan(experiment: Experiment, records: NodeRecords, before: Sequence[Charge]) -> Plan:
-    training = experiment.training
-    return make_plan(
-        experiment.privacy,
-        units=len(records.train),
-        batch_size=training.batch_size,
-        steps=training.total_steps,
-        spent=before,
-    )
+    return make_plan(experiment.privacy, experiment.training, units=len(records.train), spent=before)
 
 
 def _check_model(findings: Findings, loaded: LoadedPeers) -> None:

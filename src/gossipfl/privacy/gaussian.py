@@ -22,7 +22,7 @@ def gaussian_delta(epsilon: float, mu: float) -> float:
 
 
 def gaussian_epsilon(mu: float, delta: float) -> float:
-    """Smallest ε at which the composition is (ε, δ)-private; exact to 1e-12.
+    """Smallest ε at which the composition is (ε, δ)-private; exact to rounding.
 
     Args:
         mu: √(Σ steps / σ²), 0 for no step at all, infinity without noise.
@@ -33,4 +33,7 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
     if gaussian_delta(0.0, mu) <= delta:
         return 0.0
     above = mu * mu / 2 + mu * math.sqrt(2 * math.log(1 / delta)) + 1e-9
+    # next to no noise: above is a bound, and δ there is lost in rounding
+    if above == math.inf or gaussian_delta(above, mu) > delta:
+        return above
     return float(brentq(lambda epsilon: gaussian_delta(epsilon, mu) - delta, 0.0, above, xtol=1e-13, rtol=1e-13))

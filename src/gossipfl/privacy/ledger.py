@@ -19,7 +19,7 @@ from typing import Self
 from gossipfl.core.events import Receipt
 from gossipfl.errors import BudgetSpentError, PrivacyError
 from gossipfl.privacy.accounting import Charge
-from gossipfl.privacy.ledger_book import Book, as_charges
+from gossipfl.privacy.ledger_book import Book, as_charges, refuse_other_levels
 from gossipfl.privacy.ledger_chain import Charged, Merged, Opened, Started
 from gossipfl.privacy.ledger_store import LedgerStore
 from gossipfl.privacy.meter import EpsilonMeter
@@ -42,6 +42,7 @@ class AccountRequest:
         new_account: reason for a fresh account on known data; None goes on with theirs.
         run: names this run, equal after every restart of it.
         node: name of the node.
+        level: of the mechanism; an account holds charges of one only.
     """
 
     tags: Sequence[bytes]
@@ -52,6 +53,7 @@ class AccountRequest:
     new_account: str | None
     run: str
     node: str
+    level: str = "example"
 
 
 def open_account(path: Path, request: AccountRequest) -> "LedgerAccount":
@@ -62,7 +64,7 @@ def open_account(path: Path, request: AccountRequest) -> "LedgerAccount":
 
     Raises:
         LedgerError: the ledger cannot be used or was altered; nothing may be trained.
-        PrivacyError: the request makes no sense.
+        PrivacyError: the request makes no sense, or the records were charged at another level.
     """
     _check(request)
     store = LedgerStore(path)
@@ -121,10 +123,12 @@ class LedgerAccount:
         if charge.steps < 1:
             raise PrivacyError(f"a charge needs at least one step, not {charge.steps}")
         with self._store.transaction() as book:
-            account = book.account(self._number)
+            account, level = book.account(self._number), self._request.level
+            # another process may have charged it since it was opened
+            refuse_other_levels(level, [account])
             bound = self._meter.admit(account.tally(), charge)
             self._store.add(
-                Charged(account.number, self._run, charge.sample_rate, charge.noise_multiplier, charge.steps)
+                Charged(account.number, self._run, charge.sample_rate, charge.noise_multiplier, charge.steps, level)
             )
             receipt = self._receipt(book, bound)
         return self._give(receipt)
@@ -207,6 +211,7 @@ def _settle(store: LedgerStore, book: Book, request: AccountRequest, touched: se
         account = book.next_account()
         store.add(Started(account, tuple(sorted(touched)), request.new_account, request.run))
         return account
+    refuse_other_levels(request.level, map(book.account, touched))
     first, *others = sorted(touched)
     if others:
         store.add(Merged(first, tuple(others)))

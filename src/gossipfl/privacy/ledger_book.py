@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from gossipfl.errors import PrivacyError
 from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.ledger_chain import Began, Charged, Entry, Joined, Link, Merged, Opened, Started
 
@@ -25,6 +26,7 @@ class AccountRecord:
         number: of the account, the lowest of those merged into it.
         steps: by (sample_rate, noise_multiplier, run).
         charges: rows in the ledger.
+        levels: of the charges; at most one, `refuse_other_levels` sees to it.
         records: records that have joined.
         reasons: why fresh accounts were started here although the data was known, oldest first.
         replaces: accounts whose records went on here with a fresh account.
@@ -39,6 +41,7 @@ class AccountRecord:
     number: int
     steps: Counter[tuple[float, float, str]] = field(default_factory=Counter)
     charges: int = 0
+    levels: frozenset[str] = frozenset()
     records: int = 0
     reasons: tuple[str, ...] = ()
     replaces: frozenset[int] = frozenset()
@@ -135,6 +138,7 @@ class Book:
             self._merged_into[number] = into
             whole.steps += part.steps
             whole.charges += part.charges
+            whole.levels |= part.levels
             whole.records += part.records
             whole.reasons += part.reasons
             whole.replaces |= part.replaces
@@ -155,7 +159,22 @@ class Book:
         account = self.account(charged.account)
         account.steps[charged.sample_rate, charged.noise_multiplier, charged.run] += charged.steps
         account.charges += 1
+        account.levels |= {charged.level}
         return account
+
+
+def refuse_other_levels(level: str, accounts: Iterable[AccountRecord]) -> None:
+    """Each level protects something else, one unit or all data at once: their ε do not add up in one account.
+
+    Raises:
+        PrivacyError: an account has charges of another level.
+    """
+    for account in accounts:
+        if others := sorted(account.levels - {level}):
+            raise PrivacyError(
+                f"privacy.level {level}: account {account.number} of these records was charged at level "
+                f"{', '.join(others)}, whose ε protects something else; --new-account REASON starts afresh"
+            )
 
 
 def as_charges(tally: Tally) -> tuple[Charge, ...]:

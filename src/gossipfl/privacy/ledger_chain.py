@@ -67,13 +67,19 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Charged:
-    """Steps were paid for; written before they are done."""
+    """Steps were paid for; written before they are done.
+
+    Attributes:
+        level: of the mechanism, and so what is protected: one unit of the data, or all of it.
+    """
 
     account: int
     run: str
     sample_rate: float
     noise_multiplier: float
     steps: int
+    # all that there was when charges did not say it
+    level: str = "example"
 
 
 Happening = Began | Started | Joined | Merged | Opened | Charged

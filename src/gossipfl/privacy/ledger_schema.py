@@ -44,7 +44,10 @@ _VERSION_1 = (
     *(statement for table in _TABLES for statement in _forbid(table)),
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1,)
+_VERSION_2: tuple[str, ...] = ()
+"""The tables are the same; charges name their level."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)
 """Statements that lead from version k to k + 1; a published one is never edited."""
 
 
@@ -161,7 +164,8 @@ def _refuse_others(connection: sqlite3.Connection, path: Path) -> None:
 
 def _refuse_other_versions(connection: sqlite3.Connection, path: Path) -> None:
     version = _version(connection)
-    if version != len(MIGRATIONS):
+    # an older one whose tables are the same can be read as it is
+    if not 0 < version <= len(MIGRATIONS) or any(MIGRATIONS[version:]):
         raise LedgerError(f"the ledger {path} has schema version {version}, expected {len(MIGRATIONS)}")
 
 

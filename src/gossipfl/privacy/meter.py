@@ -1,5 +1,6 @@
 """ε while it grows: decides before each of thousands of steps at a cost of microseconds.
 
+0. every step takes every unit                    the exact formula decides, for next to nothing
 1. Rényi bound of this very step ≤ target         it fits, for next to nothing
 2. steps ≤ the last count known to fit            it fits, by monotonicity
 3. ask the accountant some steps ahead, bisecting between what fits and what does not
@@ -46,10 +47,11 @@ class EpsilonMeter:
         """
         kind = (charge.sample_rate, charge.noise_multiplier)
         after = {**tally, kind: tally.get(kind, 0) + charge.steps}
-        quick = self._bound(after, "rdp")
+        exact = all(rate == 1 for rate, _ in after)
+        quick = self._bound(after, self._accountant if exact else "rdp")
         if self._target is None or quick <= self._target:
             return quick
-        value = quick if self._accountant == "rdp" else self._ask(after, kind, self._target)
+        value = quick if exact or self._accountant == "rdp" else self._ask(after, kind, self._target)
         if value > self._target:
             raise BudgetSpentError(
                 f"target_epsilon {self._target:g} is spent on this data: the next {charge.steps} step(s) would make "

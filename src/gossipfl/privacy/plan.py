@@ -1,12 +1,17 @@
 """What privacy a run will have: δ, sample rate, noise and ε, known before the first step.
 
-q = min(1, batch_size / units)        δ ≤ 1 / (2 · units), by default min(1e-3, that)
+level     is charged        with probability q a unit takes part, q =
+example   a step            min(1, batch_size / units)
+update    a phase           1, the unit being all data of the node
+
+δ ≤ 1 / (2 · units), by default min(1e-3, that)
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from gossipfl.config.experiment import PrivacyConfig
+from gossipfl.config.experiment import PrivacyConfig, TrainingConfig
 from gossipfl.errors import PrivacyError
 from gossipfl.privacy.accounting import Charge, Method, bound, noise_multiplier_for
 
@@ -19,12 +24,12 @@ class Plan:
 
     Attributes:
         level: name of the mechanism.
-        sample_rate: q, probability that a unit is in a batch.
+        sample_rate: q, probability that a unit is in a batch; 1 at level update.
         noise_multiplier: σ, noise deviation over `max_grad_norm`.
-        max_grad_norm: C, clipping norm of one unit's gradient.
+        max_grad_norm: C, clipping norm of one unit's gradient; at level update of a phase's increment.
         delta: δ.
-        steps: optimizer steps planned.
-        units: privacy units of this node, public by assumption.
+        steps: charges planned: optimizer steps; at level update phases.
+        units: records (or what `data.unit` says) of this node, public by assumption.
         target_epsilon: ε wished for, None when the noise was given.
         epsilon: ε after the planned steps, what was spent before included; an upper bound.
         accountant: as configured.
@@ -45,7 +50,7 @@ class Plan:
 
     @property
     def expected_batch(self) -> float:
-        """Units in a batch on average; what gradients are divided by."""
+        """Units in a batch on average; what noised gradients are divided by, at level example."""
         return self.sample_rate * self.units
 
     @property
@@ -58,8 +63,8 @@ class Plan:
         return Charge(self.sample_rate, self.noise_multiplier, steps)
 
 
-def make_plan(config: PrivacyConfig, *, units: int, batch_size: int, steps: int, spent: Sequence[Charge] = ()) -> Plan:
-    """The plan for `steps` more steps on data that has `spent` charges already.
+def make_plan(config: PrivacyConfig, training: TrainingConfig, *, units: int, spent: Sequence[Charge] = ()) -> Plan:
+    """The plan for a whole training on data that has `spent` charges already.
 
     Raises:
         BudgetSpentError: the target is spent already.
@@ -67,19 +72,19 @@ def make_plan(config: PrivacyConfig, *, units: int, batch_size: int, steps: int,
     """
     if config.level == "none":
         raise PrivacyError("privacy.level none has no plan: nothing is noised")
-    if min(units, batch_size, steps) < 1:
-        raise PrivacyError(f"a plan needs units, batch_size and steps from 1 on, not {units}, {batch_size}, {steps}")
+    if units < 1:
+        raise PrivacyError("a plan needs at least one unit of data")
     delta = delta_for(config.target_delta, units)
-    sample_rate = min(1.0, batch_size / units)
-    sigma = _noise(config, delta, Charge(sample_rate, 0.0, steps), spent)
-    total = bound((*spent, Charge(sample_rate, sigma, steps)), delta, config.accountant)
+    wished = _charged(config, training, units)
+    sigma = _noise(config, delta, wished, spent)
+    total = bound((*spent, replace(wished, noise_multiplier=sigma)), delta, config.accountant)
     return Plan(
         level=config.level,
-        sample_rate=sample_rate,
+        sample_rate=wished.sample_rate,
         noise_multiplier=sigma,
         max_grad_norm=config.max_grad_norm,
         delta=delta,
-        steps=steps,
+        steps=wished.steps,
         units=units,
         target_epsilon=config.target_epsilon,
         epsilon=total.epsilon,
@@ -121,9 +126,30 @@ def delta_for(wished: float | None, units: int) -> float:
     return wished
 
 
+def epsilon_if_replaced(plan: Plan, spent: Sequence[Charge] = ()) -> float:
+    """ε of a plan of level update, were the node's data replaced by other data: twice the sensitivity of their absence.
+
+    Args:
+        spent: at level update before.
+    """
+    charges = (*spent, plan.charge(plan.steps))
+    halved = [replace(charge, noise_multiplier=charge.noise_multiplier / 2) for charge in charges]
+    return bound(halved, plan.delta, plan.accountant).epsilon
+
+
+def _charged(config: PrivacyConfig, training: TrainingConfig, units: int) -> Charge:
+    """All that a training charges, but for the noise."""
+    if config.level == "update":
+        return Charge(1.0, 0.0, training.phases)
+    return Charge(min(1.0, training.batch_size / units), 0.0, training.total_steps)
+
+
 def _noise(config: PrivacyConfig, delta: float, wished: Charge, spent: Sequence[Charge]) -> float:
     if config.noise_multiplier is not None:
         return config.noise_multiplier
+    if config.nominal_epsilon is not None:
+        # Dwork & Roth (2014), theorem A.1, for one release, and for ε < 1 only: the error that is studied
+        return math.sqrt(2 * math.log(1.25 / delta)) / config.nominal_epsilon
     if config.target_epsilon is None:
         raise PrivacyError(f"privacy.level {config.level} needs target_epsilon or noise_multiplier")
     return noise_multiplier_for(

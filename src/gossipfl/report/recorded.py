@@ -32,6 +32,7 @@ class Summary:
     test_accuracy: Number = UNKNOWN
     mean_model_loss: Number = UNKNOWN
     mean_model_accuracy: Number = UNKNOWN
+    worst: Number = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

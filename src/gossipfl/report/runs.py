@@ -1,13 +1,14 @@
-"""Recorded runs, read back from the folders that `gossipfl simulate` writes.
+"""Recorded runs, read back from the folders that `gossipfl simulate` and the other drivers write.
 
-metrics.jsonl   one line an evaluation        nodes.jsonl   the same by node, columns in the nodes' order
-topology.json   nodes and edges
+metrics.jsonl   one line an evaluation        nodes.jsonl     the same by node, columns in the nodes' order
+topology.json   nodes and edges               result.json     of a run that is done
+                                              versions.json   of the packages it used
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -15,6 +16,7 @@ from gossipfl.config.explain import dotted
 from gossipfl.config.graph_types import Graph
 from gossipfl.errors import DataError
 from gossipfl.report.recorded import Columns, Evaluation, RecordedRun, Summary
+from gossipfl.runs.result import RunResult
 
 Parsed = TypeVar("Parsed")
 
@@ -38,6 +40,32 @@ def read_runs(folders: Sequence[Path]) -> list[RecordedRun]:
     names = [folder.name for folder in whole]
     labels = names if len(set(names)) == len(names) else ["/".join(folder.parts[-2:]) for folder in whole]
     return [_read_run(folder, label) for folder, label in zip(folders, labels, strict=True)]
+
+
+def read_result(folder: Path) -> RunResult | None:
+    """What came of the run in this folder; None of one that is not done.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    path = folder / "result.json"
+    if not path.exists():
+        return None
+    recorded = _parsed(dict[str, Any], _text(path), str(path))
+    try:
+        return RunResult.from_json(recorded, folder)
+    except KeyError as error:
+        raise DataError(f"{path}: {error.args[0]} is missing") from None
+
+
+def read_versions(folder: Path) -> dict[str, str]:
+    """Package by package what the run in this folder was done with.
+
+    Raises:
+        DataError: it is not there, or damaged.
+    """
+    path = folder / "versions.json"
+    return _parsed(dict[str, str], _text(path), str(path))
 
 
 def _read_run(folder: Path, label: str) -> RecordedRun:

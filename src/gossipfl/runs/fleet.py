@@ -105,7 +105,7 @@ def build_fleet(experiment: Experiment, roster: Roster, nodes: Sequence[str]) ->
     terms = RunTerms(run="simulation", streams="seeded")
     benches = {
         site.node: learner_for(
-            resident, site, terms, records.nodes[site.node], books=_books(experiment, records.nodes[site.node])
+            resident, site, terms, records.nodes[site.node], books=simulated_books(experiment, records.nodes[site.node])
         )
         for site in sites
     }
@@ -120,10 +120,14 @@ def on_one_thread(experiment: Experiment) -> Experiment:
     return experiment.model_copy(update={"training": training})
 
 
-def _books(experiment: Experiment, records: NodeRecords) -> Books:
-    privacy, training, units = experiment.privacy, experiment.training, len(records.train)
+def simulated_books(experiment: Experiment, records: NodeRecords) -> Books:
+    """An account in memory of these records, and the plan of the whole run; free and none at level none.
+
+    Raises:
+        PrivacyError: see `make_plan`.
+    """
+    privacy, units = experiment.privacy, len(records.train)
     if privacy.level == "none":
         return Books(FreeAccount(), None)
     account = SimulatedAccount(delta_for(privacy.target_delta, units), privacy.accountant, privacy.target_epsilon)
-    plan = make_plan(privacy, units=units, batch_size=training.batch_size, steps=training.total_steps)
-    return Books(account, plan)
+    return Books(account, make_plan(privacy, experiment.training, units=units))

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from gossipfl.errors import StateError
+
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
@@ -58,7 +60,11 @@ class RunResult:
 
     @classmethod
     def from_json(cls, recorded: Mapping[str, Any], output: Path) -> Self:
-        """A result that was recorded in a run's folder."""
+        """A result that was recorded in a run's folder.
+
+        Raises:
+            StateError: another version wrote it.
+        """
         names = (
             "final",
             "rounds",
@@ -71,6 +77,9 @@ class RunResult:
             "engine",
             "done",
         )
+        missing = sorted(set(names) - set(recorded))
+        if missing:
+            raise StateError(f"{output}: result.json has no {missing[0]!r}: another version of gossipfl wrote it")
         return cls(**{name: recorded[name] for name in names}, output=output, flower_bytes=recorded.get("flower_bytes"))
 
 

@@ -3,13 +3,17 @@
 config.yaml      everything resolved             metrics.jsonl   one line an evaluation
 versions.json    of the packages used            nodes.jsonl     the same by node: columns in the nodes' order
 topology.json    nodes and edges                 result.json     what --json prints
+adapter.safetensors   where the run ended: the nodes' mean, see `adapter_file`
 checkpoint.bin   what a stopped run goes on from; gone when it is done
 """
 
+import fcntl
 import importlib.metadata
 import json
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 
 from gossipfl.core.json_text import json_text
@@ -18,18 +22,20 @@ from gossipfl.runs.checkpoint_file import read_frozen, write_frozen
 
 PACKAGES = ("gossipfl", "torch", "transformers", "peft", "opacus", "networkx", "numpy", "scikit-learn", "ray", "flwr")
 _LINES = ("metrics.jsonl", "nodes.jsonl")
+_PREPARED = frozenset({"config.yaml", "versions.json", "topology.json"})
+"""All that there is before the first evaluation: a run that ended before that leaves nothing worth keeping."""
 
 
 class RunDirectory:
     """A run's folder, made or opened again.
 
     Args:
-        path: new or empty; with `resume` a folder in which this very configuration began.
+        path: new, or with nothing recorded in it; with `resume` a folder in which this very configuration began.
         config: YAML of everything resolved.
 
     Raises:
         DataError: there is something in it, or it cannot be written to.
-        StateError: it belongs to another configuration.
+        StateError: it belongs to another configuration, or another process runs in it.
     """
 
     def __init__(self, path: Path, config: str, *, resume: bool) -> None:
@@ -37,17 +43,26 @@ class RunDirectory:
         kept = path / "config.yaml"
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if resume and kept.exists():
-                if kept.read_text() != config:
-                    raise StateError(f"{path} holds a run of another configuration; give another --output")
+            if not _is_unused({item.name for item in path.iterdir()}):
+                if not resume:
+                    raise DataError(f"--output {path} is not empty; --resume goes on with a run that was stopped")
+                _check_same(path, config)
                 return
-            if any(path.iterdir()):
-                hint = "" if resume else "; --resume goes on with a run that was stopped"
-                raise DataError(f"--output {path} is not empty{hint}")
-            kept.write_text(config)
+            with _locked(kept):
+                kept.write_text(config, encoding="utf-8")
+            (path / "versions.json").write_text(json_text(_versions()) + "\n")
         except OSError as error:
             raise DataError(f"--output {path}: {error.strerror}") from error
-        (path / "versions.json").write_text(json_text(_versions()) + "\n")
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keeps other processes out of the folder meanwhile.
+
+        Raises:
+            StateError: one runs in it.
+        """
+        with _locked(self.path / "config.yaml"):
+            yield
 
     def write_topology(self, nodes: Sequence[str], neighbors: Callable[[str], Iterable[str]]) -> None:
         """Who is linked with whom."""
@@ -66,9 +81,20 @@ class RunDirectory:
         (self.path / "checkpoint.bin").unlink(missing_ok=True)
 
     def result(self) -> dict[str, object] | None:
-        """Of a run that is done."""
+        """Of a run that is done.
+
+        Raises:
+            StateError: what is there is no JSON object.
+        """
         path = self.path / "result.json"
-        result: dict[str, object] | None = json.loads(path.read_text()) if path.exists() else None
+        if not path.exists():
+            return None
+        try:
+            result = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            result = None
+        if not isinstance(result, dict):
+            raise StateError(f"{path} is damaged; begin the run anew in another folder")
         return result
 
     def save(self, state: bytes) -> None:
@@ -93,6 +119,36 @@ class RunDirectory:
                 with (self.path / name).open("r+b") as file:
                     file.truncate(length)
         return state
+
+
+def _is_unused(names: Collection[str]) -> bool:
+    # a config.yaml by itself is somebody's own
+    return not names or ("versions.json" in names and _PREPARED.issuperset(names))
+
+
+def _check_same(path: Path, config: str) -> None:
+    try:
+        kept = (path / "config.yaml").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DataError(f"--output {path} holds no run to go on with: there is no config.yaml in it") from None
+    if kept == config:
+        return
+    lines = zip_longest(kept.splitlines(), config.splitlines(), fillvalue="")
+    there, here = next((pair for pair in lines if pair[0] != pair[1]), ("", ""))
+    raise StateError(
+        f"{path} holds a run of another configuration: {there.strip()!r} there, {here.strip()!r} here; "
+        "give another --output"
+    )
+
+
+@contextmanager
+def _locked(config: Path) -> Iterator[None]:
+    with config.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StateError(f"another process runs in {config.parent}") from error
+        yield
 
 
 def _length(path: Path) -> int:

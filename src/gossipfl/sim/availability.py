@@ -1,11 +1,12 @@
 """When nodes are up and who can reach whom: changes over time, from random churn, a trace, or planned partitions."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from gossipfl.config.simulation import AvailabilityConfig, PartitionConfig
 from gossipfl.config.yaml_text import read_text
@@ -16,9 +17,11 @@ from gossipfl.errors import ConfigError
 class Outage:
     """A node is down from one time until another; None: it does not come back."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
+
     node: str
     from_s: float
-    until_s: float | None
+    until_s: float | None = None
 
 
 Outages = Callable[[str, float], Outage | None]
@@ -58,16 +61,17 @@ def trace(
     folder: Path,
     rng: np.random.Generator,  # noqa: ARG001
 ) -> Outages:
-    """As a file says.
+    """As a file says; times down of one node that overlap are one.
 
     Raises:
         ConfigError: the file is missing, a line is no outage, or a node is unknown.
     """
-    path = folder / str(config.trace)
-    planned = sorted(_outages(path, set(names)), key=lambda outage: outage.from_s)
+    planned: dict[str, list[Outage]] = {}
+    for outage in sorted(_outages(folder / str(config.trace), set(names)), key=lambda outage: outage.from_s):
+        _append(planned.setdefault(outage.node, []), outage)
 
     def next_outage(node: str, now: float) -> Outage | None:
-        return next((outage for outage in planned if outage.node == node and outage.from_s >= now), None)
+        return next((outage for outage in planned.get(node, ()) if outage.from_s >= now), None)
 
     return next_outage
 
@@ -95,15 +99,22 @@ class Partition:
         return self._group.get(sender, -1) != self._group.get(receiver, -1)
 
 
+def _append(outages: list[Outage], later: Outage) -> None:
+    """One that begins no sooner than the last; if the node is still down then, the last goes on."""
+    if not outages or (outages[-1].until_s is not None and outages[-1].until_s <= later.from_s):
+        outages.append(later)
+        return
+    ends = (outages[-1].until_s, later.until_s)
+    outages[-1] = replace(outages[-1], until_s=None if None in ends else max(end for end in ends if end is not None))
+
+
 def _outages(path: Path, names: set[str]) -> Iterator[Outage]:
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
         try:
-            found = json.loads(line)
-            until_s = found.get("until_s")
-            outage = Outage(found["node"], float(found["from_s"]), None if until_s is None else float(until_s))
-        except (ValueError, KeyError, TypeError, AttributeError):
+            outage = TypeAdapter(Outage).validate_json(line)
+        except ValidationError:
             raise ConfigError(
                 f'{path}: line {number}: {{"node", "from_s", "until_s"}} was expected, not {line[:60]!r}'
             ) from None

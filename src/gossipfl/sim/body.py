@@ -19,7 +19,9 @@ class Body(Generic[P]):
         up: it runs.
         finished: its protocol has finished.
         training: the phase under way.
+        lost: receipt of the last phase that a kill has undone.
         timers: token of the newest timer of each name.
+        bytes_sent: encoded, of what was put on its lines.
         rejected: messages dropped, by reason.
     """
 
@@ -29,10 +31,9 @@ class Body(Generic[P]):
     up: bool = True
     finished: bool = False
     training: Train[P] | None = None
+    lost: Receipt = field(default_factory=Receipt)
     timers: dict[str, int] = field(default_factory=dict)
     bytes_sent: int = 0
-    bytes_received: int = 0
-    messages_sent: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -41,6 +42,6 @@ class Body(Generic[P]):
         return self.protocol.snapshot
 
     @property
-    def receipt(self) -> Receipt:
-        """What the account holds for its state."""
-        return self.protocol.snapshot.receipt
+    def epsilon(self) -> float:
+        """Spent by its data: what is in its state, and what a kill has undone."""
+        return max(self.snapshot.receipt.epsilon, self.lost.epsilon)

@@ -8,7 +8,7 @@ Each actor trains its nodes one at a time, by the very code of the loop, so that
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.events import Clear, Receipt, Train, Trained
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
 A = TypeVar("A")
+R = TypeVar("R")
 
 
 class Actor:
@@ -199,6 +200,50 @@ class Cluster:
             # a mistake of the user's is one here too, not a failure of Ray's
             raise error.cause from error
         return results
+
+
+class Tasks(Generic[R]):
+    """Calls of one function in tasks of a Ray cluster, a core each.
+
+    Args:
+        call: a function of a module that the cluster's machines can import.
+        address: of a running cluster; None starts one on this machine.
+        cores: of a cluster that is started here.
+
+    Raises:
+        ConfigError: Ray is not installed, or nobody answers at the address.
+    """
+
+    def __init__(self, call: Callable[[str], R], *, address: str | None, cores: int) -> None:
+        self._ray = _ray()
+        self._started = _connect(self._ray, address, cores)
+        # done again, a task would find what it has left behind
+        self._task = self._ray.remote(call).options(num_cpus=1, max_retries=0)
+        self._running: dict[str, Any] = {}
+
+    def start(self, name: str, argument: str) -> None:
+        """Begins a call, or has it wait for a core."""
+        self._running[name] = self._task.remote(argument)
+
+    def ended(self) -> dict[str, R | Exception]:
+        """What calls gave that have ended since this was last asked, by name; of one that was lost, why."""
+        found: dict[str, R | Exception] = {}
+        for name, reference in list(self._running.items()):
+            if not self._ray.wait([reference], timeout=0)[0]:
+                continue
+            del self._running[name]
+            try:
+                found[name] = self._ray.get(reference)
+            except self._ray.exceptions.RayError as error:
+                found[name] = error
+        return found
+
+    def close(self) -> None:
+        """Ends what still runs, and the cluster if it was started here."""
+        for reference in self._running.values():
+            self._ray.cancel(reference, force=True)
+        if self._started:
+            self._ray.shutdown()
 
 
 def _ray() -> Any:  # noqa: ANN401  # the module

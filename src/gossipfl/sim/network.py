@@ -68,18 +68,23 @@ class NetworkParts(Generic[P]):
 
 
 class Network(Generic[P]):
-    """All lines."""
+    """All lines.
 
-    def __init__(self, parts: NetworkParts[P], clock: Clock[Happening[P]]) -> None:
+    Args:
+        on_sent: told the sender and the bytes of every message that is put on its line.
+    """
+
+    def __init__(self, parts: NetworkParts[P], clock: Clock[Happening[P]], on_sent: Callable[[str, int], None]) -> None:
         self._parts = parts
         self._clock = clock
+        self._on_sent = on_sent
         self._lines: dict[Edge, Line[P]] = {}
         self._numbers = 0
         self._published: tuple[Publishable[P], Sent[P]] | None = None
         self._cut: set[int] = set()
 
-    def post(self, sender: str, send: Send[P]) -> int:
-        """Puts a state on its line, or lets it wait for it; its bytes."""
+    def post(self, sender: str, send: Send[P]) -> None:
+        """Puts a state on its line, or lets it wait for it."""
         sent = self._encoded(sender, send.content)
         self._numbers += 1
         message = Message(
@@ -94,7 +99,6 @@ class Network(Generic[P]):
             if not line.waiting:
                 self._clock.plan(line.free_at, LineFree(sender, send.receiver))
             line.waiting.append(message)
-        return sent.size
 
     def line_free(self, edge: Edge) -> None:
         """A line takes the next message that waits for it."""
@@ -110,9 +114,7 @@ class Network(Generic[P]):
         return max(line.last_arrival, line.free_at) if line.waiting else line.last_arrival
 
     def passes(self, message: Message[P]) -> str:
-        """Why an arriving message is dropped; empty: it is not."""
-        if self._cut and self.is_cut(message.sender, message.receiver):
-            return "cut"
+        """Why its receiver drops an arriving message; empty: it does not."""
         line = self._lines[message.sender, message.receiver]
         if message.number <= line.newest:
             return "replay"
@@ -159,6 +161,7 @@ class Network(Generic[P]):
 
     def _transmit(self, line: Line[P], message: Message[P]) -> None:
         clock, now = self._clock, self._clock.now
+        self._on_sent(message.sender, message.size)
         fate = self._parts.carry((message.sender, message.receiver), message.size)
         line.free_at = now + fate.line_s
         for after_s in fate.arrivals:

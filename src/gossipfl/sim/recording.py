@@ -11,6 +11,7 @@ import numpy as np
 
 from gossipfl.core.events import Report
 from gossipfl.learning.evaluation import Evaluation
+from gossipfl.runs.adapter_file import write_adapter
 from gossipfl.runs.judging import Judge, Judgment
 from gossipfl.runs.lines import Standing, judged_line, node_columns, summary_line
 from gossipfl.runs.run_directory import RunDirectory
@@ -61,8 +62,10 @@ class Recorder:
         self.record()
 
     def finish(self) -> None:
-        """The last one, of all nodes."""
+        """The last one, of all nodes; where they train the mean adapter is kept."""
         self.record(share=1.0)
+        if self._parts.judge is not None:
+            write_adapter(self._parts.directory.path, self._mean(self._spread()))
 
     def state(self) -> tuple[int, dict[str, Any], Spread | None]:
         """All that changes, for a checkpoint."""
@@ -101,9 +104,12 @@ class Recorder:
         count = max(1, round(share * len(nodes)))
         chosen = nodes if count == len(nodes) else self._drawn(nodes, count)
         states = [(name, self._world.bodies[name].snapshot.state) for name in chosen]
-        spec = states[0][1].spec
-        mean = judge.judge_mean(AdapterState(spec, spread.mean.astype(np.float32)))
+        mean = judge.judge_mean(self._mean(spread))
         return dict(zip(chosen, judge.judge(states), strict=True)), mean
+
+    def _mean(self, spread: Spread) -> AdapterState:
+        spec = next(iter(self._world.bodies.values())).snapshot.state.spec
+        return AdapterState(spec, spread.mean.astype(np.float32))
 
     def _drawn(self, nodes: Sequence[str], count: int) -> list[str]:
         return [nodes[place] for place in sorted(self._parts.rng.choice(len(nodes), count, replace=False))]
@@ -117,7 +123,7 @@ class Recorder:
             rounds=[snapshot.round for snapshot in snapshots],
             steps=[snapshot.step for snapshot in snapshots],
             sent=[body.bytes_sent for body in bodies],
-            epsilons=[snapshot.receipt.epsilon for snapshot in snapshots],
+            epsilons=[body.epsilon for body in bodies],
             up=[body.up for body in bodies],
             finished=[body.finished for body in bodies],
         )

@@ -73,7 +73,7 @@ def simulate(
     earlier = directory.result()
     if earlier is not None:
         return RunResult.from_json(earlier, output)
-    with closing(_cast(experiment)) as cast:
+    with directory.alone(), closing(_cast(experiment)) as cast:
         parts = _parts(cast, directory)
         ran = Run(parts, show)()
         result = _result(parts, ran, cast.training)

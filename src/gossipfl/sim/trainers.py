@@ -17,7 +17,7 @@ from typing import Generic, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gossipfl.core.events import P, Train, Trained
+from gossipfl.core.events import P, Receipt, Train, Trained
 
 Moments = Mapping[str, NDArray[np.float32]]
 
@@ -77,14 +77,19 @@ class Trainer(Generic[P]):
         trained, _ = self.pending.done.pop(node)
         return trained
 
-    def abandon(self, node: str) -> None:
-        """The node was killed: the phase under way is lost, what it was charged is not."""
+    def abandon(self, node: str) -> Receipt | None:
+        """The node was killed: the phase under way is lost, what it was charged is not; None: there was none.
+
+        It is charged as a whole, as if the node had been killed at its end: at most a phase more than a real one pays.
+        """
         if node in self.pending.begun:
             self._compute(node)
-        if node in self.pending.done:
-            _, before = self.pending.done.pop(node)
-            if before is not None:
-                self._engine.restore(node, before)
+        if node not in self.pending.done:
+            return None
+        trained, before = self.pending.done.pop(node)
+        if before is not None:
+            self._engine.restore(node, before)
+        return trained.receipt
 
     def _compute(self, node: str) -> None:
         """Computes a node's phase, and with it the oldest others."""

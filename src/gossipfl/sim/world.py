@@ -45,6 +45,7 @@ from gossipfl.sim.happenings import (
     Splits,
     Tell,
 )
+from gossipfl.sim.links import Edge
 from gossipfl.sim.network import Network
 from gossipfl.sim.timers import Timers
 from gossipfl.sim.world_parts import WorldParts
@@ -64,7 +65,7 @@ class World(Generic[P]):
     def __init__(self, parts: WorldParts[P], initial: Mapping[str, Snapshot[P]]) -> None:
         self._parts = parts
         self.clock: Clock[Happening[P]] = Clock()
-        self.network: Network[P] = Network(parts.network, self.clock)
+        self.network: Network[P] = Network(parts.network, self.clock, self._on_sent)
         self.bodies = {name: Body(parts.build(name, snapshot), snapshot) for name, snapshot in initial.items()}
         self.reports = self.steps = 0
         self.on_event: Callable[[str, Event[P]], None] | None = None
@@ -108,7 +109,7 @@ class World(Generic[P]):
     def restore(self, state: dict[str, Any]) -> None:
         """Takes over what `state` gave."""
         self.clock = state["clock"]
-        self.network = Network(self._parts.network, self.clock)
+        self.network = Network(self._parts.network, self.clock, self._on_sent)
         self.network.restore(state["network"])
         self.bodies = state["bodies"]
         self.reports, self.steps = state["reports"], state["steps"]
@@ -149,13 +150,12 @@ class World(Generic[P]):
 
     def _arrive(self, message: Message[P]) -> None:
         body = self.bodies[message.receiver]
-        if not body.up:
+        if not body.up or self.network.is_cut(message.sender, message.receiver):
             return
         fault = self.network.passes(message)
         if fault:
             body.rejected[fault] += 1
             return
-        body.bytes_received += message.size
         self._handle(message.receiver, body, Received(message.sender, message.state, message.header))
 
     def _tell(self, name: str, event: Event[P], life: int | None) -> None:
@@ -172,6 +172,9 @@ class World(Generic[P]):
         self.steps += trained.steps
         self._handle(ends.node, body, trained)
 
+    def _on_sent(self, sender: str, size: int) -> None:
+        self.bodies[sender].bytes_sent += size
+
     def _ring(self, ring: Ring) -> None:
         if self._timers.take(ring):
             self._handle(ring.node, self.bodies[ring.node], TimerFired(ring.timer))
@@ -187,8 +190,7 @@ class World(Generic[P]):
     def _perform(self, name: str, body: Body[P], effect: Effect[P]) -> None:
         match effect:
             case Send():
-                body.bytes_sent += self.network.post(name, effect)
-                body.messages_sent += 1
+                self.network.post(name, effect)
             case Train():
                 body.training = effect
                 self._parts.trainer.begin(name, effect)
@@ -223,7 +225,7 @@ class World(Generic[P]):
             return
         body.up = False
         body.training = None
-        self._parts.trainer.abandon(outage.node)
+        body.lost = self._parts.trainer.abandon(outage.node) or body.lost
         self.network.forget(outage.node)
         self._end_links(outage.node)
         if outage.until_s is not None:
@@ -244,20 +246,27 @@ class World(Generic[P]):
 
     def _split(self, place: int) -> None:
         partition = self._parts.network.partitions[place]
+        # what another partition cuts already is known to be down
+        cut = [edge for edge in self._edges_across(partition) if not self.network.is_cut(*edge)]
         self.network.split(place)
-        self._tell_across(partition, NeighborDown)
+        self._tell_of(cut, NeighborDown)
         if partition.until_s is not None:
             self.clock.plan(partition.until_s, Heals(place))
 
     def _heal(self, place: int) -> None:
         self.network.heal(place)
-        self._tell_across(self._parts.network.partitions[place], NeighborUp)
+        edges = self._edges_across(self._parts.network.partitions[place])
+        self._tell_of([edge for edge in edges if not self.network.is_cut(*edge)], NeighborUp)
 
-    def _tell_across(self, partition: Partition, news: type[NeighborUp] | type[NeighborDown]) -> None:
-        for name in self.bodies:
-            for other in self._parts.schedule.neighbors(name):
-                if partition.cuts(name, other) and self.bodies[other].up:
-                    self._tell(name, news(other), None)
+    def _edges_across(self, partition: Partition) -> list[Edge]:
+        """(node, neighbor) on different sides."""
+        neighbors = self._parts.schedule.neighbors
+        return [(name, other) for name in self.bodies for other in neighbors(name) if partition.cuts(name, other)]
+
+    def _tell_of(self, edges: Sequence[Edge], news: type[NeighborUp] | type[NeighborDown]) -> None:
+        for name, other in edges:
+            if self.bodies[other].up:
+                self._tell(name, news(other), None)
 
     def _end_links(self, name: str) -> None:
         for other in self._reachable(name):

@@ -16,7 +16,7 @@ from gossipfl.errors import GossipflError
 
 POLL_S = 0.2
 END_S = 8.0
-"""Seconds a process gets between SIGTERM and SIGKILL."""
+"""Seconds a process gets between SIGTERM and SIGKILL, unless more are said to be needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,22 @@ def launch(job: Job, environment: Mapping[str, str]) -> Running:
 
 
 class Fleet:
-    """Processes that live no longer than this context: each has its own process group, ended on the way out."""
+    """Processes that live no longer than this context: each has its own process group, ended on the way out.
+
+    Args:
+        end_s: seconds a process gets between SIGTERM and SIGKILL.
+    """
 
     def __init__(
-        self, jobs: Sequence[Job], *, threads: int = 1, launch: Callable[[Job, Mapping[str, str]], Running] = launch
+        self,
+        jobs: Sequence[Job],
+        *,
+        threads: int = 1,
+        end_s: float = END_S,
+        launch: Callable[[Job, Mapping[str, str]], Running] = launch,
     ) -> None:
         self._jobs = jobs
+        self._end_s = end_s
         self._launch = launch
         # several processes share the cores: one torch thread each is quicker than many that wait for each other
         self._environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
@@ -103,7 +113,7 @@ class Fleet:
             _signal(process, signal.SIGTERM)
         for process in running:
             try:
-                process.wait(END_S)
+                process.wait(self._end_s)
             except subprocess.TimeoutExpired:
                 _signal(process, signal.SIGKILL)
                 process.wait()

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from gossipfl.core.protocol import Build
-from gossipfl.core.protocols import sync, wait_free
+from gossipfl.core.protocols import alone, sync, wait_free
 
-PROTOCOLS: Mapping[str, Build[Any]] = {"sync": sync.build, "wait_free": wait_free.build}
+PROTOCOLS: Mapping[str, Build[Any]] = {"alone": alone.build, "sync": sync.build, "wait_free": wait_free.build}
 """Builders by the name in `gossip.protocol`."""
 
 __all__ = ["PROTOCOLS"]

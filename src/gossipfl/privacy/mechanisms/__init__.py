@@ -1,7 +1,8 @@
-"""Levels of privacy: how a batch of private data becomes a gradient.
+"""Levels of privacy: how a batch of private data becomes a gradient, and a phase something that may leave the node.
 
     none      plain mean gradient, ε infinite
-    example   DP-SGD: each unit's gradient clipped, their sum noised
+    example   DP-SGD: each unit's gradient clipped, their sum noised; ε of one unit
+    update    plain steps, and a phase's whole increment clipped and noised; ε of all the node's data
 
 A new level is a file and a line in `LEVELS`.
 """
@@ -11,10 +12,15 @@ from collections.abc import Callable, Mapping
 from gossipfl.core.tables import resolve
 from gossipfl.privacy.mechanisms.example import ExampleMechanism
 from gossipfl.privacy.mechanisms.none import PlainMechanism
-from gossipfl.privacy.mechanisms.parts import Drawn, Mechanism, MechanismParts, Units
+from gossipfl.privacy.mechanisms.parts import Drawn, Increment, Mechanism, MechanismParts, Units
+from gossipfl.privacy.mechanisms.update import UpdateMechanism
 from gossipfl.privacy.rows import RowLosses, Rows
 
-LEVELS: Mapping[str, Callable[[MechanismParts], Mechanism]] = {"none": PlainMechanism, "example": ExampleMechanism}
+LEVELS: Mapping[str, Callable[[MechanismParts], Mechanism]] = {
+    "none": PlainMechanism,
+    "example": ExampleMechanism,
+    "update": UpdateMechanism,
+}
 
 
 def build_mechanism(level: str, parts: MechanismParts) -> Mechanism:
@@ -27,4 +33,14 @@ def build_mechanism(level: str, parts: MechanismParts) -> Mechanism:
     return resolve(LEVELS, level, field="privacy.level")(parts)
 
 
-__all__ = ["LEVELS", "Drawn", "Mechanism", "MechanismParts", "RowLosses", "Rows", "Units", "build_mechanism"]
+__all__ = [
+    "LEVELS",
+    "Drawn",
+    "Increment",
+    "Mechanism",
+    "MechanismParts",
+    "RowLosses",
+    "Rows",
+    "Units",
+    "build_mechanism",
+]

@@ -12,7 +12,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from gossipfl.core.events import Receipt
 from gossipfl.privacy.accounting import Charge
-from gossipfl.privacy.mechanisms.parts import Drawn, MechanismParts, Units, drop, leave
+from gossipfl.privacy.mechanisms.parts import Drawn, Increment, MechanismParts, Units, drop, leave
 from gossipfl.privacy.sources.plain import PlainGradients
 from gossipfl.privacy.sources.seam import summed, trainable, zeros_for
 
@@ -51,6 +51,10 @@ class PlainMechanism:
             summed(self._source, self._parts.load(drawn.units), drawn.clip, sums)
         leave(self.finish(step, drawn, sums), self._trained)
         return drawn.receipt
+
+    def release(self, first_step: int, increment: Increment) -> Increment:  # noqa: ARG002  # phases are alike
+        """See `Mechanism.release`: as it is."""
+        return increment
 
     @contextmanager
     def _dropout_of(self, step: int) -> Iterator[None]:

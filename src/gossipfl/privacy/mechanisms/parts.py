@@ -4,7 +4,10 @@
     charged first                                                           noised, divided
 
 `gradient` does all three for one node. A driver of many nodes draws for each, sums all of them in one pass
-(`gossipfl.privacy.grouped`) and finishes for each.
+(`gossipfl.privacy.grouped`) and finishes for each. At the end of a phase both ask `release` for the increment that may
+become part of the node's state:
+
+    draw, finish, step … draw, finish, step ──> increment ── release ──> state ──> published, mixed
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +26,8 @@ from gossipfl.privacy.sources.seam import UnitSource, pieces
 from gossipfl.privacy.streams import Stream
 
 Units = NDArray[np.int64]
+Increment = NDArray[np.float32]
+"""(size,) trained values after a phase minus those before, in the order of the exchanged vector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +48,10 @@ class Drawn:
 
 
 class Mechanism(Protocol):
-    """Turns the next batch of private data into a gradient that may be used."""
+    """Turns the next batch of private data into a gradient that may be used, and a phase into what may leave it."""
 
     def draw(self, step: int) -> Drawn:
-        """Pays for one step and chooses its batch.
+        """Pays for one step, or with the first one for its phase, and chooses its batch.
 
         Args:
             step: global index of the optimizer step, from 0; positions seeded streams.
@@ -81,6 +86,21 @@ class Mechanism(Protocol):
         """
         ...
 
+    def release(self, first_step: int, increment: Increment) -> Increment:
+        """What a phase may add to the node's state; ends the phase, which may be shorter than it was to be.
+
+        Args:
+            first_step: of the phase; positions seeded streams.
+            increment: what the phase came to, finite; not changed.
+
+        Guarantees:
+            The account has paid for all that the result tells of private data.
+
+        Raises:
+            PrivacyError: the increment is not 0, and nothing was paid for it.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class MechanismParts:
@@ -93,8 +113,8 @@ class MechanismParts:
         units: privacy units of this node, numbered from 0.
         batch_size: units in a batch; under privacy the plan's sample rate decides.
         plan: noise and sample rate; None at level none.
-        account: charged before every step.
-        noise: of the noise; without privacy, of dropout.
+        account: charged before every step, or every phase.
+        noise: of the noise, and of dropout.
         batches: of the choice of units.
         source: of unit gradients, one that has passed the self check; mechanisms may share it, in turn. None: the
             hooks of Opacus. Nothing at level none.

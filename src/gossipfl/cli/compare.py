@@ -1,0 +1,134 @@
+"""`gossipfl compare`: arms times seeds, a table and a report."""
+
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+
+from gossipfl.cli.options import JsonOption, OutputOption, SetOption, command_app, example
+from gossipfl.cli.output import console, emit, note, table
+from gossipfl.config.loading import load_experiment
+from gossipfl.core.json_text import json_text
+from gossipfl.errors import ConfigError
+from gossipfl.report import compare_cells as cells
+from gossipfl.report.comparison import ArmSummary, Comparison
+from gossipfl.studies.compare import compare
+from gossipfl.studies.compare_jobs import Advance
+
+app = command_app()
+
+
+@app.command(
+    "compare",
+    epilog=example(
+        "gossipfl compare experiments/quick-compare.yaml",
+        "gossipfl compare experiment.yaml --set compare.seeds=5 --output runs/five --json",
+        "gossipfl compare experiment.yaml --output runs/five --resume",
+    ),
+)
+def compare_command(
+    experiment: Annotated[Path, typer.Argument(help="experiment.yaml with a section compare.", metavar="FILE")],
+    *,
+    output: OutputOption = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a comparison that was stopped; what is done stays.")
+    ] = False,
+    sets: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Run every arm of an experiment with every seed, at equal work, and report on them.
+
+    Arms are gossip in any form, Flower's FedAvg, nodes alone, and all data pooled. Some runs go on at a time, in
+    processes of their own or on Ray; one that fails or diverges is reported as that, and the others go on. Writes a
+    table and report.html, which needs no network. Noise is seeded: nothing here is private.
+    """
+    if resume and output is None:
+        raise ConfigError("--resume: --output is missing: the folder of the comparison that was stopped was expected")
+    loaded = load_experiment(experiment, sets or ())
+    folder = output or Path("runs") / f"{experiment.stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    try:
+        result = compare(loaded, folder, resume=resume, command=_command_line(), show=_progress())
+    except KeyboardInterrupt:
+        note(f"stopped; go on with --output {folder} --resume")
+        raise
+    emit(result.as_json(), json=json, text=_drawn(result))
+    if not any(arm.done for arm in result.arms):
+        note("no run has a result")
+        raise typer.Exit(1)
+
+
+def _command_line() -> str:
+    return shlex.join(["gossipfl", *sys.argv[1:]])
+
+
+def _progress() -> Callable[[Advance], None]:
+    """A line on a terminal that is written over, a JSON line every few seconds and with every end otherwise."""
+    screen = console()
+    shown = [-1.0, -1.0]
+
+    def show(advance: Advance) -> None:
+        every_s = 0.2 if screen.is_terminal else 5.0
+        ended = advance.done + advance.faulty
+        if advance.seconds - shown[0] < every_s and ended == shown[1]:
+            return
+        shown[:] = [advance.seconds, ended]
+        if screen.is_terminal:
+            screen.print(_line(advance), end="\r", overflow="ellipsis", no_wrap=True)
+        else:
+            note(json_text(advance))
+
+    return show
+
+
+def _line(advance: Advance) -> str:
+    faulty = f", {advance.faulty} without a result" if advance.faulty else ""
+    left = "" if advance.left_s is None else f"  {advance.left_s:.0f} s left"
+    running = "  ".join(f"{name} {share:.0%}" for name, share in advance.running.items())
+    return f"{advance.done} of {advance.runs} runs done{faulty}  {running}{left}".ljust(100)
+
+
+def _drawn(comparison: Comparison) -> RenderableType:
+    columns = cells.columns(comparison)
+    rows = [[_name(arm), *(cells.cell(arm, name) for name in columns), _seeds(arm)] for arm in comparison.arms]
+    parts: list[RenderableType] = [table(["arm", *columns.values(), "seeds"], rows)]
+    if comparison.measure is not None and len(comparison.arms) > 1:
+        parts.append(_differences(comparison, higher_is_better=comparison.measure.figure == "accuracy"))
+    return Group(*parts, *_closing(comparison))
+
+
+def _differences(comparison: Comparison, *, higher_is_better: bool) -> RenderableType:
+    found: Mapping[str, ArmSummary] = {arm.name: arm for arm in comparison.arms if arm.differences}
+    rows = [
+        [
+            name,
+            cells.difference(arm.differences["mean_node"]),
+            cells.reading(arm.differences["mean_node"], higher_is_better=higher_is_better),
+        ]
+        for name, arm in found.items()
+    ]
+    head = [f"arm − {comparison.terms.reference}", "mean node [95% interval]", "reads as"]
+    return table(head, rows)
+
+
+def _closing(comparison: Comparison) -> list[str]:
+    lines = [f"{comparison.measure.text}; mean ± deviation over seeds"] if comparison.measure else []
+    lines += [f"{arm.name}: {cells.work(arm)}" for arm in comparison.arms if arm.done and not arm.equal_work]
+    lines += [
+        f"{arm.name}, seed {seed}: {fault.status}: {fault.message}"
+        for arm in comparison.arms
+        for seed, fault in arm.faults.items()
+    ]
+    return [*lines, f"report: {comparison.report}"]
+
+
+def _name(arm: ArmSummary) -> str:
+    return arm.name if arm.equal_work or not arm.done else f"{arm.name} *"
+
+
+def _seeds(arm: ArmSummary) -> str:
+    return f"{len(arm.done)} of {len(arm.trials)}"

@@ -1,0 +1,115 @@
+"""Reads the runs of a comparison and puts its arms beside each other."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from gossipfl.report.comparison import (
+    FIGURES,
+    JUDGED,
+    ArmSource,
+    ArmSummary,
+    Comparison,
+    Done,
+    Fault,
+    Terms,
+    Trial,
+    TrialFigures,
+    TrialSource,
+)
+from gossipfl.report.measures import Measure, measure_of, series
+from gossipfl.report.recorded import UNKNOWN, RecordedRun
+from gossipfl.report.runs import read_result, read_runs
+from gossipfl.report.statistics import estimate, paired_difference
+from gossipfl.runs.result import RunResult
+
+Read = tuple[RecordedRun, RunResult] | Fault
+
+
+def read_comparison(sources: Sequence[ArmSource], terms: Terms, report: Path) -> Comparison:
+    """Reads all trials and puts the arms beside each other, all by the measure of the first run that is there.
+
+    Args:
+        report: where the HTML file will be.
+
+    Raises:
+        DataError: the folder of a trial without fault holds no run, or one that is damaged.
+    """
+    read = {source.name: {trial: _read(trial) for trial in source.trials} for source in sources}
+    runs = [found[0] for trials in read.values() for found in trials.values() if not isinstance(found, Fault)]
+    measure = measure_of(runs[0]) if runs else None
+    judged = {
+        name: tuple(_trial(trial, found, measure, terms.goal) for trial, found in trials.items())
+        for name, trials in read.items()
+    }
+    arms = (
+        _summary(source, judged[source.name], () if source.name == terms.reference else judged[terms.reference])
+        for source in sources
+    )
+    return Comparison(tuple(arms), terms, measure, report, report.parent)
+
+
+def steps_to_goal(run: RecordedRun, measure: Measure, goal: float) -> float:
+    """Steps at the first evaluation at which accuracy is at least, or loss at most, the goal; NaN: never."""
+    for summary, _ in run.evaluations:
+        value = getattr(summary, measure.column)
+        if value >= goal if measure.figure == "accuracy" else value <= goal:
+            return summary.step
+    return UNKNOWN
+
+
+def _read(trial: TrialSource) -> Read:
+    if trial.fault is not None:
+        return trial.fault
+    (run,) = read_runs([trial.folder])
+    result = read_result(trial.folder)
+    if result is None:
+        return Fault("failed", "it was not finished")
+    measure = measure_of(run)
+    if measure is not None and not math.isfinite(series(run, f"{measure.part}_loss")[-1]):
+        return Fault("diverged", "at the end the loss is no finite number")
+    return run, result
+
+
+def _trial(trial: TrialSource, found: Read, measure: Measure | None, goal: float | None) -> Trial:
+    if isinstance(found, Fault):
+        return Trial(trial.seed, trial.folder, found)
+    run, result = found
+    return Trial(trial.seed, trial.folder, Done(run, result, _figures(run, result, measure, goal)))
+
+
+def _figures(run: RecordedRun, result: RunResult, measure: Measure | None, goal: float | None) -> TrialFigures:
+    last = run.evaluations[-1].summary
+    return TrialFigures(
+        mean_node=UNKNOWN if measure is None else getattr(last, measure.column),
+        # judged by something else, its worst node is of another kind
+        worst_node=last.worst if measure == measure_of(run) else UNKNOWN,
+        mean_model=UNKNOWN if measure is None else getattr(last, f"mean_model_{measure.figure}"),
+        epsilon=UNKNOWN if result.epsilon is None else result.epsilon,
+        bytes_per_node=last.bytes_per_node,
+        virtual_s=last.virtual_s,
+        seconds=result.seconds,
+        steps=last.step,
+        steps_to_goal=UNKNOWN if measure is None or goal is None else steps_to_goal(run, measure, goal),
+    )
+
+
+def _summary(source: ArmSource, trials: tuple[Trial, ...], reference: tuple[Trial, ...]) -> ArmSummary:
+    values = {name: _values(trials, name) for name in FIGURES}
+    steps = set(values["steps"].values())
+    return ArmSummary(
+        source=source,
+        trials=trials,
+        figures={name: estimate(list(found.values())) for name, found in values.items()},
+        differences={name: paired_difference(values[name], _values(reference, name)) for name in JUDGED if reference},
+        noise=" and ".join(sorted({done.result.noise for done in _done(trials)})) or "none",
+        equal_work=source.equal_work and steps <= {source.steps},
+    )
+
+
+def _values(trials: Iterable[Trial], figure: str) -> Mapping[int, float]:
+    return {trial.seed: getattr(trial.outcome.figures, figure) for trial in trials if isinstance(trial.outcome, Done)}
+
+
+def _done(trials: Iterable[Trial]) -> list[Done]:
+    return [trial.outcome for trial in trials if isinstance(trial.outcome, Done)]
