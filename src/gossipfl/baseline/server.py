@@ -43,7 +43,7 @@ class Server:
         """
         flower, spec = self.experiment.flower, self.initial.spec
         inner = build_strategy(flower, self.experiment.simulation.nodes, at_least=self.at_least)
-        strategy = Watched(inner, self.recorder.due)
+        strategy = Watched(inner, self.recorder.due, self._seed_draw)
 
         def look(_index: int, arrays: ArrayRecord) -> None:
             self._check_noise(strategy.round)
@@ -59,12 +59,14 @@ class Server:
             )
         return self.recorder.outcome()
 
+    def _seed_draw(self, index: int) -> None:
+        """Anew in each round: in a deployment threads of Flower's use the same generator, for their heartbeats."""
+        random.seed(derive_seed(self.experiment.seed, purpose="flower sampling", step=index))
+
     def _check_noise(self, done: Round) -> None:
         """Flower adds noise for as many clients as it asked: with fewer it is too little for the ε that is reported."""
-        flower, wanted = (
-            self.experiment.flower,
-            clients_in_a_round(self.experiment.flower, self.experiment.simulation.nodes),
-        )
+        flower = self.experiment.flower
+        wanted = clients_in_a_round(flower, self.experiment.simulation.nodes)
         if flower.central_noise is not None and done.index and len(done.trained) < wanted:
             raise TrainingError(
                 f"round {done.index}: {len(done.trained)} of {wanted} clients have trained; "
@@ -74,9 +76,11 @@ class Server:
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Flower samples clients and draws central noise from the global generators: seeded here, and left as they were."""
+    """Flower draws clients and central noise from the global generators: they are left as they were.
+
+    The noise is seeded here, the draws by `Server`.
+    """
     kept, kept_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  # Flower's are these
-    random.seed(derive_seed(seed, purpose="flower sampling"))
     np.random.seed(derive_seed(seed, purpose="flower noise") % 2**32)  # noqa: NPY002
     try:
         yield
