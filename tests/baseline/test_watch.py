@@ -58,8 +58,18 @@ def test_without_the_superlink_there_is_nothing(site: Site) -> None:
 def test_a_client_that_dies_before_the_first_round_ends_the_run(site: Site) -> None:
     watch = site.watch()
     killed(site.clients["n1"])
-    assert "client n1: flower-supernode ended with code -9 before the first round" in str(watch.trouble())
+    for _ in range(2):
+        assert "client n1: flower-supernode ended with code -9 before the first round" in str(watch.trouble())
     assert not site.gone
+
+
+def test_whether_rounds_had_begun_is_decided_when_all_that_was_said_has_been_read(site: Site) -> None:
+    watch = site.watch()
+    killed(site.clients["n1"])
+    assert watch.trouble()
+    watch.running()
+    assert watch.trouble() is None
+    assert site.gone == ["n1"]
 
 
 def test_later_the_others_go_on_without_it_and_flower_is_told_once(site: Site) -> None:

@@ -60,16 +60,18 @@ class Watch:
         self._heard, self._running = time.monotonic(), True
 
     def trouble(self) -> str | None:
-        """Why there will be no outcome; None as long as there may be one."""
+        """Why there will be no outcome, as often as it is asked; None as long as there may be one."""
         code = self._processes.superlink.poll()
         if code is not None:
             return f"flower-superlink ended with code {code}; see {self._processes.log('superlink')}"
         for name in [name for name, process in self._alive.items() if process.poll() is not None]:
-            said = f"client {name}: flower-supernode ended with code {self._alive.pop(name).returncode}"
+            said = f"client {name}: flower-supernode ended with code {self._alive[name].returncode}"
+            # what ends the run stays here, to be told again: a last word of the server may come first
             if not self._running:
                 return f"{said} before the first round; see {self._processes.log(name)}"
-            if not self._alive:
+            if len(self._alive) == 1:
                 return f"{said}, and it was the last one; see {self._processes.log(name)}"
+            del self._alive[name]
             logger.warning("%s; the others go on; see %s", said, self._processes.log(name))
             self._gone(name)
         if self._server is not None and not self._server.is_running():
