@@ -29,6 +29,7 @@ TOUCHED = {
     ("internals.py", "flwr.supercore.task_identity"),
     # the type of an argument of the abstract Grid, and the logger
     ("inprocess.py", "flwr.supercore.run"),
+    ("muster.py", "flwr.supercore.run"),
     ("environment.py", "flwr.supercore"),
 }
 

@@ -47,11 +47,13 @@ class Duties:
         local_steps: optimizer steps.
         by_examples: it weighs in with its units; otherwise all weigh the same.
         train_loss: it tells the loss of what it got on its own training data, which only QFedAvg wants.
+        judges: it tells how good what it got is on its own held-out part: a figure without noise, for trials.
     """
 
     local_steps: int
     by_examples: bool
     train_loss: bool
+    judges: bool = True
 
 
 def client_app(find: Callable[[], Workplace], duties: Duties) -> ClientApp:
@@ -60,16 +62,17 @@ def client_app(find: Callable[[], Workplace], duties: Duties) -> ClientApp:
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
-        return _train(find(), duties, message, context)
+        return train_reply(find(), duties, message, context)
 
     @app.evaluate()
     def evaluate(message: Message, context: Context) -> Message:
-        return _evaluate(find(), duties, message, context)
+        return evaluate_reply(find(), duties, message, context)
 
     return app
 
 
-def _train(workplace: Workplace, duties: Duties, message: Message, context: Context) -> Message:
+def train_reply(workplace: Workplace, duties: Duties, message: Message, context: Context) -> Message:
+    """What a client that was asked to train answers; its memory is in the context."""
     place, memory = int(context.node_config[PARTITION]), Memory(context.state)
     bench = workplace.bench(place)
     received = _received(message, bench)
@@ -89,7 +92,8 @@ def _train(workplace: Workplace, duties: Duties, message: Message, context: Cont
     return Message(RecordDict({ARRAYS: arrays_of(own), METRICS: MetricRecord(figures)}), reply_to=message)
 
 
-def _evaluate(workplace: Workplace, duties: Duties, message: Message, context: Context) -> Message:
+def evaluate_reply(workplace: Workplace, duties: Duties, message: Message, context: Context) -> Message:
+    """What a client that was asked for figures answers."""
     place, memory = int(context.node_config[PARTITION]), Memory(context.state)
     bench = workplace.bench(place)
     received = _received(message, bench)
@@ -97,7 +101,7 @@ def _evaluate(workplace: Workplace, duties: Duties, message: Message, context: C
     figures: Figures = {"partition": place, "steps": memory.steps, "epsilon": _epsilon(bench)}
     figures[WEIGHT] = _weight(bench, duties)
     held_out = bench.data.held_out
-    if held_out.rows:
+    if duties.judges and held_out.rows:
         figures |= _figures(bench.learner.evaluate(received, held_out))
     return Message(RecordDict({METRICS: MetricRecord(figures)}), reply_to=message)
 

@@ -33,6 +33,11 @@ def prepare(home: Path) -> None:
     _through_our_log()
 
 
+def home() -> Path:
+    """Flower's own folder, as `prepare` has set it."""
+    return Path(os.environ["FLWR_HOME"])
+
+
 def _through_our_log() -> None:
     """Flower writes to stderr by a handler of its own: a line for each message of each client."""
     from flwr.supercore import log as _  # noqa: F401, PLC0415  # puts the handler there

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gossipfl.baseline.environment import prepare
+from gossipfl.baseline.noise_check import check_noise
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedExperiment, dump_experiment
 from gossipfl.core.tables import resolve
-from gossipfl.errors import ConfigError
 from gossipfl.runs.fleet import Roster
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.result import RunResult, final_figures
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MODES: Mapping[str, str] = {
     "inprocess": "gossipfl.baseline.inprocess:run_inprocess",
     "simulation": "gossipfl.baseline.simulation:run_simulated",
+    "deployment": "gossipfl.baseline.deployment:run_deployed",
 }
 """By the name in `--mode`; what each needs of Flower is imported when it is chosen."""
 
@@ -47,7 +48,7 @@ def fedavg(
         UserError: something is wrong that can be known before, no client can train, or the folder is another run's.
     """
     chosen = resolve(MODES, mode, field="--mode")
-    _check(experiment)
+    check_noise(experiment.experiment)
     directory = RunDirectory(output, dump_experiment(experiment.experiment), resume=resume)
     earlier = directory.result()
     if earlier is not None:
@@ -67,14 +68,6 @@ def fedavg(
     return result
 
 
-def _check(loaded: LoadedExperiment) -> None:
-    experiment = loaded.experiment
-    if experiment.flower.central_noise is not None and experiment.privacy.level != "none":
-        raise ConfigError("flower.central_noise: privacy.level is not none; noise comes from the clients or the server")
-    if experiment.flower.strategy == "QFedAvg" and experiment.privacy.level != "none":
-        raise ConfigError("flower.strategy: QFedAvg sends losses on private data, which privacy.level does not cover")
-
-
 def _result(experiment: Experiment, outcome: "Outcome", mode: str, output: Path) -> RunResult:
     last, flower = outcome.last, experiment.flower
     local = "none" if last["epsilon"] is None else "local"
@@ -88,6 +81,7 @@ def _result(experiment: Experiment, outcome: "Outcome", mode: str, output: Path)
         epsilon=last["epsilon"] if flower.central_noise is None else last["central_epsilon"],
         noise=local if flower.central_noise is None else "central",
         engine=mode,
+        flower_bytes=outcome.flower_bytes,
         done=True,
         output=output,
     )

@@ -1,6 +1,7 @@
 """Processes of Flower's, started, watched and ended with everything that they have started themselves.
 
-Every process below carries a mark in its environment, so that one whose parent has died is found too.
+Every process below carries a mark in its environment, so that one whose parent has died is found too; one whose
+environment cannot be read (Flower's superexec hides it) is found as a child of one that is known.
 """
 
 import os
@@ -26,30 +27,40 @@ class Family:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._mark = uuid.uuid4().hex
         self._environment = {**os.environ, **environment, MARK: self._mark}
+        self._roots: list[psutil.Process] = []
 
-    def start(self, command: Sequence[str], log: Path, *, piped: bool = False) -> "subprocess.Popen[str]":
+    def start(
+        self, command: Sequence[str], log: Path, *, piped: bool = False, environment: Mapping[str, str] | None = None
+    ) -> "subprocess.Popen[str]":
         """Starts a process.
 
         Args:
             log: its stderr is appended there, and its stdout unless it is piped.
             piped: its stdout is for the caller to read.
+            environment: its own, besides the family's.
         """
         with log.open("a") as file:
             out: int | IO[str] = subprocess.PIPE if piped else file
             # away from the terminal's Ctrl-C: it is for this process to end the family in good order
-            return subprocess.Popen(  # noqa: S603  # commands of ours
+            child = subprocess.Popen(  # noqa: S603  # commands of ours
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=file,
                 text=True,
                 start_new_session=True,
-                env=self._environment,
+                env={**self._environment, **(environment or {})},
             )
+        with suppress(psutil.Error):
+            self._roots.append(psutil.Process(child.pid))
+        return child
 
     def members(self) -> list[psutil.Process]:
         """Those that are alive."""
-        return [process for process in psutil.process_iter() if self._is_member(process)]
+        marked = {process for process in psutil.process_iter() if self._is_marked(process)}
+        known = marked.union(self._roots)
+        below = {child for process in known for child in _children(process)}
+        return [process for process in known | below if _is_alive(process)]
 
     def end(self) -> None:
         """Ends all of them, and those they start meanwhile."""
@@ -57,14 +68,15 @@ class Family:
         for process in members:
             _quietly(process.terminate)
         psutil.wait_procs(members, timeout=GRACE_S)
-        while members := self.members():
+        # those of before too: with its parent gone one without a readable environment is found no more
+        while members := [process for process in {*members, *self.members()} if _is_alive(process)]:
             for process in members:
                 _quietly(process.kill)
             psutil.wait_procs(members, timeout=GRACE_S)
 
-    def _is_member(self, process: psutil.Process) -> bool:
+    def _is_marked(self, process: psutil.Process) -> bool:
         try:
-            return process.environ().get(MARK) == self._mark and process.status() != psutil.STATUS_ZOMBIE
+            return process.environ().get(MARK) == self._mark
         except psutil.Error:
             return False
 
@@ -77,7 +89,8 @@ def family(environment: Mapping[str, str]) -> Iterator[Family]:
         try:
             yield members
         finally:
-            members.end()
+            with _undisturbed():
+                members.end()
 
 
 @contextmanager
@@ -92,6 +105,32 @@ def _terminated_in_order() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second Ctrl-C does not keep the family from being ended."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.SIG_IGN) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _quietly(act: Callable[[], None]) -> None:

@@ -6,7 +6,7 @@ only; evaluation, which gossip does without, is not counted.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,12 +40,14 @@ class Outcome:
         last: the last line of `metrics.jsonl`.
         virtual_s, seconds: virtual and real.
         steps: optimizer steps of all clients.
+        flower_bytes: what Flower itself has counted at its server, by direction; None where it counts nothing.
     """
 
     last: dict[str, Any]
     virtual_s: float
     seconds: float
     steps: int
+    flower_bytes: Mapping[str, int] | None = None
 
 
 @dataclass(slots=True)

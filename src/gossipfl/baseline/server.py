@@ -12,10 +12,11 @@ from flwr.serverapp import Grid
 from gossipfl.baseline.central import central_plan
 from gossipfl.baseline.recorder import Outcome, ServerRecorder
 from gossipfl.baseline.records import arrays_of, state_of
-from gossipfl.baseline.strategies import build_strategy
-from gossipfl.baseline.watched import Watched
+from gossipfl.baseline.strategies import build_strategy, clients_in_a_round
+from gossipfl.baseline.watched import Round, Watched
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.rng import derive_seed
+from gossipfl.errors import TrainingError
 from gossipfl.state import AdapterState
 
 
@@ -26,24 +27,28 @@ class Server:
     Attributes:
         initial: where every client starts.
         recorder: looks.
+        at_least: a round waits for so many clients to be there; None: for all.
     """
 
     experiment: Experiment
     initial: AdapterState
     recorder: ServerRecorder
+    at_least: int | None = None
 
     def serve(self, grid: Grid) -> Outcome:
         """Runs all rounds.
 
         Raises:
             ConfigError: see `build_strategy`.
-            TrainingError: no client could train in a round.
+            TrainingError: no client could train in a round; or under central noise one was missing.
         """
         flower, spec = self.experiment.flower, self.initial.spec
-        inner = build_strategy(flower, self.experiment.simulation.nodes, central_plan(self.experiment))
-        strategy = Watched(inner, self.recorder.due)
+        central, nodes = central_plan(self.experiment), self.experiment.simulation.nodes
+        inner = build_strategy(flower, nodes, central, at_least=self.at_least)
+        strategy = Watched(inner, self.recorder.due, self._seed_draw)
 
         def look(_index: int, arrays: ArrayRecord) -> None:
+            self._check_noise(strategy.round)
             self.recorder.after(strategy.round, state_of(arrays, spec, sender="the strategy"))
 
         with _seeded(self.experiment.seed):
@@ -56,12 +61,28 @@ class Server:
             )
         return self.recorder.outcome()
 
+    def _seed_draw(self, index: int) -> None:
+        """Anew in each round: in a deployment threads of Flower's use the same generator, for their heartbeats."""
+        random.seed(derive_seed(self.experiment.seed, purpose="flower sampling", step=index))
+
+    def _check_noise(self, done: Round) -> None:
+        """Flower adds noise for as many clients as it asked: with fewer it is too little for the ε that is reported."""
+        flower = self.experiment.flower
+        wanted = clients_in_a_round(flower, self.experiment.simulation.nodes)
+        if flower.central_noise is not None and done.index and len(done.trained) < wanted:
+            raise TrainingError(
+                f"round {done.index}: {len(done.trained)} of {wanted} clients have trained; "
+                "flower.central_noise is reckoned for all of them"
+            )
+
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Flower samples clients and draws central noise from the global generators: seeded here, and left as they were."""
+    """Flower draws clients and central noise from the global generators: they are left as they were.
+
+    The noise is seeded here, the draws by `Server`.
+    """
     kept, kept_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  # Flower's are these
-    random.seed(derive_seed(seed, purpose="flower sampling"))
     np.random.seed(derive_seed(seed, purpose="flower noise") % 2**32)  # noqa: NPY002
     try:
         yield

@@ -33,18 +33,19 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
 """By the name in `flower.strategy`."""
 
 
-def build_strategy(config: FlowerConfig, nodes: int, central: Plan | None) -> Strategy:
+def build_strategy(config: FlowerConfig, nodes: int, central: Plan | None, *, at_least: int | None = None) -> Strategy:
     """The strategy, in which every client that answers counts.
 
     Args:
         nodes: clients there are.
         central: noise of the server.
+        at_least: a round waits for so many to be there; None: for all.
 
     Raises:
         ConfigError: there is no such strategy, or it takes no such option.
     """
     made = resolve(STRATEGIES, config.strategy, field="flower.strategy")
-    ours = _ours(config, nodes)
+    ours = _ours(config, nodes if at_least is None else at_least)
     taken = set(inspect.signature(made).parameters) - set(ours)
     for option in config.options:
         if option not in taken:
@@ -65,13 +66,13 @@ def clients_in_a_round(config: FlowerConfig, nodes: int) -> int:
     return max(1, int(nodes * config.fraction))
 
 
-def _ours(config: FlowerConfig, nodes: int) -> dict[str, Any]:
+def _ours(config: FlowerConfig, at_least: int) -> dict[str, Any]:
     return {
         "fraction_train": config.fraction,
         "fraction_evaluate": 1.0,
         "min_train_nodes": 1,
-        "min_evaluate_nodes": nodes,
-        "min_available_nodes": nodes,
+        "min_evaluate_nodes": at_least,
+        "min_available_nodes": at_least,
         "weighted_by_key": WEIGHT,
         "arrayrecord_key": ARRAYS,
         "configrecord_key": CONFIG,

@@ -6,8 +6,10 @@ from functools import cache
 from pathlib import Path
 
 from gossipfl.baseline.client import Duties
+from gossipfl.baseline.recorder import ServerRecorder
+from gossipfl.baseline.server import Server
 from gossipfl.config.experiment import Experiment
-from gossipfl.config.loading import parse_experiment
+from gossipfl.config.loading import dump_experiment, load_experiment, parse_experiment
 from gossipfl.learning.bench import Bench
 from gossipfl.runs.fleet import Fleet, Roster, build_fleet
 from gossipfl.runs.progress import Progress
@@ -33,6 +35,30 @@ class Trial:
     def duties(self) -> Duties:
         """What clients do in a round."""
         return duties_of(self.experiment)
+
+
+def open_trial(run: Path, folder: Path, show: Callable[[Progress], None]) -> Trial:
+    """The trial again, in a process that was started for it.
+
+    Args:
+        run: its folder, in which config.yaml lies.
+        folder: what the experiment's relative paths refer to.
+    """
+    experiment = load_experiment(run / "config.yaml").experiment
+    directory = RunDirectory(run, dump_experiment(experiment), resume=True)
+    return Trial(experiment, Roster(experiment.simulation.names, folder), directory, show)
+
+
+def server_of(trial: Trial, *, at_least: int | None = None) -> Server:
+    """The server of a trial whose clients are elsewhere.
+
+    Args:
+        at_least: see `Server`.
+    """
+    # of the nodes one suffices for where all start and for the common test set
+    fleet = Staff(trial.experiment, trial.roster, trial.roster.names[:1]).fleet
+    recorder = ServerRecorder(trial.experiment, trial.directory, fleet.judge_mean, trial.show)
+    return Server(trial.experiment, fleet.initial, recorder, at_least)
 
 
 def duties_of(experiment: Experiment) -> Duties:

@@ -59,14 +59,18 @@ class Watched(Strategy):
     Args:
         inner: decides.
         due: whether a round ends with an evaluation by the clients.
+        before_draw: called with the round's number before its clients are drawn.
 
     Attributes:
         round: the one under way.
     """
 
-    def __init__(self, inner: Strategy, due: Callable[[int], bool]) -> None:
+    def __init__(
+        self, inner: Strategy, due: Callable[[int], bool], before_draw: Callable[[int], None] = lambda _: None
+    ) -> None:
         self._inner = inner
         self._due = due
+        self._before_draw = before_draw
         self.round = Round(0)
 
     def configure_train(
@@ -74,6 +78,9 @@ class Watched(Strategy):
     ) -> Iterable[Message]:
         """The inner one's messages."""
         self.round = Round(server_round)
+        # asked first, so that next to nothing happens between what is called and the draw
+        grid.get_node_ids()
+        self._before_draw(server_round)
         messages = list(self._inner.configure_train(server_round, arrays, config, grid))
         self.round.sent = max(map(payload_bytes, messages), default=0)
         return messages

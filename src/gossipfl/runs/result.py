@@ -24,6 +24,7 @@ class RunResult:
         done: the run came to its end; otherwise it can be resumed.
         output: its folder.
         rejected: messages that receivers have dropped, by reason.
+        flower_bytes: of all nodes, as Flower's server counts: inbound, outbound, total; None elsewhere.
     """
 
     final: dict[str, Any]
@@ -38,10 +39,12 @@ class RunResult:
     done: bool
     output: Path
     rejected: Mapping[str, int] = field(default_factory=dict)
+    flower_bytes: Mapping[str, int] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The keys of `gossipfl simulate --json` and `gossipfl fedavg --json`; seeded noise is not private."""
-        return {
+        counted = {} if self.flower_bytes is None else {"flower_bytes": dict(self.flower_bytes)}
+        return counted | {
             "final": self.final,
             "rounds": self.rounds,
             "virtual_s": self.virtual_s,
@@ -81,7 +84,7 @@ class RunResult:
         missing = sorted(set(names) - set(recorded))
         if missing:
             raise StateError(f"{output}: result.json has no {missing[0]!r}: another version of gossipfl wrote it")
-        return cls(**{name: recorded[name] for name in names}, output=output)
+        return cls(**{name: recorded[name] for name in names}, output=output, flower_bytes=recorded.get("flower_bytes"))
 
 
 def final_figures(last: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,125 @@
+"""A deployed client at work, for one message: its bench is built, used and put away. Settings: see `deployed_client`.
+
+on trial     its part of the common data, seeded noise, an account in Flower's `Context`; it tells how good it is
+in earnest   its own data, noise and batches nobody can repeat, the ledger; what it tells is noised or counts its steps
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flwr.app import Context, Error, Message
+
+from gossipfl.baseline.client import PARTITION, Duties, Workplace, evaluate_reply, train_reply
+from gossipfl.baseline.trial import Staff, duties_of
+from gossipfl.config.experiment import Experiment
+from gossipfl.config.loading import load_experiment
+from gossipfl.errors import ConfigError, GossipflError, PrivacyError
+from gossipfl.learning.bench import Bench, build_learner
+from gossipfl.learning.books import RunTerms
+from gossipfl.learning.data import DataSite
+from gossipfl.runs.fleet import Roster
+
+FAILED = 0
+"""Flower's code of an unknown error."""
+Reply = Callable[[Workplace, Duties, Message, Context], Message]
+logger = logging.getLogger("flwr.gossipfl")
+
+
+def train(message: Message, context: Context) -> Message:
+    """See `train_reply`."""
+    return _answer(train_reply, message, context)
+
+
+def evaluate(message: Message, context: Context) -> Message:
+    """See `evaluate_reply`."""
+    return _answer(evaluate_reply, message, context)
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One client at its bench.
+
+    Attributes:
+        duties: what it does, and what it keeps to itself.
+    """
+
+    own: Bench
+    duties: Duties
+
+    def bench(self, number: int) -> Bench:
+        """Its own; see `Workplace`."""
+        del number
+        return self.own
+
+
+def _answer(reply: Reply, message: Message, context: Context) -> Message:
+    try:
+        with _at_work(context) as post:
+            return reply(post, post.duties, message, context)
+    except GossipflError as error:
+        logger.error("%s: %s", type(error).__name__, error)  # noqa: TRY400  # one line, for the user
+        return Message(Error(FAILED, _told(error, context)), reply_to=message)
+    except Exception as error:
+        # Flower would send the text of the exception, and in it may be a record
+        logger.exception("this client failed")
+        return Message(Error(FAILED, _told(error, context)), reply_to=message)
+
+
+def _told(error: Exception, context: Context) -> str:
+    """What the server learns: in earnest not what is wrong with private data."""
+    kind = type(error).__name__
+    return f"{kind}: {error}" if _is_trial(context) else f"{kind}; this client's log says more"
+
+
+@contextmanager
+def _at_work(context: Context) -> Iterator[Post]:
+    config = context.node_config
+    path = Path(_text(context, "experiment"))
+    experiment = load_experiment(path).experiment
+    folder = Path(str(config.get("folder") or path.parent))
+    if _is_trial(context):
+        number, names = int(config[PARTITION]), experiment.simulation.names
+        staff = Staff(experiment, Roster(names, folder), [names[number]])
+        yield Post(staff.bench(number), duties_of(experiment))
+        return
+    bench = _private_bench(experiment, folder, context)
+    try:
+        yield Post(bench, _private_duties(experiment))
+    finally:
+        # the next message's process wants the ledger
+        bench.close()
+
+
+def _private_bench(experiment: Experiment, folder: Path, context: Context) -> Bench:
+    """The bench of a client whose data is its own: noise and batches that nobody can repeat, and the ledger."""
+    config, name = context.node_config, _text(context, "name")
+    site = DataSite(name, (name,), _text(context, "data"), folder, folder)
+    ledger, new = config.get("ledger"), config.get("new-account")
+    terms = RunTerms(
+        run=f"flower-{context.run_id}",
+        ledger=None if ledger is None else str(ledger),
+        new_account=None if new is None else str(new),
+    )
+    return build_learner(experiment, site, terms)
+
+
+def _private_duties(experiment: Experiment) -> Duties:
+    if experiment.privacy.level != "none" and experiment.flower.weighting == "examples":
+        raise PrivacyError(
+            "flower.weighting: examples tells how many records there are, without noise; equal is wanted"
+        )
+    return replace(duties_of(experiment), judges=False)
+
+
+def _is_trial(context: Context) -> bool:
+    return context.node_config.get("trial") is True
+
+
+def _text(context: Context, key: str) -> str:
+    value = context.node_config.get(key)
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"--node-config: {key} is missing, a text was expected")
+    return value

@@ -1,0 +1,99 @@
+"""A deployment's server at work. Settings: see `deployed_server`.
+
+on trial     a run's folder as every other mode leaves it; progress and outcome go to the command that started all this
+in earnest   no client says how good it is on private data, and the server has none: steps, bytes, ε, the adapter
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from flwr.app import Context
+from flwr.serverapp import Grid
+
+from gossipfl.baseline.flower_app import Settings
+from gossipfl.baseline.muster import Mustered
+from gossipfl.baseline.noise_check import check_noise
+from gossipfl.baseline.recorder import Outcome, ServerRecorder
+from gossipfl.baseline.server import Server
+from gossipfl.baseline.trial import open_trial, server_of
+from gossipfl.baseline.voice import Voice
+from gossipfl.config.experiment import Experiment
+from gossipfl.config.loading import dump_experiment, load_experiment
+from gossipfl.errors import TrainingError, UserError
+from gossipfl.learning.bench import load_adapted
+from gossipfl.learning.data import DataSite
+from gossipfl.runs.progress import Progress
+from gossipfl.runs.run_directory import RunDirectory
+
+LOG = "flower-server.log"
+"""In the run's folder."""
+logger = logging.getLogger(__name__)
+
+
+def serve(grid: Grid, context: Context) -> None:
+    """Runs all rounds."""
+    settings = {key: value for key, value in context.run_config.items() if isinstance(value, str | bool)}
+    (_serve_trial if settings["trial"] else _serve)(grid, settings)
+
+
+def _serve_trial(grid: Grid, settings: Settings) -> None:
+    run = Path(str(settings["output"]))
+    _log_to(run / LOG)
+    with Path(str(settings["told"])).open("a") as file:
+        voice = Voice(file)
+        voice.begun()
+
+        def work() -> Outcome:
+            trial = open_trial(run, Path(str(settings["folder"])), voice.progress)
+            order = [int(node) for node in str(settings["order"]).split()]
+            return _all_rounds(server_of(trial, at_least=1), Mustered(grid, order, trial.experiment.flower.timeout_s))
+
+        voice.tell(lambda: _explained(work))
+
+
+def _serve(grid: Grid, settings: Settings) -> None:
+    """In earnest: no client says how good it is on private data, and the server has none."""
+    path, output = Path(str(settings["experiment"])), Path(str(settings["output"]))
+    experiment = load_experiment(path).experiment
+    check_noise(experiment)
+    directory = RunDirectory(output, dump_experiment(experiment), resume=False)
+    _log_to(output / LOG)
+    folder = Path(str(settings["folder"] or path.parent))
+    server = _earnest(experiment, folder, directory)
+    _all_rounds(server, Mustered(grid, (), experiment.flower.timeout_s))
+
+
+def _earnest(experiment: Experiment, folder: Path, directory: RunDirectory) -> Server:
+    names = experiment.simulation.names
+    directory.write_topology(names, lambda _name: ())
+    adapted = load_adapted(experiment, DataSite("server", names, None, folder, folder))
+    recorder = ServerRecorder(experiment, directory, lambda _state: None, _say)
+    return Server(experiment, adapted.initial, recorder, at_least=1)
+
+
+def _all_rounds(server: Server, grid: Mustered) -> Outcome:
+    grid.wait_for(server.experiment.simulation.nodes)
+    return server.serve(grid)
+
+
+def _explained(work: Callable[[], Outcome]) -> Outcome:
+    """A bug of ours or of Flower's: its traceback goes to the log, one line to the user."""
+    try:
+        return work()
+    except UserError:
+        raise
+    except Exception as error:
+        logger.exception("the server failed")
+        raise TrainingError(f"Flower's server failed: {type(error).__name__}: {error}; see {LOG}") from error
+
+
+def _say(now: Progress) -> None:
+    logger.info("round %d after %.0f s, %d steps of all clients", now.rounds, now.seconds, now.steps)
+
+
+def _log_to(path: Path) -> None:
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.getLogger().addHandler(handler)
+    logging.getLogger("gossipfl").setLevel(logging.INFO)
