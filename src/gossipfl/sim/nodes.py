@@ -138,6 +138,7 @@ def build_world(
     """
     simulation, names = setting.simulation, setting.names
     _check_names(simulation, names)
+    _warn_of_no_end(setting)
     compute, links, availability = simulation.compute, simulation.links, simulation.availability
     build = resolve(PROTOCOLS, setting.gossip.protocol, field="gossip.protocol")
     duration = resolve(DURATIONS, compute.kind, field="simulation.compute.kind")
@@ -197,5 +198,18 @@ def _check_names(simulation: SimulationConfig, names: Sequence[str]) -> None:
         unknown = sorted(set(named) - set(names))
         if unknown:
             raise ConfigError(f"simulation.{field}: {unknown[0]!r} is no node; they are {names[0]} to {names[-1]}")
-    if any(partition.until_s is None for partition in simulation.availability.partitions):
+
+
+def _warn_of_no_end(setting: Setting) -> None:
+    availability, gossip = setting.simulation.availability, setting.gossip
+    if any(partition.until_s is None for partition in availability.partitions):
         logger.warning("simulation.availability.partitions: one never heals, so its sides end apart")
+    # a restart begins to settle anew
+    settles_anew = availability.kind == "churn" and gossip.protocol == "wait_free" and gossip.settle_rounds > 0
+    if settles_anew and setting.simulation.until_s is None and availability.up_s < gossip.deadline_s:
+        logger.warning(
+            "simulation.availability.up_s: %g is less than gossip.deadline_s %g, so nodes may never stay up for long "
+            "enough to settle; simulation.until_s ends the run",
+            availability.up_s,
+            gossip.deadline_s,
+        )
