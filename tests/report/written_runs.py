@@ -9,6 +9,7 @@ from gossipfl.config.loading import parse_experiment
 from gossipfl.core.json_text import json_text
 from gossipfl.report.comparing import read_comparison
 from gossipfl.report.comparison import ArmSource, Comparison, Fault, Terms, TrialSource
+from gossipfl.runs.result import RunResult
 
 NODES = ("n0", "n1", "n2")
 EXPERIMENT = """\
@@ -85,19 +86,19 @@ def _line(written: Written, place: int) -> tuple[dict[str, object], dict[str, ob
 
 
 def _result(written: Written, folder: Path) -> dict[str, object]:
-    return {
-        "final": {},
-        "rounds": len(written.means) - 1,
-        "virtual_s": 2.0 * (len(written.means) - 1),
-        "seconds": 3.5,
-        "node_steps": 90,
-        "bytes_per_node": written.sent,
-        "epsilon": written.epsilon,
-        "noise": written.noise,
-        "engine": "loop",
-        "done": True,
-        "output": folder,
-    }
+    return RunResult(
+        final={},
+        rounds=len(written.means) - 1,
+        virtual_s=2.0 * (len(written.means) - 1),
+        seconds=3.5,
+        node_steps=90,
+        bytes_per_node=written.sent,
+        epsilon=written.epsilon,
+        noise=written.noise,
+        engine="loop",
+        done=True,
+        output=folder,
+    ).as_json()
 
 
 Trials = Mapping[str, Sequence[Written | Fault]]
