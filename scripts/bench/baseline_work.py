@@ -113,7 +113,7 @@ def _bare(loaded: Any, rounds: int) -> Cost:  # noqa: ANN401  # `LoadedExperimen
         after = []
         for bench in fleet.benches.values():
             training = bench.learner.train(state, first_step=index * STEPS, steps=STEPS)
-            after.append((state + training.increment).vector)
+            after.append(training.state.vector)
         state = AdapterState(state.spec, np.mean(after, axis=0, dtype=np.float32))
         watch(Progress(index + 1, 0, 0.0, 0.0, None))
     return watch.cost()

@@ -84,6 +84,6 @@ def build_protocol(name: str, schedule: Schedule, spec: AdapterSpec, work: Work)
         phases=0,
         local_steps=1,
         clear=Publishable,
-        snapshot=Snapshot(start, AdapterState.zeros(spec)),
+        snapshot=Snapshot(start, start),
     )
     return PROTOCOLS[work.protocol](parts)

@@ -79,7 +79,7 @@ class AdapterSpec:
         return AdapterSpec(tuple(segment for segment in self.segments if segment.shared))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class AdapterState:
     """A point in adapter space.
 
@@ -109,26 +109,38 @@ class AdapterState:
         return type(self)(self.spec, self.vector * np.float32(scalar))
 
     def __abs__(self) -> float:
-        """Euclidean norm; it does not overflow for finite fp32 values."""
-        squares = self._squares(np.dtype(np.float32))
-        # squares out of the range of fp32, or NaN: again with every number in float64
-        exact = squares if 1e-20 < squares < math.inf else self._squares(np.dtype(np.float64))
-        return math.sqrt(exact)
+        """Euclidean norm; it does not overflow for finite fp32 values. Computed once."""
+        return self._norm
 
-    def _squares(self, dtype: np.dtype[np.float32 | np.float64]) -> float:
-        """Sum of squares, each block in the given type and the blocks in float64."""
-        total = 0.0
+    @cached_property
+    def _norm(self) -> float:
+        squares = self._squares()
+        # squares out of the range of fp32, or NaN: again with every number in float64
+        return math.sqrt(squares if 1e-20 < squares < math.inf else self._exact_squares())
+
+    def _squares(self) -> float:
+        """Sum of squares, each block's in fp32 and that of the blocks in float64."""
+        whole = self.vector.size - self.vector.size % _BLOCK
+        rest = self.vector[whole:]
         with np.errstate(over="ignore"):
-            for start in range(0, self.spec.size, _BLOCK):
-                block = self.vector[start : start + _BLOCK].astype(dtype, copy=False)
-                total += float(block @ block)
+            total = float(rest @ rest)
+            if whole:
+                blocks = self.vector[:whole].reshape(-1, _BLOCK)
+                total += float(np.vecdot(blocks, blocks).sum(dtype=np.float64))
         return total
 
+    def _exact_squares(self) -> float:
+        """Sum of squares in float64; a block at a time, which takes little memory."""
+        blocks = (self.vector[start : start + _BLOCK] for start in range(0, self.spec.size, _BLOCK))
+        return sum(float(block @ block) for block in (part.astype(np.float64) for part in blocks))
+
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, AdapterState)
-            and self.spec == other.spec
-            and bool(np.array_equal(self.vector, other.vector))
+        """Whether all values are equal; quick where they are not."""
+        if self is other or not isinstance(other, AdapterState):
+            return self is other
+        places = (slice(start, start + _BLOCK) for start in range(0, self.spec.size, _BLOCK))
+        return self.spec == other.spec and all(
+            np.array_equal(self.vector[place], other.vector[place]) for place in places
         )
 
     __hash__ = None  # type: ignore[assignment]  # equal by value of a large array: not a key

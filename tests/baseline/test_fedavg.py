@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from tests.baseline.flower_runs import adapter_of, centralized, lines_of, small
-from tests.sim.training import NOISE, load
+from tests.sim.training import NOISE, digits, load
 
+from gossipfl.baseline.central import central_plan
 from gossipfl.baseline.fedavg import fedavg
+from gossipfl.config.experiment import Experiment
 from gossipfl.errors import ConfigError, DataError, StateError, TrainingError
 from gossipfl.privacy.accounting import Charge, epsilon
 from gossipfl.report.runs import read_runs
@@ -157,6 +159,15 @@ def test_a_run_that_was_stopped_begins_anew(tmp_path: Path) -> None:
     resumed = fedavg(load(tmp_path, small()), tmp_path / "run", resume=True)
     whole = centralized(tmp_path / "whole", small())
     assert lines_of(resumed) == lines_of(whole)
+
+
+@pytest.mark.parametrize(("nominal", "composed"), [(8, 57.97), (4, 21.90), (2, 9.06), (1, 3.99)])
+def test_noise_for_one_round_costs_what_twenty_rounds_add_up_to(nominal: float, composed: float) -> None:
+    """The common error of tutorials; the figures are those of algorithms.md."""
+    content = digits(training__phases=20, flower={"central_noise": {"nominal_epsilon": nominal, "max_grad_norm": 1.0}})
+    plan = central_plan(Experiment.model_validate(content))
+    assert plan is not None
+    assert plan.epsilon == pytest.approx(composed, rel=0.01)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def write_model(folder: Path) -> None:
 def snapshot_of(state: AdapterState) -> Snapshot[AdapterState]:
     return Snapshot(
         state=state,
-        drift=AdapterState.zeros(state.spec),
+        unmixed=state,
         phase=1,
         step=10,
         round=1,

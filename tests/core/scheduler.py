@@ -127,7 +127,7 @@ class World(Generic[P]):
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._seen: dict[tuple[str, str], int] = {}
         self._due: dict[tuple[str, str], float] = {}
-        blank = {name: Snapshot(state=state, drift=plan.zero) for name, state in plan.initial.items()}
+        blank = {name: Snapshot(state=state, unmixed=state) for name, state in plan.initial.items()}
         self.bodies = {name: Body(self._protocol(name, snapshot), snapshot) for name, snapshot in blank.items()}
 
     # ---- the run ----
@@ -167,8 +167,9 @@ class World(Generic[P]):
             return
         life = body.life
         if isinstance(event, Trained):
+            assert body.training is not None
+            body.increments[event.version] = event.state - body.training.snapshot
             body.training = None
-            body.increments[event.version] = event.increment
         for effect in body.protocol.handle(event, self.now):
             self._perform(name, body, effect)
             body.effects += 1
@@ -206,9 +207,9 @@ class World(Generic[P]):
     def _trained(self, name: str, effect: Train[P], life: int) -> None:
         steps = effect.first_step + effect.steps
         exhausted = self.plan.exhausted_after.get(name, self.plan.phases) <= effect.version
-        increment = self.plan.increment(name, effect.version)
+        state = effect.snapshot + self.plan.increment(name, effect.version)
         receipt = Receipt(steps=steps, charges=steps)
-        self._tell(name, Trained(effect.version, increment, effect.steps, 1.0, receipt, exhausted), life)
+        self._tell(name, Trained(effect.version, state, effect.steps, 1.0, receipt, exhausted), life)
 
     def _ring(self, name: str, timer: str, token: int, life: int) -> None:
         if self.bodies[name].timers.get(timer) == token:
@@ -313,9 +314,9 @@ def floats(protocol: str, kind: str, count: int, **settings: Any) -> Plan[float]
     return replace(plan, **settings)
 
 
-def trained(version: int, increment: float = 0.0) -> Trained[float]:
-    """A finished phase of 5 steps."""
-    return Trained(version, increment, 5, 1.0, Receipt(steps=5 * version + 5))
+def trained(version: int, state: float = 0.0) -> Trained[float]:
+    """A finished phase of 5 steps that has led to this state."""
+    return Trained(version, state, 5, 1.0, Receipt(steps=5 * version + 5))
 
 
 def kinds(effects: list[Effect[float]]) -> list[str]:

@@ -6,7 +6,7 @@ from gossipfl.core.influence import influence
 
 
 def report(number: int, step: int, weights: dict[str, float], sources: dict[str, Header], kept: float) -> Report:
-    return Report(number, number, step, weights, {}, (), 0.0, sources, kept)
+    return Report(number, number, step, weights, {}, (), sources, kept)
 
 
 def test_a_node_that_alone_trained_has_all_the_influence() -> None:

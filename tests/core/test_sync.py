@@ -134,7 +134,7 @@ def one(gossip: GossipConfig = NEVER, snapshot: Snapshot[float] | None = None) -
         phases=4,
         local_steps=5,
         clear=Publishable,
-        snapshot=snapshot or Snapshot(state=0.0, drift=0.0),
+        snapshot=snapshot or Snapshot(state=0.0, unmixed=0.0),
     )
     return Sync(parts)
 
@@ -207,7 +207,7 @@ def test_a_message_that_came_late_or_early_is_not_mixed_in_this_round() -> None:
     node.handle(heard("n2", 0, 3.0), 2)
     assert node.snapshot.state == pytest.approx(2)
     node.handle(heard("n2", 0, 1000.0), 3)
-    node.handle(trained(1), 4)
+    node.handle(trained(1, 2.0), 4)
     assert only(Report, node.handle(heard("n2", 1, 2.0), 5)).absent == ()
     assert node.snapshot.state == pytest.approx((2 + 100 + 2) / 3)
 
@@ -222,7 +222,7 @@ def test_a_stranger_and_a_round_that_does_not_exist_change_nothing(event: Receiv
 
 
 def test_a_node_back_in_the_middle_of_a_round_does_not_wait_for_who_has_ended_it() -> None:
-    node = one(snapshot=Snapshot(state=1.0, drift=0.0, phase=2, step=10, round=1, receipt=Receipt(steps=10)))
+    node = one(snapshot=Snapshot(state=1.0, unmixed=1.0, phase=2, step=10, round=1, receipt=Receipt(steps=10)))
     assert kinds(node.handle(Started(), 0)) == ["Send", "Send", "SetTimer"]
     assert node.handle(heard("n1", 2), 1) == []
     # both wait for this node in round 2: it trains for it

@@ -180,7 +180,7 @@ def one(made: Schedule, name: str, **fields: Any) -> Sync[float]:
         phases=1,
         local_steps=5,
         clear=Publishable,
-        snapshot=Snapshot(state=0.0, drift=0.0),
+        snapshot=Snapshot(state=0.0, unmixed=0.0),
     )
     return Sync(parts)
 

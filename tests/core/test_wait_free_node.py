@@ -37,7 +37,7 @@ def one(snapshot: Snapshot[float] | None = None, *, phases: int = 2, **settings:
         phases=phases,
         local_steps=5,
         clear=Publishable,
-        snapshot=snapshot or Snapshot(state=0.0, drift=0.0),
+        snapshot=snapshot or Snapshot(state=0.0, unmixed=0.0),
     )
     return WaitFree(parts)
 
@@ -59,7 +59,7 @@ def test_a_first_life_begins_with_training_and_says_nothing() -> None:
 
 
 def test_a_later_life_begins_with_training_and_is_heard_at_once() -> None:
-    node = one(Snapshot(state=4.0, drift=0.0, phase=1, step=5, round=1, receipt=Receipt(steps=5)))
+    node = one(Snapshot(state=4.0, unmixed=4.0, phase=1, step=5, round=1, receipt=Receipt(steps=5)))
     effects = node.handle(Started(), 0)
     assert kinds(effects) == ["Train", "Send", "Send"]
     assert (effects[0].version, effects[0].first_step, effects[0].snapshot) == (1, 5, 4.0)  # type: ignore[union-attr]
@@ -86,11 +86,11 @@ def test_a_neighbor_that_has_trained_as_much_is_mixed_with_the_state_after_train
 
 
 def test_early_and_late_neighbors_keep_their_weights() -> None:
-    node = one(Snapshot(state=6.0, drift=0.0))
+    node = one(Snapshot(state=6.0, unmixed=6.0))
     node.handle(Started(), 0)
     node.handle(heard("n1", 9.0, step=5), 1)
     node.handle(heard("n2", 12.0, step=0), 1)
-    report = report_of(node.handle(trained(0), 2))
+    report = report_of(node.handle(trained(0, 6.0), 2))
     assert report.weights == pytest.approx({"n0": 1 / 3, "n1": 1 / 3, "n2": 1 / 3})
     assert node.snapshot.state == pytest.approx(9)
 

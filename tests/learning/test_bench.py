@@ -31,7 +31,7 @@ def sharing(folder: Path) -> list[Bench]:
 
 
 def phase(bench: Bench, state: AdapterState, number: int) -> AdapterState:
-    return state + bench.learner.train(state, first_step=number * 4, steps=4).increment
+    return bench.learner.train(state, first_step=number * 4, steps=4).state
 
 
 def test_learners_that_share_a_model_train_as_those_that_have_their_own(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def bench_for(experiment: Experiment, folder: Path) -> Bench:
 def trained(bench: Bench, *, phases: int, steps: int) -> AdapterState:
     state = bench.adapted.initial
     for phase in range(phases):
-        state = state + bench.learner.train(state, first_step=phase * steps, steps=steps).increment
+        state = bench.learner.train(state, first_step=phase * steps, steps=steps).state
     return state
 
 
@@ -152,7 +152,7 @@ def test_a_resumed_private_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path:
             bench.close()
             bench = bench_for(experiment, tmp_path / name)
             bench.learner.restore(moments)
-        states.append(state + bench.learner.train(state, first_step=3, steps=3).increment)
+        states.append(bench.learner.train(state, first_step=3, steps=3).state)
         bench.close()
 
     assert states[0] == states[1]

@@ -4,6 +4,7 @@ import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,9 @@ SPEC = AdapterSpec((Segment("layer.R", (2, 3)), Segment("head", (4,)), Segment("
 def saved(step: int = 0, *, epsilon: float = 1.25) -> Saved:
     rng = np.random.default_rng(step)
     state = AdapterState(SPEC, rng.normal(size=SPEC.size).astype(np.float32))
-    drift = AdapterState(SPEC, rng.normal(size=SPEC.size).astype(np.float32))
+    unmixed = AdapterState(SPEC, rng.normal(size=SPEC.size).astype(np.float32))
     receipt = Receipt(steps=step, charges=step, head="ab" * 32, epsilon=epsilon, delta=1e-3)
-    snapshot = Snapshot(state=state, drift=drift, phase=step, step=step, round=2 * step, receipt=receipt)
+    snapshot = Snapshot(state=state, unmixed=unmixed, phase=step, step=step, round=2 * step, receipt=receipt)
     moments: dict[str, NDArray[Any]] = {
         "exp_avg": rng.normal(size=5).astype(np.float32),
         "step": np.array(step, np.int64),
@@ -62,6 +63,16 @@ def test_mapped_moments_are_those_saved_also_when_the_file_is_gone_and_can_be_sa
     loaded = load_latest(tmp_path)
     assert loaded is not None
     assert equal(loaded, first)
+
+
+def test_a_checkpoint_of_the_first_schema_is_read_with_the_drift_it_held() -> None:
+    # written by the code of that time: `saved(3)`, whose second vector was the drift
+    found = load_latest(Path(__file__).with_name("schema_1"))
+    assert found is not None
+    state, drift = saved(3).state, saved(3).snapshot.unmixed
+    assert drift is not None
+    assert equal(found, replace(saved(3), snapshot=replace(saved(3).snapshot, unmixed=state - drift)))
+    assert np.abs((found.snapshot.drift - drift).vector).max() <= 1e-6
 
 
 def test_a_new_folder_has_no_checkpoint(tmp_path: Path) -> None:

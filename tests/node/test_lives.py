@@ -48,7 +48,8 @@ def increments(study: Study, streams: Streams, folder: Path) -> Sequence[np.ndar
     for node in loaded.peers.nodes:
         terms = RunTerms("run", str(folder / f"{node.name}-{streams}.sqlite"), streams=streams)
         bench = build_learner(loaded.experiment.experiment, site_of(loaded, node), terms)
-        found.append(bench.learner.train(bench.adapted.initial, first_step=0, steps=2).increment.vector)
+        initial = bench.adapted.initial
+        found.append((bench.learner.train(initial, first_step=0, steps=2).state - initial).vector)
         bench.close()
     return found
 

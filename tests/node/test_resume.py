@@ -52,7 +52,7 @@ def player(loaded: LoadedPeers, name: str, folder: Path) -> Player:
     saved, initial = load_latest(folder), bench.adapted.initial
     if saved is not None:
         bench.learner.restore(saved.optimizer)
-    snapshot = saved.snapshot if saved else Snapshot(state=initial, drift=AdapterState.zeros(initial.spec))
+    snapshot = saved.snapshot if saved else Snapshot(state=initial, unmixed=initial)
     parts = Parts(
         name=name,
         schedule=schedule_of(loaded),
@@ -111,7 +111,7 @@ def train(one: Player) -> None:
     one.phase = None
     done = one.bench.learner.train(asked.snapshot, first_step=asked.first_step, steps=asked.steps)
     one.moments = one.bench.learner.durable()
-    one.inbox.append(Trained(asked.version, done.increment, done.steps, done.units, done.receipt, done.exhausted))
+    one.inbox.append(Trained(asked.version, done.state, done.steps, done.units, done.receipt, done.exhausted))
 
 
 def run(study: Study, home: Path, *, kill_after: frozenset[int]) -> list[Snapshot[AdapterState]]:

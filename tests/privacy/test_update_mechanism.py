@@ -59,35 +59,41 @@ def length(increment: NDArray[np.float32]) -> float:
 @given(st.integers(1, 500), st.floats(0.5, 1e6), st.integers(0, 99))
 def test_a_long_update_is_cut_to_the_norm_and_keeps_its_direction(size: int, factor: float, seed: int) -> None:
     long = vector(size, CLIP * max(factor, 1.001), seed)
-    released = paid(QUIET).release(0, long)
+    released = release_of(paid(QUIET), 0, long)
     assert length(released) == pytest.approx(CLIP, rel=1e-6)
     np.testing.assert_allclose(released, long * (CLIP / length(long)), rtol=1e-6)
 
 
+def release_of(mechanism: Mechanism, first_step: int, increment: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What becomes of a phase that begins at 0."""
+    found: NDArray[np.float32] = mechanism.release(first_step, np.zeros_like(increment), increment)
+    return found
+
+
 def test_the_norm_is_that_of_the_whole_update_however_long_it_is() -> None:
     long = np.full(2 * CHUNK + 3, 1e-2, np.float32)
-    assert length(paid(QUIET).release(0, long)) == pytest.approx(CLIP, rel=1e-6)
+    assert length(release_of(paid(QUIET), 0, long)) == pytest.approx(CLIP, rel=1e-6)
 
 
 def test_an_update_whose_squares_do_not_fit_into_fp32_is_cut_like_any_other() -> None:
-    released = paid(QUIET).release(0, np.array([3e30, 4e30], np.float32))
+    released = release_of(paid(QUIET), 0, np.array([3e30, 4e30], np.float32))
     np.testing.assert_allclose(released, [0.6 * CLIP, 0.8 * CLIP], rtol=1e-6)
 
 
 @pytest.mark.parametrize("share", [0.0, 1e-6, 0.9, 0.9999])
 def test_a_short_update_is_kept_bit_for_bit_apart_from_its_noise(share: float) -> None:
     short = vector(1000, CLIP * share)
-    assert np.array_equal(paid(QUIET).release(0, short), short)
+    assert np.array_equal(release_of(paid(QUIET), 0, short), short)
     noise = SeededStream(0, "a", "noise").at(0)
     noise.uniform(1)
     wanted = (short.astype(np.float64) + PLAN.noise_multiplier * CLIP * noise.normal(1000)).astype(np.float32)
-    assert np.array_equal(paid(PLAN).release(0, short), wanted)
+    assert np.array_equal(release_of(paid(PLAN), 0, short), wanted)
 
 
 def test_what_was_given_is_not_changed() -> None:
     long = vector(100, 7.0)
     before = long.copy()
-    paid(PLAN).release(0, long)
+    release_of(paid(PLAN), 0, long)
     assert np.array_equal(long, before)
 
 
@@ -100,7 +106,7 @@ def test_the_noise_has_the_planned_deviation_in_every_coordinate(norm: float, no
     size, deviation = CHUNK + 20_000, PLAN.noise_multiplier * CLIP
     update = vector(size, norm)
     mean = update.astype(np.float64) * min(1.0, CLIP / norm)
-    drawn = (paid(PLAN, noise).release(0, update) - mean) / deviation
+    drawn = (release_of(paid(PLAN, noise), 0, update) - mean) / deviation
     # a sum of squares of standard normals; a secret draw fails once in a million runs
     for part in (drawn, drawn[: size // 2], drawn[CHUNK:]):
         assert 5e-7 < stats.chi2.cdf(float(np.square(part).sum()), len(part)) < 1 - 5e-7
@@ -110,14 +116,14 @@ def test_the_noise_has_the_planned_deviation_in_every_coordinate(norm: float, no
 
 def test_every_phase_has_noise_of_its_own_and_a_seeded_one_the_same_again() -> None:
     def release(first_step: int) -> NDArray[np.float32]:
-        return paid(PLAN).release(first_step, np.zeros(50, np.float32))
+        return release_of(paid(PLAN), first_step, np.zeros(50, np.float32))
 
     assert np.array_equal(release(5), release(5))
     assert abs(float(np.corrcoef(release(5), release(10))[0, 1])) < 0.5
 
 
 def test_secret_noise_is_never_the_same_twice() -> None:
-    first, second = (paid(PLAN, SecretStream()).release(0, np.zeros(4, np.float32)) for _ in range(2))
+    first, second = (release_of(paid(PLAN, SecretStream()), 0, np.zeros(4, np.float32)) for _ in range(2))
     assert not np.array_equal(first, second)
 
 
@@ -125,7 +131,7 @@ def test_the_noise_does_not_share_its_numbers_with_dropout() -> None:
     # seeded: dropout of a step takes the first number of its stream
     stream = SeededStream(0, "a", "noise").at(0)
     first = stream.normal(1)
-    released = paid(PLAN).release(0, np.zeros(1, np.float32))
+    released = release_of(paid(PLAN), 0, np.zeros(1, np.float32))
     assert released[0] != pytest.approx(PLAN.noise_multiplier * CLIP * first[0])
 
 
@@ -178,7 +184,7 @@ def test_a_phase_is_charged_once_before_any_data_is_loaded_and_a_redone_one_agai
     for step in range(3):
         mechanism.gradient(step)
     happened.append("release")
-    mechanism.release(0, vector(21, 1.0))
+    release_of(mechanism, 0, vector(21, 1.0))
     assert happened == ["charge", "load", "load", "load", "release"]
     mechanism.gradient(0)
     assert happened[5:] == ["charge", "load"]
@@ -190,23 +196,23 @@ def test_every_step_of_a_phase_shows_the_receipt_of_the_phase(step: Callable[[Me
     receipts = []
     for phase in range(2):
         receipts += [step(mechanism, 3 * phase + place) for place in range(3)]
-        mechanism.release(3 * phase, vector(21, 1.0))
+        release_of(mechanism, 3 * phase, vector(21, 1.0))
     assert [receipt.charges for receipt in receipts] == [1, 1, 1, 2, 2, 2]
 
 
 def test_a_change_that_nothing_was_paid_for_is_never_released() -> None:
     mechanism = made(PLAN)
     with pytest.raises(PrivacyError, match="nothing was paid"):
-        mechanism.release(0, vector(5, 0.1))
+        release_of(mechanism, 0, vector(5, 0.1))
     mechanism.draw(0)
-    mechanism.release(0, vector(5, 0.1))
+    release_of(mechanism, 0, vector(5, 0.1))
     with pytest.raises(PrivacyError, match="nothing was paid"):
-        mechanism.release(0, vector(5, 0.1))
+        release_of(mechanism, 0, vector(5, 0.1))
 
 
 def test_a_phase_without_a_step_costs_nothing_and_changes_nothing() -> None:
     own = account()
-    assert not made(PLAN, own).release(0, np.zeros(5, np.float32)).any()
+    assert not release_of(made(PLAN, own), 0, np.zeros(5, np.float32)).any()
     assert own.receipt().charges == 0
 
 
@@ -215,7 +221,7 @@ def test_a_phase_that_cannot_be_paid_is_refused_before_it_trains(step: Callable[
     own = account(target=1.0)
     mechanism = made(replace(PLAN, noise_multiplier=5.0), own)
     step(mechanism, 0)
-    mechanism.release(0, vector(5, 0.1))
+    release_of(mechanism, 0, vector(5, 0.1))
     with pytest.raises(BudgetSpentError):
         step(mechanism, 1)
     assert own.receipt().charges == 1

@@ -31,7 +31,7 @@ class Happened:
         kind: its class.
         who: sender, neighbor or timer.
         at: virtual seconds.
-        digest: BLAKE3 of the state received, or of the increment trained.
+        digest: BLAKE3 of the state received, or of the one trained.
         words: what came with it.
     """
 
@@ -54,8 +54,8 @@ def happened(event: Event[AdapterState], at: float) -> Happened:
         case Received(sender=sender, state=state, header=header):
             words = (header.round, header.step, header.done, header.settled, header.settle_rounds)
             return Happened(kind, sender, at, _digest(state), words)
-        case Trained(increment=increment, version=version, steps=steps, receipt=receipt, exhausted=exhausted):
-            return Happened(kind, "", at, _digest(increment), (version, steps, receipt.steps, exhausted))
+        case Trained(state=state, version=version, steps=steps, receipt=receipt, exhausted=exhausted):
+            return Happened(kind, "", at, _digest(state), (version, steps, receipt.steps, exhausted))
         case TimerFired(name=name) | NeighborUp(name=name) | NeighborDown(name=name):
             return Happened(kind, name, at)
         case _:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tests.sim.averaging import lines, request, run
 from tests.sim.test_resuming import stopper
+from tests.sim.training import PRIVACY
 
 from gossipfl.sim.engines.auto import AutoEngine, Trial
 
@@ -51,9 +52,9 @@ def test_loop_and_batched_differ_by_rounding_alone(tmp_path: Path, training: dic
     assert np.allclose(ends["loop"], ends["batched"], rtol=1e-4)
 
 
-@pytest.mark.parametrize("engine", ["loop", "batched"])
+@pytest.mark.parametrize(("engine", "level"), [("loop", "none"), ("batched", "none"), ("batched", "update")])
 def test_the_choice_of_an_engine_changes_nothing_but_the_engine(
-    tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, engine: str, level: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = Trial.seconds
 
@@ -62,8 +63,9 @@ def test_the_choice_of_an_engine_changes_nothing_but_the_engine(
         return (0.0, 1.0) if engine == "loop" else (1.0, 0.0)
 
     monkeypatch.setattr(Trial, "seconds", wished)
-    chosen = run(tmp_path / "auto", content("auto"))
-    run(tmp_path / "named", content(engine))
+    auto, named = ({**content(each), "privacy": PRIVACY[level]} for each in ("auto", engine))
+    chosen = run(tmp_path / "auto", auto)
+    run(tmp_path / "named", named)
     assert chosen.engine == engine
     assert chosen.as_json()["engine"] == engine
     assert lines(tmp_path / "auto") == lines(tmp_path / "named")

@@ -170,7 +170,7 @@ def test_out_of_memory_halves_the_pass_and_goes_on(tmp_path: Path, caplog: pytes
     for one, other in zip(found, wanted, strict=True):
         assert one.steps == 5
         assert one.receipt.steps == other.receipt.steps == 5
-        np.testing.assert_allclose(one.increment.vector, other.increment.vector, rtol=0, atol=CLOSE)
+        np.testing.assert_allclose(one.state.vector, other.state.vector, rtol=0, atol=CLOSE)
     # 8 nodes with up to 16 rows: halved once or twice in the first step, and never again
     assert 1 <= len(gradients.refused) <= 2
     assert len([record for record in caplog.records if "out of memory" in record.message]) == len(gradients.refused)
@@ -262,8 +262,8 @@ def test_moments_put_back_undo_a_phase(tmp_path: Path, make: Callable[[Fleet], E
     first, again = Train(0, fleet.initial, 0, 5), Train(1, fleet.initial, 5, 5)
     engine.compute([("n0", first), ("n1", first)])
     before = engine.moments("n0")
-    wanted = engine.compute([("n0", again), ("n1", again)])[0].increment.vector
+    wanted = engine.compute([("n0", again), ("n1", again)])[0].state.vector
     engine.restore("n0", before)
     # the other node's moments are beside the point
-    found = engine.compute([("n0", again), ("n1", again)])[0].increment.vector
+    found = engine.compute([("n0", again), ("n1", again)])[0].state.vector
     assert np.array_equal(found, wanted)

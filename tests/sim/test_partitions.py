@@ -1,4 +1,4 @@
-"""Planned partitions: what nodes are told of their links."""
+"""Planned partitions: what nodes are told of their links; and what is warned of before a run."""
 
 import logging
 from pathlib import Path
@@ -18,8 +18,12 @@ from gossipfl.state import AdapterState
 
 
 def world_with(folder: Path, *partitions: dict[str, Any]) -> World[AdapterState]:
+    return world_of(folder, simulation__availability={"partitions": list(partitions)})
+
+
+def world_of(folder: Path, **changes: Any) -> World[AdapterState]:
     path = folder / "experiment.yaml"
-    content = averaging(simulation__nodes=4, simulation__availability={"partitions": list(partitions)})
+    content = averaging(simulation__nodes=4, **changes)
     path.write_text(yaml.safe_dump(content))
     loaded = load_simulation(path)
     assert isinstance(loaded, LoadedAveraging)
@@ -73,3 +77,21 @@ def test_one_that_heals_is_not_warned_of(tmp_path: Path, caplog: pytest.LogCaptu
 def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="partitions: 'zeta' is no node"):
         world_with(tmp_path, {"from_s": 1.0, "groups": [["n0", "zeta"]]})
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"),
+    [
+        ({}, True),
+        ({"simulation__until_s": 100.0}, False),
+        ({"gossip__protocol": "sync"}, False),
+        ({"simulation__availability": {"kind": "churn", "up_s": 60.0}}, False),
+    ],
+)
+def test_nodes_that_may_never_stay_up_to_settle_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, changes: dict[str, Any], *, warned: bool
+) -> None:
+    churn = {"gossip__protocol": "wait_free", "simulation__availability": {"kind": "churn", "up_s": 4.0}}
+    with caplog.at_level(logging.WARNING):
+        world_of(tmp_path, **{**churn, **changes})
+    assert ("may never stay up" in caplog.text) is warned

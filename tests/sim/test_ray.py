@@ -2,15 +2,18 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from tests.sim.training import FILES, NOISE, UPDATE, Content, digits, play, resume, with_engine
+from tests.studies.comparing import GOSSIP, compared, loaded
 
 from gossipfl.errors import ConfigError, DataError
-from gossipfl.sim.executor import Cluster
+from gossipfl.sim.executor import Cluster, Tasks
+from gossipfl.studies.compare import compare
 
 ray = pytest.importorskip("ray")
 QUICK: Content = digits(
@@ -74,3 +77,33 @@ def test_a_run_stopped_in_training_and_in_settling_goes_on(
     assert resumed.final == whole.final
     for name in FILES:
         assert (tmp_path / "parts" / "run" / name).read_bytes() == (tmp_path / "whole" / "run" / name).read_bytes()
+
+
+# ---- whole runs in tasks ----
+
+
+def test_a_comparison_on_ray_is_the_one_in_this_process(tmp_path: Path) -> None:
+    table = {"arms": {"ring": GOSSIP}, "seeds": 1}
+    compared(tmp_path / "here", table)
+    there = loaded(tmp_path / "there", {**table, "executor": "ray", "jobs": 2})
+    (ring,) = compare(there, tmp_path / "there" / "study").arms
+    assert not ring.faults
+    for name in FILES:
+        place = Path("study/runs/ring/seed-0") / name
+        assert (tmp_path / "here" / place).read_bytes() == (tmp_path / "there" / place).read_bytes()
+
+
+def test_a_task_that_is_lost_is_an_error_and_not_done_again() -> None:
+    def lose(code: str) -> str:
+        if code != "0":
+            os._exit(int(code))
+        return "done"
+
+    with closing(Tasks(lose, address=None, cores=2)) as tasks:
+        tasks.start("kept", "0")
+        tasks.start("lost", "7")
+        found: dict[str, str | Exception] = {}
+        while len(found) < 2:
+            found |= tasks.ended()
+    assert found["kept"] == "done"
+    assert isinstance(found["lost"], ray.exceptions.WorkerCrashedError)

@@ -15,7 +15,7 @@ import yaml
 from numpy.typing import NDArray
 from tests.forked import forked
 from tests.sim.script import Happened, happened, happened_of
-from tests.sim.training import NOISE, Content, build, digits
+from tests.sim.training import NOISE, PRIVACY, Content, build, digits
 
 from gossipfl.core.events import Event
 from gossipfl.net.certificates import make_trial_certificates
@@ -76,7 +76,7 @@ def study(folder: Path, case: "Wanted") -> Study:
     """Four nodes on digits that need times of their own for every phase, one of them three times as long."""
     exact = {"gossip__rounds_per_phase": 2, "gossip__settle_rounds": 0, "topology": {"schedule": "base"}}
     content = digits(
-        privacy={**NOISE, "public_data": True} if case.level == "example" else {"level": "none"},
+        privacy={**PRIVACY[case.level], "public_data": True},
         gossip__protocol=case.protocol,
         training__phases=4,
         training__threads=1,
@@ -198,6 +198,7 @@ CASES = [
     for level in ("none", "example")
 ]
 CASES.append(Wanted("sync", "none", scripted=False, changing=True))
+CASES.append(Wanted("wait_free", "update", scripted=True))
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +215,8 @@ def test_simulator_and_processes_end_with_the_same_bits(cases: dict[str, Case], 
     here, there = cases[name].here, cases[name].there
     assert np.array_equal(here.vectors, there.vectors)
     assert here.counts == there.counts
-    assert all(steps == paid == 20 for steps, _, paid in here.counts.values())
+    charged = 4 if "update" in name else 20
+    assert all((steps, paid) == (20, charged) for steps, _, paid in here.counts.values())
 
 
 @pytest.mark.parametrize("name", [case.label for case in CASES if case.scripted])

@@ -56,3 +56,15 @@ def test_stopped_training_ends_as_if_uninterrupted(
     assert (resumed.node_steps, resumed.epsilon) == (whole.node_steps, whole.epsilon)
     if availability == "churn":
         assert any(not all(line["up"]) for line in lines(tmp_path / "whole", "nodes.jsonl")[:-1])
+
+
+def test_the_bound_begins_when_all_have_trained(tmp_path: Path) -> None:
+    content = digits(training__phases=3, gossip__settle_rounds=8, simulation__evaluate_every=1)
+    resume(tmp_path, content)
+    recorded = lines(tmp_path)
+    bounded = [line for line in recorded if line["bound"] is not None]
+    assert [line["bound"] for line in recorded[:3]] == [None, None, None]
+    assert len(bounded) >= 8
+    assert bounded[0]["bound"] == bounded[0]["consensus_distance"]
+    assert all(line["consensus_distance"] <= line["bound"] * 1.0001 for line in bounded)
+    assert bounded[-1]["bound"] < 0.1 * bounded[0]["bound"]

@@ -84,7 +84,7 @@ def train_reply(workplace: Workplace, duties: Duties, message: Message, context:
     )
     steps = memory.steps + training.steps
     memory.keep(steps=steps, moments=bench.learner.durable(), account=_account_state(bench))
-    own = Publisher(bench.account).clear(received + training.increment, training.receipt).state
+    own = Publisher(bench.account).clear(training.state, training.receipt).state
     figures: Figures = {"partition": place, "steps": steps, "done": training.steps, "epsilon": training.receipt.epsilon}
     figures[WEIGHT] = _weight(bench, duties)
     if duties.train_loss:

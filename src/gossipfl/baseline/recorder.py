@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from gossipfl.baseline.central import central_plan
 from gossipfl.baseline.watched import Reply, Round
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.rng import generator
 from gossipfl.core.tables import resolve
 from gossipfl.learning.evaluation import Evaluation
-from gossipfl.privacy.accounting import Charge, epsilon
+from gossipfl.privacy.accounting import epsilon
 from gossipfl.runs.adapter_file import write_adapter
 from gossipfl.runs.compute import DURATIONS
 from gossipfl.runs.judging import Judgment
@@ -71,6 +72,7 @@ class ServerRecorder:
         self._duration = build(simulation.compute, compute)
         self._clients = {name: _Client() for name in simulation.names}
         self._started = time.monotonic()
+        self._central = central_plan(experiment)
         self._last: dict[str, Any] = {}
         self._virtual_s = 0.0
 
@@ -139,10 +141,10 @@ class ServerRecorder:
     def _of_server(self, done: Round) -> dict[str, object]:
         """How many clients have trained in the round, and the ε of all rounds against those who trust the server."""
         figures: dict[str, object] = {"clients": len(done.trained)}
-        noise = self._experiment.flower.central_noise
-        if noise is not None:
-            charges = [Charge(1.0, noise.noise_multiplier, done.index)] if done.index else []
-            figures["central_epsilon"] = epsilon(charges, noise.target_delta) if charges else 0.0
+        plan = self._central
+        if plan is not None:
+            charges = [plan.charge(done.index)] if done.index else []
+            figures["central_epsilon"] = epsilon(charges, plan.delta) if charges else 0.0
         return figures
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from flwr.app import ArrayRecord
 from flwr.serverapp import Grid
 
+from gossipfl.baseline.central import central_plan
 from gossipfl.baseline.recorder import Outcome, ServerRecorder
 from gossipfl.baseline.records import arrays_of, state_of
 from gossipfl.baseline.strategies import build_strategy, clients_in_a_round
@@ -42,7 +43,8 @@ class Server:
             TrainingError: no client could train in a round; or under central noise one was missing.
         """
         flower, spec = self.experiment.flower, self.initial.spec
-        inner = build_strategy(flower, self.experiment.simulation.nodes, at_least=self.at_least)
+        nodes, central = self.experiment.simulation.nodes, central_plan(self.experiment)
+        inner = build_strategy(flower, nodes, central, at_least=self.at_least)
         strategy = Watched(inner, self.recorder.due, self._seed_draw)
 
         def look(_index: int, arrays: ArrayRecord) -> None:

@@ -11,6 +11,7 @@ from gossipfl.baseline.records import ARRAYS, CONFIG, WEIGHT
 from gossipfl.config.flower import FlowerConfig
 from gossipfl.core.tables import resolve
 from gossipfl.errors import ConfigError
+from gossipfl.privacy.plan import Plan
 
 STRATEGIES: Mapping[str, type[Strategy]] = {
     made.__name__: made
@@ -32,11 +33,12 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
 """By the name in `flower.strategy`."""
 
 
-def build_strategy(config: FlowerConfig, nodes: int, *, at_least: int | None = None) -> Strategy:
+def build_strategy(config: FlowerConfig, nodes: int, central: Plan | None, *, at_least: int | None = None) -> Strategy:
     """The strategy, in which every client that answers counts.
 
     Args:
         nodes: clients there are.
+        central: noise of the server.
         at_least: a round waits for so many to be there; None: for all.
 
     Raises:
@@ -53,11 +55,10 @@ def build_strategy(config: FlowerConfig, nodes: int, *, at_least: int | None = N
         built: Strategy = made(**ours, **config.options)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"flower.options: {config.strategy}: {error}") from error
-    noise = config.central_noise
-    if noise is None:
+    if central is None:
         return built
     sampled = clients_in_a_round(config, nodes)
-    return DifferentialPrivacyServerSideFixedClipping(built, noise.noise_multiplier, noise.max_grad_norm, sampled)
+    return DifferentialPrivacyServerSideFixedClipping(built, central.noise_multiplier, central.max_grad_norm, sampled)
 
 
 def clients_in_a_round(config: FlowerConfig, nodes: int) -> int:

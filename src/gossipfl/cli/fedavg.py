@@ -48,5 +48,6 @@ def fedavg_command(  # one an option
     """
     loaded = load_experiment(experiment, sets or ())
     folder = output or Path("runs") / f"{experiment.stem}-fedavg-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    result = fedavg(loaded, folder, mode=mode, resume=resume, show=progress_line())
+    with progress_line() as show:
+        result = fedavg(loaded, folder, mode=mode, resume=resume, show=show)
     emit(result.as_json(), json=json, text=run_figures(result))

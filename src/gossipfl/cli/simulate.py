@@ -47,7 +47,8 @@ def simulate_command(  # noqa: PLR0913  # one an option
     overrides += [f"simulation.address={address}"] if address else []
     loaded = load_simulation(experiment, overrides)
     folder = output or Path("runs") / f"{experiment.stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    result = simulate(loaded, folder, resume=resume, show=progress_line())
+    with progress_line() as show:
+        result = simulate(loaded, folder, resume=resume, show=show)
     emit(result.as_json(), json=json, text=run_figures(result))
     if not result.done:
         note(f"stopped; go on with --output {folder} --resume")

@@ -49,7 +49,7 @@ class CompareConfig(Section):
     """Accuracy (or loss, where there is no accuracy) that is wished: the report says after how many steps it is
     reached."""
     jobs: PositiveInt | None = None
-    """Runs at a time; None: as many as there are cores."""
+    """Runs at a time, each with a model of its own in memory; None: as many as there are cores."""
     executor: Literal["processes", "ray"] = "processes"
     """processes of this machine, or tasks of a Ray cluster that shares its files."""
     address: str | None = None

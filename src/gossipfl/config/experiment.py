@@ -110,6 +110,11 @@ class PrivacyConfig(Section):
     public_data: bool = False
     """The records are public (a demo): said in ledger, check and reports."""
 
+    @property
+    def noises_steps(self) -> bool:
+        """Whether each optimizer step is clipped and noised by itself; else steps are plain ones."""
+        return self.level not in {"none", "update"}
+
     @model_validator(mode="after")
     def _noise_is_decided(self) -> "PrivacyConfig":
         wishes = (self.target_epsilon, self.noise_multiplier, self.nominal_epsilon)
@@ -120,7 +125,7 @@ class PrivacyConfig(Section):
             raise ValueError("level update needs target_epsilon, noise_multiplier or nominal_epsilon, one of the three")
         if self.level != "update" and self.nominal_epsilon is not None:
             raise ValueError(f"nominal_epsilon is for level update, not {self.level}: it sets the noise of one phase")
-        if self.level not in {"none", "update"} and given != 1:
+        if self.noises_steps and given != 1:
             raise ValueError(f"level {self.level} needs target_epsilon or noise_multiplier, one of the two")
         return self
 
@@ -199,12 +204,12 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _combinations_make_sense(self) -> "Experiment":
-        # at level update steps are plain ones, whatever is done in them
-        noised_steps = self.privacy.level not in {"none", "update"}
-        if noised_steps and self.training.dropout:
+        if self.privacy.noises_steps and self.training.dropout:
             raise ValueError("training.dropout must be 0 with privacy: per-sample clipping assumes one fixed function")
-        if noised_steps and self.training.max_grad_norm is not None:
-            raise ValueError("training.max_grad_norm is for runs without privacy; set privacy.max_grad_norm")
+        if self.privacy.noises_steps and self.training.max_grad_norm is not None:
+            raise ValueError(
+                "training.max_grad_norm is for plain steps, privacy.level none or update; set privacy.max_grad_norm"
+            )
         # a schedule of the user's own may be static in all but name: wait_free asks it
         if (
             self.gossip.protocol == "wait_free"

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gossipfl.config.section import NonNegativeFloat, PositiveFloat, Section
 
@@ -12,12 +12,24 @@ Share = Annotated[float, Field(gt=0, le=1)]
 class CentralNoiseConfig(Section):
     """A trusted server clips the clients' updates and adds noise to their mean."""
 
-    noise_multiplier: PositiveFloat
-    """Deviation of the noise on the sum of updates over `max_grad_norm`."""
+    target_epsilon: PositiveFloat | None = None
+    """ε wished for all rounds together; the noise is calculated."""
+    noise_multiplier: PositiveFloat | None = None
+    """Instead: deviation of the noise on the sum of updates over `max_grad_norm`."""
+    nominal_epsilon: PositiveFloat | None = None
+    """Instead, to study an error of tutorials: see privacy.nominal_epsilon."""
     max_grad_norm: PositiveFloat
     """Clipping norm of one client's update."""
     target_delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
     """δ of the ε that is reported; a client's whole data is the unit, and drawing clients counts for nothing."""
+
+    @model_validator(mode="after")
+    def _noise_is_decided(self) -> "CentralNoiseConfig":
+        if sum(wish is not None for wish in (self.target_epsilon, self.noise_multiplier, self.nominal_epsilon)) != 1:
+            raise ValueError(
+                "central_noise needs target_epsilon, noise_multiplier or nominal_epsilon, one of the three"
+            )
+        return self
 
 
 class FlowerConfig(Section):

@@ -88,7 +88,7 @@ class Trained(Generic[P]):
 
     Attributes:
         version: that of the `Train` it answers.
-        increment: trained state minus the snapshot it started from.
+        state: where training from the snapshot of that `Train` has led; a protocol adds the difference.
         steps: optimizer steps done; fewer than asked when the budget ran out.
         units: privacy units drawn on average (the expected batch), never the realised number.
         receipt: covers all own steps including these.
@@ -96,7 +96,7 @@ class Trained(Generic[P]):
     """
 
     version: int
-    increment: P
+    state: P
     steps: int
     units: float
     receipt: Receipt
@@ -206,23 +206,34 @@ class Snapshot(Generic[P]):
 
     Attributes:
         state: own state.
+        unmixed: what training alone has made of the initial state, see `core.protocols.own`; None: it is not kept.
         phase: training phases finished.
         step: optimizer steps finished.
         round: exchange rounds finished.
-        drift: sum of what own mixings have added to the network's sum, see `core.protocols`.
         receipt: covers `state`.
         exhausted: the privacy budget is spent; mixing and serving go on.
         settle_rounds: mixing-only rounds done after the last training phase.
     """
 
     state: P
-    drift: P
+    unmixed: P | None = None
     phase: int = 0
     step: int = 0
     round: int = 0
     receipt: Receipt = field(default_factory=Receipt)
     exhausted: bool = False
     settle_rounds: int = 0
+
+    @property
+    def drift(self) -> P:
+        """Sum of what own mixings have added to the network's sum.
+
+        Raises:
+            ValueError: `unmixed` is not kept.
+        """
+        if self.unmixed is None:
+            raise ValueError("the drift of this node is not kept")
+        return self.state - self.unmixed
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +252,6 @@ class Report:
         weights: weight given to each contribution, own name among them; sums to 1.
         staleness: own phases since each neighbor's contribution arrived, for those mixed or counted absent.
         absent: neighbors of the row that were not mixed; their weight fell to self.
-        drift: accumulated, see `Snapshot`.
         sources: header of each neighbor's contribution that was mixed: which of its states it was.
         increment_weight: factor on the own training since the mixing before; the own weight where it came first.
     """
@@ -252,14 +262,8 @@ class Report:
     weights: Mapping[str, float]
     staleness: Mapping[str, int]
     absent: tuple[str, ...]
-    drift: Vector
     sources: Mapping[str, Header] = field(default_factory=dict)
     increment_weight: float = 1.0
-
-    @property
-    def drift_norm(self) -> float:
-        """Norm of the drift; computed when asked, which most mixings never are."""
-        return abs(self.drift)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """Local training: some optimizer steps from a snapshot, and what they changed.
 
     snapshot ── write ──> module ── steps × (mechanism: gradient in .grad; optimizer: step) ── read ──> after
-    increment = after − snapshot ── mechanism: release ──> Training
+    state = after, as the mechanism releases it
 
-The increment is added to whatever mixing has made of the state meanwhile, so neither waits for the other.
+The protocol adds what training has changed to whatever mixing has made of the snapshot meanwhile: neither waits for the
+other.
 """
 
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,7 +34,7 @@ class Training:
     """What one phase of training came to; `core.events.Trained` without the version.
 
     Attributes:
-        increment: trained state minus the snapshot, as the mechanism has released it.
+        state: where training has led, as the mechanism has released it.
         steps: optimizer steps done; fewer than asked (at level update: none) when the budget ran out, or when the
             learner was stopped.
         units: expected units in a batch, never the number drawn.
@@ -40,7 +42,7 @@ class Training:
         exhausted: the account has no ε left for another step, or phase.
     """
 
-    increment: AdapterState
+    state: AdapterState
     steps: int
     units: float
     receipt: Receipt
@@ -69,7 +71,7 @@ class LearnerParts:
 def released(
     mechanism: Mechanism, after: AdapterState, snapshot: AdapterState, config: TrainingConfig, steps: range
 ) -> AdapterState:
-    """What these steps may add to the node's state.
+    """Where these steps may bring the node.
 
     Args:
         mechanism: they were trained by.
@@ -78,13 +80,14 @@ def released(
     Raises:
         TrainingError: a value is not finite any more.
     """
-    increment = after - snapshot
-    if not np.isfinite(increment.vector).all():
+    # squares never cancel: the norm, which whoever publishes the state asks for too, is finite when every value is
+    if not math.isfinite(abs(after)):
         raise TrainingError(
             f"training diverged between steps {steps.start} and {steps.stop}: values are no longer finite; "
             f"training.learning_rate {config.learning_rate:g} is too high"
         )
-    return AdapterState(snapshot.spec, mechanism.release(steps.start, increment.vector))
+    vector = mechanism.release(steps.start, snapshot.vector, after.vector)
+    return after if vector is after.vector else AdapterState(snapshot.spec, vector)
 
 
 class Learner:
@@ -125,8 +128,8 @@ class Learner:
             after = self._parts.adapted.read()
             # while it is this node's turn: what is released is charged and drawn in one go with its steps
             trained = range(first_step, first_step + done)
-            increment = released(self._parts.mechanism, after, snapshot, self._config, trained)
-        return Training(increment, done, self._parts.units, self._parts.account.receipt(), exhausted)
+            state = released(self._parts.mechanism, after, snapshot, self._config, trained)
+            return Training(state, done, self._parts.units, self._parts.account.receipt(), exhausted)
 
     def evaluate(self, state: AdapterState, examples: Examples) -> Evaluation:
         """Loss and metrics of a state; waits for training under way."""

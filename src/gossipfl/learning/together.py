@@ -24,6 +24,7 @@ from gossipfl.learning.bench import Bench, Resident
 from gossipfl.learning.learner import Training, released
 from gossipfl.learning.optimizer import LocalOptimizer, share_optimizer, step_together
 from gossipfl.privacy.grouped.gradients import GroupedGradients
+from gossipfl.privacy.grouped.memory import is_memory
 from gossipfl.privacy.grouped.seam import Group
 from gossipfl.privacy.mechanisms import Drawn, Units
 from gossipfl.privacy.rows import Rows
@@ -185,7 +186,7 @@ class Together:
         return turns[: max(1, int(np.searchsorted(ends, self._most_rows, side="right")))]
 
     def _halve(self, error: Exception, part: Sequence[_Turn]) -> None:
-        if not _is_memory(error) or len(part) == 1:
+        if not is_memory(error) or len(part) == 1:
             raise error
         self._most_rows = sum(turn.rows.count for turn in part) // 2
         # what is kept for the next pass was made for a larger one
@@ -193,15 +194,15 @@ class Together:
         logger.warning("out of memory: passes of at most %d rows from now on", self._most_rows)
 
     def _training(self, runner: _Runner) -> Training:
-        after = self._values[runner.place]
-        if not self._in_order:
-            after = np.empty_like(after)
-            after[self._order] = self._values[runner.place]
+        # a copy in any order: the next node takes the place
+        values = self._values[runner.place]
+        after = np.empty_like(values)
+        after[... if self._in_order else self._order] = values
         phase, bench = runner.phase, runner.bench
         steps = range(phase.first_step, runner.step)
         state = AdapterState(self._adapted.spec, after)
-        increment = released(bench.mechanism, state, phase.snapshot, self._adapted.experiment.training, steps)
-        return Training(increment, runner.done, bench.learner.units, bench.account.receipt(), runner.exhausted)
+        state = released(bench.mechanism, state, phase.snapshot, self._adapted.experiment.training, steps)
+        return Training(state, runner.done, bench.learner.units, bench.account.receipt(), runner.exhausted)
 
 
 def _finish(turns: Sequence[_Turn], sums: Tensor) -> None:
@@ -231,8 +232,3 @@ def module_order(adapted: Adapted) -> NDArray[np.int64]:
     names = [places[id(parameter)] for parameter in adapted.module.parameters() if parameter.requires_grad]
     everything = np.arange(adapted.spec.size)
     return np.concatenate([everything[adapted.spec.slices[name]] for name in names])
-
-
-def _is_memory(error: Exception) -> bool:
-    # on a CPU torch raises a plain RuntimeError
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)

@@ -201,7 +201,7 @@ def _protocol(
         phases=experiment.training.phases,
         local_steps=experiment.training.local_steps,
         clear=Publisher(bench.account).clear,
-        snapshot=saved.snapshot if saved else Snapshot(state=initial, drift=AdapterState.zeros(initial.spec)),
+        snapshot=saved.snapshot if saved else Snapshot(state=initial, unmixed=initial),
     )
     return resolve(PROTOCOLS, experiment.gossip.protocol, field="gossip.protocol")(parts)
 

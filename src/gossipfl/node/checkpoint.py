@@ -1,6 +1,6 @@
 """A node's durable memory: what it needs to go on after kill -9 at any moment.
 
-    checkpoint-00000012.safetensors    state, drift, optimizer moments; the rest as JSON in the file's metadata
+    checkpoint-00000012.safetensors    state, unmixed, optimizer moments; the rest as JSON in the file's metadata
 
 A file is written beside its place, fsynced, renamed, and the folder fsynced; the one before is kept. Each carries a
 BLAKE3 of everything else in it, so that a torn or rotten file is noticed, set aside as `….corrupt`, and the one before
@@ -28,7 +28,7 @@ from gossipfl.state import AdapterSpec, AdapterState, Segment
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 KEPT = 2
 _NAME = re.compile(r"checkpoint-(\d{8})\.safetensors")
 _OPTIMIZER = "optimizer/"
@@ -39,7 +39,7 @@ class Saved:
     """One checkpoint.
 
     Attributes:
-        snapshot: the protocol's durable state.
+        snapshot: the protocol's durable state, with `unmixed`.
         optimizer: moments by name, as the learner gave them.
     """
 
@@ -141,7 +141,10 @@ def _numbers(folder: Path) -> list[int]:
 
 def _tensors(saved: Saved) -> dict[str, NDArray[Any]]:
     moments = {_OPTIMIZER + name: np.asarray(value, order="C") for name, value in saved.optimizer.items()}
-    return {"state": saved.snapshot.state.vector, "drift": saved.snapshot.drift.vector, **moments}
+    unmixed = saved.snapshot.unmixed
+    if unmixed is None:
+        raise ValueError("a node keeps what it would be unmixed")
+    return {"state": saved.snapshot.state.vector, "unmixed": unmixed.vector, **moments}
 
 
 def _digest(about: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> str:
@@ -177,17 +180,25 @@ def _load(path: Path) -> Saved:
     if about.pop("digest") != _digest(about, tensors):
         raise ValueError("it does not have the recorded digest")
     spec = AdapterSpec(tuple(Segment(name, tuple(shape), shared) for name, shape, shared in about["spec"]))
+    state = AdapterState(spec, tensors["state"])
     return Saved(
-        snapshot=_snapshot(about, AdapterState(spec, tensors["state"]), AdapterState(spec, tensors["drift"])),
+        snapshot=_snapshot(about, state, _unmixed(about["schema"], state, tensors)),
         optimizer={name.removeprefix(_OPTIMIZER): tensors[name] for name in tensors if name.startswith(_OPTIMIZER)},
     )
 
 
-def _snapshot(about: Mapping[str, Any], state: AdapterState, drift: AdapterState) -> Snapshot[AdapterState]:
+def _unmixed(schema: int, state: AdapterState, tensors: Mapping[str, NDArray[Any]]) -> AdapterState:
+    if schema == 1:
+        # it held the difference instead
+        return state - AdapterState(state.spec, tensors["drift"])
+    return AdapterState(state.spec, tensors["unmixed"])
+
+
+def _snapshot(about: Mapping[str, Any], state: AdapterState, unmixed: AdapterState) -> Snapshot[AdapterState]:
     steps, charges, head, epsilon, delta = about["receipt"]
     return Snapshot(
         state=state,
-        drift=drift,
+        unmixed=unmixed,
         phase=about["phase"],
         step=about["step"],
         round=about["round"],

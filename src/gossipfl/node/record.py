@@ -19,6 +19,7 @@ class NodeRecord:
         steps_planned: optimizer steps of the whole run.
         target_epsilon, noise_multiplier: of the privacy plan; `None` without privacy.
         step, phase: own progress.
+        drift: norm of the snapshot's.
         receipt: the ledger's last word.
         report: the last mixing.
         held_out: evaluation on this node's private held-out part; never leaves the node.
@@ -34,6 +35,7 @@ class NodeRecord:
     noise_multiplier: float | None = None
     step: int = 0
     phase: int = 0
+    drift: float = 0.0
     receipt: Receipt = field(default_factory=Receipt)
     report: Report | None = None
     held_out: Evaluation | None = None
@@ -86,7 +88,7 @@ class NodeRecord:
             "weights": dict(report.weights) if report else {},
             "staleness": dict(report.staleness) if report else {},
             "absent": list(report.absent) if report else [],
-            "drift": report.drift_norm if report else 0.0,
+            "drift": self.drift,
             "train_s": round(self.train_s, 3),
             "gossip_s": round(self.gossip_s, 3),
         }

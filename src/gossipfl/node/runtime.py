@@ -256,6 +256,7 @@ class Node:
     def _note_progress(self) -> None:
         record, snapshot = self._parts.record, self._parts.protocol.snapshot
         record.step, record.phase, record.receipt = snapshot.step, snapshot.phase, self._parts.receipt()
+        record.drift = abs(snapshot.drift)
         record.state = self._state()
 
     def _state(self) -> str:

@@ -64,7 +64,7 @@ class Trainer:
         self._record.train_s += time.perf_counter() - started
         trained = Trained(
             version=effect.version,
-            increment=training.increment,
+            state=training.state,
             steps=training.steps,
             units=training.units,
             receipt=training.receipt,

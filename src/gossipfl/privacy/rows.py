@@ -34,7 +34,10 @@ class Rows:
 
     def weights(self) -> Tensor:
         """(rows,) share of each row in its unit's loss: a unit's loss is the mean of its rows'."""
-        sizes = torch.bincount(self.unit, minlength=self.units)
+        units = self.units
+        if units == self.count:
+            return torch.ones(units, device=self.unit.device)
+        sizes = torch.bincount(self.unit, minlength=units)
         return 1.0 / sizes[self.unit].to(torch.float32)
 
     def by_unit(self, values: Sequence[Tensor]) -> list[Tensor]:

@@ -119,7 +119,7 @@ def _draw_arm(axes: Axes, place: int, runs: Sequence[RecordedRun], keys: tuple[s
 def _draw_end(axes: Axes, place: int, arm: ArmSummary) -> None:
     end = arm.figures["mean_node"].mean
     if end is not None:
-        axes.axhline(end, color=arm_color(place), linestyle=":", linewidth=2, marker=marker(place))
+        axes.axhline(end, color=arm_color(place), linestyle=":", linewidth=2)
 
 
 def _draw_goal(axes: Axes, comparison: Comparison) -> None:

@@ -43,6 +43,7 @@ def draw_measure(runs: Sequence[RecordedRun], figure: measures.Figure) -> Figure
         axes.set_xlabel(text)
         for place, measure in shown.items():
             _draw_run(axes, runs[place], measure, key, _color(place, len(runs)))
+        axes.xaxis.set_major_locator(MaxNLocator(5))
     panels[-1].xaxis.set_major_formatter(EngFormatter(unit="B"))
     panels[-1].xaxis.set_major_locator(MaxNLocator(4))
     same = len(set(shown.values())) == 1
@@ -71,7 +72,7 @@ def draw_consensus(runs: Sequence[RecordedRun]) -> Figure:
         bottom=0.5 * min(float(distances[_drawable(distances)].min(initial=np.inf)) for distances in measured)
     )
     bounded = any(measures.is_known(bound) for bound in bounds)
-    styles = [_line("-", "measured"), _line("--", "bound: λ to the rounds")] if bounded else []
+    styles = [_line("-", "measured"), _line("--", "bound of sync without loss: λ to the rounds")] if bounded else []
     _add_legend(picture, dict(enumerate(run.label for run in runs)), len(runs), styles)
     return picture
 

@@ -47,15 +47,12 @@ def read_result(folder: Path) -> RunResult | None:
 
     Raises:
         DataError: it is damaged.
+        StateError: another version wrote it.
     """
     path = folder / "result.json"
     if not path.exists():
         return None
-    recorded = _parsed(dict[str, Any], _text(path), str(path))
-    try:
-        return RunResult.from_json(recorded, folder)
-    except KeyError as error:
-        raise DataError(f"{path}: {error.args[0]} is missing") from None
+    return RunResult.from_json(_parsed(dict[str, Any], _text(path), str(path)), folder)
 
 
 def read_versions(folder: Path) -> dict[str, str]:

@@ -32,5 +32,5 @@ class Judge(Protocol):
         ...
 
     def judge_mean(self, state: AdapterState) -> Evaluation | None:
-        """The mean model on the common test set, or without one on all held-out parts together."""
+        """The mean model on the common test set; None without one: held-out parts differ from node to node."""
         ...

@@ -9,10 +9,10 @@ class Progress:
 
     Attributes:
         rounds: exchange rounds, mean over the nodes.
-        steps: optimizer steps of all nodes.
+        steps: optimizer steps of all nodes; without training, exchange rounds.
         virtual_s: seconds of virtual time.
         seconds: real ones so far.
-        left_s: real seconds left, if rounds go on as they have; None at the start.
+        left_s: real seconds left, if rounds go on as they have; None at the start, and beyond the rounds planned.
     """
 
     rounds: float

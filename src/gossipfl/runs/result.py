@@ -1,7 +1,7 @@
 """What came of a run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +23,7 @@ class RunResult:
         engine: what trained, or how Flower was run; None without training.
         done: the run came to its end; otherwise it can be resumed.
         output: its folder.
+        rejected: messages that receivers have dropped, by reason.
         flower_bytes: of all nodes, as Flower's server counts: inbound, outbound, total; None elsewhere.
     """
 
@@ -37,6 +38,7 @@ class RunResult:
     engine: str | None
     done: bool
     output: Path
+    rejected: Mapping[str, int] = field(default_factory=dict)
     flower_bytes: Mapping[str, int] | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -53,6 +55,7 @@ class RunResult:
             "epsilon": self.epsilon,
             "noise": self.noise,
             "engine": self.engine,
+            "rejected": dict(self.rejected),
             "private": False,
             "done": self.done,
             "output": self.output,
@@ -76,6 +79,7 @@ class RunResult:
             "noise",
             "engine",
             "done",
+            "rejected",
         )
         missing = sorted(set(names) - set(recorded))
         if missing:

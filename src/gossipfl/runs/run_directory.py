@@ -48,7 +48,7 @@ class RunDirectory:
                     raise DataError(f"--output {path} is not empty; --resume goes on with a run that was stopped")
                 _check_same(path, config)
                 return
-            with _locked(kept):
+            with locked(kept):
                 kept.write_text(config, encoding="utf-8")
             (path / "versions.json").write_text(json_text(_versions()) + "\n")
         except OSError as error:
@@ -61,7 +61,7 @@ class RunDirectory:
         Raises:
             StateError: one runs in it.
         """
-        with _locked(self.path / "config.yaml"):
+        with locked(self.path / "config.yaml"):
             yield
 
     def write_topology(self, nodes: Sequence[str], neighbors: Callable[[str], Iterable[str]]) -> None:
@@ -121,6 +121,16 @@ class RunDirectory:
         return state
 
 
+def check_begun(path: Path, config: str) -> None:
+    """Whether `RunDirectory` would go on here, before anything is run.
+
+    Raises:
+        DataError, StateError: something else is recorded there.
+    """
+    if path.is_dir() and not _is_unused({item.name for item in path.iterdir()}):
+        _check_same(path, config)
+
+
 def _is_unused(names: Collection[str]) -> bool:
     # a config.yaml by itself is somebody's own
     return not names or ("versions.json" in names and _PREPARED.issuperset(names))
@@ -142,7 +152,12 @@ def _check_same(path: Path, config: str) -> None:
 
 
 @contextmanager
-def _locked(config: Path) -> Iterator[None]:
+def locked(config: Path) -> Iterator[None]:
+    """Keeps other processes out of the folder of a file meanwhile; the file is made when it is not there.
+
+    Raises:
+        StateError: one runs in it.
+    """
     with config.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,6 +13,8 @@ from gossipfl.state import AdapterState
 
 BLOCK = 1 << 18
 """Values of all states side by side at a time: in float64 they stay in the cache."""
+WIDTH = 8192
+"""Values of one state at a time, at most: BLAS starts no threads for so few, which would spin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ def spread_of(states: Sequence[AdapterState]) -> Spread:
     """Mean and distances, in float64; some values of some nodes at a time, so that they stay in the cache."""
     nodes, size = len(states), states[0].spec.size
     mean, squares = np.empty(size), np.zeros(nodes)
-    width = min(size, max(1, BLOCK // nodes))
+    width = min(size, WIDTH, max(1, BLOCK // nodes))
     scratch = np.empty((nodes, width))
     for start in range(0, size, width):
         place = slice(start, start + width)
@@ -46,5 +48,5 @@ def spread_of(states: Sequence[AdapterState]) -> Spread:
             row[:] = state.vector[place]
         mean[place] = block.sum(axis=0) / nodes
         block -= mean[place]
-        squares += np.einsum("nv,nv->n", block, block)
+        squares += np.vecdot(block, block)
     return Spread(mean, np.sqrt(squares))

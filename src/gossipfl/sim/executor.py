@@ -1,18 +1,19 @@
 """Nodes spread over the actors of a Ray cluster: the one door to Ray.
 
     driver                       ── snapshots ──>    actor
-    clock, protocols, network    <── increments ──   model, data and moments of its nodes
+    clock, protocols, network    <── states ──       model, data and moments of its nodes
 
 Each actor trains its nodes one at a time, by the very code of the loop, so that the results are equal bit for bit.
 """
 
 import os
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.events import Clear, Receipt, Train, Trained
-from gossipfl.errors import ConfigError
+from gossipfl.errors import ConfigError, GossipflError
 from gossipfl.learning.evaluation import Evaluation
 from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.publishing import Publisher
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 A = TypeVar("A")
 R = TypeVar("R")
+ANSWER_S = 10.0
+"""A cluster that does not take a connection meanwhile is not there."""
 
 
 class Actor:
@@ -199,6 +202,8 @@ class Cluster:
         except self._ray.exceptions.RayTaskError as error:
             # a mistake of the user's is one here too, not a failure of Ray's
             raise error.cause from error
+        except self._ray.exceptions.RayActorError as error:
+            raise GossipflError("an actor of the Ray cluster has died; --resume goes on with the run") from error
         return results
 
 
@@ -260,6 +265,7 @@ def _connect(ray: Any, address: str | None, actors: int) -> bool:  # noqa: ANN40
     """Whether the connection was made here."""
     if ray.is_initialized():
         return False
+    _check_answers(address)
     # a cluster of our own has just what the actors need
     own = {"address": "local", "num_cpus": actors, "include_dashboard": False}
     try:
@@ -267,3 +273,14 @@ def _connect(ray: Any, address: str | None, actors: int) -> bool:  # noqa: ANN40
     except ConnectionError as error:
         raise ConfigError(f"simulation.address: no Ray cluster answers at {address!r}") from error
     return True
+
+
+def _check_answers(address: str | None) -> None:
+    """Asks what Ray would ask for minutes."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"simulation.address: no Ray cluster answers at {address!r}: {error}") from error

@@ -100,8 +100,6 @@ def node_parts(setting: Setting, schedule: Schedule, course: Course) -> dict[str
     """What each node's protocol is made from, in its first life."""
     gossip = setting.gossip
     mixing = resolve(MIXINGS, gossip.mixing, field="gossip.mixing")(gossip)
-    # one origin for all: most nodes never need another
-    origin = AdapterState.zeros(next(iter(course.initial.values())).spec)
     return {
         name: Parts(
             name=name,
@@ -111,7 +109,8 @@ def node_parts(setting: Setting, schedule: Schedule, course: Course) -> dict[str
             phases=course.phases,
             local_steps=course.local_steps,
             clear=course.clear(name),
-            snapshot=Snapshot(state=course.initial[name], drift=origin),
+            # without `unmixed`: what is recorded of a run has the mean itself
+            snapshot=Snapshot(state=course.initial[name]),
         )
         for name in setting.names
     }
@@ -138,6 +137,7 @@ def build_world(
     """
     simulation, names = setting.simulation, setting.names
     _check_names(simulation, names)
+    _warn_of_no_end(setting)
     compute, links, availability = simulation.compute, simulation.links, simulation.availability
     build = resolve(PROTOCOLS, setting.gossip.protocol, field="gossip.protocol")
     duration = resolve(DURATIONS, compute.kind, field="simulation.compute.kind")
@@ -197,5 +197,18 @@ def _check_names(simulation: SimulationConfig, names: Sequence[str]) -> None:
         unknown = sorted(set(named) - set(names))
         if unknown:
             raise ConfigError(f"simulation.{field}: {unknown[0]!r} is no node; they are {names[0]} to {names[-1]}")
-    if any(partition.until_s is None for partition in simulation.availability.partitions):
+
+
+def _warn_of_no_end(setting: Setting) -> None:
+    availability, gossip = setting.simulation.availability, setting.gossip
+    if any(partition.until_s is None for partition in availability.partitions):
         logger.warning("simulation.availability.partitions: one never heals, so its sides end apart")
+    # a restart begins to settle anew
+    settles_anew = availability.kind == "churn" and gossip.protocol == "wait_free" and gossip.settle_rounds > 0
+    if settles_anew and setting.simulation.until_s is None and availability.up_s < gossip.deadline_s:
+        logger.warning(
+            "simulation.availability.up_s: %g is less than gossip.deadline_s %g, so nodes may never stay up for long "
+            "enough to settle; simulation.until_s ends the run",
+            availability.up_s,
+            gossip.deadline_s,
+        )

@@ -1,6 +1,7 @@
 """What is recorded of a run: every so many exchange rounds one evaluation of all nodes.
 
-bound = consensus_distance at the start · λ^rounds, without training
+bound = consensus_distance at the start, or when all have trained, · λ^(rounds since then): what holds for sync while
+nobody is missed
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,8 @@ from gossipfl.runs.spread import Spread, spread_of
 from gossipfl.sim.world import World
 from gossipfl.state import AdapterState
 
+RecorderState = tuple[int, dict[str, Any], Spread | None, tuple[float, float] | None]
+
 
 @dataclass(frozen=True, slots=True)
 class RecorderParts:
@@ -30,7 +33,7 @@ class RecorderParts:
         every: reports between two evaluations, over all nodes.
         share: part of the nodes evaluated.
         rng: draws them.
-        lam: λ of the schedule, for the bound; None where none holds.
+        lam: λ of the schedule, for the bound; None for a schedule without.
     """
 
     directory: RunDirectory
@@ -38,6 +41,7 @@ class RecorderParts:
     every: int
     share: float
     rng: np.random.Generator
+    phases: int
     lam: float | None
 
 
@@ -54,6 +58,7 @@ class Recorder:
         self._next = 0
         self.last: dict[str, Any] = {}
         self.start: Spread | None = None
+        self._left: tuple[float, float] | None = None
         world.on_report = self._on_report
 
     def begin(self) -> None:
@@ -67,13 +72,13 @@ class Recorder:
         if self._parts.judge is not None:
             write_adapter(self._parts.directory.path, self._mean(self._spread()))
 
-    def state(self) -> tuple[int, dict[str, Any], Spread | None]:
+    def state(self) -> RecorderState:
         """All that changes, for a checkpoint."""
-        return self._next, self.last, self.start
+        return self._next, self.last, self.start, self._left
 
-    def restore(self, state: tuple[int, dict[str, Any], Spread | None]) -> None:
+    def restore(self, state: RecorderState) -> None:
         """Takes over what `state` gave."""
-        self._next, self.last, self.start = state
+        self._next, self.last, self.start, self._left = state
 
     def _on_report(self, _name: str, _report: Report) -> None:
         if self._world.reports >= self._next + self._parts.every:
@@ -86,8 +91,10 @@ class Recorder:
         judgments, mean = self._judged(nodes, self._parts.share if share is None else share, spread)
         columns = node_columns(self._standing(nodes), spread, judgments)
         self.last = summary_line(columns, spread)
+        self.last["bound"] = self._bound(spread, self.last["round"])
         if self._parts.judge is None:
-            self.last |= self._gossip_figures(spread, self.last["round"])
+            start = self.start or spread
+            self.last["mean_drift"] = float(np.linalg.norm(spread.mean - start.mean))
         else:
             self.last |= judged_line(columns, mean)
         self._parts.directory.append(self.last, columns)
@@ -128,7 +135,12 @@ class Recorder:
             finished=[body.finished for body in bodies],
         )
 
-    def _gossip_figures(self, spread: Spread, rounds: float) -> dict[str, float | None]:
-        start = self.start or spread
-        bound = None if self._parts.lam is None else start.consensus_distance * self._parts.lam**rounds
-        return {"bound": bound, "mean_drift": float(np.linalg.norm(spread.mean - start.mean))}
+    def _bound(self, spread: Spread, rounds: float) -> float | None:
+        """None while anybody trains, which no λ bounds, and where there is none."""
+        bodies = self._world.bodies.values()
+        if self._parts.lam is None or any(body.snapshot.phase < self._parts.phases for body in bodies):
+            return None
+        if self._left is None:
+            self._left = (spread.consensus_distance, rounds)
+        distance, since = self._left
+        return float(distance * self._parts.lam ** (rounds - since))

@@ -131,8 +131,9 @@ class Run:
     def _progress(self) -> Progress:
         world = self._parts.world
         rounds = world.reports / len(world.bodies)
-        left_s = self._seconds * max(0.0, self._parts.rounds / rounds - 1) if rounds else None
-        return Progress(rounds, world.steps, world.now, self._seconds, left_s)
+        # nodes that wait for others go on for longer: nobody knows how much
+        left_s = self._seconds * (self._parts.rounds / rounds - 1) if 0 < rounds < self._parts.rounds else None
+        return Progress(rounds, world.steps or world.reports, world.now, self._seconds, left_s)
 
     def _save(self) -> None:
         parts = self._parts

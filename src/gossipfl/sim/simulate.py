@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gossipfl.config.loading import LoadedAveraging, LoadedExperiment, dump_experiment
+from gossipfl.core.tables import resolve
 from gossipfl.runs.judging import Judge
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.result import RunResult, final_figures
@@ -24,7 +25,7 @@ from gossipfl.sim.nodes import (
 )
 from gossipfl.sim.recording import Recorder, RecorderParts
 from gossipfl.sim.running import Ran, Run, RunParts
-from gossipfl.sim.training import Training, build_training, training_course, training_setting
+from gossipfl.sim.training import ENGINES, Training, build_training, training_course, training_setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,8 @@ def simulate(
 def _cast(loaded: LoadedExperiment | LoadedAveraging) -> _Cast:
     if isinstance(loaded, LoadedAveraging):
         setting = averaging_setting(loaded.experiment, loaded.folder)
+        # nothing trains, but a name that is wrong is wrong
+        resolve(ENGINES, setting.simulation.engine, field="simulation.engine")
         return _Cast(setting, averaging_course(loaded.experiment, setting), None, None)
     setting = training_setting(loaded)
     training = build_training(loaded.experiment, setting)
@@ -106,7 +109,8 @@ def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
             every=simulation.evaluate_every * simulation.nodes,
             share=simulation.evaluate_share,
             rng=generators["recorder"],
-            lam=None if cast.judge else lambda_of(schedule),
+            phases=cast.course.phases,
+            lam=lambda_of(schedule),
         ),
         world,
     )
@@ -136,5 +140,6 @@ def _result(parts: RunParts, ran: Ran, training: Training | None) -> RunResult:
         noise="none" if training is None or last["epsilon"] is None else "local",
         engine=training.engine.name if training else None,
         done=ran.done,
+        rejected=world.rejected,
         output=parts.directory.path,
     )

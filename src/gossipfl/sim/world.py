@@ -9,6 +9,7 @@ A node that has finished leaves, as a real one does. Every run is decided by its
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, assert_never
 
@@ -82,6 +83,11 @@ class World(Generic[P]):
     def now(self) -> float:
         """Virtual seconds."""
         return self.clock.now
+
+    @property
+    def rejected(self) -> Mapping[str, int]:
+        """Messages that all nodes have dropped, by reason."""
+        return sum((body.rejected for body in self.bodies.values()), Counter[str]())
 
     def advance(self, until_s: float = math.inf) -> bool:
         """Lets one thing happen; False when nothing is left that could change a node, or nothing until then."""

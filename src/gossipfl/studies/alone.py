@@ -30,7 +30,7 @@ def train_alone(bench: Bench, *, phases: int, local_steps: int) -> AdapterState:
     state = bench.adapted.initial
     for phase in range(phases):
         training = bench.learner.train(state, first_step=phase * local_steps, steps=local_steps)
-        state = state + training.increment
+        state = training.state
         if training.exhausted:
             break
     return state
@@ -52,7 +52,7 @@ def run_alone(loaded: LoadedPeers, name: str, *, keep: Path | None) -> dict[str,
 def keep_state(folder: Path, state: AdapterState) -> None:
     """Writes a state where `load_latest` finds it, as it finds that of a real node."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_checkpoint(folder, Saved(Snapshot(state, drift=AdapterState.zeros(state.spec)), {}))
+    save_checkpoint(folder, Saved(Snapshot(state, unmixed=state), {}))
 
 
 def main() -> None:

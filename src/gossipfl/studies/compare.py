@@ -14,9 +14,10 @@ from gossipfl.errors import DataError, GossipflError
 from gossipfl.report.compare_page import Origin, write_page
 from gossipfl.report.comparing import read_comparison
 from gossipfl.report.comparison import Comparison, Fault, Terms
-from gossipfl.studies.compare_executors import open_executor
+from gossipfl.runs.run_directory import locked
+from gossipfl.studies.compare_executors import OpenExecutor, open_executor
 from gossipfl.studies.compare_jobs import Advance, Ended, Jobs
-from gossipfl.studies.compare_plan import check_begun, plan_orders, sources_of, table_of
+from gossipfl.studies.compare_plan import check_orders, plan_orders, sources_of, table_of
 from gossipfl.studies.new_folder import make_new_folder
 
 REPORT = "report.html"
@@ -29,6 +30,7 @@ def compare(
     resume: bool = False,
     command: str = "gossipfl.compare(…)",
     show: Callable[[Advance], None] = lambda _: None,
+    executor: OpenExecutor = open_executor,
 ) -> Comparison:
     """Runs every arm with every seed and puts what they recorded side by side.
 
@@ -37,26 +39,29 @@ def compare(
         output: new or empty; with `resume` the folder of one that was stopped: what is done is read, not done again.
         command: how it was called, for the report.
         show: told ten times a second how far it is.
+        executor: does the runs.
 
     Guarantees:
         A run that fails or diverges is reported as that, and the others go on. Ctrl-C and SIGTERM end all runs.
 
     Raises:
-        UserError: the table is wrong, an arm's changes make no experiment, or a folder belongs to something else.
+        UserError: the table is wrong, an arm's changes make no experiment, a folder belongs to something else, or
+            another process compares in it.
         KeyboardInterrupt: it was stopped; `resume` goes on.
     """
     table, orders = table_of(experiment), plan_orders(experiment, output)
     _open(output, resume=resume)
-    check_begun(orders)
-    (output / "config.yaml").write_text(dump_experiment(experiment.experiment))
+    check_orders(orders)
     at_once = table.jobs or os.cpu_count() or 1
-    with open_executor(table, at_once=at_once) as executor:
-        ended = Jobs(orders, executor, at_once=at_once)(show)
-    faults = {name: _fault(end) for name, end in ended.items() if end.status != "done"}
-    sources = list(sources_of(experiment, orders, faults))
-    comparison = read_comparison(sources, Terms(table.held_against, table.goal), output / REPORT)
-    write_page(comparison, Origin(command, experiment.experiment, at_once))
-    (output / "result.json").write_text(json_text(comparison.as_json()) + "\n")
+    with locked(output / "config.yaml"):
+        (output / "config.yaml").write_text(dump_experiment(experiment.experiment), encoding="utf-8")
+        with executor(table, at_once) as opened:
+            ended = Jobs(orders, opened, at_once=at_once)(show)
+        faults = {name: _fault(end) for name, end in ended.items() if end.status != "done"}
+        sources = list(sources_of(experiment, orders, faults))
+        comparison = read_comparison(sources, Terms(table.held_against, table.goal), output / REPORT)
+        write_page(comparison, Origin(command, experiment.experiment, at_once))
+        (output / "result.json").write_text(json_text(comparison.as_json()) + "\n")
     return comparison
 
 

@@ -5,8 +5,8 @@ Whatever ends a comparison, nothing of it goes on running.
 
 import json
 import signal
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,8 @@ from gossipfl.studies.fleet import Fleet, Job, Running
 if TYPE_CHECKING:
     from gossipfl.sim.executor import Tasks
 
+OpenExecutor = Callable[[CompareConfig, int], AbstractContextManager[Executor]]
+"""How an executor is opened: for a table, with so many runs at a time."""
 END_S = 20.0
 """Seconds a run gets to leave a checkpoint, and Flower to end its own processes."""
 
@@ -66,7 +68,7 @@ class RayTasks:
 
 
 @contextmanager
-def open_executor(table: CompareConfig, *, at_once: int) -> Iterator[Executor]:
+def open_executor(table: CompareConfig, at_once: int) -> Iterator[Executor]:
     """What does the runs; what is still running when the context ends is ended, by Ctrl-C and SIGTERM too.
 
     Args:

@@ -11,8 +11,9 @@ from gossipfl.config.compare import ArmConfig, CompareConfig, Driver
 from gossipfl.config.loading import LoadedExperiment, change_experiment, dump_experiment
 from gossipfl.config.overriding import leaves
 from gossipfl.core.json_text import json_text
-from gossipfl.errors import ConfigError, StateError
+from gossipfl.errors import ConfigError
 from gossipfl.report.comparison import ArmSource, Fault, TrialSource
+from gossipfl.runs.run_directory import check_begun
 
 FORBIDDEN = {"seed": "compare.seeds says with which seeds arms are run", "compare": "arms have no arms of their own"}
 """Fields that no arm sets, and why."""
@@ -99,16 +100,14 @@ def plan_orders(loaded: LoadedExperiment, output: Path) -> list[Order]:
     ]
 
 
-def check_begun(orders: list[Order]) -> None:
-    """Refuses to go on where another configuration began.
+def check_orders(orders: list[Order]) -> None:
+    """Refuses to go on where something else began.
 
     Raises:
-        StateError: a run's folder holds one.
+        DataError, StateError: a run's folder holds it.
     """
     for order in orders:
-        kept = order.output / "config.yaml"
-        if kept.exists() and kept.read_text() != dump_experiment(order.loaded.experiment):
-            raise StateError(f"{order.output} holds a run of another configuration; give another --output")
+        check_begun(order.output, dump_experiment(order.loaded.experiment))
 
 
 def sources_of(loaded: LoadedExperiment, orders: list[Order], faults: Mapping[str, Fault]) -> Iterator[ArmSource]:
@@ -124,11 +123,15 @@ def sources_of(loaded: LoadedExperiment, orders: list[Order], faults: Mapping[st
         yield ArmSource(
             name=name,
             driver=arm.driver,
-            changes={".".join(keys): value for keys, value in leaves(arm.set)},
+            changes={**_mode(arm), **{".".join(keys): value for keys, value in leaves(arm.set)}},
             steps=training.total_steps,
             equal_work=(training.total_steps, training.batch_size) == (base.total_steps, base.batch_size),
             trials=tuple(TrialSource(order.seed, order.output, faults.get(order.name)) for order in own),
         )
+
+
+def _mode(arm: ArmConfig) -> dict[str, object]:
+    return {} if arm.mode is None else {"mode": arm.mode}
 
 
 def _arm_experiment(loaded: LoadedExperiment, name: str, arm: ArmConfig) -> LoadedExperiment:

@@ -61,8 +61,7 @@ def _gossip(benches: Sequence[Bench]) -> list[AdapterState]:
     for phase in range(training.phases):
         first, steps = phase * training.local_steps, training.local_steps
         trained = [bench.learner.train(state, first_step=first, steps=steps) for bench in benches]
-        for each in trained:
-            state = state + each.increment * (1 / len(benches))
+        state = AdapterState.weighted_sum([(1 / len(benches), each.state) for each in trained])
     return [state for _ in benches]
 
 

@@ -23,6 +23,7 @@ from gossipfl.learning.data.examples import make_examples
 from gossipfl.learning.data.units import group_units
 from gossipfl.learning.evaluation import Evaluation
 from gossipfl.privacy.simulated_account import SimulatedAccount
+from gossipfl.runs.adapter_file import write_adapter
 from gossipfl.runs.compute import DURATIONS, Duration
 from gossipfl.runs.fleet import on_one_thread, simulated_books
 from gossipfl.runs.judging import Judgment
@@ -92,21 +93,10 @@ def train_pooled(
     earlier = directory.result()
     if earlier is not None:
         return RunResult.from_json(earlier, output)
-    directory.load()
-    directory.write_topology(loaded.experiment.simulation.names, lambda _name: ())
-    started = time.monotonic()
-    school = _open_school(loaded)
-    at = _Progress(school.resident.adapted.initial)
-    _record(school, at, directory)
-    for _ in _phases(school, at):
-        if at.phase % school.experiment.simulation.evaluate_every == 0:
-            _record(school, at, directory)
-        seconds = time.monotonic() - started
-        left_s = seconds * (school.experiment.training.phases / at.phase - 1)
-        show(Progress(at.phase, at.steps, at.virtual_s, seconds, left_s))
-    if at.last["round"] != at.phase:
-        _record(school, at, directory)
-    result = _result(school, at, time.monotonic() - started, output)
+    with directory.alone():
+        directory.load()
+        directory.write_topology(loaded.experiment.simulation.names, lambda _name: ())
+        result = _train(_open_school(loaded), directory, show)
     directory.write_result(result.as_json())
     return result
 
@@ -138,12 +128,27 @@ def _open_school(loaded: LoadedExperiment) -> _School:
     return _School(experiment, resident, bench, on_device, duration)
 
 
+def _train(school: _School, directory: RunDirectory, show: Callable[[Progress], None]) -> RunResult:
+    started, phases = time.monotonic(), school.experiment.training.phases
+    at = _Progress(school.resident.adapted.initial)
+    _record(school, at, directory)
+    for _ in _phases(school, at):
+        if at.phase % school.experiment.simulation.evaluate_every == 0:
+            _record(school, at, directory)
+        seconds = time.monotonic() - started
+        show(Progress(at.phase, at.steps, at.virtual_s, seconds, seconds * (phases / at.phase - 1)))
+    if at.last["round"] != at.phase:
+        _record(school, at, directory)
+    write_adapter(directory.path, at.state)
+    return _result(school, at, time.monotonic() - started, directory.path)
+
+
 def _phases(school: _School, at: _Progress) -> Iterator[None]:
     """Trains phase after phase, until all are done or the budget is."""
     training = school.experiment.training
     while at.phase < training.phases:
         done = school.bench.learner.train(at.state, first_step=at.steps, steps=training.local_steps)
-        at.state = at.state + done.increment
+        at.state = done.state
         at.phase, at.steps = at.phase + 1, at.steps + done.steps
         at.virtual_s += school.duration(POOLED, done.steps)
         yield

@@ -237,6 +237,16 @@ def test_small_models_of_other_layers_are_vectorized(clip: float | None) -> None
         assert close(found, alone(module, mlp_losses, group))
 
 
+def test_a_lack_of_memory_is_not_taken_for_a_model_that_cannot_be_vectorized() -> None:
+    def greedy(module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensor:
+        torch.empty(1 << 60)
+        return mlp_losses(module, tensors)
+
+    module = built(Scaled)
+    with pytest.raises(RuntimeError, match="allocate memory"):
+        GroupedGradients(module, greedy).sums(groups_of(module, None, [0], [1]))
+
+
 class Hidden(nn.Module):
     """Uses a layer's weight behind its back."""
 
@@ -260,3 +270,7 @@ def test_what_cannot_be_grouped_says_why() -> None:
     rows = data(np.arange(2))
     assert "relative_attention_bias" in grouping_problem(built(t5), TRANSLATION, rows)
     assert grouping_problem(built(mlp), mlp_losses, rows) == ""
+
+
+def test_a_weight_that_is_missed_on_the_way_back_is_a_reason_too() -> None:
+    assert "inner.weight is used without its layer" in grouping_problem(built(Hidden), mlp_losses, data(np.arange(2)))

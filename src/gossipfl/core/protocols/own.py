@@ -1,10 +1,11 @@
 """A node's own state: trains, mixes, is published. What every protocol does alike.
 
-    state ──Train──> increment      state ← state + increment       whatever mixing made of the state meanwhile
-    before ──mix──> after           drift ← drift + after − before
+    start ──Train──> after      state ← state + (after − start)           whatever mixing made of it meanwhile
+                                unmixed ← unmixed + (after − start)       initial state + sum of own increments
+    state ──mix──> state        unmixed stays
 
-So at every moment, exactly: state = initial state + sum of own increments + drift. Summed over the nodes, drift is what
-mixing has added to the network's sum; it is 0 where mixing keeps the mean.
+So drift = state − unmixed is the sum of what own mixings have changed; summed over the nodes, what mixing has added to
+the network's sum. It is 0 where mixing keeps the mean. Without `unmixed` at the start it is not kept: a pass less.
 """
 
 from collections.abc import Iterable, Mapping
@@ -50,13 +51,19 @@ def _weight(contributions: Contributions[P]) -> float:
     return sum(part.weight for part in contributions.values())
 
 
+def _moved(point: P, start: P, after: P) -> P:
+    """The point, moved as training has moved its start."""
+    # exact where nothing was mixed; by value, since a checkpoint does not know which states were the same object
+    return after if point == start else weighted_sum([(1.0, after), (-1.0, start), (1.0, point)])
+
+
 class OwnState(Generic[P]):
     """The snapshot and the newest publication; the one place where either changes."""
 
     def __init__(self, parts: Parts[P]) -> None:
         self.parts = parts
         self.snapshot: Snapshot[P] = parts.snapshot
-        self._under_way: int | None = None
+        self._under_way: Train[P] | None = None
         self._published: Send[P] | None = None
 
     @property
@@ -67,23 +74,27 @@ class OwnState(Generic[P]):
     def train(self) -> Train[P]:
         """The next training phase, from the state as it is."""
         now = self.snapshot
-        self._under_way = now.phase
-        return Train(now.phase, now.state, now.step, self.parts.local_steps)
+        self._under_way = Train(now.phase, now.state, now.step, self.parts.local_steps)
+        return self._under_way
 
     def answers(self, event: Trained[P]) -> bool:
-        """Whether the event answers the training phase under way; True once for each."""
-        if event.version != self._under_way:
-            return False
-        self._under_way = None
-        return True
+        """Whether the event answers the training phase under way, and is to be absorbed."""
+        return self._under_way is not None and event.version == self._under_way.version
 
     def absorb(self, event: Trained[P]) -> None:
-        """Adds a training phase to the state."""
-        now = self.snapshot
+        """Adds what the training phase under way has changed; no phase is under way any more.
+
+        Args:
+            event: one that `answers`.
+        """
+        now, under_way, self._under_way = self.snapshot, self._under_way, None
+        if under_way is None:
+            raise AssertionError(f"phase {event.version} was not asked for, or is absorbed already")
+        start = under_way.snapshot
         # spelled out, here and where it is mixed: `replace` takes thrice as long
         self.snapshot = Snapshot(
-            state=now.state + event.increment,
-            drift=now.drift,
+            state=_moved(now.state, start, event.state),
+            unmixed=None if now.unmixed is None else _moved(now.unmixed, start, event.state),
             phase=now.phase + 1,
             step=now.step + event.steps,
             round=now.round,
@@ -119,14 +130,10 @@ class OwnState(Generic[P]):
 
     def _blend(self, contributions: Contributions[P], kept: float, *, rounds: int) -> None:
         now = self.snapshot
-        state, drift = now.state, now.drift
-        if contributions:
-            terms = {name: (part.weight, part.state) for name, part in contributions.items()}
-            state = self.parts.mixing.mix(now.state, kept, terms)
-            drift = weighted_sum([(1.0, now.drift), (1.0, state), (-1.0, now.state)])
+        terms = {name: (part.weight, part.state) for name, part in contributions.items()}
         self.snapshot = Snapshot(
-            state=state,
-            drift=drift,
+            state=self.parts.mixing.mix(now.state, kept, terms) if terms else now.state,
+            unmixed=now.unmixed,
             phase=now.phase,
             step=now.step,
             round=now.round + rounds,
@@ -145,7 +152,6 @@ class OwnState(Generic[P]):
             weights={self.parts.name: 1.0 - _weight(contributions), **weights},
             staleness=dict(staleness),
             absent=tuple(name for name in staleness if name not in contributions),
-            drift=now.drift,
             sources={name: part.header for name, part in contributions.items()},
             increment_weight=increment_weight,
         )

@@ -115,13 +115,16 @@ class Adapted:
         """
         if state.spec != self.spec:
             raise ModelError(f"a state of spec {self.spec.digest[:12]} was expected, not {state.spec.digest[:12]}")
-        parameters = list(self.trained.values())
-        # a copy: torch takes no read-only memory
+        parameters = [parameter.detach() for parameter in self.trained.values()]
+        bounds = np.cumsum([parameter.numel() for parameter in parameters])[:-1]
+        if parameters[0].device.type == "cpu":
+            for parameter, values in zip(parameters, np.split(state.vector, bounds), strict=True):
+                parameter.numpy()[...] = values.reshape(parameter.shape)
+            return
+        # one copy there instead of one for each parameter; and one here, for torch takes no read-only memory
         flat = torch.from_numpy(state.vector.copy()).to(parameters[0].device)
-        pieces = torch.split(flat, [parameter.numel() for parameter in parameters])
-        with torch.no_grad():
-            for parameter, piece in zip(parameters, pieces, strict=True):
-                parameter.copy_(piece.view_as(parameter))
+        for parameter, piece in zip(parameters, torch.tensor_split(flat, bounds.tolist()), strict=True):
+            parameter.copy_(piece.view_as(parameter))
 
     def components(self) -> dict[str, str]:
         """What must be equal on two nodes that average: part of the handshake's fingerprint.

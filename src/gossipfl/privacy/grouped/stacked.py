@@ -11,6 +11,7 @@ from torch.func import functional_call, grad, vmap
 
 from gossipfl.errors import PrivacyError
 from gossipfl.privacy.grouped.layout import Layout
+from gossipfl.privacy.grouped.memory import is_memory
 from gossipfl.privacy.rows import RowLosses, Rows
 
 
@@ -36,6 +37,7 @@ class StackedEngine:
 
         Raises:
             PrivacyError: torch cannot vectorize the model.
+            RuntimeError: memory has run out.
         """
         of_rows = [value[layout.group_of_row] for value in values]
         found = self._run(dict(zip(self.parameters, of_rows, strict=True)), rows)
@@ -63,6 +65,8 @@ class StackedEngine:
             found = self._gradient(values, tensors)
         # vmap says in many ways that it cannot
         except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
+            if is_memory(error):
+                raise
             reason = " ".join(str(error).split())[:200]
             raise PrivacyError(f"torch cannot vectorize the model: {type(error).__name__}: {reason}") from error
         return [found[name] for name in self.parameters]

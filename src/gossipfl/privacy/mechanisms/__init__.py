@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from gossipfl.core.tables import resolve
 from gossipfl.privacy.mechanisms.example import ExampleMechanism
 from gossipfl.privacy.mechanisms.none import PlainMechanism
-from gossipfl.privacy.mechanisms.parts import Drawn, Increment, Mechanism, MechanismParts, Units
+from gossipfl.privacy.mechanisms.parts import Drawn, Mechanism, MechanismParts, Units, Vector
 from gossipfl.privacy.mechanisms.update import UpdateMechanism
 from gossipfl.privacy.rows import RowLosses, Rows
 
@@ -36,11 +36,11 @@ def build_mechanism(level: str, parts: MechanismParts) -> Mechanism:
 __all__ = [
     "LEVELS",
     "Drawn",
-    "Increment",
     "Mechanism",
     "MechanismParts",
     "RowLosses",
     "Rows",
     "Units",
+    "Vector",
     "build_mechanism",
 ]

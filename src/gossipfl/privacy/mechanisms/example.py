@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gossipfl.core.events import Receipt
 from gossipfl.errors import PrivacyError
-from gossipfl.privacy.mechanisms.parts import Drawn, Increment, MechanismParts, drop, leave
+from gossipfl.privacy.mechanisms.parts import Drawn, MechanismParts, Vector, drop, leave
 from gossipfl.privacy.plan import Plan
 from gossipfl.privacy.sources import UnitSource
 from gossipfl.privacy.sources.hooks import HookedGradients, refuse_batch_norm
@@ -69,9 +69,9 @@ class ExampleMechanism:
             self._source.clear()
         return drawn.receipt
 
-    def release(self, first_step: int, increment: Increment) -> Increment:  # noqa: ARG002  # phases are alike
+    def release(self, first_step: int, before: Vector, after: Vector) -> Vector:  # noqa: ARG002  # phases are alike
         """See `Mechanism.release`: every step in it was noised already."""
-        return increment
+        return after
 
     def close(self) -> None:
         """Takes the gradient source off the module."""

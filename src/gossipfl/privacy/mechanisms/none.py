@@ -12,9 +12,8 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from gossipfl.core.events import Receipt
 from gossipfl.privacy.accounting import Charge
-from gossipfl.privacy.mechanisms.parts import Drawn, Increment, MechanismParts, Units, drop, leave
+from gossipfl.privacy.mechanisms.parts import Drawn, MechanismParts, Units, Vector
 from gossipfl.privacy.sources.plain import PlainGradients
-from gossipfl.privacy.sources.seam import summed, trainable, zeros_for
 
 _STEP = Charge(sample_rate=1.0, noise_multiplier=0.0)
 
@@ -24,7 +23,6 @@ class PlainMechanism:
 
     def __init__(self, parts: MechanismParts) -> None:
         self._parts = parts
-        self._trained = trainable(parts.module)
         self._source = PlainGradients(parts.module, parts.losses)
         self._count = math.ceil(parts.units / parts.batch_size)
         # a batch of all units needs no order
@@ -44,17 +42,14 @@ class PlainMechanism:
     def gradient(self, step: int) -> Receipt:
         """See `Mechanism.gradient`."""
         drawn = self.draw(step)
-        drop(self._trained)
-        sums = zeros_for(self._parts.module)
         self._parts.module.train()
         with self._dropout_of(step):
-            summed(self._source, self._parts.load(drawn.units), drawn.clip, sums)
-        leave(self.finish(step, drawn, sums), self._trained)
+            self._source.leave(self._parts.load(drawn.units), drawn.divisor)
         return drawn.receipt
 
-    def release(self, first_step: int, increment: Increment) -> Increment:  # noqa: ARG002  # phases are alike
+    def release(self, first_step: int, before: Vector, after: Vector) -> Vector:  # noqa: ARG002  # phases are alike
         """See `Mechanism.release`: as it is."""
-        return increment
+        return after
 
     @contextmanager
     def _dropout_of(self, step: int) -> Iterator[None]:

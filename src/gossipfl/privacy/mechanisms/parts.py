@@ -4,10 +4,10 @@
     charged first                                                           noised, divided
 
 `gradient` does all three for one node. A driver of many nodes draws for each, sums all of them in one pass
-(`gossipfl.privacy.grouped`) and finishes for each. At the end of a phase both ask `release` for the increment that may
-become part of the node's state:
+(`gossipfl.privacy.grouped`) and finishes for each. At the end of a phase both ask `release` for the values that the
+node may go on from:
 
-    draw, finish, step … draw, finish, step ──> increment ── release ──> state ──> published, mixed
+    draw, finish, step … draw, finish, step ──> after ── release ──> state ──> published, mixed
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,8 +26,8 @@ from gossipfl.privacy.sources.seam import UnitSource, pieces
 from gossipfl.privacy.streams import Stream
 
 Units = NDArray[np.int64]
-Increment = NDArray[np.float32]
-"""(size,) trained values after a phase minus those before, in the order of the exchanged vector."""
+Vector = NDArray[np.float32]
+"""(size,) trained values, in the order of the exchanged vector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +86,18 @@ class Mechanism(Protocol):
         """
         ...
 
-    def release(self, first_step: int, increment: Increment) -> Increment:
-        """What a phase may add to the node's state; ends the phase, which may be shorter than it was to be.
+    def release(self, first_step: int, before: Vector, after: Vector) -> Vector:
+        """Where a phase may bring the node; ends the phase, which may be shorter than it was to be.
 
         Args:
             first_step: of the phase; positions seeded streams.
-            increment: what the phase came to, finite; not changed.
+            before, after: the phase, finite; not changed. `after` itself is given where it may be.
 
         Guarantees:
             The account has paid for all that the result tells of private data.
 
         Raises:
-            PrivacyError: the increment is not 0, and nothing was paid for it.
+            PrivacyError: something has changed, and nothing was paid for it.
         """
         ...
 

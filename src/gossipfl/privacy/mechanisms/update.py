@@ -23,7 +23,7 @@ from gossipfl.core.events import Receipt
 from gossipfl.errors import PrivacyError
 from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.mechanisms.none import PlainMechanism
-from gossipfl.privacy.mechanisms.parts import Drawn, Increment, MechanismParts
+from gossipfl.privacy.mechanisms.parts import Drawn, MechanismParts, Vector
 from gossipfl.privacy.plan import Plan
 from gossipfl.privacy.streams import CHUNK
 
@@ -59,19 +59,21 @@ class UpdateMechanism:
         self._steps.gradient(step)
         return receipt
 
-    def release(self, first_step: int, increment: Increment) -> Increment:
-        """See `Mechanism.release`: clipped, and noised in float64."""
+    def release(self, first_step: int, before: Vector, after: Vector) -> Vector:
+        """See `Mechanism.release`: what has changed is clipped, and noised in float64."""
         paid, self._paid = self._paid, None
-        if paid is None and increment.any():
+        if paid is not None:
+            return before + self._noised(first_step, after - before)
+        if not np.array_equal(before, after):
             raise PrivacyError("a phase that nothing was paid for has changed the state")
-        return increment if paid is None else self._noised(first_step, increment)
+        return after
 
     def _pay(self) -> Receipt:
         if self._paid is None:
             self._paid = self._account.charge(self._plan.charge())
         return self._paid
 
-    def _noised(self, first_step: int, increment: Increment) -> Increment:
+    def _noised(self, first_step: int, increment: Vector) -> Vector:
         limit, noise = self._plan.max_grad_norm, self._noise.at(first_step)
         # the first number of a step is that of its dropout
         noise.uniform(1)
@@ -85,7 +87,7 @@ class UpdateMechanism:
         return released
 
 
-def norm(increment: Increment) -> float:
+def norm(increment: Vector) -> float:
     """Euclidean norm, exact to float64."""
     parts = (increment[start : start + CHUNK].astype(np.float64) for start in range(0, len(increment), CHUNK))
     # no BLAS, whose threads would spin

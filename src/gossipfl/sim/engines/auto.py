@@ -22,7 +22,7 @@ from gossipfl.privacy.grouped.seam import Group
 from gossipfl.privacy.mechanisms.parts import leave
 from gossipfl.privacy.rows import Rows
 from gossipfl.privacy.sources.plain import PlainGradients
-from gossipfl.privacy.sources.seam import GradientSource, trainable, zeros_for
+from gossipfl.privacy.sources.seam import trainable, zeros_for
 from gossipfl.runs.fleet import Fleet
 from gossipfl.sim.engines.batched import BatchedEngine
 from gossipfl.sim.engines.loop import LoopEngine
@@ -100,7 +100,7 @@ class Trial:
         fitting = int(np.searchsorted(np.cumsum([rows.count for _, rows in batches]), most_rows, side="right"))
         self._batches = batches[: max(1, fitting)]
         private = self._adapted.experiment.privacy
-        self._clip = None if private.level == "none" else private.max_grad_norm
+        self._clip = private.max_grad_norm if private.noises_steps else None
         self._source = fleet.resident.unit_source.chosen or PlainGradients(self._adapted.module, self._losses)
 
     def seconds(self) -> tuple[float, float]:
@@ -113,7 +113,7 @@ class Trial:
 
     def _compared(self, many: Batches) -> tuple[float, float]:
         some = many[:TRIED_ALONE]
-        alone, together = self._alone(some, self._source), self._together(many)
+        alone, together = self._alone(some), self._together(many)
         alone()
         together()
         alone_s = together_s = math.inf
@@ -124,20 +124,27 @@ class Trial:
                 break
         return alone_s, together_s
 
-    def _alone(self, batches: Batches, source: GradientSource) -> Callable[[], None]:
-        adapted, parameters = self._adapted, trainable(self._adapted.module)
-        optimizer = LocalOptimizer(adapted.trained, self._config)
+    def _alone(self, batches: Batches) -> Callable[[], None]:
+        adapted, optimizer = self._adapted, LocalOptimizer(self._adapted.trained, self._config)
 
         def run() -> None:
             for state, rows in batches:
                 adapted.write(state)
-                sums = zeros_for(adapted.module)
-                source.add(rows, self._clip, sums)
-                leave(sums, parameters)
+                self._leave_gradient(rows)
                 optimizer.step(0)
                 adapted.read()
 
         return run
+
+    def _leave_gradient(self, rows: Rows) -> None:
+        """As the mechanism of the experiment leaves it, without noise."""
+        if isinstance(self._source, PlainGradients):
+            self._source.leave([rows], float(rows.units))
+            return
+        module = self._adapted.module
+        sums = zeros_for(module)
+        self._source.add(rows, self._clip, sums)
+        leave(sums, trainable(module))
 
     def _together(self, batches: Batches) -> Callable[[], None]:
         gradients = GroupedGradients(self._adapted.module, self._losses, reuse=True)
@@ -152,6 +159,8 @@ class Trial:
             for vector, sums in zip(vectors.values(), gradients.sums(groups), strict=True):
                 vector.grad = sums
             step_together([(optimizer, 0) for optimizer in optimizers.values()])
+            for slot in slots.numpy():
+                slot.copy()
 
         return run
 

@@ -40,7 +40,7 @@ def trained(phase: Train[AdapterState], training: Training) -> Trained[AdapterSt
     """The protocol's event."""
     return Trained(
         version=phase.version,
-        increment=training.increment,
+        state=training.state,
         steps=training.steps,
         units=training.units,
         receipt=training.receipt,
