@@ -1,6 +1,6 @@
 """Flower's deployment gives what its strategy gives in this process; whatever happens, nothing of it stays behind.
 
-Most of a run's time are processes that import torch: all but one run are among the slow tests.
+Most of a run's time are processes that import torch, 46 seconds of CPU in the shortest run: all are slow tests.
 """
 
 import json
@@ -13,6 +13,8 @@ from tests.baseline.flower_runs import adapter_of, centralized, small
 from tests.sim.training import NOISE, Content
 
 from gossipfl.runs.result import RunResult
+
+pytestmark = pytest.mark.slow
 
 
 def two(**changes: object) -> Content:
@@ -47,7 +49,6 @@ def test_a_round_of_a_deployment_is_a_round_in_process_and_nothing_stays(tmp_pat
     assert logs == {f"flower-{name}.log" for name in ("superlink", "server", "n0", "n1", "commands")}
 
 
-@pytest.mark.slow
 def test_rounds_with_noise_account_and_drawn_clients_are_those_in_process(tmp_path: Path) -> None:
     content = small(
         training__phases=3, simulation__nodes=3, simulation__evaluate_every=3, flower__fraction=0.67, privacy=NOISE
@@ -57,7 +58,6 @@ def test_rounds_with_noise_account_and_drawn_clients_are_those_in_process(tmp_pa
     assert result.epsilon is not None
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(("log", "words"), [("superlink", "Uvicorn running"), ("n1", "Start `flwr-clientapp`")])
 def test_a_signal_leaves_nothing_behind(tmp_path: Path, number: signal.Signals, log: str, words: str) -> None:
@@ -70,7 +70,6 @@ def test_a_signal_leaves_nothing_behind(tmp_path: Path, number: signal.Signals, 
     assert deployment.left_behind() == []
 
 
-@pytest.mark.slow
 def test_without_a_client_that_dies_the_others_go_on(tmp_path: Path) -> None:
     deployment = deploy(tmp_path, small(training__phases=3, simulation__nodes=3, simulation__evaluate_every=1))
     deployment.wait_until_log("server", "ROUND 1/3")
@@ -83,7 +82,6 @@ def test_without_a_client_that_dies_the_others_go_on(tmp_path: Path) -> None:
     assert deployment.left_behind() == []
 
 
-@pytest.mark.slow
 def test_without_the_superlink_the_command_says_so_in_one_line(tmp_path: Path) -> None:
     deployment = deploy(tmp_path, two())
     deployment.wait_until_log("server", "ROUND 1/3")
@@ -96,7 +94,6 @@ def test_without_the_superlink_the_command_says_so_in_one_line(tmp_path: Path) -
     assert deployment.left_behind() == []
 
 
-@pytest.mark.slow
 def test_what_a_client_cannot_do_is_told_in_its_own_words_and_nothing_stays(tmp_path: Path) -> None:
     deployment = deploy(tmp_path, two(training__learning_rate=1e30, training__optimizer="sgd"))
     code, said = deployment.ended()

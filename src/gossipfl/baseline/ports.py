@@ -13,7 +13,7 @@ from gossipfl.errors import NetworkError, TrainingError
 
 ATTEMPTS = 5
 POLL_S = 0.2
-ANSWER_S = 2.0
+ANSWER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,40 +83,38 @@ class Family:
 
 @contextmanager
 def family(environment: Mapping[str, str]) -> Iterator[Family]:
-    """Processes that are gone when the context ends: by success, by an error, by Ctrl-C, by SIGTERM."""
+    """Processes that are gone when the context ends: by success, by an error, by Ctrl-C, SIGTERM, SIGHUP."""
     members = Family(environment)
     with _terminated_in_order():
         try:
             yield members
         finally:
-            with _undisturbed():
+            # a second Ctrl-C does not keep the family from being ended
+            with _handling((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN):
                 members.end()
 
 
 @contextmanager
 def _terminated_in_order() -> Iterator[None]:
-    """SIGTERM unwinds the stack, as Ctrl-C does."""
+    """SIGTERM, and a terminal that is closed, unwind the stack as Ctrl-C does."""
 
-    def leave(_number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + signal.SIGTERM)
+    def leave(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
+    with _handling((signal.SIGTERM, signal.SIGHUP), leave):
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """A second Ctrl-C does not keep the family from being ended."""
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, signal.SIG_IGN) for number in signals]
+def _handling(
+    numbers: Sequence[signal.Signals], handler: Callable[[int, FrameType | None], None] | signal.Handlers
+) -> Iterator[None]:
+    before = [signal.signal(number, handler) for number in numbers]
     try:
         yield
     finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
+        for number, earlier in zip(numbers, before, strict=True):
+            signal.signal(number, earlier)
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:
