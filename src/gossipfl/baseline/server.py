@@ -43,11 +43,7 @@ class Server:
             TrainingError: no client could train in a round; or under central noise one was missing.
         """
         flower, spec = self.experiment.flower, self.initial.spec
-<<<<<<< HEAD
         central, nodes = central_plan(self.experiment), self.experiment.simulation.nodes
-=======
-        nodes, central = self.experiment.simulation.nodes, central_plan(self.experiment)
->>>>>>> 56645b6d7857ed2bce769bb5415f6ddb3ea53581
         inner = build_strategy(flower, nodes, central, at_least=self.at_least)
         strategy = Watched(inner, self.recorder.due, self._seed_draw)
 
