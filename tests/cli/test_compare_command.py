@@ -65,6 +65,7 @@ def test_the_result_is_the_last_line_of_stdout(tmp_path: Path, capsys: pytest.Ca
     assert Path(result["report"]).read_text().startswith("<!doctype html>")
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_every_process_and_the_comparison_goes_on_where_it_was(tmp_path: Path) -> None:
     file, output = written(tmp_path, {"arms": {"ring": GOSSIP}, "seeds": 1}, **LONG), tmp_path / "study"
     process = started(file, output)
@@ -92,6 +93,7 @@ def started(file: Path, output: Path, *options: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_runs_end_when_whoever_started_them_was_killed(tmp_path: Path) -> None:
     file, output = written(tmp_path, {"arms": {"ring": GOSSIP}, "seeds": 1}, **LONG), tmp_path / "study"
     process = started(file, output)

@@ -82,6 +82,7 @@ def test_a_run_stopped_in_training_and_in_settling_goes_on(
 # ---- whole runs in tasks ----
 
 
+@pytest.mark.slow
 def test_a_comparison_on_ray_is_the_one_in_this_process(tmp_path: Path) -> None:
     table = {"arms": {"ring": GOSSIP}, "seeds": 1}
     compared(tmp_path / "here", table)
