@@ -8,15 +8,15 @@ python -m gossipfl.studies.mnist_noise [--quick] [--output DIR] [--resume]
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from gossipfl.config.loading import change_experiment, load_experiment
 from gossipfl.studies.compare import compare
-from gossipfl.studies.compare_jobs import Advance
 from gossipfl.studies.mnist_noise_arms import FULL, QUICK, SMALL, Scale, arms_of
 from gossipfl.studies.mnist_noise_claims import reading
+from gossipfl.studies.show_runs import show_runs
 
 READING = "reading.md"
 MODELS: Mapping[str, Mapping[str, object]] = {
@@ -42,24 +42,11 @@ def run_study(experiment: Path, output: Path, scales: Mapping[str, Scale], *, re
         wished = {**MODELS[model], "training.phases": scale.phases, "compare": table}
         loaded = change_experiment(load_experiment(experiment), wished, source=str(experiment))
         folder = output / model
-        found = compare(loaded, folder, resume=resume, command="scripts/mnist_noise", show=_show(model))
+        found = compare(loaded, folder, resume=resume, command="scripts/mnist_noise", show=show_runs(model))
         parts.append(f"## {model}\n\n{reading(found, scale)}")
     text = "\n".join(parts)
     (output / READING).write_text(text)
     return text
-
-
-def _show(model: str) -> Callable[[Advance], None]:
-    """A line whenever a run is done."""
-    last = [-1]
-
-    def show(advance: Advance) -> None:
-        if advance.done != last[0]:
-            last[0] = advance.done
-            left = "" if advance.left_s is None else f", {advance.left_s:.0f} s left"
-            sys.stderr.write(f"{model}: {advance.done} of {advance.runs} runs, {advance.seconds:.0f} s{left}\n")
-
-    return show
 
 
 def main() -> None:

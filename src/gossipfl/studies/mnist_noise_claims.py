@@ -14,6 +14,7 @@ from gossipfl.report.comparison import ArmSummary, Comparison
 from gossipfl.report.measures import series
 from gossipfl.report.recorded import RecordedRun
 from gossipfl.report.statistics import Difference, paired_difference
+from gossipfl.report.tables import markdown_table
 from gossipfl.studies.mnist_noise_arms import GOSSIP, Arm, Kind, Scale, Whose, arms_of
 
 BySeed = Mapping[int, float]
@@ -78,8 +79,8 @@ def _table(figures: Figures, scale: Scale, whose: Whose) -> str:
                 ]
             )
     title = {"local": "Noise of each node", "central": "Noise of a trusted server"}[whose]
-    lines = [_row(head), _row(["---"] * len(head)), *map(_row, rows)]
-    return f"{title}: accuracy at the end, mean over the nodes, mean ± deviation over seeds\n\n" + "\n".join(lines)
+    text = f"{title}: accuracy at the end, mean over the nodes, mean ± deviation over seeds"
+    return f"{text}\n\n{markdown_table(head, rows)}"
 
 
 def _claims(figures: Figures, scale: Scale) -> list[str]:
@@ -130,9 +131,9 @@ def _verdict(name: str, one: BySeed, other: BySeed) -> tuple[str, Difference]:
 def _claim(text: str, verdicts: Sequence[tuple[str, Difference]]) -> str:
     said = [_said(difference) for _, difference in verdicts]
     counts = ", ".join(f"{said.count(word)} × {word}" for word in dict.fromkeys(said))
-    rows = [_row([name, _interval(difference), word]) for (name, difference), word in zip(verdicts, said, strict=True)]
-    head = [_row(["pair", "difference [95% interval]", "verdict"]), _row(["---"] * 3)]
-    return f"**{text}**: {counts}.\n\n" + "\n".join([*head, *rows])
+    rows = [(name, _interval(difference), word) for (name, difference), word in zip(verdicts, said, strict=True)]
+    head = ("pair", "difference [95% interval]", "verdict")
+    return f"**{text}**: {counts}.\n\n{markdown_table(head, rows)}"
 
 
 def _said(difference: Difference) -> str:
@@ -155,7 +156,3 @@ def _estimate(figures: Figures, arm: Arm) -> str:
     if found.mean is None:
         return f"{len(summary.faults)} × {next(iter(summary.faults.values())).status}" if summary.faults else "–"
     return f"{found.mean:.3f}" if found.std is None else f"{found.mean:.3f} ± {found.std:.3f}"
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

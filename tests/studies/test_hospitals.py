@@ -1,0 +1,42 @@
+"""Experiment 2: its file is an experiment, and its data holds no definition twice."""
+
+import json
+from pathlib import Path
+
+from gossipfl.config.loading import change_experiment, load_experiment
+from gossipfl.report.tables import markdown_table
+from gossipfl.studies.compare_plan import plan_orders
+from gossipfl.studies.hospitals import QUICK, write_terms
+
+EXPERIMENT = Path(__file__).parents[2] / "experiments" / "hospitals.yaml"
+
+
+def test_arms_are_both_adapters_with_every_driver(tmp_path: Path) -> None:
+    orders = plan_orders(load_experiment(EXPERIMENT), tmp_path)
+    made = {
+        (order.loaded.experiment.adapter.kind, order.loaded.experiment.adapter.rank, order.driver) for order in orders
+    }
+    drivers = ("gossip", "fedavg", "alone", "pooled")
+    assert made == {(kind, rank, driver) for kind, rank in (("core", 16), ("lora", 8)) for driver in drivers}
+
+
+def test_a_quick_look_has_two_arms(tmp_path: Path) -> None:
+    loaded = change_experiment(load_experiment(EXPERIMENT), {"compare": None}, source="test")
+    orders = plan_orders(change_experiment(loaded, QUICK, source="test"), tmp_path)
+    assert [order.arm for order in orders] == ["core-ring", "core-fedavg"]
+    assert orders[0].loaded.experiment.training.total_steps == 4
+
+
+def test_every_organization_has_terms_and_no_definition_is_there_twice(tmp_path: Path) -> None:
+    write_terms(tmp_path / "data" / "hpo.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "data" / "hpo.jsonl").read_text().splitlines()]
+    definitions = [" ".join(row["response"].lower().split()) for row in rows]
+    assert len(set(definitions)) == len(definitions)
+    systems = {row["organ_system"] for row in rows}
+    assert {
+        value for values in load_experiment(EXPERIMENT).experiment.data.split.values.values() for value in values
+    } <= systems
+
+
+def test_a_table_is_markdown() -> None:
+    assert markdown_table(("a", "b"), [("1", "2")]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
