@@ -17,6 +17,7 @@ from typing import IO
 import psutil
 
 MARK = "GOSSIPFL_FAMILY"
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE_S = 5.0
 """Seconds between asking a process to end and ending it."""
 
@@ -85,23 +86,25 @@ class Family:
 def family(environment: Mapping[str, str]) -> Iterator[Family]:
     """Processes that are gone when the context ends: by success, by an error, by Ctrl-C, SIGTERM, SIGHUP."""
     members = Family(environment)
-    with _terminated_in_order():
+    with _unwound_once():
         try:
             yield members
         finally:
-            # a second Ctrl-C does not keep the family from being ended
-            with _handling((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN):
+            # a Ctrl-C does not keep the family from being ended
+            with _handling(_ENDINGS, signal.SIG_IGN):
                 members.end()
 
 
 @contextmanager
-def _terminated_in_order() -> Iterator[None]:
-    """SIGTERM, and a terminal that is closed, unwind the stack as Ctrl-C does."""
+def _unwound_once() -> Iterator[None]:
+    """The first Ctrl-C, SIGTERM or closed terminal unwinds the stack; what comes after it, however soon, is ignored."""
 
     def leave(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
+        for each in _ENDINGS:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
-    with _handling((signal.SIGTERM, signal.SIGHUP), leave):
+    with _handling(_ENDINGS, leave):
         yield
 
 
