@@ -161,6 +161,19 @@ def test_a_run_that_was_stopped_begins_anew(tmp_path: Path) -> None:
     assert lines_of(resumed) == lines_of(whole)
 
 
+def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
+    refused = []
+
+    def second(_progress: Progress) -> None:
+        with pytest.raises(StateError) as caught:
+            fedavg(load(tmp_path, small()), tmp_path / "run", resume=True)
+        refused.append(str(caught.value))
+
+    fedavg(load(tmp_path, small()), tmp_path / "run", show=second)
+    assert len(refused) == 4
+    assert "\n" not in refused[0]
+
+
 @pytest.mark.parametrize(("nominal", "composed"), [(8, 57.97), (4, 21.90), (2, 9.06), (1, 3.99)])
 def test_noise_for_one_round_costs_what_twenty_rounds_add_up_to(nominal: float, composed: float) -> None:
     """The common error of tutorials; the figures are those of algorithms.md."""

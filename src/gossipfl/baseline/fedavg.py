@@ -53,10 +53,10 @@ def fedavg(
     earlier = directory.result()
     if earlier is not None:
         return RunResult.from_json(earlier, output)
-    directory.load()
     names = experiment.experiment.simulation.names
-    directory.write_topology(names, lambda _name: ())
-    with tempfile.TemporaryDirectory(prefix="gossipfl-flower-") as home:
+    with directory.alone(), tempfile.TemporaryDirectory(prefix="gossipfl-flower-") as home:
+        directory.load()
+        directory.write_topology(names, lambda _name: ())
         prepare(Path(home))
         from gossipfl.baseline.trial import Trial  # noqa: PLC0415  # Flower is imported by it
 
