@@ -6,7 +6,7 @@ from pathlib import Path
 from gossipfl.config.loading import change_experiment, load_experiment
 from gossipfl.report.tables import markdown_table
 from gossipfl.studies.compare_plan import plan_orders
-from gossipfl.studies.hospitals import QUICK, write_terms
+from gossipfl.studies.hospitals import QUICK, _change, write_terms
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "hospitals.yaml"
 
@@ -40,3 +40,7 @@ def test_every_organization_has_terms_and_no_definition_is_there_twice(tmp_path:
 
 def test_a_table_is_markdown() -> None:
     assert markdown_table(("a", "b"), [("1", "2")]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+
+
+def test_what_is_not_known_is_not_made_up() -> None:
+    assert (_change(3.25, 2.5), _change(float("nan"), 2.5)) == ("3.250 → 2.500", "– → 2.500")

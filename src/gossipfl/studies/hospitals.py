@@ -96,13 +96,16 @@ def _rows(arm: ArmSummary, organizations: Mapping[str, Sequence[str]]) -> list[t
         return [(arm.name, fault.status, *[""] * (len(organizations) + 2))]
     done = arm.done[min(arm.done)]
     losses = by_node(done.run, "own_loss")
-    # the server's first look is before any client's
-    known = losses[~np.isnan(losses).any(axis=1)]
-    first, last = known[0], known[-1]
-    cells = [f"{before:.3f} → {after:.3f}" for before, after in zip(first, last, strict=True)]
-    mean = f"{first.mean():.3f} → {last.mean():.3f}"
+    first, last = losses[0], losses[-1]
+    cells = [_change(before, after) for before, after in zip(first, last, strict=True)]
+    mean = _change(first.mean(), last.mean())
     figures = done.figures
     return [(arm.name, *cells, mean, f"{figures.bytes_per_node:,.0f}", f"{figures.seconds:.0f}")]
+
+
+def _change(before: float, after: float) -> str:
+    """Flower's clients are asked for the first time after a round: before it nothing is known of them."""
+    return f"{'–' if np.isnan(before) else f'{before:.3f}'} → {after:.3f}"
 
 
 def main() -> None:
