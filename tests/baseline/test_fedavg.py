@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tests.baseline.flower_runs import adapter_of, centralized, lines_of, small
 from tests.sim.training import NOISE, digits, load
 
@@ -88,6 +90,16 @@ def test_half_of_the_clients_train_in_a_round(tmp_path: Path) -> None:
     assert sum(lines_of(result, "nodes.jsonl")[-1]["step"]) == 3 * 2 * 4
 
 
+EIGHT = small(simulation__nodes=8, data__split={"kind": "iid"})
+"""Bulyan wants 4 f + 3 clients."""
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> NDArray[np.float32]:
+    """Where FedAvg leads."""
+    return adapter_of(centralized(tmp_path_factory.mktemp("plain"), EIGHT))
+
+
 @pytest.mark.parametrize(
     ("strategy", "options"),
     [
@@ -105,13 +117,10 @@ def test_half_of_the_clients_train_in_a_round(tmp_path: Path) -> None:
     ],
 )
 def test_flowers_other_strategies_run_and_are_not_fedavg(
-    tmp_path: Path, strategy: str, options: dict[str, Any]
+    tmp_path: Path, plain: NDArray[np.float32], strategy: str, options: dict[str, Any]
 ) -> None:
-    # Bulyan wants 4 f + 3 clients
-    content = small(simulation__nodes=8, data__split={"kind": "iid"})
-    plain = centralized(tmp_path / "plain", content)
-    other = centralized(tmp_path / "other", {**content, "flower": {"strategy": strategy, "options": options}})
-    change = abs(adapter_of(plain) - adapter_of(other)).max()
+    other = centralized(tmp_path, {**EIGHT, "flower": {"strategy": strategy, "options": options}})
+    change = abs(plain - adapter_of(other)).max()
     assert math.isfinite(change)
     assert change > 1e-5
 
