@@ -16,11 +16,13 @@ from gossipfl.runs.run_directory import locked
 from gossipfl.studies.compare import compare
 
 pytest.importorskip("sklearn")
+pytest.importorskip("flwr")
 ARMS = {
     "ring": GOSSIP,
     "complete": {"driver": "gossip", "set": {"topology.kind": "complete"}},
     "alone": {"driver": "alone"},
     "pooled": {"driver": "pooled"},
+    "fedavg": {"driver": "fedavg"},
 }
 
 
@@ -66,6 +68,14 @@ def test_all_data_in_one_place_is_the_upper_line_and_nodes_alone_the_lower(study
     assert means["alone"] < means["ring"]
     assert means["alone"] < means["complete"]
     assert means["alone"] < means["pooled"]
+
+
+def test_flowers_server_is_an_arm_like_the_others(study: Path) -> None:
+    """It averages all after every phase, as neighbors do on the complete graph."""
+    for seed in range(3):
+        server, complete = (recorded(study, arm, seed)[-1] for arm in ("fedavg", "complete"))
+        assert server["step"] == complete["step"]
+        assert server["test_loss"] == pytest.approx(complete["test_loss"], abs=1e-5)
 
 
 def test_arms_of_one_seed_start_alike_and_seeds_differ(study: Path) -> None:
