@@ -76,7 +76,8 @@ def train_reply(workplace: Workplace, duties: Duties, message: Message, context:
     place, memory = int(context.node_config[PARTITION]), Memory(context.state)
     bench = workplace.bench(place)
     received = _received(message, bench)
-    _remember(bench, memory)
+    _remember_account(bench, memory)
+    bench.learner.restore(memory.moments)
     loss = bench.learner.evaluate(received, bench.data.train).loss if duties.train_loss else UNKNOWN
     mu = message.content.config_records[CONFIG].get(PROXIMAL_MU, 0.0)
     training = bench.learner.train(
@@ -97,7 +98,7 @@ def evaluate_reply(workplace: Workplace, duties: Duties, message: Message, conte
     place, memory = int(context.node_config[PARTITION]), Memory(context.state)
     bench = workplace.bench(place)
     received = _received(message, bench)
-    _remember(bench, memory)
+    _remember_account(bench, memory)
     figures: Figures = {"partition": place, "steps": memory.steps, "epsilon": _epsilon(bench)}
     figures[WEIGHT] = _weight(bench, duties)
     held_out = bench.data.held_out
@@ -116,9 +117,8 @@ def _received(message: Message, bench: Bench) -> AdapterState:
     return state_of(message.content.array_records[ARRAYS], bench.adapted.spec, sender="the server")
 
 
-def _remember(bench: Bench, memory: Memory) -> None:
-    """Puts the learner where this client left it: one learner may serve many rounds, or none before this one."""
-    bench.learner.restore(memory.moments)
+def _remember_account(bench: Bench, memory: Memory) -> None:
+    """Puts an account in memory where this client left it, in this process or another; a ledger is there already."""
     if isinstance(bench.account, SimulatedAccount):
         bench.account.restore(_from_json(memory.account))
 

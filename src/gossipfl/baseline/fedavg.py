@@ -52,7 +52,7 @@ def fedavg(
     directory = RunDirectory(output, dump_experiment(experiment.experiment), resume=resume)
     earlier = directory.result()
     if earlier is not None:
-        return RunResult.from_json(earlier, output)
+        return earlier
     names = experiment.experiment.simulation.names
     with directory.alone(), tempfile.TemporaryDirectory(prefix="gossipfl-flower-") as home:
         directory.load()

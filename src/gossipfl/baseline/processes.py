@@ -16,6 +16,8 @@ from typing import IO
 
 import psutil
 
+from gossipfl.runs.signals import handling
+
 MARK = "GOSSIPFL_FAMILY"
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE_S = 5.0
@@ -91,7 +93,7 @@ def family(environment: Mapping[str, str]) -> Iterator[Family]:
             yield members
         finally:
             # a Ctrl-C does not keep the family from being ended
-            with _handling(_ENDINGS, signal.SIG_IGN):
+            with handling(_ENDINGS, signal.SIG_IGN):
                 members.end()
 
 
@@ -104,20 +106,8 @@ def _unwound_once() -> Iterator[None]:
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
-    with _handling(_ENDINGS, leave):
+    with handling(_ENDINGS, leave):
         yield
-
-
-@contextmanager
-def _handling(
-    numbers: Sequence[signal.Signals], handler: Callable[[int, FrameType | None], None] | signal.Handlers
-) -> Iterator[None]:
-    before = [signal.signal(number, handler) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, earlier in zip(numbers, before, strict=True):
-            signal.signal(number, earlier)
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:

@@ -16,16 +16,15 @@ from gossipfl.baseline.central import central_plan
 from gossipfl.baseline.watched import Reply, Round
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.rng import generator
-from gossipfl.core.tables import resolve
 from gossipfl.learning.evaluation import Evaluation
 from gossipfl.privacy.accounting import epsilon
 from gossipfl.runs.adapter_file import write_adapter
-from gossipfl.runs.compute import DURATIONS
+from gossipfl.runs.compute import build_duration
 from gossipfl.runs.judging import Judgment
 from gossipfl.runs.lines import Standing, judged_line, node_columns, summary_line
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.run_directory import RunDirectory
-from gossipfl.runs.spread import Spread
+from gossipfl.runs.spread import spread_of_one
 from gossipfl.state import AdapterState
 
 Test = Callable[[AdapterState], Evaluation | None]
@@ -68,8 +67,7 @@ class ServerRecorder:
         simulation = experiment.simulation
         self._experiment, self._directory, self._test, self._show = experiment, directory, test, show
         compute = generator(experiment.seed, purpose="simulation compute")
-        build = resolve(DURATIONS, simulation.compute.kind, field="simulation.compute.kind")
-        self._duration = build(simulation.compute, compute)
+        self._duration = build_duration(simulation.compute, compute)
         self._clients = {name: _Client() for name in simulation.names}
         self._started = time.monotonic()
         self._central = central_plan(experiment)
@@ -133,7 +131,7 @@ class ServerRecorder:
             finished=[done.index == self._experiment.training.phases] * len(names),
         )
         # all have what the server has
-        spread = Spread(state.vector.astype(np.float64), np.zeros(len(names)))
+        spread = spread_of_one(state, len(names))
         columns = node_columns(standing, spread, judgments)
         self._last = summary_line(columns, spread) | judged_line(columns, test) | self._of_server(done)
         self._directory.append(self._last, columns)

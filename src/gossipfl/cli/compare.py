@@ -3,7 +3,6 @@
 import shlex
 import sys
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +16,7 @@ from gossipfl.core.json_text import json_text
 from gossipfl.errors import ConfigError
 from gossipfl.report import compare_cells as cells
 from gossipfl.report.comparison import ArmSummary, Comparison
+from gossipfl.runs.default_folder import default_folder
 from gossipfl.studies.compare import compare
 from gossipfl.studies.compare_jobs import Advance
 
@@ -50,7 +50,7 @@ def compare_command(
     if resume and output is None:
         raise ConfigError("--resume: --output is missing: the folder of the comparison that was stopped was expected")
     loaded = load_experiment(experiment, sets or ())
-    folder = output or Path("runs") / f"{experiment.stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    folder = output or default_folder(experiment.stem)
     try:
         result = compare(loaded, folder, resume=resume, command=_command_line(), show=_progress())
     except KeyboardInterrupt:

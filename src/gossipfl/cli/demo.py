@@ -1,8 +1,6 @@
 """`gossipfl demo`: the main job on one machine."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +9,7 @@ from rich.console import Group, RenderableType
 from gossipfl.cli.options import JsonOption, OutputOption, command_app, example
 from gossipfl.cli.output import console, emit, note, table
 from gossipfl.core.json_text import json_text
+from gossipfl.runs.default_folder import default_folder
 from gossipfl.studies.demo import DemoNode, DemoResult, run_demo
 from gossipfl.studies.new_folder import make_new_folder
 
@@ -30,7 +29,7 @@ def demo(
     Starts four real `gossipfl node` processes that talk gRPC with mutual TLS on loopback, then trains the same nodes
     alone, and compares both on a common test set. Everything stays in the output folder.
     """
-    folder = output or Path("runs") / f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    folder = output or default_folder("demo")
     make_new_folder(folder)
     note(f"writing to {folder}: data, certificates, logs and state of every node; this takes some minutes")
     result = run_demo(folder, private=privacy, seed=seed, watch=_progress())

@@ -1,6 +1,5 @@
 """`gossipfl fedavg`: the centralized baseline, by Flower."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from gossipfl.cli.output import emit
 from gossipfl.cli.progress import progress_line
 from gossipfl.cli.run_figures import run_figures
 from gossipfl.config.loading import load_experiment
+from gossipfl.runs.default_folder import default_folder
 
 app = command_app()
 
@@ -47,7 +47,7 @@ def fedavg_command(  # one an option
     extra `flower`. Noise is seeded: nothing here is private.
     """
     loaded = load_experiment(experiment, sets or ())
-    folder = output or Path("runs") / f"{experiment.stem}-fedavg-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    folder = output or default_folder(f"{experiment.stem}-fedavg")
     with progress_line() as show:
         result = fedavg(loaded, folder, mode=mode, resume=resume, show=show)
     emit(result.as_json(), json=json, text=run_figures(result))

@@ -1,6 +1,5 @@
 """`gossipfl plot`: pictures of recorded runs."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from gossipfl.cli.options import JsonOption, OutputOption, command_app, example
 from gossipfl.cli.output import emit, note
+from gossipfl.runs.default_folder import default_folder
 
 app = command_app()
 
@@ -34,7 +34,7 @@ def plot(
     from gossipfl.report.runs import read_runs  # noqa: PLC0415
 
     recorded = read_runs(runs)
-    folder = output or (runs[0] if len(runs) == 1 else Path("runs") / f"plots-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    folder = output or (runs[0] if len(runs) == 1 else default_folder("plots"))
     pictures = draw_runs(recorded, folder)
     for line in pictures.notes:
         note(line)

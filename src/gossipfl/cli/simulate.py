@@ -1,6 +1,5 @@
 """`gossipfl simulate`: one simulated run."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from gossipfl.cli.output import emit, note
 from gossipfl.cli.progress import progress_line
 from gossipfl.cli.run_figures import run_figures
 from gossipfl.config.loading import load_simulation
+from gossipfl.runs.default_folder import default_folder
 from gossipfl.sim.simulate import simulate
 
 app = command_app()
@@ -46,7 +46,7 @@ def simulate_command(  # noqa: PLR0913  # one an option
     overrides = [*(sets or ()), *([f"simulation.engine={engine}"] if engine else [])]
     overrides += [f"simulation.address={address}"] if address else []
     loaded = load_simulation(experiment, overrides)
-    folder = output or Path("runs") / f"{experiment.stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    folder = output or default_folder(experiment.stem)
     with progress_line() as show:
         result = simulate(loaded, folder, resume=resume, show=show)
     emit(result.as_json(), json=json, text=run_figures(result))

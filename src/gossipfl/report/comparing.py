@@ -17,7 +17,7 @@ from gossipfl.report.comparison import (
     TrialFigures,
     TrialSource,
 )
-from gossipfl.report.measures import Measure, measure_of, series
+from gossipfl.report.measures import Measure, first_where, measure_of, series
 from gossipfl.report.recorded import UNKNOWN, RecordedRun
 from gossipfl.report.runs import read_result, read_runs
 from gossipfl.report.statistics import estimate, paired_difference
@@ -51,11 +51,9 @@ def read_comparison(sources: Sequence[ArmSource], terms: Terms, report: Path) ->
 
 def steps_to_goal(run: RecordedRun, measure: Measure, goal: float) -> float:
     """Steps at the first evaluation at which accuracy is at least, or loss at most, the goal; NaN: never."""
-    for summary, _ in run.evaluations:
-        value = getattr(summary, measure.column)
-        if value >= goal if measure.figure == "accuracy" else value <= goal:
-            return summary.step
-    return UNKNOWN
+    higher = measure.figure == "accuracy"
+    found = first_where(run, measure.column, lambda value: value >= goal if higher else value <= goal)
+    return UNKNOWN if found is None else found.step
 
 
 def _read(trial: TrialSource) -> Read:

@@ -3,14 +3,14 @@
 Accuracy, or loss where there is none; on the common test set, or where there is none on each node's own held-out part.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gossipfl.report.recorded import RecordedRun
+from gossipfl.report.recorded import RecordedRun, Summary
 
 Part = Literal["test", "own"]
 Figure = Literal["accuracy", "loss"]
@@ -56,10 +56,13 @@ def series(run: RecordedRun, key: str) -> Values:
 
 def first_at_least(run: RecordedRun, key: str, goal: float) -> float | None:
     """Virtual seconds of the first evaluation at which a key of metrics.jsonl has reached the goal; None: never."""
-    for summary, _ in run.evaluations:
-        if getattr(summary, key) >= goal:
-            return summary.virtual_s
-    return None
+    found = first_where(run, key, lambda value: value >= goal)
+    return None if found is None else found.virtual_s
+
+
+def first_where(run: RecordedRun, key: str, holds: Callable[[float], bool]) -> Summary | None:
+    """The first line of metrics.jsonl whose key is as wished; None: never."""
+    return next((summary for summary, _ in run.evaluations if holds(getattr(summary, key))), None)
 
 
 def by_node(run: RecordedRun, key: str) -> Values:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from gossipfl.config.simulation import ComputeConfig
+from gossipfl.core.tables import resolve
 
 Duration = Callable[[str, int], float]
 """(node, optimizer steps) to virtual seconds."""
@@ -29,3 +30,12 @@ def log_normal(config: ComputeConfig, rng: np.random.Generator) -> Duration:
 
 DURATIONS: Mapping[str, BuildDuration] = {"constant": constant, "log_normal": log_normal}
 """By the name in `simulation.compute.kind`."""
+
+
+def build_duration(config: ComputeConfig, rng: np.random.Generator) -> Duration:
+    """The model of the experiment.
+
+    Raises:
+        ConfigError: there is no such model.
+    """
+    return resolve(DURATIONS, config.kind, field="simulation.compute.kind")(config, rng)

@@ -19,6 +19,7 @@ from pathlib import Path
 from gossipfl.core.json_text import json_text
 from gossipfl.errors import DataError, StateError
 from gossipfl.runs.checkpoint_file import read_frozen, write_frozen
+from gossipfl.runs.result import RunResult
 
 PACKAGES = ("gossipfl", "torch", "transformers", "peft", "opacus", "networkx", "numpy", "scikit-learn", "ray", "flwr")
 _LINES = ("metrics.jsonl", "nodes.jsonl")
@@ -80,11 +81,11 @@ class RunDirectory:
         (self.path / "result.json").write_text(json_text(result) + "\n")
         (self.path / "checkpoint.bin").unlink(missing_ok=True)
 
-    def result(self) -> dict[str, object] | None:
+    def result(self) -> RunResult | None:
         """Of a run that is done.
 
         Raises:
-            StateError: what is there is no JSON object.
+            StateError: what is there is no JSON object, or another version wrote it.
         """
         path = self.path / "result.json"
         if not path.exists():
@@ -95,7 +96,7 @@ class RunDirectory:
             result = None
         if not isinstance(result, dict):
             raise StateError(f"{path} is damaged; begin the run anew in another folder")
-        return result
+        return RunResult.from_json(result, self.path)
 
     def save(self, state: bytes) -> None:
         """What the run goes on from, with how long the lines were then."""

@@ -50,3 +50,8 @@ def spread_of(states: Sequence[AdapterState]) -> Spread:
         block -= mean[place]
         squares += np.vecdot(block, block)
     return Spread(mean, np.sqrt(squares))
+
+
+def spread_of_one(state: AdapterState, nodes: int) -> Spread:
+    """Where so many nodes lie that all have the one state."""
+    return Spread(state.vector.astype(np.float64), np.zeros(nodes))

@@ -20,7 +20,7 @@ from gossipfl.core.tables import resolve
 from gossipfl.core.topology import build_schedule, is_doubly_stochastic, second_eigenvalue, sparse_matrix
 from gossipfl.core.validation import check_state
 from gossipfl.errors import ConfigError, MessageError
-from gossipfl.runs.compute import DURATIONS
+from gossipfl.runs.compute import build_duration
 from gossipfl.runs.fleet import Roster
 from gossipfl.sim.attackers import ATTACKS
 from gossipfl.sim.availability import AVAILABILITIES, Partition
@@ -140,7 +140,6 @@ def build_world(
     _warn_of_no_end(setting)
     compute, links, availability = simulation.compute, simulation.links, simulation.availability
     build = resolve(PROTOCOLS, setting.gossip.protocol, field="gossip.protocol")
-    duration = resolve(DURATIONS, compute.kind, field="simulation.compute.kind")
     carry = resolve(LINKS, links.kind, field="simulation.links.kind")
     outages = resolve(AVAILABILITIES, availability.kind, field="simulation.availability.kind")
 
@@ -153,7 +152,7 @@ def build_world(
         schedule=next(iter(parts.values())).schedule,
         build=protocol,
         trainer=course.trainer,
-        duration=duration(compute, generators["compute"]),
+        duration=build_duration(compute, generators["compute"]),
         network=NetworkParts(
             encode=encoder(setting, generators["attackers"]),
             carry=carry(links, generators["links"]),

@@ -68,9 +68,9 @@ class Recorder:
 
     def finish(self) -> None:
         """The last one, of all nodes; where they train the mean adapter is kept."""
-        self.record(share=1.0)
+        spread = self.record(share=1.0)
         if self._parts.judge is not None:
-            write_adapter(self._parts.directory.path, self._mean(self._spread()))
+            write_adapter(self._parts.directory.path, self._mean(spread))
 
     def state(self) -> RecorderState:
         """All that changes, for a checkpoint."""
@@ -84,8 +84,8 @@ class Recorder:
         if self._world.reports >= self._next + self._parts.every:
             self.record()
 
-    def record(self, share: float | None = None) -> None:
-        """Evaluates and writes one line of each file."""
+    def record(self, share: float | None = None) -> Spread:
+        """Evaluates and writes one line of each file; where the nodes are."""
         self._next = self._world.reports
         spread, nodes = self._spread(), tuple(self._world.bodies)
         judgments, mean = self._judged(nodes, self._parts.share if share is None else share, spread)
@@ -98,6 +98,7 @@ class Recorder:
         else:
             self.last |= judged_line(columns, mean)
         self._parts.directory.append(self.last, columns)
+        return spread
 
     def _spread(self) -> Spread:
         return spread_of([body.snapshot.state for body in self._world.bodies.values()])

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from signal import SIGINT, SIGTERM, getsignal, signal
+from signal import SIGINT, SIGTERM
 from types import FrameType
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.run_directory import RunDirectory
+from gossipfl.runs.signals import handling
 from gossipfl.sim.freezing import freeze, thaw
 from gossipfl.sim.recording import Recorder
 from gossipfl.sim.world import World
@@ -98,7 +99,7 @@ class Run:
             self._parts.recorder.begin()
         else:
             self._thaw(state)
-        with self._signals(), _rarely_collecting():
+        with handling((SIGINT, SIGTERM), self._stop), _rarely_collecting():
             self._advance()
         if self._stopped:
             self._save()
@@ -156,19 +157,8 @@ class Run:
             rng.bit_generator.state = state["generators"][name]
         self._earlier_s = state["seconds"]
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        def stop(_number: int, _frame: FrameType | None) -> None:
-            self._stopped = True
-
-        before = {number: getsignal(number) for number in (SIGINT, SIGTERM)}
-        for number in before:
-            signal(number, stop)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal(number, handler)
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopped = True
 
 
 @contextmanager

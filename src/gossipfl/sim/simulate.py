@@ -73,7 +73,7 @@ def simulate(
     directory = RunDirectory(output, dump_experiment(experiment.experiment), resume=resume)
     earlier = directory.result()
     if earlier is not None:
-        return RunResult.from_json(earlier, output)
+        return earlier
     with directory.alone(), closing(_cast(experiment)) as cast:
         parts = _parts(cast, directory)
         ran = Run(parts, show)()

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from gossipfl.config.compare import CompareConfig
+from gossipfl.runs.signals import handling
 from gossipfl.studies.compare_jobs import Ended, Executor
 from gossipfl.studies.compare_plan import Order
 from gossipfl.studies.fleet import Fleet, Job, Running
@@ -77,7 +78,8 @@ def open_executor(table: CompareConfig, at_once: int) -> Iterator[Executor]:
     Raises:
         ConfigError: Ray is not installed, or nobody answers at `compare.address`.
     """
-    with _terminated_as_by_ctrl_c():
+    # SIGTERM ends it as Ctrl-C does
+    with handling([signal.SIGTERM], _leave):
         if table.executor == "ray":
             # processes do without all that trains
             from gossipfl.sim.executor import Tasks  # noqa: PLC0415
@@ -90,16 +92,8 @@ def open_executor(table: CompareConfig, at_once: int) -> Iterator[Executor]:
                 yield Processes(fleet)
 
 
-@contextmanager
-def _terminated_as_by_ctrl_c() -> Iterator[None]:
-    def leave(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _ended(process: Running, code: int, job: Job) -> Ended:

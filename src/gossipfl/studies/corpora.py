@@ -7,8 +7,9 @@ Sources: Greene & Cunningham (2006); Human Phenotype Ontology (Köhler et al. 20
 """
 
 import importlib.metadata
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -46,6 +47,16 @@ def load_bbc() -> list[Article]:
     if not articles:
         raise DataError(f"the demo's BBC news are not in {folder}: run scripts/install demo")
     return list(articles.values())
+
+
+def distinct_definitions(definitions: Iterable[Definition]) -> list[Definition]:
+    """Each definition once: siblings often share one word for word, and seen in training it would be no test."""
+    return list({" ".join(row["response"].lower().split()): row for row in definitions}.values())
+
+
+def write_definitions(path: Path, rows: Iterable[Definition]) -> None:
+    """One JSON object a line."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def load_hpo() -> list[Definition]:

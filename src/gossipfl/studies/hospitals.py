@@ -6,11 +6,8 @@
 python -m gossipfl.studies.hospitals [--quick] [--output DIR] [--resume]
 """
 
-import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +22,9 @@ from gossipfl.report.measures import by_node
 from gossipfl.report.tables import markdown_table
 from gossipfl.runs.adapter_file import read_adapter
 from gossipfl.studies.compare import compare
-from gossipfl.studies.corpora import load_hpo
+from gossipfl.studies.corpora import distinct_definitions, load_hpo, write_definitions
 from gossipfl.studies.show_runs import show_runs
+from gossipfl.studies.study_options import study_options
 
 PROMPT = 'What does the medical term "Scoliosis" mean?'
 MAX_NEW_TOKENS = 48
@@ -60,12 +58,11 @@ def run_study(experiment: Path, output: Path, changes: Mapping[str, object], *, 
 
 
 def write_terms(path: Path) -> None:
-    """All definitions of the ontology, once; no definition twice, since siblings often share one word for word."""
+    """All definitions of the ontology; a file that is there stays."""
     if path.exists():
         return
-    distinct = {" ".join(row["response"].lower().split()): row for row in load_hpo()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in distinct.values()))
+    write_definitions(path, distinct_definitions(load_hpo()))
 
 
 def ask(loaded: LoadedExperiment, arm: ArmSummary, output: Path) -> Generation:
@@ -110,15 +107,9 @@ def _change(before: float, after: float) -> str:
 
 def main() -> None:
     """Runs the study once and prints its reading."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--experiment", type=Path, default=Path("experiments/hospitals.yaml"))
-    parser.add_argument("--quick", action="store_true", help="two arms, four steps: a look at the machinery")
-    parser.add_argument("--output", type=Path, help="default: runs/hospitals-TIME")
-    parser.add_argument("--resume", action="store_true", help="go on with a study that was stopped")
-    options = parser.parse_args()
-    output: Path = options.output or Path("runs") / f"hospitals-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    options = study_options(__doc__, name="hospitals", quick="two arms, four steps: a look at the machinery")
     changes = QUICK if options.quick else {}
-    sys.stdout.write(run_study(options.experiment, output, changes, resume=options.resume))
+    sys.stdout.write(run_study(options.experiment, options.output, changes, resume=options.resume))
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ import logging
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from gossipfl.core.json_text import json_text
 from gossipfl.learning.reload import reload_text
+from gossipfl.runs.default_folder import default_folder
 from gossipfl.studies.fleet import Fleet, Job, node_job
 from gossipfl.studies.hpo_config import SYSTEMS, Trial, default_trial
 from gossipfl.studies.hpo_files import HpoFiles, write_hpo
@@ -125,7 +125,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="default: runs/hpo-TIME")
     options = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
-    output: Path = options.output or Path("runs") / f"hpo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    output: Path = options.output or default_folder("hpo")
     make_new_folder(output)
     result = run_hpo(output, default_trial(private=options.privacy, seed=options.seed))
     sys.stdout.write(markdown(result))

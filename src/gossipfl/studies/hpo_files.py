@@ -5,7 +5,6 @@ OUTPUT/data/NODE-held-out.jsonl     terms of the same organ system that nobody t
 OUTPUT/gossip/, OUTPUT/alone/       see `arm_files`
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 from gossipfl.core.rng import generator
 from gossipfl.errors import DataError
 from gossipfl.studies.arm_files import write_arm
-from gossipfl.studies.corpora import Definition, load_hpo
+from gossipfl.studies.corpora import Definition, distinct_definitions, load_hpo, write_definitions
 from gossipfl.studies.hpo_config import ARMS, SYSTEMS, Trial, hpo_experiment
 
 
@@ -60,8 +59,8 @@ def write_terms(folder: Path, trial: Trial) -> dict[str, Terms]:
     folder.mkdir(parents=True, exist_ok=True)
     terms = deal_hpo(load_hpo(), seed=trial.seed, held_out=trial.held_out)
     for name, dealt in terms.items():
-        _write_lines(folder / f"{name}.jsonl", dealt.train)
-        _write_lines(_held_out(folder, name), dealt.held_out)
+        write_definitions(folder / f"{name}.jsonl", dealt.train)
+        write_definitions(_held_out(folder, name), dealt.held_out)
     return terms
 
 
@@ -74,9 +73,8 @@ def deal_hpo(definitions: Iterable[Definition], *, seed: int, held_out: int) -> 
     Raises:
         DataError: an organ system has no more than `held_out` terms.
     """
-    # siblings often share a definition word for word: seen in training, it would be no test
-    distinct = {" ".join(row["response"].lower().split()): row for row in definitions}
-    return {name: _dealt(distinct.values(), system, seed=seed, held_out=held_out) for name, system in SYSTEMS.items()}
+    distinct = distinct_definitions(definitions)
+    return {name: _dealt(distinct, system, seed=seed, held_out=held_out) for name, system in SYSTEMS.items()}
 
 
 def _dealt(definitions: Iterable[Definition], system: str, *, seed: int, held_out: int) -> Terms:
@@ -90,7 +88,3 @@ def _dealt(definitions: Iterable[Definition], system: str, *, seed: int, held_ou
 
 def _held_out(folder: Path, name: str) -> Path:
     return folder / f"{name}-held-out.jsonl"
-
-
-def _write_lines(path: Path, rows: Sequence[Definition]) -> None:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))

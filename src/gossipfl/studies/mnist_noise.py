@@ -6,10 +6,8 @@ intervals. Noise of a trusted server and noise of each node protect against diff
 python -m gossipfl.studies.mnist_noise [--quick] [--output DIR] [--resume]
 """
 
-import argparse
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 from gossipfl.config.loading import change_experiment, load_experiment
@@ -17,6 +15,7 @@ from gossipfl.studies.compare import compare
 from gossipfl.studies.mnist_noise_arms import FULL, QUICK, SMALL, Scale, arms_of
 from gossipfl.studies.mnist_noise_claims import reading
 from gossipfl.studies.show_runs import show_runs
+from gossipfl.studies.study_options import study_options
 
 READING = "reading.md"
 MODELS: Mapping[str, Mapping[str, object]] = {
@@ -51,15 +50,9 @@ def run_study(experiment: Path, output: Path, scales: Mapping[str, Scale], *, re
 
 def main() -> None:
     """Runs the study once and prints its reading."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--experiment", type=Path, default=Path("experiments/mnist-noise.yaml"))
-    parser.add_argument("--quick", action="store_true", help="the small model, two networks, one ε, six rounds")
-    parser.add_argument("--output", type=Path, help="default: runs/mnist-noise-TIME")
-    parser.add_argument("--resume", action="store_true", help="go on with a study that was stopped")
-    options = parser.parse_args()
-    output: Path = options.output or Path("runs") / f"mnist-noise-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    options = study_options(__doc__, name="mnist-noise", quick="the small model, two networks, one ε, six rounds")
     scales = {"logistic": QUICK} if options.quick else {"mlp": FULL, "logistic": SMALL}
-    sys.stdout.write(run_study(options.experiment, output, scales, resume=options.resume))
+    sys.stdout.write(run_study(options.experiment, options.output, scales, resume=options.resume))
 
 
 if __name__ == "__main__":

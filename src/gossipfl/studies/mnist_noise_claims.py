@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from gossipfl.report import compare_cells as cells
 from gossipfl.report.comparison import ArmSummary, Comparison
 from gossipfl.report.measures import series
 from gossipfl.report.recorded import RecordedRun
@@ -131,7 +132,7 @@ def _verdict(name: str, one: BySeed, other: BySeed) -> tuple[str, Difference]:
 def _claim(text: str, verdicts: Sequence[tuple[str, Difference]]) -> str:
     said = [_said(difference) for _, difference in verdicts]
     counts = ", ".join(f"{said.count(word)} × {word}" for word in dict.fromkeys(said))
-    rows = [(name, _interval(difference), word) for (name, difference), word in zip(verdicts, said, strict=True)]
+    rows = [(name, cells.difference(difference), word) for (name, difference), word in zip(verdicts, said, strict=True)]
     head = ("pair", "difference [95% interval]", "verdict")
     return f"**{text}**: {counts}.\n\n{markdown_table(head, rows)}"
 
@@ -142,17 +143,8 @@ def _said(difference: Difference) -> str:
     return "holds" if difference.mean > 0 else "the opposite"
 
 
-def _interval(difference: Difference) -> str:
-    if difference.mean is None:
-        return "–"
-    if difference.low is None or difference.high is None:
-        return f"{difference.mean:+.3f}"
-    return f"{difference.mean:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
-
-
 def _estimate(figures: Figures, arm: Arm) -> str:
     summary = figures.summary(arm)
-    found = summary.figures["mean_node"]
-    if found.mean is None:
+    if summary.figures["mean_node"].mean is None:
         return f"{len(summary.faults)} × {next(iter(summary.faults.values())).status}" if summary.faults else "–"
-    return f"{found.mean:.3f}" if found.std is None else f"{found.mean:.3f} ± {found.std:.3f}"
+    return cells.cell(summary, "mean_node")

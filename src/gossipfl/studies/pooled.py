@@ -10,12 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedExperiment, dump_experiment
 from gossipfl.core.rng import generator
-from gossipfl.core.tables import resolve
 from gossipfl.learning.bench import Bench, Resident, learner_for, load_resident
 from gossipfl.learning.books import RunTerms
 from gossipfl.learning.data import DataSite, Examples, NodeRecords, load_fleet_records
@@ -24,14 +21,14 @@ from gossipfl.learning.data.units import group_units
 from gossipfl.learning.evaluation import Evaluation
 from gossipfl.privacy.simulated_account import SimulatedAccount
 from gossipfl.runs.adapter_file import write_adapter
-from gossipfl.runs.compute import DURATIONS, Duration
+from gossipfl.runs.compute import Duration, build_duration
 from gossipfl.runs.fleet import on_one_thread, simulated_books
 from gossipfl.runs.judging import Judgment
 from gossipfl.runs.lines import Standing, judged_line, node_columns, summary_line
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.result import RunResult, final_figures
 from gossipfl.runs.run_directory import RunDirectory
-from gossipfl.runs.spread import Spread
+from gossipfl.runs.spread import spread_of_one
 from gossipfl.state import AdapterState
 
 POOLED = "pooled"
@@ -92,7 +89,7 @@ def train_pooled(
     directory = RunDirectory(output, dump_experiment(loaded.experiment), resume=resume)
     earlier = directory.result()
     if earlier is not None:
-        return RunResult.from_json(earlier, output)
+        return earlier
     with directory.alone():
         directory.load()
         directory.write_topology(loaded.experiment.simulation.names, lambda _name: ())
@@ -122,9 +119,8 @@ def _open_school(loaded: LoadedExperiment) -> _School:
         for name, found in records.nodes.items()
     }
     on_device = {name: examples.to(resident.device) for name, examples in held_out.items()}
-    compute = experiment.simulation.compute
-    build = resolve(DURATIONS, compute.kind, field="simulation.compute.kind")
-    duration = build(compute, generator(experiment.seed, purpose="simulation compute"))
+    draws = generator(experiment.seed, purpose="simulation compute")
+    duration = build_duration(experiment.simulation.compute, draws)
     return _School(experiment, resident, bench, on_device, duration)
 
 
@@ -160,7 +156,7 @@ def _record(school: _School, at: _Progress, directory: RunDirectory) -> None:
     names = list(school.held_out)
     judgments, common = school.judge(at.state)
     # every node has the one state
-    spread = Spread(at.state.vector.astype(np.float64), np.zeros(len(names)))
+    spread = spread_of_one(at.state, len(names))
     columns = node_columns(_standing(school, at, names), spread, judgments)
     at.last = summary_line(columns, spread) | judged_line(columns, common)
     directory.append(at.last, columns)

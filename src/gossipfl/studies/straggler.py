@@ -11,7 +11,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from gossipfl.config.loading import load_experiment
@@ -21,6 +20,7 @@ from gossipfl.report.measures import first_at_least
 from gossipfl.report.pictures import save_formats
 from gossipfl.report.race_picture import Entrant, draw_race
 from gossipfl.report.runs import read_runs
+from gossipfl.runs.default_folder import default_folder
 from gossipfl.sim.simulate import simulate
 from gossipfl.studies.new_folder import make_new_folder
 
@@ -136,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3, help="how many, from 0 on")
     parser.add_argument("--output", type=Path, default=None)
     given = parser.parse_args(arguments)
-    output = given.output or Path("runs") / f"straggler-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    output = given.output or default_folder("straggler")
     make_new_folder(output)
     terms = Terms(given.experiment, given.goal, given.factor)
     races = [race(terms, protocol, output, seed=seed) for protocol in PROTOCOLS for seed in range(given.seeds)]
