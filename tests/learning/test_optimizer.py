@@ -105,3 +105,12 @@ def test_moments_of_another_adapter_are_refused(key: str) -> None:
 
     with pytest.raises(StateError, match=f"optimizer state {key!r}"):
         optimizer.restore({key: np.zeros(2 if key.endswith("p") else 3, np.float32)})
+
+
+def test_moments_that_every_phase_forgets_are_not_kept() -> None:
+    parameter = nn.Parameter(torch.ones(3))
+    optimizer = LocalOptimizer({"p": parameter}, training(optimizer_state="reset"))
+    parameter.grad = torch.ones(3)
+    optimizer.step(0)
+
+    assert optimizer.durable() == {}

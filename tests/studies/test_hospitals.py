@@ -3,10 +3,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
+
 from gossipfl.config.loading import change_experiment, load_experiment
 from gossipfl.report.tables import markdown_table
-from gossipfl.studies.compare_plan import plan_orders
-from gossipfl.studies.hospitals import QUICK, _change, write_terms
+from gossipfl.studies.compare_plan import plan_orders, with_table
+from gossipfl.studies.hospitals import QUICK, QUICK_TABLE, write_terms
+from gossipfl.studies.hospitals_rates import CANDIDATES, SEED, arms
+from gossipfl.studies.hospitals_reading import change
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "hospitals.yaml"
 
@@ -21,8 +25,8 @@ def test_arms_are_both_adapters_with_every_driver(tmp_path: Path) -> None:
 
 
 def test_a_quick_look_has_two_arms(tmp_path: Path) -> None:
-    loaded = change_experiment(load_experiment(EXPERIMENT), {"compare": None}, source="test")
-    orders = plan_orders(change_experiment(loaded, QUICK, source="test"), tmp_path)
+    changed = change_experiment(load_experiment(EXPERIMENT), QUICK, source="test")
+    orders = plan_orders(with_table(changed, QUICK_TABLE), tmp_path)
     assert [order.arm for order in orders] == ["core-ring", "core-fedavg"]
     assert orders[0].loaded.experiment.training.total_steps == 4
 
@@ -43,4 +47,16 @@ def test_a_table_is_markdown() -> None:
 
 
 def test_what_is_not_known_is_not_made_up() -> None:
-    assert (_change(3.25, 2.5), _change(float("nan"), 2.5)) == ("3.250 → 2.500", "– → 2.500")
+    known, unknown = np.array([3.2, 3.4]), np.array([np.nan, np.nan])
+    assert change(known, known - 1) == "3.300 → 2.300 ± 0.141"
+    assert change(unknown, known[:1]) == "– → 3.200"
+    assert change(known, unknown) == "3.300 → –"
+
+
+def test_rates_are_searched_with_a_seed_that_the_study_does_not_use(tmp_path: Path) -> None:
+    orders = plan_orders(with_table(load_experiment(EXPERIMENT), {"seeds": [SEED], "arms": arms()}), tmp_path)
+    tried = [(order.loaded.experiment.adapter.kind, order.loaded.experiment.training.learning_rate) for order in orders]
+    assert tried == [(kind, rate) for kind, rates in CANDIDATES.items() for rate in rates]
+    compare = load_experiment(EXPERIMENT).experiment.compare
+    assert compare is not None
+    assert SEED not in compare.seeds

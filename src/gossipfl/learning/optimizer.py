@@ -61,7 +61,9 @@ class LocalOptimizer:
         step_together([(self, index)])
 
     def durable(self) -> dict[str, NDArray[np.float32]]:
-        """Copies of the moments, by `MOMENT/PARAMETER`; empty before the first step."""
+        """Copies of the moments, by `MOMENT/PARAMETER`; none before the first step or where phases forget them."""
+        if self._config.optimizer_state == "reset":
+            return {}
         state = self._optimizer.state
         return {
             f"{moment}/{name}": value.detach().to("cpu", copy=True).numpy()

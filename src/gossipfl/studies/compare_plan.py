@@ -4,7 +4,7 @@ base ── arm's `set` ── driver's own ── seed ──> experiment of OU
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gossipfl.config.compare import ArmConfig, CompareConfig, Driver
@@ -62,6 +62,12 @@ class Order:
                 "output": self.output.absolute(),
             }
         )
+
+
+def with_table(loaded: LoadedExperiment, table: Mapping[str, object]) -> LoadedExperiment:
+    """The experiment with this table in place of its own; `change_experiment` would take apart arms' names at a dot."""
+    experiment = loaded.experiment.model_copy(update={"compare": CompareConfig.model_validate(table)})
+    return replace(loaded, experiment=experiment, text=dump_experiment(experiment))
 
 
 def table_of(loaded: LoadedExperiment) -> CompareConfig:

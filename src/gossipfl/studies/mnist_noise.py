@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gossipfl.config.loading import change_experiment, load_experiment
 from gossipfl.studies.compare import compare
+from gossipfl.studies.compare_plan import with_table
 from gossipfl.studies.mnist_noise_arms import FULL, QUICK, SMALL, Scale, arms_of
 from gossipfl.studies.mnist_noise_claims import reading
 from gossipfl.studies.show_runs import show_runs
@@ -38,8 +39,8 @@ def run_study(experiment: Path, output: Path, scales: Mapping[str, Scale], *, re
     for model, scale in scales.items():
         arms = {name: arm.as_config() for name, arm in arms_of(scale).items()}
         table = {"arms": arms, "seeds": list(scale.seeds), "goal": scale.goal}
-        wished = {**MODELS[model], "training.phases": scale.phases, "compare": table}
-        loaded = change_experiment(load_experiment(experiment), wished, source=str(experiment))
+        wished = {**MODELS[model], "training.phases": scale.phases}
+        loaded = with_table(change_experiment(load_experiment(experiment), wished, source=str(experiment)), table)
         folder = output / model
         found = compare(loaded, folder, resume=resume, command="scripts/mnist_noise", show=show_runs(model))
         parts.append(f"## {model}\n\n{reading(found, scale)}")

@@ -44,8 +44,8 @@ class Scale:
     goal: float = 0.6
 
 
-FULL = Scale((*FEDAVG, *GOSSIP), (8.0, 4.0, 2.0, 1.0), (0, 1, 2), phases=20)
-SMALL = Scale(("fedavg20", "ring", "exact"), (8.0, 2.0), (0, 1, 2), phases=20)
+FULL = Scale((*FEDAVG, *GOSSIP), (8.0, 4.0, 2.0, 1.0), tuple(range(5)), phases=20)
+SMALL = Scale(("fedavg20", "ring", "exact"), (8.0, 2.0), tuple(range(5)), phases=20)
 """For a second model."""
 QUICK = Scale(("fedavg20", "ring"), (8.0,), (0, 1, 2), phases=6)
 
