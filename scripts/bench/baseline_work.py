@@ -7,11 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scripts.bench.meters import cpu_s
+from scripts.bench.meters import cpu_s, loopback_bytes
 from scripts.bench.processes import play_together
 from scripts.bench.simulate_work import Work, write
 
 CLIENTS, STEPS, ROWS, TOKENS = 20, 5, 4, 32
+MLP_CLIENTS, PIXELS, HIDDEN, DIGITS = 4, 64, 3500, 10
+MLP_VALUES = (PIXELS + 1) * HIDDEN + (HIDDEN + 1) * DIGITS
 
 
 def language(rounds: int, engine: str = "batched") -> Work:
@@ -37,6 +39,37 @@ def language(rounds: int, engine: str = "batched") -> Work:
         },
         TOKENS,
     )
+
+
+def large(rounds: int) -> Work:
+    """Four clients, an MLP of 1.05 MB, one step of one record: rounds that are bytes and little else."""
+    training = {"phases": rounds, "local_steps": 1, "batch_size": 1, "device": "cpu", "threads": 1}
+    return Work(
+        {
+            "model": {"source": "builtin:mlp", "inputs": PIXELS, "hidden": [HIDDEN]},
+            "task": {"kind": "vector-classification", "labels": [str(digit) for digit in range(DIGITS)]},
+            "adapter": {"kind": "full"},
+            "data": {"source": "sklearn:digits", "held_out": 0.0, "test_share": 0.2, "split": {"kind": "iid"}},
+            "training": {**training, "optimizer": "sgd", "learning_rate": 0.01, "optimizer_state": "reset"},
+            "privacy": {"level": "none"},
+            "topology": {"kind": "ring"},
+            "gossip": {"protocol": "sync", "settle_rounds": 0, "deadline_s": 1e6},
+            "simulation": {"nodes": MLP_CLIENTS, "engine": "loop", "evaluate_every": 10_000},
+        }
+    )
+
+
+def deployment_bytes(rounds: int) -> int:
+    """Bytes over loopback of a whole deployment: start, rounds, end."""
+    from gossipfl.baseline.fedavg import fedavg  # noqa: PLC0415  # loads torch
+    from gossipfl.config.loading import load_experiment  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write(large(rounds), folder)
+        before = loopback_bytes()
+        fedavg(load_experiment(folder / "experiment.yaml"), folder / "run", mode="deployment")
+        return loopback_bytes() - before
 
 
 @dataclass(frozen=True, slots=True)
