@@ -6,7 +6,8 @@
     │   ├── TopologyError        the graph
     │   ├── DataError            the records a node was given
     │   ├── ModelError           base model, adapter targets, basis
-    │   ├── TrainingError        training that runs away
+    │   ├── TrainingError        training that cannot go on
+    │   │   └── DivergedError    values that are no longer finite
     │   ├── CertificateError     keys and certificates
     │   ├── PrivacyError         a plan that no noise can keep
     │   │   ├── BudgetSpentError the data's account has nothing left
@@ -46,6 +47,10 @@ class ModelError(UserError):
 
 
 class TrainingError(UserError):
+    """Training cannot go on."""
+
+
+class DivergedError(TrainingError):
     """Training ran away: values are no longer finite."""
 
 

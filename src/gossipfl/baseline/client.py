@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from flwr.app import Context, Message, MetricRecord, RecordDict
+from flwr.app import Context, Error, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
-from gossipfl.baseline.records import ARRAYS, CONFIG, METRICS, WEIGHT, Json, Memory, arrays_of, state_of
+from gossipfl.baseline.records import ARRAYS, CONFIG, DIVERGED, METRICS, WEIGHT, Json, Memory, arrays_of, state_of
+from gossipfl.errors import DivergedError
 from gossipfl.learning.bench import Bench
 from gossipfl.learning.evaluation import Evaluation
 from gossipfl.privacy.meter import Kind
@@ -72,11 +73,20 @@ def client_app(find: Callable[[], Workplace], duties: Duties) -> ClientApp:
 
 
 def train_reply(workplace: Workplace, duties: Duties, message: Message, context: Context) -> Message:
-    """What a client that was asked to train answers; its memory is in the context."""
+    """What a client that was asked to train answers, an error `DIVERGED` too; its memory is in the context."""
     place, memory = int(context.node_config[PARTITION]), Memory(context.state)
     bench = workplace.bench(place)
-    received = _received(message, bench)
     _remember_account(bench, memory)
+    try:
+        return Message(_trained(bench, duties, message, memory, place), reply_to=message)
+    except DivergedError as error:
+        # its steps are charged, whatever came of them
+        memory.keep(steps=memory.steps, moments=memory.moments, account=_account_state(bench))
+        return Message(Error(DIVERGED, str(error)), reply_to=message)
+
+
+def _trained(bench: Bench, duties: Duties, message: Message, memory: Memory, place: int) -> RecordDict:
+    received = _received(message, bench)
     bench.learner.restore(memory.moments)
     loss = bench.learner.evaluate(received, bench.data.train).loss if duties.train_loss else UNKNOWN
     mu = message.content.config_records[CONFIG].get(PROXIMAL_MU, 0.0)
@@ -90,7 +100,7 @@ def train_reply(workplace: Workplace, duties: Duties, message: Message, context:
     figures[WEIGHT] = _weight(bench, duties)
     if duties.train_loss:
         figures["train_loss"] = loss
-    return Message(RecordDict({ARRAYS: arrays_of(own), METRICS: MetricRecord(figures)}), reply_to=message)
+    return RecordDict({ARRAYS: arrays_of(own), METRICS: MetricRecord(figures)})
 
 
 def evaluate_reply(workplace: Workplace, duties: Duties, message: Message, context: Context) -> Message:

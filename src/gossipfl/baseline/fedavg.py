@@ -81,6 +81,7 @@ def _result(experiment: Experiment, outcome: "Outcome", mode: str, output: Path)
         epsilon=last["epsilon"] if flower.central_noise is None else last["central_epsilon"],
         noise=local if flower.central_noise is None else "central",
         engine=mode,
+        rejected=outcome.rejected,
         flower_bytes=outcome.flower_bytes,
         done=True,
         output=output,

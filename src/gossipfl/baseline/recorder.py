@@ -6,8 +6,9 @@ only; evaluation, which gossip does without, is not counted.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ class Outcome:
         last: the last line of `metrics.jsonl`.
         virtual_s, seconds: virtual and real.
         steps: optimizer steps of all clients.
+        rejected: answers of clients that could not train, by reason.
         flower_bytes: what Flower itself has counted at its server, by direction; None where it counts nothing.
     """
 
@@ -46,6 +48,7 @@ class Outcome:
     virtual_s: float
     seconds: float
     steps: int
+    rejected: Mapping[str, int] = field(default_factory=dict)
     flower_bytes: Mapping[str, int] | None = None
 
 
@@ -73,11 +76,12 @@ class ServerRecorder:
         self._central = central_plan(experiment)
         self._last: dict[str, Any] = {}
         self._virtual_s = 0.0
+        self._rejected: Counter[str] = Counter()
 
     def outcome(self) -> Outcome:
         """Of the rounds so far."""
         steps = sum(client.steps for client in self._clients.values())
-        return Outcome(self._last, self._virtual_s, time.monotonic() - self._started, steps)
+        return Outcome(self._last, self._virtual_s, time.monotonic() - self._started, steps, dict(self._rejected))
 
     def due(self, index: int) -> bool:
         """Whether a round ends with an evaluation: every so many, and after the last."""
@@ -88,6 +92,7 @@ class ServerRecorder:
         """A round is over."""
         names, rounds = list(self._clients), self._experiment.training.phases
         self._spend(done, names)
+        self._rejected.update(done.failed)
         for reply in done.evaluated:
             self._clients[names[reply.number]].epsilon = reply.figure("epsilon")
         if done.index == 0 or self.due(done.index):

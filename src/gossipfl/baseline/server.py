@@ -16,7 +16,7 @@ from gossipfl.baseline.strategies import build_strategy, clients_in_a_round
 from gossipfl.baseline.watched import Round, Watched
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.rng import derive_seed
-from gossipfl.errors import TrainingError
+from gossipfl.errors import DivergedError, TrainingError
 from gossipfl.state import AdapterState
 
 
@@ -70,7 +70,8 @@ class Server:
         flower = self.experiment.flower
         wanted = clients_in_a_round(flower, self.experiment.simulation.nodes)
         if flower.central_noise is not None and done.index and len(done.trained) < wanted:
-            raise TrainingError(
+            kind = DivergedError if done.failed["diverged"] else TrainingError
+            raise kind(
                 f"round {done.index}: {len(done.trained)} of {wanted} clients have trained; "
                 "flower.central_noise is reckoned for all of them"
             )

@@ -5,15 +5,16 @@ for evaluation only when it is due.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
+from flwr.app import ArrayRecord, ConfigRecord, Error, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
-from gossipfl.baseline.records import metrics_of, number, payload_bytes
-from gossipfl.errors import TrainingError
+from gossipfl.baseline.records import DIVERGED, metrics_of, number, payload_bytes
+from gossipfl.errors import DivergedError, TrainingError
 
 logger = logging.getLogger(__name__)
 
@@ -43,12 +44,14 @@ class Round:
         index: from 1.
         sent: bytes of the tensors sent to each client that was to train.
         received: bytes of the tensors in each reply, by client.
+        failed: answers of clients without a state: diverged, or failed in another way.
         trained, evaluated: replies.
     """
 
     index: int
     sent: int = 0
     received: dict[int, int] = field(default_factory=dict)
+    failed: Counter[str] = field(default_factory=Counter)
     trained: list[Reply] = field(default_factory=list)
     evaluated: list[Reply] = field(default_factory=list)
 
@@ -91,11 +94,13 @@ class Watched(Strategy):
         """The inner one's mean of what arrived.
 
         Raises:
+            DivergedError: no client has trained, and one of them diverged.
             TrainingError: no client has trained; the message is that of the first.
         """
         arrived, failures = _sorted(replies)
+        self.round.failed.update("diverged" if one.code == DIVERGED else "failed" for one in failures)
         if not arrived:
-            raise TrainingError(failures[0] if failures else f"round {server_round}: no client answered in time")
+            raise _nobody(failures, server_round)
         self.round.trained = [_reply(message) for message in arrived]
         sizes = zip(self.round.trained, map(payload_bytes, arrived), strict=True)
         self.round.received = {reply.number: size for reply, size in sizes}
@@ -119,16 +124,27 @@ class Watched(Strategy):
         self._inner.summary()
 
 
-def _sorted(replies: Iterable[Message]) -> tuple[list[Message], list[str]]:
+def _nobody(failures: Sequence[Error], server_round: int) -> TrainingError:
+    ran_away = next((_text(failure) for failure in failures if failure.code == DIVERGED), None)
+    if ran_away is not None:
+        return DivergedError(ran_away)
+    return TrainingError(_text(failures[0]) if failures else f"round {server_round}: no client answered in time")
+
+
+def _text(failure: Error) -> str:
+    return failure.reason or f"error {failure.code}"
+
+
+def _sorted(replies: Iterable[Message]) -> tuple[list[Message], list[Error]]:
     """Those with content in the order of the clients, and what went wrong with the others."""
     arrived, failures = [], []
     for message in replies:
         if message.has_error():
-            failures.append(message.error.reason or f"error {message.error.code}")
+            failures.append(message.error)
         else:
             arrived.append(message)
     for failure in failures:
-        logger.warning("a client failed in this round: %s", failure.strip().splitlines()[-1] if failure else "")
+        logger.warning("a client failed in this round: %s", _text(failure).strip().splitlines()[-1])
     return sorted(arrived, key=lambda message: number(metrics_of(message), "partition")), failures
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gossipfl.config.experiment import TrainingConfig
 from gossipfl.core.events import Receipt
-from gossipfl.errors import BudgetSpentError, TrainingError
+from gossipfl.errors import BudgetSpentError, DivergedError
 from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.data import Examples
 from gossipfl.learning.evaluation import Evaluation, evaluate
@@ -78,11 +78,11 @@ def released(
         after, snapshot: the state after and before them.
 
     Raises:
-        TrainingError: a value is not finite any more.
+        DivergedError: a value is not finite any more.
     """
     # squares never cancel: the norm, which whoever publishes the state asks for too, is finite when every value is
     if not math.isfinite(abs(after)):
-        raise TrainingError(
+        raise DivergedError(
             f"training diverged between steps {steps.start} and {steps.stop}: values are no longer finite; "
             f"training.learning_rate {config.learning_rate:g} is too high"
         )
@@ -116,7 +116,7 @@ class Learner:
             proximal_mu: μ of FedProx, which adds μ/2 · ‖x − snapshot‖² to the loss; its gradient depends on no data.
 
         Raises:
-            TrainingError: the values are no longer finite.
+            DivergedError: the values are no longer finite.
             LedgerError: a step, or the phase, could not be charged.
         """
         with self._parts.adapted.turn:

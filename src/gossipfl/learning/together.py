@@ -115,7 +115,7 @@ class Together:
         """Results of phases of different nodes, in their order.
 
         Raises:
-            TrainingError: a node's values are no longer finite.
+            DivergedError: a node's values are no longer finite.
         """
         at_once = len(self._slots)
         parts = [phases[first : first + at_once] for first in range(0, len(phases), at_once)]

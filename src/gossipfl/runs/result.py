@@ -23,7 +23,7 @@ class RunResult:
         engine: what trained, or how Flower was run; None without training.
         done: the run came to its end; otherwise it can be resumed.
         output: its folder.
-        rejected: messages that receivers have dropped, by reason.
+        rejected: messages that receivers have dropped, or answers of clients that could not train, by reason.
         flower_bytes: of all nodes, as Flower's server counts: inbound, outbound, total; None elsewhere.
     """
 

@@ -18,7 +18,7 @@ from gossipfl.baseline.fedavg import fedavg
 from gossipfl.config.compare import Driver
 from gossipfl.config.loading import LoadedExperiment, parse_experiment
 from gossipfl.core.json_text import json_text
-from gossipfl.errors import GossipflError, TrainingError
+from gossipfl.errors import DivergedError, GossipflError
 from gossipfl.runs.result import RunResult
 from gossipfl.sim.simulate import simulate
 from gossipfl.studies.compare_jobs import Ended
@@ -56,7 +56,7 @@ def run_order(order: Order) -> Ended:
     order.output.parent.mkdir(parents=True, exist_ok=True)
     try:
         result = DRIVERS[order.driver](order)
-    except TrainingError as error:
+    except DivergedError as error:
         return Ended("diverged", " ".join(str(error).split()))
     except GossipflError as error:
         return Ended("failed", " ".join(str(error).split()))
