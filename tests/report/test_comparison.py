@@ -11,6 +11,7 @@ from tests.report.written_runs import Written, compared
 
 from gossipfl.core.json_text import json_text
 from gossipfl.errors import StateError
+from gossipfl.report.compare_cells import reading
 from gossipfl.report.comparison import ArmSummary, Comparison, Fault
 from gossipfl.report.measures import Measure
 
@@ -119,3 +120,33 @@ def test_json_has_the_keys_that_scripts_rely_on(tmp_path: Path) -> None:
     assert ring["epsilon"] is None
     assert star["failures"] == [{"seed": 2, "status": "failed", "message": "no disk"}]
     assert star["differences"]["mean_node"]["pairs"] == 2
+
+
+def test_a_run_whose_clients_diverged_is_a_run_that_diverged(tmp_path: Path) -> None:
+    fed = [Written([0.1, 0.5], rejected={"diverged": 2}), Written([0.1, 0.5], rejected={"failed": 2})]
+    found = compared(tmp_path, {"fed": fed}).arms[0]
+    assert {seed: fault.status for seed, fault in found.faults.items()} == {0: "diverged"}
+    assert list(found.done) == [1]
+
+
+def test_a_run_of_which_nothing_is_known_takes_nothing_from_the_others(tmp_path: Path) -> None:
+    comparison = compared(tmp_path, {"blind": [Written([math.nan, math.nan], judged=False)], "ring": RING[:1]})
+    blind, ring = comparison.arms
+    assert comparison.measure == Measure("test", "accuracy")
+    assert [fault.status for fault in blind.faults.values()] == ["failed"]
+    assert ring.figures["mean_node"].mean == 0.80
+
+
+def test_arms_with_different_kinds_of_noise_are_not_called_better_or_worse(tmp_path: Path) -> None:
+    def arm(noise: str, last: float) -> list[Written | Fault]:
+        return [Written([0.1, last + place / 100], noise=noise) for place in range(3)]
+
+    trials = {
+        "ring": arm("local", 0.5),
+        "server": arm("central", 0.8),
+        "star": arm("local", 0.7),
+        "free": arm("none", 0.9),
+    }
+    comparison = compared(tmp_path, trials)
+    said = {one.name: reading(comparison, one) for one in comparison.arms[1:]}
+    assert said == {"server": "another kind of noise", "star": "better", "free": "better"}

@@ -1,7 +1,7 @@
 """Runs' folders with known numbers, as drivers leave them, and comparisons of such."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gossipfl.config.experiment import Experiment
@@ -30,6 +30,7 @@ class Written:
         means: over the nodes, evaluation by evaluation, ten steps and one round apart; nodes are .1 apart.
         figure: what the means are of.
         loss: at the last evaluation of a run of accuracies.
+        judged: losses and accuracies are known.
     """
 
     means: Sequence[float]
@@ -39,6 +40,8 @@ class Written:
     sent: float = 1000.0
     loss: float | None = 0.5
     done: bool = True
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    judged: bool = True
 
 
 def experiment() -> Experiment:
@@ -70,8 +73,8 @@ def _line(written: Written, place: int) -> tuple[dict[str, object], dict[str, ob
         "consensus_distance": 1.0,
         "own_loss": None,
         "own_accuracy": None,
-        "test_loss": written.loss if last else 0.5,
-        f"test_{written.figure}": mean,
+        "test_loss": (written.loss if last else 0.5) if written.judged else None,
+        f"test_{written.figure}": mean if written.judged else None,
         f"mean_model_{written.figure}": mean + 0.05,
         "worst": nodes[0] if written.figure == "accuracy" else nodes[-1],
         "epsilon": written.epsilon,
@@ -98,6 +101,7 @@ def _result(written: Written, folder: Path) -> dict[str, object]:
         engine="loop",
         done=True,
         output=folder,
+        rejected=written.rejected,
     ).as_json()
 
 

@@ -206,3 +206,10 @@ def test_a_file_without_arms_and_a_folder_with_something_in_it_are_refused(tmp_p
     without.write_text((tmp_path / "arms.yaml").read_text().split("compare:")[0])
     with pytest.raises(ConfigError, match=r"without\.yaml: compare is missing: a table of arms"):
         compare(load_experiment(without), tmp_path / "new", executor=Here().opened)
+
+
+def test_an_arm_of_another_driver_does_not_take_over_what_the_first_has_done(tmp_path: Path) -> None:
+    compared(tmp_path, {"arms": {"x": GOSSIP}, "seeds": 1})
+    for arm in ({"driver": "pooled"}, {"driver": "fedavg"}):
+        with pytest.raises(StateError, match=r"holds a run of another configuration: '# gossipfl simulate' there, '# "):
+            compare(loaded(tmp_path, {"arms": {"x": arm}, "seeds": 1}), tmp_path / "study", resume=True)

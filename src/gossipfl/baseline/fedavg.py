@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from gossipfl.baseline.environment import prepare
 from gossipfl.baseline.noise_check import check_noise
 from gossipfl.config.experiment import Experiment
-from gossipfl.config.loading import LoadedExperiment, dump_experiment
+from gossipfl.config.loading import LoadedExperiment
 from gossipfl.core.tables import resolve
+from gossipfl.runs import run_config as drivers
 from gossipfl.runs.fleet import Roster
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.result import RunResult, final_figures
@@ -49,7 +50,7 @@ def fedavg(
     """
     chosen = resolve(MODES, mode, field="--mode")
     check_noise(experiment.experiment)
-    directory = RunDirectory(output, dump_experiment(experiment.experiment), resume=resume)
+    directory = RunDirectory(output, drivers.run_config(drivers.fedavg(mode), experiment.experiment), resume=resume)
     earlier = directory.result()
     if earlier is not None:
         return earlier

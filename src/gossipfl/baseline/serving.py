@@ -19,11 +19,12 @@ from gossipfl.baseline.server import Server
 from gossipfl.baseline.trial import open_trial, server_of
 from gossipfl.baseline.voice import Voice
 from gossipfl.config.experiment import Experiment
-from gossipfl.config.loading import dump_experiment, load_experiment
+from gossipfl.config.loading import load_experiment
 from gossipfl.errors import TrainingError, UserError
 from gossipfl.learning.bench import load_adapted
 from gossipfl.learning.data import DataSite
 from gossipfl.runs.progress import Progress
+from gossipfl.runs.run_config import SERVER, run_config
 from gossipfl.runs.run_directory import RunDirectory
 
 LOG = "flower-server.log"
@@ -57,7 +58,7 @@ def _serve(grid: Grid, settings: Settings) -> None:
     path, output = Path(str(settings["experiment"])), Path(str(settings["output"]))
     experiment = load_experiment(path).experiment
     check_noise(experiment)
-    directory = RunDirectory(output, dump_experiment(experiment), resume=False)
+    directory = RunDirectory(output, run_config(SERVER, experiment), resume=False)
     _log_to(output / LOG)
     folder = Path(str(settings["folder"] or path.parent))
     server = _earnest(experiment, folder, directory)

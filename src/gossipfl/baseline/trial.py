@@ -9,7 +9,8 @@ from gossipfl.baseline.client import Duties
 from gossipfl.baseline.recorder import ServerRecorder
 from gossipfl.baseline.server import Server
 from gossipfl.config.experiment import Experiment
-from gossipfl.config.loading import dump_experiment, load_experiment, parse_experiment
+from gossipfl.config.loading import load_experiment, parse_experiment
+from gossipfl.config.yaml_text import read_text
 from gossipfl.learning.bench import Bench
 from gossipfl.runs.fleet import Fleet, Roster, build_fleet
 from gossipfl.runs.progress import Progress
@@ -44,8 +45,9 @@ def open_trial(run: Path, folder: Path, show: Callable[[Progress], None]) -> Tri
         run: its folder, in which config.yaml lies.
         folder: what the experiment's relative paths refer to.
     """
-    experiment = load_experiment(run / "config.yaml").experiment
-    directory = RunDirectory(run, dump_experiment(experiment), resume=True)
+    config = run / "config.yaml"
+    experiment = load_experiment(config).experiment
+    directory = RunDirectory(run, read_text(config), resume=True)
     return Trial(experiment, Roster(experiment.simulation.names, folder), directory, show)
 
 

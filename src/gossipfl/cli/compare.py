@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -97,19 +97,15 @@ def _drawn(comparison: Comparison) -> RenderableType:
     rows = [[_name(arm), *(cells.cell(arm, name) for name in columns), _seeds(arm)] for arm in comparison.arms]
     parts: list[RenderableType] = [table(["arm", *columns.values(), "seeds"], rows)]
     if comparison.measure is not None and len(comparison.arms) > 1:
-        parts.append(_differences(comparison, higher_is_better=comparison.measure.figure == "accuracy"))
+        parts.append(_differences(comparison))
     return Group(*parts, *_closing(comparison))
 
 
-def _differences(comparison: Comparison, *, higher_is_better: bool) -> RenderableType:
-    found: Mapping[str, ArmSummary] = {arm.name: arm for arm in comparison.arms if arm.differences}
+def _differences(comparison: Comparison) -> RenderableType:
     rows = [
-        [
-            name,
-            cells.difference(arm.differences["mean_node"]),
-            cells.reading(arm.differences["mean_node"], higher_is_better=higher_is_better),
-        ]
-        for name, arm in found.items()
+        [arm.name, cells.difference(arm.differences["mean_node"]), cells.reading(comparison, arm)]
+        for arm in comparison.arms
+        if arm.differences
     ]
     head = [f"arm − {comparison.terms.reference}", "mean node [95% interval]", "reads as"]
     return table(head, rows)
@@ -123,7 +119,7 @@ def _closing(comparison: Comparison) -> list[str]:
         for arm in comparison.arms
         for seed, fault in arm.faults.items()
     ]
-    return [*lines, f"report: {comparison.report}"]
+    return [*lines, cells.BYTES, f"report: {comparison.report}"]
 
 
 def _name(arm: ArmSummary) -> str:

@@ -12,6 +12,11 @@ LINES = (
     "Thin lines are single seeds, the bold line is their mean; a dotted line is the end of an arm that has no place on "
     "the axis."
 )
+BYTES = (
+    "Bytes a node: all tensors on the wire, each message counted once, divided by the nodes; from node to node in "
+    "gossip, to the server and back under FedAvg. Alone and pooled exchange nothing; for pooled all data would have to "
+    "move."
+)
 DESCRIPTIONS = {
     **dict.fromkeys(AGAINST, LINES),
     "epsilon": "A point a run. Filled: each node's own noise; hollow: noise of a trusted server or owner of all data, "
@@ -78,14 +83,19 @@ def difference(found: Difference) -> str:
     return f"{_signed(found.mean)} [{_signed(found.low)}, {_signed(found.high)}]"
 
 
-def reading(found: Difference, *, higher_is_better: bool) -> str:
-    """What a difference says, in words."""
+def reading(comparison: Comparison, arm: ArmSummary) -> str:
+    """What an arm's difference to the reference says of the mean node, in words."""
+    found = arm.differences["mean_node"]
+    kinds = {one.noise for one in comparison.arms if one.name in {arm.name, comparison.terms.reference}}
+    if len(kinds - {"none"}) > 1:
+        return "another kind of noise"
     if found.mean is None:
         return "no seed in common"
     if found.low is None:
         return "one seed: no interval"
     if not found.excludes_zero:
         return "not told apart"
+    higher_is_better = comparison.measure is not None and comparison.measure.figure == "accuracy"
     return "better" if (found.mean > 0) == higher_is_better else "worse"
 
 

@@ -27,7 +27,7 @@ Read = tuple[RecordedRun, RunResult] | Fault
 
 
 def read_comparison(sources: Sequence[ArmSource], terms: Terms, report: Path) -> Comparison:
-    """Reads all trials and puts the arms beside each other, all by the measure of the first run that is there.
+    """Reads all trials and puts the arms beside each other, all by the measure of the first run that has one.
 
     Args:
         report: where the HTML file will be.
@@ -37,9 +37,9 @@ def read_comparison(sources: Sequence[ArmSource], terms: Terms, report: Path) ->
     """
     read = {source.name: {trial: _read(trial) for trial in source.trials} for source in sources}
     runs = [found[0] for trials in read.values() for found in trials.values() if not isinstance(found, Fault)]
-    measure = measure_of(runs[0]) if runs else None
+    measure = next((found for found in map(measure_of, runs) if found is not None), None)
     judged = {
-        name: tuple(_trial(trial, found, measure, terms.goal) for trial, found in trials.items())
+        name: tuple(_trial(trial, _judged(found, measure), measure, terms.goal) for trial, found in trials.items())
         for name, trials in read.items()
     }
     arms = (
@@ -63,10 +63,19 @@ def _read(trial: TrialSource) -> Read:
     result = read_result(trial.folder)
     if result is None:
         return Fault("failed", "it was not finished")
+    if ran_away := result.rejected.get("diverged"):
+        return Fault("diverged", f"{ran_away} times a client had values that are no longer finite, and was left out")
     measure = measure_of(run)
     if measure is not None and not math.isfinite(series(run, f"{measure.part}_loss")[-1]):
         return Fault("diverged", "at the end the loss is no finite number")
     return run, result
+
+
+def _judged(found: Read, measure: Measure | None) -> Read:
+    """A run of which nothing is known where others are judged has no result."""
+    if measure is None or isinstance(found, Fault) or measure_of(found[0]) is not None:
+        return found
+    return Fault("failed", "its loss was never known: it diverged at once, or has no records to be judged by")
 
 
 def _trial(trial: TrialSource, found: Read, measure: Measure | None, goal: float | None) -> Trial:

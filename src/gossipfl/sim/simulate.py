@@ -6,11 +6,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from gossipfl.config.loading import LoadedAveraging, LoadedExperiment, dump_experiment
+from gossipfl.config.loading import LoadedAveraging, LoadedExperiment
 from gossipfl.core.tables import resolve
 from gossipfl.runs.judging import Judge
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.result import RunResult, final_figures
+from gossipfl.runs.run_config import SIMULATE, run_config
 from gossipfl.runs.run_directory import RunDirectory
 from gossipfl.sim.averaging import averaging_course, averaging_setting
 from gossipfl.sim.nodes import (
@@ -70,7 +71,7 @@ def simulate(
     Raises:
         UserError: something is wrong that can be known before, or the folder belongs to another run.
     """
-    directory = RunDirectory(output, dump_experiment(experiment.experiment), resume=resume)
+    directory = RunDirectory(output, run_config(SIMULATE, experiment.experiment), resume=resume)
     earlier = directory.result()
     if earlier is not None:
         return earlier

@@ -13,6 +13,7 @@ from gossipfl.config.overriding import leaves
 from gossipfl.core.json_text import json_text
 from gossipfl.errors import ConfigError
 from gossipfl.report.comparison import ArmSource, Fault, TrialSource
+from gossipfl.runs import run_config as drivers
 from gossipfl.runs.run_directory import check_begun
 
 FORBIDDEN = {"seed": "compare.seeds says with which seeds arms are run", "compare": "arms have no arms of their own"}
@@ -113,7 +114,17 @@ def check_orders(orders: list[Order]) -> None:
         DataError, StateError: a run's folder holds it.
     """
     for order in orders:
-        check_begun(order.output, dump_experiment(order.loaded.experiment))
+        check_begun(order.output, drivers.run_config(_driver(order), order.loaded.experiment))
+
+
+def _driver(order: Order) -> str:
+    match order.driver:
+        case "fedavg":
+            return drivers.fedavg(order.mode)
+        case "pooled":
+            return drivers.POOLED
+        case "gossip" | "alone":
+            return drivers.SIMULATE
 
 
 def sources_of(loaded: LoadedExperiment, orders: list[Order], faults: Mapping[str, Fault]) -> Iterator[ArmSource]:

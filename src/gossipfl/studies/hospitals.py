@@ -6,9 +6,9 @@
 python -m gossipfl.studies.hospitals [--quick] [--output DIR] [--resume]
 """
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedExperiment, change_experiment, load_experiment
@@ -24,7 +24,7 @@ from gossipfl.studies.compare_plan import with_table
 from gossipfl.studies.corpora import distinct_definitions, load_hpo, write_definitions
 from gossipfl.studies.hospitals_reading import Answer, reading
 from gossipfl.studies.show_runs import show_runs
-from gossipfl.studies.study_options import study_options
+from gossipfl.studies.study_options import Terms, check_output, end_with, study_options
 
 TERMS = Path("data") / "hpo.jsonl"
 """Beside the folder of the experiment."""
@@ -43,17 +43,19 @@ QUICK_TABLE: Mapping[str, object] = {
 }
 
 
-def run_study(experiment: Path, output: Path, *, quick: bool = False, resume: bool = False) -> str:
+def run_study(experiment: Path, output: Path, terms: Terms, *, quick: bool = False) -> str:
     """Runs all arms and asks the trained adapters; the reading, as markdown, which is in the folder too.
 
     Raises:
         UserError: see `compare`.
     """
+    check_output(output, resume=terms.resume)
     write_terms(experiment.parent.parent / TERMS)
     loaded = load_experiment(experiment)
     if quick:
         loaded = with_table(change_experiment(loaded, QUICK, source=str(experiment)), QUICK_TABLE)
-    found = compare(loaded, output / "compare", resume=resume, command="scripts/hospitals", show=show_runs("hospitals"))
+    folder, show = output / "compare", show_runs("hospitals")
+    found = compare(loaded, folder, resume=terms.resume, command=terms.command, show=show)
     answers = [ask(loaded, arm, output) for arm in found.arms if arm.name.endswith("-ring") and arm.done]
     whole = change_experiment(loaded, {"compare": None, "adapter.kind": "full"}, source=str(experiment))
     model_values = _adapted(whole.experiment, loaded).spec.size
@@ -84,10 +86,11 @@ def _adapted(experiment: Experiment, loaded: LoadedExperiment) -> Adapted:
     return load_adapted(experiment, DataSite(names[0], names, None, loaded.folder, loaded.folder))
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Runs the study once and prints its reading."""
     options = study_options(__doc__, name="hospitals", quick="two arms, four steps: a look at the machinery")
-    sys.stdout.write(run_study(options.experiment, options.output, quick=options.quick, resume=options.resume))
+    terms = Terms(options.command, options.resume)
+    end_with(lambda: run_study(options.experiment, options.output, terms, quick=options.quick))
 
 
 if __name__ == "__main__":

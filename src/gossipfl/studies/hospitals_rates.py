@@ -3,9 +3,9 @@
 python -m gossipfl.studies.hospitals_rates [--output DIR] [--resume]
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from gossipfl.config.loading import load_experiment
 from gossipfl.report import compare_cells as cells
@@ -14,7 +14,7 @@ from gossipfl.studies.compare import compare
 from gossipfl.studies.compare_plan import with_table
 from gossipfl.studies.hospitals import TERMS, write_terms
 from gossipfl.studies.show_runs import show_runs
-from gossipfl.studies.study_options import study_options
+from gossipfl.studies.study_options import Terms, end_with, study_options
 
 SEED = 101
 CANDIDATES: Mapping[str, Sequence[float]] = {"core": (0.005, 0.02, 0.08), "lora": (0.0003, 0.001, 0.003)}
@@ -22,7 +22,7 @@ CANDIDATES: Mapping[str, Sequence[float]] = {"core": (0.005, 0.02, 0.08), "lora"
 RANKS: Mapping[str, int] = {"core": 16, "lora": 8}
 
 
-def search(experiment: Path, output: Path, *, resume: bool = False) -> str:
+def search(experiment: Path, output: Path, terms: Terms) -> str:
     """Mean held-out loss by adapter and rate, as markdown; the best of each belongs in the experiment.
 
     Raises:
@@ -30,8 +30,7 @@ def search(experiment: Path, output: Path, *, resume: bool = False) -> str:
     """
     write_terms(experiment.parent.parent / TERMS)
     loaded = with_table(load_experiment(experiment), {"seeds": [SEED], "arms": arms()})
-    command = "scripts/search_hospital_rates"
-    found = compare(loaded, output, resume=resume, command=command, show=show_runs("rates"))
+    found = compare(loaded, output, resume=terms.resume, command=terms.command, show=show_runs("rates"))
     return markdown_table(("arm", "held-out loss"), [(arm.name, cells.cell(arm, "mean_node")) for arm in found.arms])
 
 
@@ -47,10 +46,11 @@ def arms() -> dict[str, object]:
     }
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Searches once and prints the table."""
     options = study_options(__doc__, name="hospitals")
-    sys.stdout.write(search(options.experiment, options.output, resume=options.resume) + "\n")
+    terms = Terms(options.command, options.resume)
+    end_with(lambda: search(options.experiment, options.output, terms))
 
 
 if __name__ == "__main__":

@@ -6,17 +6,17 @@ intervals. Noise of a trusted server and noise of each node protect against diff
 python -m gossipfl.studies.mnist_noise [--quick] [--output DIR] [--resume]
 """
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 from gossipfl.config.loading import change_experiment, load_experiment
 from gossipfl.studies.compare import compare
 from gossipfl.studies.compare_plan import with_table
 from gossipfl.studies.mnist_noise_arms import FULL, QUICK, SMALL, Scale, arms_of
-from gossipfl.studies.mnist_noise_claims import reading
+from gossipfl.studies.mnist_noise_reading import reading
 from gossipfl.studies.show_runs import show_runs
-from gossipfl.studies.study_options import study_options
+from gossipfl.studies.study_options import Terms, check_output, end_with, study_options
 
 READING = "reading.md"
 MODELS: Mapping[str, Mapping[str, object]] = {
@@ -26,7 +26,7 @@ MODELS: Mapping[str, Mapping[str, object]] = {
 }
 
 
-def run_study(experiment: Path, output: Path, scales: Mapping[str, Scale], *, resume: bool = False) -> str:
+def run_study(experiment: Path, output: Path, scales: Mapping[str, Scale], terms: Terms) -> str:
     """Runs all arms; the reading, as markdown, which is in the folder too.
 
     Args:
@@ -35,25 +35,25 @@ def run_study(experiment: Path, output: Path, scales: Mapping[str, Scale], *, re
     Raises:
         UserError: see `compare`.
     """
-    parts = []
+    check_output(output, resume=terms.resume)
+    parts: list[str] = []
     for model, scale in scales.items():
         arms = {name: arm.as_config() for name, arm in arms_of(scale).items()}
         table = {"arms": arms, "seeds": list(scale.seeds), "goal": scale.goal}
         wished = {**MODELS[model], "training.phases": scale.phases}
         loaded = with_table(change_experiment(load_experiment(experiment), wished, source=str(experiment)), table)
-        folder = output / model
-        found = compare(loaded, folder, resume=resume, command="scripts/mnist_noise", show=show_runs(model))
+        folder, show = output / model, show_runs(model)
+        found = compare(loaded, folder, resume=terms.resume, command=terms.command, show=show)
         parts.append(f"## {model}\n\n{reading(found, scale)}")
-    text = "\n".join(parts)
-    (output / READING).write_text(text)
-    return text
+        (output / READING).write_text("\n".join(parts))
+    return "\n".join(parts)
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Runs the study once and prints its reading."""
     options = study_options(__doc__, name="mnist-noise", quick="the small model, two networks, one ε, six rounds")
     scales = {"logistic": QUICK} if options.quick else {"mlp": FULL, "logistic": SMALL}
-    sys.stdout.write(run_study(options.experiment, options.output, scales, resume=options.resume))
+    end_with(lambda: run_study(options.experiment, options.output, scales, Terms(options.command, options.resume)))
 
 
 if __name__ == "__main__":

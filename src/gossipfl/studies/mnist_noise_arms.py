@@ -45,7 +45,7 @@ class Scale:
 
 
 FULL = Scale((*FEDAVG, *GOSSIP), (8.0, 4.0, 2.0, 1.0), tuple(range(5)), phases=20)
-SMALL = Scale(("fedavg20", "ring", "exact"), (8.0, 2.0), tuple(range(5)), phases=20)
+SMALL = Scale(("fedavg20", *GOSSIP), FULL.epsilons, FULL.seeds, phases=20)
 """For a second model."""
 QUICK = Scale(("fedavg20", "ring"), (8.0,), (0, 1, 2), phases=6)
 

@@ -1,29 +1,35 @@
-"""What the recorded runs of the noise study say of the tutorials' claims.
+"""Whether the tutorials' claims hold in the recorded runs of the noise study.
 
-speed        mean of accuracy over the run's steps: the area under its curve, higher where it rises earlier
-loss         accuracy without noise − with it
-verdict      holds, or the opposite does, where the 95% interval of the paired differences is on one side of 0
+speed      mean of accuracy over the run's steps: the area under its curve, higher where it rises earlier
+kept       (accuracy with noise − chance) / (accuracy without − chance): what noise leaves of what was learned
+at chance  mean accuracy within `MARGIN` of guessing: two such arms say nothing about each other
+holds      the 95% interval of the paired differences is above 0; the opposite: below it
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 
-from gossipfl.report import compare_cells as cells
 from gossipfl.report.comparison import ArmSummary, Comparison
 from gossipfl.report.measures import series
 from gossipfl.report.recorded import RecordedRun
 from gossipfl.report.statistics import Difference, paired_difference
-from gossipfl.report.tables import markdown_table
-from gossipfl.studies.mnist_noise_arms import GOSSIP, Arm, Kind, Scale, Whose, arms_of
+from gossipfl.studies.mnist_noise_arms import FEDAVG, GOSSIP, Arm, Kind, Scale, Whose
 
 BySeed = Mapping[int, float]
+Verdict = Literal["holds", "the opposite", "not shown", "at chance", "no result"]
 KINDS: tuple[Kind, ...] = ("nominal", "honest")
+OWNERS: Mapping[Whose, str] = {"local": "noise of each node", "central": "noise of a trusted server"}
+CHANCE, MARGIN = 0.1, 0.05
+SERVED = "fedavg20"
+"""FedAvg over all nodes, which does the same work as gossip: half of them do half of it."""
 
 
 class Figures:
-    """Accuracy and speed of all arms by seed."""
+    """Accuracy, speed and what is kept, of all arms by seed."""
 
     def __init__(self, found: Comparison) -> None:
         self._arms = {arm.name: arm for arm in found.arms}
@@ -36,14 +42,51 @@ class Figures:
         """Mean accuracy over the run."""
         return {seed: area(done.run) for seed, done in self._arms[arm.name].done.items()}
 
-    def loss(self, arm: Arm) -> BySeed:
-        """What noise costs in accuracy."""
+    def kept(self, arm: Arm) -> BySeed:
+        """Share of the accuracy above chance that noise leaves."""
         noisy, quiet = self.accuracy(arm), self.accuracy(Arm(arm.network))
-        return {seed: quiet[seed] - value for seed, value in noisy.items() if seed in quiet}
+        return {
+            seed: (value - CHANCE) / (quiet[seed] - CHANCE) if quiet[seed] != CHANCE else float("nan")
+            for seed, value in noisy.items()
+            if seed in quiet
+        }
+
+    def is_at_chance(self, arm: Arm) -> bool:
+        """It guesses."""
+        mean = self._arms[arm.name].figures["mean_node"].mean
+        return mean is not None and mean < CHANCE + MARGIN
 
     def summary(self, arm: Arm) -> ArmSummary:
         """All that is known of it."""
         return self._arms[arm.name]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One pair of arms, held against each other.
+
+    Attributes:
+        difference: of the figure that the claim is about, of the first and the second.
+        accuracy: of their accuracies at the end.
+    """
+
+    pair: str
+    difference: Difference
+    accuracy: Difference
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What is said, and what the runs say.
+
+    Attributes:
+        figure: what is compared.
+    """
+
+    text: str
+    figure: str
+    findings: tuple[Finding, ...]
 
 
 def area(run: RecordedRun) -> float:
@@ -52,99 +95,62 @@ def area(run: RecordedRun) -> float:
     return float(np.trapezoid(accuracy, steps) / (steps[-1] - steps[0]))
 
 
-def reading(found: Comparison, scale: Scale) -> str:
-    """Tables and verdicts, as markdown."""
+def claims_of(found: Comparison, scale: Scale) -> tuple[Claim, ...]:
+    """The three claims; noise of nodes and of a server stand apart."""
     figures = Figures(found)
-    parts = [_table(figures, scale, whose) for whose in ("local", "central")]
-    return "\n\n".join([*parts, *_claims(figures, scale)]) + "\n"
-
-
-def _table(figures: Figures, scale: Scale, whose: Whose) -> str:
-    networks = [
-        name
-        for name in scale.networks
-        if any(arm.network == name and arm.whose == whose for arm in arms_of(scale).values())
-    ]
-    head = ["noise", "ε of the run", *networks]
-    rows = [["none", "∞", *(_estimate(figures, Arm(network)) for network in networks)]]
-    for kind in KINDS:
-        for epsilon in scale.epsilons:
-            arms = [Arm(network, whose, kind, epsilon) for network in networks]
-            spent = [figures.summary(arm).figures["epsilon"].mean for arm in arms]
-            shown = sorted({f"{value:.2f}" for value in spent if value is not None}, key=float)
-            rows.append(
-                [
-                    f"{kind} {epsilon:g}",
-                    " to ".join(dict.fromkeys((shown[0], shown[-1]))) if shown else "–",
-                    *(_estimate(figures, arm) for arm in arms),
-                ]
-            )
-    title = {"local": "Noise of each node", "central": "Noise of a trusted server"}[whose]
-    text = f"{title}: accuracy at the end, mean over the nodes, mean ± deviation over seeds"
-    return f"{text}\n\n{markdown_table(head, rows)}"
-
-
-def _claims(figures: Figures, scale: Scale) -> list[str]:
     gossip = [network for network in scale.networks if network in GOSSIP]
-    weak = [Arm("fedavg20"), *(Arm("fedavg20", "local", kind, max(scale.epsilons)) for kind in KINDS)]
-    faster = [
-        _verdict(f"{arm.name} against {network}", figures.speed(arm), figures.speed(_as(arm, network)))
-        for arm in weak
-        for network in gossip
+    weak = [Arm(SERVED), *(Arm(SERVED, "local", kind, max(scale.epsilons)) for kind in KINDS)]
+    noisy = [Arm(SERVED, "local", kind, epsilon) for kind in KINDS for epsilon in scale.epsilons]
+    faster = [(arm, _as(arm, network)) for arm in weak for network in gossip]
+    robust = [(_as(arm, network), arm) for arm in noisy for network in gossip]
+    claims = [
+        _claim(figures, "FedAvg converges faster at weak privacy", "FedAvg − gossip: speed", figures.speed, faster),
+        _claim(figures, "Gossip is more robust to local noise", "gossip − FedAvg: kept", figures.kept, robust),
     ]
-    noisy = [Arm("fedavg20", "local", kind, epsilon) for kind in KINDS for epsilon in scale.epsilons]
-    robust = [
-        _verdict(f"{arm.name} against {network}", figures.loss(arm), figures.loss(_as(arm, network)))
-        for arm in noisy
-        for network in gossip
-    ]
-    slows = [
-        _verdict(f"{weaker.name} against {stricter.name}", figures.speed(weaker), figures.speed(stricter))
-        for weaker, stricter in _steps(scale)
-    ]
-    return [
-        _claim("FedAvg converges faster at weak privacy: mean accuracy over the run, FedAvg minus gossip", faster),
-        _claim("Gossip is more robust to noise: accuracy lost to the same local noise, FedAvg minus gossip", robust),
-        _claim("Stricter privacy slows both: mean accuracy over the run, weaker minus stricter", slows),
-    ]
+    for whose, name in OWNERS.items():
+        text, figure = f"Stricter privacy slows, {name}", "weaker − stricter: speed"
+        claims.append(_claim(figures, text, figure, figures.speed, _stricter(scale, whose)))
+    return tuple(claims)
+
+
+def verdict_of(difference: Difference, *, guessing: bool) -> Verdict:
+    """What a pair says.
+
+    Args:
+        guessing: both are at chance.
+    """
+    if difference.mean is None:
+        return "no result"
+    if guessing:
+        return "at chance"
+    if not difference.excludes_zero:
+        return "not shown"
+    return "holds" if difference.mean > 0 else "the opposite"
+
+
+def _claim(
+    figures: Figures, text: str, figure: str, value: Callable[[Arm], BySeed], pairs: Sequence[tuple[Arm, Arm]]
+) -> Claim:
+    return Claim(text, figure, tuple(_finding(figures, value, *pair) for pair in pairs))
+
+
+def _finding(figures: Figures, value: Callable[[Arm], BySeed], one: Arm, other: Arm) -> Finding:
+    difference = paired_difference(value(one), value(other))
+    guessing = figures.is_at_chance(one) and figures.is_at_chance(other)
+    accuracy = paired_difference(figures.accuracy(one), figures.accuracy(other))
+    return Finding(f"{one.name} − {other.name}", difference, accuracy, verdict_of(difference, guessing=guessing))
 
 
 def _as(arm: Arm, network: str) -> Arm:
     return Arm(network, arm.whose, arm.kind, arm.epsilon)
 
 
-def _steps(scale: Scale) -> list[tuple[Arm, Arm]]:
+def _stricter(scale: Scale, whose: Whose) -> list[tuple[Arm, Arm]]:
     """Each noisy arm with that of the next stricter ε; the first with the one without noise."""
-    pairs = []
-    for network in scale.networks:
-        owners: tuple[Whose, ...] = ("local",) if network in GOSSIP else ("local", "central")
-        for whose in owners:
-            for kind in KINDS:
-                noisy = [Arm(network, whose, kind, epsilon) for epsilon in scale.epsilons]
-                pairs += list(pairwise([Arm(network), *noisy]))
-    return pairs
-
-
-def _verdict(name: str, one: BySeed, other: BySeed) -> tuple[str, Difference]:
-    return name, paired_difference(one, other)
-
-
-def _claim(text: str, verdicts: Sequence[tuple[str, Difference]]) -> str:
-    said = [_said(difference) for _, difference in verdicts]
-    counts = ", ".join(f"{said.count(word)} × {word}" for word in dict.fromkeys(said))
-    rows = [(name, cells.difference(difference), word) for (name, difference), word in zip(verdicts, said, strict=True)]
-    head = ("pair", "difference [95% interval]", "verdict")
-    return f"**{text}**: {counts}.\n\n{markdown_table(head, rows)}"
-
-
-def _said(difference: Difference) -> str:
-    if difference.mean is None or not difference.excludes_zero:
-        return "not shown"
-    return "holds" if difference.mean > 0 else "the opposite"
-
-
-def _estimate(figures: Figures, arm: Arm) -> str:
-    summary = figures.summary(arm)
-    if summary.figures["mean_node"].mean is None:
-        return f"{len(summary.faults)} × {next(iter(summary.faults.values())).status}" if summary.faults else "–"
-    return cells.cell(summary, "mean_node")
+    networks = [network for network in scale.networks if whose == "local" or network in FEDAVG]
+    chains = [
+        [Arm(network), *(Arm(network, whose, kind, epsilon) for epsilon in scale.epsilons)]
+        for network in networks
+        for kind in KINDS
+    ]
+    return [pair for chain in chains for pair in pairwise(chain)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gossipfl.config.experiment import Experiment
-from gossipfl.config.loading import LoadedExperiment, dump_experiment
+from gossipfl.config.loading import LoadedExperiment
 from gossipfl.core.rng import generator
 from gossipfl.learning.bench import Bench, Resident, learner_for, load_resident
 from gossipfl.learning.books import RunTerms
@@ -20,6 +20,7 @@ from gossipfl.learning.data.examples import make_examples
 from gossipfl.learning.data.units import group_units
 from gossipfl.learning.evaluation import Evaluation
 from gossipfl.privacy.simulated_account import SimulatedAccount
+from gossipfl.runs import run_config as drivers
 from gossipfl.runs.adapter_file import write_adapter
 from gossipfl.runs.compute import Duration, build_duration
 from gossipfl.runs.fleet import on_one_thread, simulated_books
@@ -86,7 +87,7 @@ def train_pooled(
     Raises:
         UserError: something is wrong that can be known before, training runs away, or the folder is another run's.
     """
-    directory = RunDirectory(output, dump_experiment(loaded.experiment), resume=resume)
+    directory = RunDirectory(output, drivers.run_config(drivers.POOLED, loaded.experiment), resume=resume)
     earlier = directory.result()
     if earlier is not None:
         return earlier
