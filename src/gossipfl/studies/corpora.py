@@ -55,8 +55,10 @@ def distinct_definitions(definitions: Iterable[Definition]) -> list[Definition]:
 
 
 def write_definitions(path: Path, rows: Iterable[Definition]) -> None:
-    """One JSON object a line."""
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    """One JSON object a line; all of them or no file."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    fresh.replace(path)
 
 
 def load_hpo() -> list[Definition]:

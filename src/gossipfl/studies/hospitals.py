@@ -26,8 +26,6 @@ from gossipfl.studies.hospitals_reading import Answer, reading
 from gossipfl.studies.show_runs import show_runs
 from gossipfl.studies.study_options import Terms, check_output, end_with, study_options
 
-TERMS = Path("data") / "hpo.jsonl"
-"""Beside the folder of the experiment."""
 PROMPT = 'What does the medical term "Scoliosis" mean?'
 MAX_NEW_TOKENS = 48
 QUICK: Mapping[str, object] = {
@@ -50,8 +48,8 @@ def run_study(experiment: Path, output: Path, terms: Terms, *, quick: bool = Fal
         UserError: see `compare`.
     """
     check_output(output, resume=terms.resume)
-    write_terms(experiment.parent.parent / TERMS)
     loaded = load_experiment(experiment)
+    write_terms(loaded.folder / str(loaded.experiment.data.source))
     if quick:
         loaded = with_table(change_experiment(loaded, QUICK, source=str(experiment)), QUICK_TABLE)
     folder, show = output / "compare", show_runs("hospitals")

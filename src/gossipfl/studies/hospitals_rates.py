@@ -12,7 +12,7 @@ from gossipfl.report import compare_cells as cells
 from gossipfl.report.tables import markdown_table
 from gossipfl.studies.compare import compare
 from gossipfl.studies.compare_plan import with_table
-from gossipfl.studies.hospitals import TERMS, write_terms
+from gossipfl.studies.hospitals import write_terms
 from gossipfl.studies.show_runs import show_runs
 from gossipfl.studies.study_options import Terms, end_with, study_options
 
@@ -28,8 +28,8 @@ def search(experiment: Path, output: Path, terms: Terms) -> str:
     Raises:
         UserError: see `compare`.
     """
-    write_terms(experiment.parent.parent / TERMS)
     loaded = with_table(load_experiment(experiment), {"seeds": [SEED], "arms": arms()})
+    write_terms(loaded.folder / str(loaded.experiment.data.source))
     found = compare(loaded, output, resume=terms.resume, command=terms.command, show=show_runs("rates"))
     return markdown_table(("arm", "held-out loss"), [(arm.name, cells.cell(arm, "mean_node")) for arm in found.arms])
 
