@@ -115,6 +115,17 @@ def test_in_earnest_the_number_of_records_is_not_told(tmp_path: Path) -> None:
     assert answer.error.reason == "PrivacyError; this client's log says more"
 
 
+@pytest.mark.parametrize("privacy", [{}, {"privacy": {"level": "none"}}])
+def test_in_earnest_no_loss_on_own_data_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, privacy: dict[str, object]
+) -> None:
+    qfedavg = {"flower__strategy": "QFedAvg", "flower__options": {"client_learning_rate": 0.1}}
+    answer = in_earnest(tmp_path, **qfedavg, **privacy).asked("train")
+    assert answer.error.reason == "ConfigError; this client's log says more"
+    assert "flower.strategy: QFedAvg" in caplog.text
+    assert not (tmp_path / "own.jsonl.ledger.sqlite").exists()
+
+
 def test_in_earnest_the_server_does_not_learn_what_is_wrong_with_the_data(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

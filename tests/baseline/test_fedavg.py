@@ -203,6 +203,24 @@ def test_noise_for_one_round_costs_what_twenty_rounds_add_up_to(nominal: float, 
         ),
         ({"flower": {"strategy": "QFedAvg"}}, r"flower\.options: QFedAvg: .*client_learning_rate"),
         ({"flower": {"central_noise": {"noise_multiplier": 1, "max_grad_norm": 1}}, "privacy": NOISE}, "central_noise"),
+        (
+            {"flower": {"strategy": "FedAdam", "central_noise": {"noise_multiplier": 1, "max_grad_norm": 1}}},
+            r"flower\.central_noise: its ε is that of a plain mean, .*FedAdam .*FedAvg or FedProx is wanted",
+        ),
+        (
+            {
+                "flower": {
+                    "strategy": "FedAvgM",
+                    "options": {"server_learning_rate": 10.0},
+                    "central_noise": {"noise_multiplier": 1, "max_grad_norm": 1},
+                }
+            },
+            "FedAvgM does not make",
+        ),
+        (
+            {"flower": {"weighting": "examples", "central_noise": {"noise_multiplier": 1, "max_grad_norm": 1}}},
+            r"clients of equal weight; flower\.weighting is examples, equal is wanted",
+        ),
         ({"flower": {"strategy": "QFedAvg"}, "privacy": NOISE}, "QFedAvg sends losses on private data"),
     ],
 )

@@ -13,10 +13,11 @@ from pathlib import Path
 from flwr.app import Context, Error, Message
 
 from gossipfl.baseline.client import PARTITION, Duties, Workplace, evaluate_reply, train_reply
+from gossipfl.baseline.noise_check import check_earnest
 from gossipfl.baseline.trial import Staff, duties_of
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import load_experiment
-from gossipfl.errors import ConfigError, GossipflError, PrivacyError
+from gossipfl.errors import ConfigError, GossipflError
 from gossipfl.learning.bench import Bench, build_learner
 from gossipfl.learning.books import RunTerms
 from gossipfl.learning.data import DataSite
@@ -85,9 +86,10 @@ def _at_work(context: Context) -> Iterator[Post]:
         staff = Staff(experiment, Roster(names, folder), [names[number]])
         yield Post(staff.bench(number), duties_of(experiment))
         return
+    duties = _private_duties(experiment)
     bench = _private_bench(experiment, folder, context)
     try:
-        yield Post(bench, _private_duties(experiment))
+        yield Post(bench, duties)
     finally:
         # the next message's process wants the ledger
         bench.close()
@@ -107,11 +109,9 @@ def _private_bench(experiment: Experiment, folder: Path, context: Context) -> Be
 
 
 def _private_duties(experiment: Experiment) -> Duties:
-    if experiment.privacy.level != "none" and experiment.flower.weighting == "examples":
-        raise PrivacyError(
-            "flower.weighting: examples tells how many records there are, without noise; equal is wanted"
-        )
-    return replace(duties_of(experiment), judges=False)
+    """The server's word is not enough: this client's own file is looked at."""
+    check_earnest(experiment)
+    return replace(duties_of(experiment), judges=False, train_loss=False)
 
 
 def _is_trial(context: Context) -> bool:

@@ -13,7 +13,7 @@ from flwr.serverapp import Grid
 
 from gossipfl.baseline.flower_app import Settings
 from gossipfl.baseline.muster import Mustered
-from gossipfl.baseline.noise_check import check_noise
+from gossipfl.baseline.noise_check import check_earnest
 from gossipfl.baseline.recorder import Outcome, ServerRecorder
 from gossipfl.baseline.server import Server
 from gossipfl.baseline.trial import open_trial, server_of
@@ -56,7 +56,7 @@ def _serve(grid: Grid, settings: Settings) -> None:
     """In earnest: no client says how good it is on private data, and the server has none."""
     path, output = Path(str(settings["experiment"])), Path(str(settings["output"]))
     experiment = load_experiment(path).experiment
-    check_noise(experiment)
+    check_earnest(experiment)
     directory = RunDirectory(output, dump_experiment(experiment), resume=False)
     _log_to(output / LOG)
     folder = Path(str(settings["folder"] or path.parent))
