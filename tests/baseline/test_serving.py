@@ -16,7 +16,7 @@ from tests.baseline.own_data import write_experiment
 from gossipfl.baseline.inprocess import MemoryGrid
 from gossipfl.baseline.records import ADAPTER, ARRAYS, METRICS
 from gossipfl.baseline.serving import serve
-from gossipfl.errors import ConfigError, PrivacyError, UserError
+from gossipfl.errors import ConfigError, PrivacyError, TrainingError, UserError
 
 CENTRAL = {"noise_multiplier": 1.0, "max_grad_norm": 1.0, "target_delta": 1e-3}
 
@@ -28,6 +28,9 @@ class Clients:
     Attributes:
         silent: rounds in which the second does not say how it stands.
         lazy: rounds in which it does not train.
+        numbers: by which they are known.
+        renumbered: round from which on the second says it is the third.
+        answers: so many of them can work.
         forgetful: rounds after whose training it is started anew, with an account in memory.
         trainings: of each.
     """
@@ -35,14 +38,25 @@ class Clients:
     silent: frozenset[int] = frozenset()
     lazy: frozenset[int] = frozenset()
     forgetful: frozenset[int] = frozenset()
+    numbers: tuple[int, int] = (0, 1)
+    answers: int = 2
+    renumbered: int | None = None
     trainings: Counter[int] = field(default_factory=Counter)
     asked: Counter[str] = field(default_factory=Counter)
 
     def app(self) -> ClientApp:
         app = ClientApp()
+        app.query()(self.query)
         app.train()(self.train)
         app.evaluate()(self.evaluate)
         return app
+
+    def query(self, message: Message, context: Context) -> Message:
+        number = int(context.node_config["partition-id"])
+        if number >= self.answers:
+            return Message(Error(0, "DataError; this client's log says more"), reply_to=message)
+        figures = MetricRecord({"partition": self.numbers[number]})
+        return Message(RecordDict({METRICS: figures}), reply_to=message)
 
     def train(self, message: Message, context: Context) -> Message:
         number = int(context.node_config["partition-id"])
@@ -66,10 +80,16 @@ class Clients:
         self.asked[f"{kind} {number}"] += 1
         return self.asked[f"{kind} {number}"]
 
+    def _said(self, number: int) -> int:
+        later = self.renumbered is not None and self.trainings[number] >= self.renumbered
+        return number + 1 if number and later else number
+
     def _figures(self, number: int) -> MetricRecord:
         trained = self.trainings[number]
         epsilon = float(trained * (number + 1))
-        return MetricRecord({"partition": number, "steps": 3 * trained, "done": 3, "epsilon": epsilon, "weight": 1.0})
+        return MetricRecord(
+            {"partition": self._said(number), "steps": 3 * trained, "done": 3, "epsilon": epsilon, "weight": 1.0}
+        )
 
 
 def served(folder: Path, app: ClientApp, changes: Mapping[str, object]) -> Path:
@@ -139,3 +159,28 @@ def test_a_client_that_has_not_trained_in_a_round_is_up_as_long_as_it_answers(tm
 def test_what_a_client_forgets_is_not_unspent(tmp_path: Path) -> None:
     nodes = lines(served(tmp_path, Clients(forgetful=frozenset({2})).app(), ROUNDS), "nodes.jsonl")
     assert [line["epsilon"][1] for line in nodes[1:]] == [2, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("clients", "problem"),
+    [
+        (Clients(numbers=(1, 2)), "a client's partition-id is 2, 0 to 1 was expected"),
+        (Clients(numbers=(0, 0)), "two clients have the partition-id 0, each must have its own"),
+        (Clients(answers=1), r"client 101 cannot work: DataError; this client's log says more"),
+    ],
+)
+def test_whoever_cannot_take_part_is_found_before_anybody_trains(
+    tmp_path: Path, clients: Clients, problem: str
+) -> None:
+    with pytest.raises(TrainingError, match=problem) as caught:
+        served(tmp_path, clients.app(), ROUNDS)
+    assert "\n" not in str(caught.value)
+    assert not clients.trainings
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_a_client_that_changes_its_number_later_ends_the_run_in_one_line(tmp_path: Path) -> None:
+    clients = Clients(renumbered=2)
+    with pytest.raises(TrainingError, match="a client's partition-id is 2, 0 to 1 was expected"):
+        served(tmp_path, clients.app(), ROUNDS)
+    assert clients.trainings[0] == 2

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from gossipfl.baseline.central import central_plan
+from gossipfl.baseline.roll_call import check_numbers
 from gossipfl.baseline.watched import Reply, Round
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.rng import generator
@@ -120,8 +121,14 @@ class ServerRecorder:
         return index % every == 0 or index == rounds
 
     def after(self, done: Round, state: AdapterState) -> None:
-        """A round is over."""
+        """A round is over.
+
+        Raises:
+            TrainingError: a client has another's number, or no node's.
+        """
         names, rounds = list(self._clients), self._experiment.training.phases
+        for replies in (done.trained, done.evaluated):
+            check_numbers((reply.number for reply in replies), len(names))
         self._spend(done, names)
         self._rejected.update(done.failed)
         self._listen(done, names)

@@ -15,6 +15,8 @@ from gossipfl.baseline.flower_app import Settings
 from gossipfl.baseline.muster import Mustered
 from gossipfl.baseline.noise_check import check_earnest
 from gossipfl.baseline.recorder import Outcome, ServerRecorder
+from gossipfl.baseline.roll_call import call_roll
+from gossipfl.baseline.same_experiment import terms_of
 from gossipfl.baseline.server import Server
 from gossipfl.baseline.trial import open_trial, server_of
 from gossipfl.baseline.voice import Voice
@@ -61,7 +63,10 @@ def _serve(grid: Grid, settings: Settings) -> None:
     _log_to(output / LOG)
     folder = Path(str(settings["folder"] or path.parent))
     server = _earnest(experiment, folder, directory)
-    _all_rounds(server, Mustered(grid, (), experiment.flower.timeout_s))
+    mustered, patience_s = Mustered(grid, (), experiment.flower.timeout_s), experiment.flower.timeout_s
+    mustered.wait_for(experiment.simulation.nodes)
+    call_roll(mustered, server.terms, experiment.simulation.nodes, patience_s)
+    _all_rounds(server, mustered)
 
 
 def _earnest(experiment: Experiment, folder: Path, directory: RunDirectory) -> Server:
@@ -69,7 +74,7 @@ def _earnest(experiment: Experiment, folder: Path, directory: RunDirectory) -> S
     directory.write_topology(names, lambda _name: ())
     adapted = load_adapted(experiment, DataSite("server", names, None, folder, folder))
     recorder = ServerRecorder(experiment, directory, lambda _state: None, _say)
-    return Server(experiment, adapted.initial, recorder, at_least=1)
+    return Server(experiment, adapted.initial, recorder, terms_of(adapted), at_least=1)
 
 
 def _all_rounds(server: Server, grid: Mustered) -> Outcome:
