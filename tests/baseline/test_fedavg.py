@@ -84,6 +84,15 @@ def test_central_noise_is_composed_over_all_rounds_and_named(tmp_path: Path) -> 
     assert abs(adapter_of(noisy) - adapter_of(quiet)).max() > 0.1
 
 
+def test_under_central_noise_an_update_of_nothing_is_one(tmp_path: Path) -> None:
+    """Flower's clipping divides by the update's norm; what comes is the noise, as around any other update."""
+    still = {"training__optimizer": "sgd", "training__learning_rate": 1e-30, "training__weight_decay": 0.0}
+    noise = {"noise_multiplier": 1.0, "max_grad_norm": 0.5}
+    result = centralized(tmp_path / "noisy", small(**still, training__phases=1, flower={"central_noise": noise}))
+    added = adapter_of(result) - adapter_of(centralized(tmp_path / "quiet", small(**still, training__phases=1)))
+    assert float(added.std()) == pytest.approx(0.5 / 4, rel=0.1)
+
+
 def test_half_of_the_clients_train_in_a_round(tmp_path: Path) -> None:
     result = centralized(tmp_path, small(flower={"fraction": 0.5}, simulation__evaluate_every=1))
     assert [line["clients"] for line in lines_of(result)] == [0, 2, 2, 2]
