@@ -63,9 +63,10 @@ def _serve(grid: Grid, settings: Settings) -> None:
     _log_to(output / LOG)
     folder = Path(str(settings["folder"] or path.parent))
     server = _earnest(experiment, folder, directory)
-    mustered, patience_s = Mustered(grid, (), experiment.flower.timeout_s), experiment.flower.timeout_s
-    mustered.wait_for(experiment.simulation.nodes)
-    call_roll(mustered, server.terms, experiment.simulation.nodes, patience_s)
+    nodes, patience_s = experiment.simulation.nodes, experiment.flower.timeout_s
+    mustered = Mustered(grid, (), patience_s)
+    mustered.wait_for(nodes)
+    call_roll(mustered, server.terms, nodes, patience_s)
     _all_rounds(server, mustered)
 
 
