@@ -84,6 +84,15 @@ def test_central_noise_is_composed_over_all_rounds_and_named(tmp_path: Path) -> 
     assert abs(adapter_of(noisy) - adapter_of(quiet)).max() > 0.1
 
 
+def test_under_central_noise_an_update_of_nothing_is_one(tmp_path: Path) -> None:
+    """Flower's clipping divides by the update's norm; what comes is the noise, as around any other update."""
+    still = {"training__optimizer": "sgd", "training__learning_rate": 1e-30, "training__weight_decay": 0.0}
+    noise = {"noise_multiplier": 1.0, "max_grad_norm": 0.5}
+    result = centralized(tmp_path / "noisy", small(**still, training__phases=1, flower={"central_noise": noise}))
+    added = adapter_of(result) - adapter_of(centralized(tmp_path / "quiet", small(**still, training__phases=1)))
+    assert float(added.std()) == pytest.approx(0.5 / 4, rel=0.1)
+
+
 def test_half_of_the_clients_train_in_a_round(tmp_path: Path) -> None:
     result = centralized(tmp_path, small(flower={"fraction": 0.5}, simulation__evaluate_every=1))
     assert [line["clients"] for line in lines_of(result)] == [0, 2, 2, 2]
@@ -203,6 +212,24 @@ def test_noise_for_one_round_costs_what_twenty_rounds_add_up_to(nominal: float, 
         ),
         ({"flower": {"strategy": "QFedAvg"}}, r"flower\.options: QFedAvg: .*client_learning_rate"),
         ({"flower": {"central_noise": {"noise_multiplier": 1, "max_grad_norm": 1}}, "privacy": NOISE}, "central_noise"),
+        (
+            {"flower": {"strategy": "FedAdam", "central_noise": {"noise_multiplier": 1, "max_grad_norm": 1}}},
+            r"flower\.central_noise: its ε is that of a plain mean, .*FedAdam .*FedAvg or FedProx is wanted",
+        ),
+        (
+            {
+                "flower": {
+                    "strategy": "FedAvgM",
+                    "options": {"server_learning_rate": 10.0},
+                    "central_noise": {"noise_multiplier": 1, "max_grad_norm": 1},
+                }
+            },
+            "FedAvgM does not make",
+        ),
+        (
+            {"flower": {"weighting": "examples", "central_noise": {"noise_multiplier": 1, "max_grad_norm": 1}}},
+            r"clients of equal weight; flower\.weighting is examples, equal is wanted",
+        ),
         ({"flower": {"strategy": "QFedAvg"}, "privacy": NOISE}, "QFedAvg sends losses on private data"),
     ],
 )

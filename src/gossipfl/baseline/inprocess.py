@@ -11,6 +11,7 @@ from flwr.supercore.run import Run
 from gossipfl.baseline.client import PARTITION, client_app
 from gossipfl.baseline.internals import claim_identity
 from gossipfl.baseline.recorder import Outcome, ServerRecorder
+from gossipfl.baseline.same_experiment import terms_of
 from gossipfl.baseline.server import Server
 from gossipfl.baseline.trial import Staff, Trial
 from gossipfl.errors import GossipflError
@@ -94,4 +95,6 @@ def run_inprocess(trial: Trial) -> Outcome:
     staff = Staff(trial.experiment, trial.roster, trial.roster.names)
     app = client_app(lambda: staff, trial.duties)
     recorder = ServerRecorder(trial.experiment, trial.directory, staff.fleet.judge_mean, trial.show)
-    return Server(trial.experiment, staff.fleet.initial, recorder).serve(MemoryGrid(app, len(trial.roster.names)))
+    terms = terms_of(staff.fleet.resident.adapted)
+    server = Server(trial.experiment, staff.fleet.initial, recorder, terms)
+    return server.serve(MemoryGrid(app, len(trial.roster.names)))

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from flwr.app import ArrayRecord
+from flwr.app import ArrayRecord, ConfigRecord
 from flwr.serverapp import Grid
 
 from gossipfl.baseline.central import central_plan
@@ -27,12 +27,14 @@ class Server:
     Attributes:
         initial: where every client starts.
         recorder: looks.
+        terms: what must agree with every client, see `terms_of`.
         at_least: a round waits for so many clients to be there; None: for all.
     """
 
     experiment: Experiment
     initial: AdapterState
     recorder: ServerRecorder
+    terms: ConfigRecord
     at_least: int | None = None
 
     def serve(self, grid: Grid) -> Outcome:
@@ -57,6 +59,9 @@ class Server:
                 arrays_of(self.initial),
                 num_rounds=self.experiment.training.phases,
                 timeout=flower.timeout_s,
+                # copies: Flower writes the round's number into what it is given
+                train_config=ConfigRecord(dict(self.terms)),
+                evaluate_config=ConfigRecord(dict(self.terms)),
                 evaluate_fn=look,
             )
         return self.recorder.outcome()

@@ -13,8 +13,10 @@ from flwr.serverapp import Grid
 
 from gossipfl.baseline.flower_app import Settings
 from gossipfl.baseline.muster import Mustered
-from gossipfl.baseline.noise_check import check_noise
+from gossipfl.baseline.noise_check import check_earnest
 from gossipfl.baseline.recorder import Outcome, ServerRecorder
+from gossipfl.baseline.roll_call import call_roll
+from gossipfl.baseline.same_experiment import terms_of
 from gossipfl.baseline.server import Server
 from gossipfl.baseline.trial import open_trial, server_of
 from gossipfl.baseline.voice import Voice
@@ -57,12 +59,16 @@ def _serve(grid: Grid, settings: Settings) -> None:
     """In earnest: no client says how good it is on private data, and the server has none."""
     path, output = Path(str(settings["experiment"])), Path(str(settings["output"]))
     experiment = load_experiment(path).experiment
-    check_noise(experiment)
+    check_earnest(experiment)
     directory = RunDirectory(output, run_config(SERVER, experiment), resume=False)
     _log_to(output / LOG)
     folder = Path(str(settings["folder"] or path.parent))
     server = _earnest(experiment, folder, directory)
-    _all_rounds(server, Mustered(grid, (), experiment.flower.timeout_s))
+    nodes, patience_s = experiment.simulation.nodes, experiment.flower.timeout_s
+    mustered = Mustered(grid, (), patience_s)
+    mustered.wait_for(nodes)
+    call_roll(mustered, server.terms, nodes, patience_s)
+    _all_rounds(server, mustered)
 
 
 def _earnest(experiment: Experiment, folder: Path, directory: RunDirectory) -> Server:
@@ -70,7 +76,7 @@ def _earnest(experiment: Experiment, folder: Path, directory: RunDirectory) -> S
     directory.write_topology(names, lambda _name: ())
     adapted = load_adapted(experiment, DataSite("server", names, None, folder, folder))
     recorder = ServerRecorder(experiment, directory, lambda _state: None, _say)
-    return Server(experiment, adapted.initial, recorder, at_least=1)
+    return Server(experiment, adapted.initial, recorder, terms_of(adapted), at_least=1)
 
 
 def _all_rounds(server: Server, grid: Mustered) -> Outcome:

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from flwr.serverapp import strategy as flower
 from flwr.serverapp.strategy import DifferentialPrivacyServerSideFixedClipping, Strategy
 
@@ -58,7 +59,9 @@ def build_strategy(config: FlowerConfig, nodes: int, central: Plan | None, *, at
     if central is None:
         return built
     sampled = clients_in_a_round(config, nodes)
-    return DifferentialPrivacyServerSideFixedClipping(built, central.noise_multiplier, central.max_grad_norm, sampled)
+    # divided by the norm of an update of nothing NumPy's number is infinite, and the factor 1; Python's would raise
+    norm = np.float64(central.max_grad_norm)
+    return DifferentialPrivacyServerSideFixedClipping(built, central.noise_multiplier, norm, sampled)
 
 
 def clients_in_a_round(config: FlowerConfig, nodes: int) -> int:

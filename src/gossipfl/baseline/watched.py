@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Error, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
@@ -104,7 +105,9 @@ class Watched(Strategy):
         self.round.trained = [_reply(message) for message in arrived]
         sizes = zip(self.round.trained, map(payload_bytes, arrived), strict=True)
         self.round.received = {reply.number: size for reply, size in sizes}
-        return self._inner.aggregate_train(server_round, arrived)
+        # see `build_strategy`
+        with np.errstate(divide="ignore"):
+            return self._inner.aggregate_train(server_round, arrived)
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
