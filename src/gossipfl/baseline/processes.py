@@ -63,7 +63,7 @@ class Family:
         marked = {process for process in psutil.process_iter() if self._is_marked(process)}
         known = marked.union(self._roots)
         below = {child for process in known for child in _children(process)}
-        return [process for process in known | below if _is_alive(process)]
+        return [process for process in known | below if is_alive(process)]
 
     def end(self) -> None:
         """Ends all of them, and those they start meanwhile."""
@@ -72,7 +72,7 @@ class Family:
             _quietly(process.terminate)
         psutil.wait_procs(members, timeout=GRACE_S)
         # those of before too: with its parent gone one without a readable environment is found no more
-        while members := [process for process in {*members, *self.members()} if _is_alive(process)]:
+        while members := [process for process in {*members, *self.members()} if is_alive(process)]:
             for process in members:
                 _quietly(process.kill)
             psutil.wait_procs(members, timeout=GRACE_S)
@@ -117,7 +117,8 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-def _is_alive(process: psutil.Process) -> bool:
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it works still; one that has ended and whose parent has not asked how (a zombie) does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
