@@ -1,7 +1,8 @@
 """`gossipfl fedavg`: an experiment with a server, by Flower."""
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from gossipfl.runs.fleet import Roster
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.result import RunResult, final_figures
 from gossipfl.runs.run_directory import RunDirectory
+from gossipfl.runs.signals import undisturbed, unwound_once
 
 if TYPE_CHECKING:
     from gossipfl.baseline.recorder import Outcome
@@ -54,10 +56,10 @@ def fedavg(
     if earlier is not None:
         return earlier
     names = experiment.experiment.simulation.names
-    with directory.alone(), tempfile.TemporaryDirectory(prefix="gossipfl-flower-") as home:
+    with directory.alone(), _home() as home:
         directory.load()
         directory.write_topology(names, lambda _name: ())
-        prepare(Path(home))
+        prepare(home)
         from gossipfl.baseline.trial import Trial  # noqa: PLC0415  # Flower is imported by it
 
         trial = Trial(experiment.experiment, Roster(names, experiment.folder), directory, show)
@@ -66,6 +68,18 @@ def fedavg(
     result = _result(experiment.experiment, outcome, mode, output)
     directory.write_result(result.as_json())
     return result
+
+
+@contextmanager
+def _home() -> Iterator[Path]:
+    """A temporary folder for Flower's own files, gone when the context ends: by Ctrl-C, SIGTERM, SIGHUP too."""
+    with unwound_once():
+        folder = tempfile.TemporaryDirectory(prefix="gossipfl-flower-")
+        try:
+            yield Path(folder.name)
+        finally:
+            with undisturbed():
+                folder.cleanup()
 
 
 def _result(experiment: Experiment, outcome: "Outcome", mode: str, output: Path) -> RunResult:
