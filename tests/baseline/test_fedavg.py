@@ -14,7 +14,7 @@ from tests.sim.training import NOISE, digits, load
 from gossipfl.baseline.central import central_plan
 from gossipfl.baseline.fedavg import fedavg
 from gossipfl.config.experiment import Experiment
-from gossipfl.errors import ConfigError, DataError, StateError, TrainingError
+from gossipfl.errors import ConfigError, DataError, DivergedError, StateError, TrainingError
 from gossipfl.privacy.accounting import Charge, epsilon
 from gossipfl.report.runs import read_runs
 from gossipfl.runs.progress import Progress
@@ -220,6 +220,17 @@ def test_an_unknown_mode_names_the_known_ones(tmp_path: Path) -> None:
 def test_training_that_diverges_is_an_error_in_the_clients_words(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"training\.learning_rate 1e\+30 is too high"):
         centralized(tmp_path, small(training__learning_rate=1e30, training__optimizer="sgd"))
+
+
+WILD = {"strategy": "FedAvgM", "options": {"server_learning_rate": 1e39}}
+
+
+def test_a_strategy_that_diverges_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(
+        DivergedError, match=r"round 1: flower\.strategy FedAvgM .* not finite: .*flower\.options"
+    ) as caught:
+        centralized(tmp_path, small(flower=WILD))
+    assert "\n" not in str(caught.value)
 
 
 def test_without_the_extra_the_command_to_install_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

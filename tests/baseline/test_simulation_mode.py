@@ -10,7 +10,7 @@ from tests.baseline.flower_runs import EXACT, adapter_of, centralized, distance,
 from tests.sim.training import NOISE, load
 
 from gossipfl.baseline.fedavg import fedavg
-from gossipfl.errors import TrainingError
+from gossipfl.errors import DivergedError, TrainingError
 
 ray = pytest.importorskip("ray")
 
@@ -46,3 +46,10 @@ def test_training_that_diverges_ends_with_the_clients_own_words(tmp_path: Path) 
     content = small(training__learning_rate=1e30, training__optimizer="sgd")
     with pytest.raises(TrainingError, match=r"training\.learning_rate 1e\+30 is too high"):
         fedavg(load(tmp_path, content), tmp_path / "run", mode="simulation")
+
+
+@pytest.mark.slow
+def test_a_strategy_that_diverges_is_named_in_simulation_too(tmp_path: Path) -> None:
+    wild = {"strategy": "FedAvgM", "options": {"server_learning_rate": 1e39}}
+    with pytest.raises(DivergedError, match=r"round 1: flower\.strategy FedAvgM .* not finite"):
+        fedavg(load(tmp_path, small(flower=wild)), tmp_path / "run", mode="simulation")

@@ -16,7 +16,7 @@ from gossipfl.baseline.strategies import build_strategy, clients_in_a_round
 from gossipfl.baseline.watched import Round, Watched
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.rng import derive_seed
-from gossipfl.errors import DivergedError, TrainingError
+from gossipfl.errors import DivergedError, MessageError, TrainingError
 from gossipfl.state import AdapterState
 
 
@@ -40,18 +40,21 @@ class Server:
 
         Raises:
             ConfigError: see `build_strategy`.
-            TrainingError: no client could train in a round; or under central noise one was missing.
+            TrainingError: no client could train in a round; under central noise one was missing; or the strategy has
+                made another shape.
+            DivergedError: the values of clients, or of the strategy, are no longer finite.
         """
-        flower, spec = self.experiment.flower, self.initial.spec
+        flower = self.experiment.flower
         central, nodes = central_plan(self.experiment), self.experiment.simulation.nodes
         inner = build_strategy(flower, nodes, central, at_least=self.at_least)
         strategy = Watched(inner, self.recorder.due, self._seed_draw)
 
         def look(_index: int, arrays: ArrayRecord) -> None:
             self._check_noise(strategy.round)
-            self.recorder.after(strategy.round, state_of(arrays, spec, sender="the strategy"))
+            self.recorder.after(strategy.round, self._state(arrays, strategy.round))
 
-        with _seeded(self.experiment.seed):
+        # what is not finite is told after the round, in one line
+        with _seeded(self.experiment.seed), np.errstate(over="ignore", invalid="ignore"):
             strategy.start(
                 grid,
                 arrays_of(self.initial),
@@ -60,6 +63,17 @@ class Server:
                 evaluate_fn=look,
             )
         return self.recorder.outcome()
+
+    def _state(self, arrays: ArrayRecord, done: Round) -> AdapterState:
+        """What the strategy has made of a round: no peer's doing, but that of its settings."""
+        name = self.experiment.flower.strategy
+        try:
+            return state_of(arrays, self.initial.spec, sender=f"flower.strategy {name}")
+        except MessageError as error:
+            kind, hint = TrainingError, ""
+            if error.reason == "nan":
+                kind, hint = DivergedError, ": flower.options or training.learning_rate is too high"
+            raise kind(f"round {done.index}: {error}{hint}") from error
 
     def _seed_draw(self, index: int) -> None:
         """Anew in each round: in a deployment threads of Flower's use the same generator, for their heartbeats."""
