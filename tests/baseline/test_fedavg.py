@@ -14,7 +14,7 @@ from tests.sim.training import NOISE, digits, load
 from gossipfl.baseline.central import central_plan
 from gossipfl.baseline.fedavg import fedavg
 from gossipfl.config.experiment import Experiment
-from gossipfl.errors import ConfigError, DataError, DivergedError, StateError, TrainingError
+from gossipfl.errors import ConfigError, DataError, DivergedError, PrivacyError, StateError, TrainingError, UserError
 from gossipfl.privacy.accounting import Charge, epsilon
 from gossipfl.report.runs import read_runs
 from gossipfl.runs.progress import Progress
@@ -210,6 +210,20 @@ def test_mistakes_are_refused_in_one_line(tmp_path: Path, changes: dict[str, Any
     with pytest.raises(ConfigError, match=problem) as caught:
         centralized(tmp_path, small(**changes))
     assert "\n" not in str(caught.value)
+
+
+TOO_LIKELY = {"noise_multiplier": 1.0, "max_grad_norm": 1.0, "target_delta": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("flower", "kind"), [({"strategy": "FedBest"}, ConfigError), ({"central_noise": TOO_LIKELY}, PrivacyError)]
+)
+def test_a_strategy_is_refused_before_a_process_is_started_for_it(
+    tmp_path: Path, flower: dict[str, Any], kind: type[UserError]
+) -> None:
+    with pytest.raises(kind):
+        centralized(tmp_path, small(flower=flower), "deployment")
+    assert not list((tmp_path / "deployment").glob("flower-*.log"))
 
 
 def test_an_unknown_mode_names_the_known_ones(tmp_path: Path) -> None:

@@ -60,8 +60,11 @@ def fedavg(
         directory.load()
         directory.write_topology(names, lambda _name: ())
         prepare(home)
-        from gossipfl.baseline.trial import Trial  # noqa: PLC0415  # Flower is imported by it
+        # Flower is imported by them
+        from gossipfl.baseline.strategies import check_strategy  # noqa: PLC0415
+        from gossipfl.baseline.trial import Trial  # noqa: PLC0415
 
+        check_strategy(experiment.experiment)
         trial = Trial(experiment.experiment, Roster(names, experiment.folder), directory, show)
         module, _, name = chosen.partition(":")
         outcome = getattr(import_module(module), name)(trial)

@@ -16,6 +16,7 @@ from gossipfl.baseline.muster import Mustered
 from gossipfl.baseline.noise_check import check_noise
 from gossipfl.baseline.recorder import Outcome, ServerRecorder
 from gossipfl.baseline.server import Server
+from gossipfl.baseline.strategies import check_strategy
 from gossipfl.baseline.trial import open_trial, server_of
 from gossipfl.baseline.voice import Voice
 from gossipfl.config.experiment import Experiment
@@ -57,6 +58,7 @@ def _serve(grid: Grid, settings: Settings) -> None:
     path, output = Path(str(settings["experiment"])), Path(str(settings["output"]))
     experiment = load_experiment(path).experiment
     check_noise(experiment)
+    check_strategy(experiment)
     directory = RunDirectory(output, dump_experiment(experiment), resume=False)
     _log_to(output / LOG)
     folder = Path(str(settings["folder"] or path.parent))

@@ -7,7 +7,9 @@ from typing import Any
 from flwr.serverapp import strategy as flower
 from flwr.serverapp.strategy import DifferentialPrivacyServerSideFixedClipping, Strategy
 
+from gossipfl.baseline.central import central_plan
 from gossipfl.baseline.records import ARRAYS, CONFIG, WEIGHT
+from gossipfl.config.experiment import Experiment
 from gossipfl.config.flower import FlowerConfig
 from gossipfl.core.tables import resolve
 from gossipfl.errors import ConfigError
@@ -59,6 +61,16 @@ def build_strategy(config: FlowerConfig, nodes: int, central: Plan | None, *, at
         return built
     sampled = clients_in_a_round(config, nodes)
     return DifferentialPrivacyServerSideFixedClipping(built, central.noise_multiplier, central.max_grad_norm, sampled)
+
+
+def check_strategy(experiment: Experiment) -> None:
+    """Whether there will be a strategy, asked before anything is started for it.
+
+    Raises:
+        ConfigError: see `build_strategy`.
+        PrivacyError: see `central_plan`.
+    """
+    build_strategy(experiment.flower, experiment.simulation.nodes, central_plan(experiment))
 
 
 def clients_in_a_round(config: FlowerConfig, nodes: int) -> int:
