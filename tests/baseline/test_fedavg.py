@@ -231,6 +231,13 @@ def test_an_unknown_mode_names_the_known_ones(tmp_path: Path) -> None:
         fedavg(load(tmp_path, small()), tmp_path / "run", mode="inproces")
 
 
+def test_a_mode_of_ones_own_is_called(tmp_path: Path) -> None:
+    own = fedavg(load(tmp_path, small()), tmp_path / "own", mode="gossipfl.baseline.inprocess:run_inprocess")
+    assert (adapter_of(own) == adapter_of(centralized(tmp_path, small()))).all()
+    with pytest.raises(ConfigError, match="--mode: 'gossipfl:run' cannot be imported"):
+        fedavg(load(tmp_path, small()), tmp_path / "run", mode="gossipfl:run")
+
+
 def test_training_that_diverges_is_an_error_in_the_clients_words(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"training\.learning_rate 1e\+30 is too high"):
         centralized(tmp_path, small(training__learning_rate=1e30, training__optimizer="sgd"))

@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,14 +41,15 @@ def fedavg(
     Args:
         experiment: as `load_experiment` gives it; `simulation.nodes` is the number of clients.
         output: folder of the run, see `RunDirectory`.
-        mode: name from `MODES`.
+        mode: name from `MODES`, or one's own as `module:callable`: it takes a `Trial` and gives an `Outcome`.
         resume: of a run that is done, the result again; one that was stopped begins anew.
         show: told after each round how far the run is.
 
     Raises:
         UserError: something is wrong that can be known before, no client can train, or the folder is another run's.
     """
-    chosen = resolve(MODES, mode, field="--mode")
+    # one's own is imported later, when Flower's environment is prepared
+    chosen = mode if ":" in mode else resolve(MODES, mode, field="--mode")
     check_noise(experiment.experiment)
     directory = RunDirectory(output, dump_experiment(experiment.experiment), resume=resume)
     earlier = directory.result()
@@ -66,8 +66,8 @@ def fedavg(
 
         check_strategy(experiment.experiment)
         trial = Trial(experiment.experiment, Roster(names, experiment.folder), directory, show)
-        module, _, name = chosen.partition(":")
-        outcome = getattr(import_module(module), name)(trial)
+        own: Mapping[str, Callable[[Trial], Outcome]] = {}
+        outcome = resolve(own, chosen, field="--mode")(trial)
     result = _result(experiment.experiment, outcome, mode, output)
     directory.write_result(result.as_json())
     return result
