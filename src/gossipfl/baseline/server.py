@@ -1,9 +1,9 @@
 """Flower's ServerApp: its strategy mixes, and after each round the recorder looks."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from flwr.app import ArrayRecord
@@ -12,6 +12,7 @@ from flwr.serverapp import Grid
 from gossipfl.baseline.central import central_plan
 from gossipfl.baseline.recorder import Outcome, ServerRecorder
 from gossipfl.baseline.records import arrays_of, state_of
+from gossipfl.baseline.roll_call import RollCall
 from gossipfl.baseline.strategies import build_strategy, clients_in_a_round
 from gossipfl.baseline.watched import Round, Watched
 from gossipfl.config.experiment import Experiment
@@ -28,12 +29,14 @@ class Server:
         initial: where every client starts.
         recorder: looks.
         at_least: a round waits for so many clients to be there; None: for all.
+        named: names of clients by Flower's numbers, as far as they are known.
     """
 
     experiment: Experiment
     initial: AdapterState
     recorder: ServerRecorder
     at_least: int | None = None
+    named: Mapping[int, str] = field(default_factory=dict)
 
     def serve(self, grid: Grid) -> Outcome:
         """Runs all rounds.
@@ -47,7 +50,8 @@ class Server:
         flower = self.experiment.flower
         central, nodes = central_plan(self.experiment), self.experiment.simulation.nodes
         inner = build_strategy(flower, nodes, central, at_least=self.at_least)
-        strategy = Watched(inner, self.recorder.due, self._seed_draw)
+        roll = RollCall(self.named, flower.timeout_s)
+        strategy = Watched(inner, self.recorder.due, roll, self._seed_draw)
 
         def look(_index: int, arrays: ArrayRecord) -> None:
             self._check_noise(strategy.round)

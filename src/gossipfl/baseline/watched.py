@@ -14,6 +14,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
 from gossipfl.baseline.records import DIVERGED, metrics_of, number, payload_bytes
+from gossipfl.baseline.roll_call import RollCall
 from gossipfl.errors import DivergedError, TrainingError
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Round:
         index: from 1.
         sent: bytes of the tensors sent to each client that was to train.
         received: bytes of the tensors in each reply, by client.
-        failed: answers of clients without a state: diverged, or failed in another way.
+        failed: clients without a state: diverged, failed in another way, or silent to the end.
         trained, evaluated: replies.
     """
 
@@ -63,17 +64,23 @@ class Watched(Strategy):
         inner: decides.
         due: whether a round ends with an evaluation by the clients.
         before_draw: called with the round's number before its clients are drawn.
+        roll: tells who does not answer.
 
     Attributes:
         round: the one under way.
     """
 
     def __init__(
-        self, inner: Strategy, due: Callable[[int], bool], before_draw: Callable[[int], None] = lambda _: None
+        self,
+        inner: Strategy,
+        due: Callable[[int], bool],
+        roll: RollCall,
+        before_draw: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._inner = inner
         self._due = due
         self._before_draw = before_draw
+        self._roll = roll
         self.round = Round(0)
 
     def configure_train(
@@ -84,7 +91,7 @@ class Watched(Strategy):
         # asked first, so that next to nothing happens between what is called and the draw
         grid.get_node_ids()
         self._before_draw(server_round)
-        messages = list(self._inner.configure_train(server_round, arrays, config, grid))
+        messages = self._roll.ask(self._inner.configure_train(server_round, arrays, config, grid))
         self.round.sent = max(map(payload_bytes, messages), default=0)
         return messages
 
@@ -97,6 +104,8 @@ class Watched(Strategy):
             DivergedError: no client has trained, and one of them diverged.
             TrainingError: no client has trained; the message is that of the first.
         """
+        replies = list(replies)
+        self.round.failed.update(["silent"] * self._roll.silent(replies, server_round))
         arrived, failures = _sorted(replies)
         self.round.failed.update("diverged" if one.code == DIVERGED else "failed" for one in failures)
         if not arrived:
@@ -110,11 +119,13 @@ class Watched(Strategy):
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """The inner one's messages when an evaluation is due, else none."""
-        return self._inner.configure_evaluate(server_round, arrays, config, grid) if self._due(server_round) else []
+        due = self._due(server_round)
+        return self._roll.ask(self._inner.configure_evaluate(server_round, arrays, config, grid) if due else ())
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
         """Keeps every client's figures; their mean is for the recorder to make."""
-        del server_round
+        replies = list(replies)
+        self._roll.silent(replies, server_round)
         arrived, _ = _sorted(replies)
         self.round.evaluated = [_reply(message) for message in arrived]
         return None
