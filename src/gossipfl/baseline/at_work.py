@@ -13,6 +13,7 @@ from pathlib import Path
 from flwr.app import Context, Error, Message
 
 from gossipfl.baseline.client import PARTITION, Duties, Workplace, evaluate_reply, train_reply
+from gossipfl.baseline.records import FAILED
 from gossipfl.baseline.trial import Staff, duties_of
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import load_experiment
@@ -22,8 +23,6 @@ from gossipfl.learning.books import RunTerms
 from gossipfl.learning.data import DataSite
 from gossipfl.runs.fleet import Roster
 
-FAILED = 0
-"""Flower's code of an unknown error."""
 Reply = Callable[[Workplace, Duties, Message, Context], Message]
 logger = logging.getLogger("flwr.gossipfl")
 

@@ -11,14 +11,13 @@ from flwr.supercore.run import Run
 from gossipfl.baseline.client import PARTITION, client_app
 from gossipfl.baseline.internals import claim_identity
 from gossipfl.baseline.recorder import Outcome, ServerRecorder
+from gossipfl.baseline.records import FAILED
 from gossipfl.baseline.server import Server
 from gossipfl.baseline.trial import Staff, Trial
 from gossipfl.errors import GossipflError
 
 SERVER_ID = 1
 FIRST_CLIENT_ID = 100
-FAILED = 0
-"""Flower's code of an unknown error."""
 
 
 class MemoryGrid(Grid):
