@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from flwr.app import Message
-from tests.baseline.flower_runs import small
+from tests.baseline.flower_runs import centralized, small
 from tests.sim.training import load
 
 from gossipfl.baseline.client import client_app
@@ -17,7 +17,7 @@ from gossipfl.baseline.server import Server
 from gossipfl.baseline.trial import Staff, Trial
 from gossipfl.baseline.voice import Voice, follow
 from gossipfl.config.loading import dump_experiment
-from gossipfl.errors import TrainingError
+from gossipfl.errors import DivergedError, TrainingError
 from gossipfl.runs.fleet import Roster
 from gossipfl.runs.run_directory import RunDirectory
 
@@ -51,6 +51,14 @@ def test_who_does_not_answer_is_counted_and_named(tmp_path: Path, caplog: pytest
     said = [record.getMessage() for record in caplog.records if "did not answer" in record.getMessage()]
     # the last once more: it was asked for figures too
     assert said == [f"round {index}: client n2 did not answer within 7 s" for index in (1, 2, 3, 3)]
+
+
+def test_who_fails_is_named_with_its_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(DivergedError):
+        centralized(tmp_path, small(training__learning_rate=1e30, training__optimizer="sgd"))
+    said = [record.getMessage() for record in caplog.records]
+    for name in ("n0", "n1", "n2", "n3"):
+        assert any(f"round 1: client {name} failed: " in line and "1e+30 is too high" in line for line in said)
 
 
 def test_under_central_noise_a_missing_client_ends_the_run(tmp_path: Path) -> None:

@@ -93,4 +93,6 @@ def run_inprocess(trial: Trial) -> Outcome:
     staff = Staff(trial.experiment, trial.roster, trial.roster.names)
     app = client_app(lambda: staff, trial.duties)
     recorder = ServerRecorder(trial.experiment, trial.directory, staff.fleet.judge_mean, trial.show)
-    return Server(trial.experiment, staff.fleet.initial, recorder).serve(MemoryGrid(app, len(trial.roster.names)))
+    named = {FIRST_CLIENT_ID + number: name for number, name in enumerate(trial.roster.names)}
+    server = Server(trial.experiment, staff.fleet.initial, recorder, named=named)
+    return server.serve(MemoryGrid(app, len(named)))

@@ -1,9 +1,13 @@
-"""Who was asked and has said nothing: a client whose process was killed sends no error, and Flower counts none."""
+"""Who was asked and has not done what it was asked for: with an error, or with no word at all.
+
+Flower answers for a ClientApp that was killed after a minute; before that, and for a machine that is gone, nobody does,
+and Flower counts no failure.
+"""
 
 import logging
 from collections.abc import Iterable, Mapping
 
-from flwr.app import Message
+from flwr.app import Error, Message
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +31,23 @@ class RollCall:
         return sent
 
     def silent(self, replies: Iterable[Message], server_round: int) -> int:
-        """How many of those who were asked have not answered, not even with an error; each is warned of."""
+        """How many of those who were asked have not answered, not even with an error; errors are warned of too."""
+        replies = list(replies)
+        for message in replies:
+            if message.has_error():
+                who, why = self._name(message.metadata.src_node_id), reason_of(message.error)
+                logger.warning("round %d: client %s failed: %s", server_round, who, why.strip().splitlines()[-1])
         answered = {message.metadata.src_node_id for message in replies}
         missing = [number for number in self._asked if number not in answered]
         for number in missing:
-            who = self._names.get(number, f"with Flower's number {number}")
-            logger.warning("round %d: client %s did not answer within %g s", server_round, who, self._limit_s)
+            who, limit_s = self._name(number), self._limit_s
+            logger.warning("round %d: client %s did not answer within %g s", server_round, who, limit_s)
         return len(missing)
+
+    def _name(self, number: int) -> str:
+        return self._names.get(number, f"with Flower's number {number}")
+
+
+def reason_of(failure: Error) -> str:
+    """What a client, or Flower for it, says of an error."""
+    return failure.reason or f"error {failure.code}"

@@ -4,7 +4,6 @@ Beside watching it puts replies into the order of the clients, so that sums do n
 for evaluation only when it is due.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +13,8 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
 from gossipfl.baseline.records import DIVERGED, metrics_of, number, payload_bytes
-from gossipfl.baseline.roll_call import RollCall
+from gossipfl.baseline.roll_call import RollCall, reason_of
 from gossipfl.errors import DivergedError, TrainingError
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +133,10 @@ class Watched(Strategy):
 
 
 def _nobody(failures: Sequence[Error], server_round: int) -> TrainingError:
-    ran_away = next((_text(failure) for failure in failures if failure.code == DIVERGED), None)
+    ran_away = next((reason_of(failure) for failure in failures if failure.code == DIVERGED), None)
     if ran_away is not None:
         return DivergedError(ran_away)
-    return TrainingError(_text(failures[0]) if failures else f"round {server_round}: no client answered in time")
-
-
-def _text(failure: Error) -> str:
-    return failure.reason or f"error {failure.code}"
+    return TrainingError(reason_of(failures[0]) if failures else f"round {server_round}: no client answered in time")
 
 
 def _sorted(replies: Iterable[Message]) -> tuple[list[Message], list[Error]]:
@@ -154,8 +147,6 @@ def _sorted(replies: Iterable[Message]) -> tuple[list[Message], list[Error]]:
             failures.append(message.error)
         else:
             arrived.append(message)
-    for failure in failures:
-        logger.warning("a client failed in this round: %s", _text(failure).strip().splitlines()[-1])
     return sorted(arrived, key=lambda message: number(metrics_of(message), "partition")), failures
 
 
