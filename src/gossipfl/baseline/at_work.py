@@ -14,7 +14,7 @@ from flwr.app import Context, Error, Message
 
 from gossipfl.baseline.client import PARTITION, Duties, Workplace, evaluate_reply, roll_reply, train_reply
 from gossipfl.baseline.noise_check import check_earnest
-from gossipfl.baseline.records import CONFIG
+from gossipfl.baseline.records import CONFIG, FAILED
 from gossipfl.baseline.same_experiment import check_terms
 from gossipfl.baseline.trial import Staff, duties_of
 from gossipfl.config.experiment import Experiment
@@ -25,8 +25,6 @@ from gossipfl.learning.books import RunTerms
 from gossipfl.learning.data import DataSite
 from gossipfl.runs.fleet import Roster
 
-FAILED = 0
-"""Flower's code of an unknown error."""
 Reply = Callable[[Workplace, Duties, Message, Context], Message]
 logger = logging.getLogger("flwr.gossipfl")
 

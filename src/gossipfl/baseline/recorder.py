@@ -42,7 +42,7 @@ class Outcome:
         last: the last line of `metrics.jsonl`.
         virtual_s, seconds: virtual and real.
         steps: optimizer steps of all clients.
-        rejected: answers of clients that could not train, by reason.
+        rejected: answers of clients that could not train, and answers that were missing, by reason.
         flower_bytes: what Flower itself has counted at its server, by direction; None where it counts nothing.
     """
 
