@@ -11,8 +11,9 @@ from tests.baseline.own_data import write_experiment
 
 from gossipfl.baseline.inprocess import MemoryGrid
 from gossipfl.baseline.serving import LOG, serve
-from gossipfl.config.loading import dump_experiment, load_experiment
+from gossipfl.config.loading import load_experiment
 from gossipfl.errors import ConfigError, DataError, StateError, TrainingError
+from gossipfl.runs.run_config import SERVER, run_config
 from gossipfl.runs.run_directory import RunDirectory
 
 
@@ -71,7 +72,7 @@ def test_nobody_else_works_in_the_folder_meanwhile(tmp_path: Path) -> None:
 
     def second() -> None:
         experiment = load_experiment(tmp_path / "experiment.yaml").experiment
-        directory = RunDirectory(tmp_path / "run", dump_experiment(experiment), resume=True)
+        directory = RunDirectory(tmp_path / "run", run_config(SERVER, experiment), resume=True)
         with pytest.raises(StateError, match="another process runs in") as caught, directory.alone():
             pass
         refused.append(caught.value)
