@@ -129,6 +129,18 @@ def test_a_run_whose_process_is_killed_is_a_failed_run(tmp_path: Path) -> None:
     assert found["ring/seed-0"].message.startswith("killed by SIGKILL: ")
 
 
+def test_runs_that_have_ended_hold_no_files_open(tmp_path: Path) -> None:
+    table = {"arms": {"ring": GOSSIP}, "seeds": 3}
+    loaded = load_experiment(written(tmp_path, table, training__phases=1))
+    held: list[int] = []
+    with open_executor(CompareConfig.model_validate(table), 1) as executor:
+        for order in plan_orders(loaded, tmp_path / "study"):
+            executor.start(order)
+            until(lambda: bool(executor.ended()))
+            held.append(psutil.Process().num_fds())
+    assert held[1] == held[2]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from flwr.app import ConfigRecord, Message, MessageType, RecordDict
 from flwr.serverapp import Grid
 
+from gossipfl.baseline.attendance import reason_of
 from gossipfl.baseline.records import CONFIG, metrics_of, number
 from gossipfl.errors import TrainingError
 
@@ -29,8 +30,7 @@ def call_roll(grid: Grid, terms: ConfigRecord, nodes: int, timeout_s: float) -> 
     answers = list(grid.send_and_receive(questions, timeout=timeout_s))
     for answer in answers:
         if answer.has_error():
-            reason = answer.error.reason or f"error {answer.error.code}"
-            raise TrainingError(f"client {answer.metadata.src_node_id} cannot work: {reason}")
+            raise TrainingError(f"client {answer.metadata.src_node_id} cannot work: {reason_of(answer.error)}")
     if len(answers) < len(asked):
         raise TrainingError(f"{len(answers)} of {len(asked)} clients answered within {timeout_s:.0f} s")
     check_numbers((number(metrics_of(answer), "partition") for answer in answers), nodes)

@@ -50,7 +50,8 @@ class Processes:
         for name, job in list(self._jobs.items()):
             code = self._fleet.processes[name].poll()
             if code is not None:
-                found[name] = _ended(self._fleet.processes[name], code, job)
+                # gone with the files it holds open: a comparison may have more runs than a process may have files
+                found[name] = _ended(self._fleet.processes.pop(name), code, job)
                 del self._jobs[name]
         return found
 

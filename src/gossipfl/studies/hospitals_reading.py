@@ -64,11 +64,16 @@ def change(before: Values, after: Values) -> str:
     return f"{start} → {last.mean:.3f}{spread}" if last.mean is not None else f"{start} → {cells.NOTHING}"
 
 
+def first_and_last(arm: ArmSummary) -> Values:
+    """Losses on own records before and after training, (seeds, 2, nodes), of an arm that has runs."""
+    return np.stack([by_node(done.run, "own_loss")[[0, -1]] for done in arm.done.values()])
+
+
 def _row(arm: ArmSummary, organizations: Organizations) -> tuple[str, ...]:
     if not arm.done:
         fault = next(iter(arm.faults.values()))
         return (arm.name, fault.status, *[""] * (len(organizations) + 3))
-    losses = np.stack([by_node(done.run, "own_loss")[[0, -1]] for done in arm.done.values()])
+    losses = first_and_last(arm)
     each = [change(*losses[:, :, place].T) for place in range(losses.shape[2])]
     mean = change(*losses.mean(axis=2).T)
     to_first = cells.difference(arm.differences["mean_node"]) if arm.differences else cells.NOTHING
