@@ -84,14 +84,14 @@ class Blocks:
         return np.clip(out, -self._largest, self._largest, out=out).astype(np.int8)
 
     def _pack(self, codes: Codes, into: NDArray[np.uint8], start: int) -> None:
-        if self._bits == 8:  # noqa: PLR2004  # a byte
+        if self._bits == 8:  # a byte
             into[start : start + codes.size] = codes.view(np.uint8)
             return
         pairs = np.resize(codes, codes.size + codes.size % 2).view(np.uint8).reshape(-1, 2)
         into[start // 2 : start // 2 + len(pairs)] = (pairs[:, 0] & 15) | (pairs[:, 1] << 4)
 
     def _unpack(self, codes: NDArray[np.uint8], place: slice, size: int) -> Codes:
-        if self._bits == 8:  # noqa: PLR2004  # a byte
+        if self._bits == 8:  # a byte
             return codes[place].view(np.int8)
         both = codes[place.start // 2 : place.stop // 2].view(np.int8)
         values = np.empty((both.size, 2), np.int8)

@@ -65,7 +65,7 @@ class LowRank:
 
     def _matrix(self, segment: Segment) -> tuple[int, int] | None:
         """Rows and columns of a segment that factors make smaller."""
-        if len(segment.shape) < 2:  # noqa: PLR2004  # a vector
+        if len(segment.shape) < 2:  # a vector
             return None
         rows, columns = segment.shape[0], math.prod(segment.shape[1:])
         return (rows, columns) if self._rank * (rows + columns) < rows * columns else None

@@ -4,7 +4,7 @@
     random_k   one of each of k neighboring groups, drawn from a seed that travels, times the group's size
                payload: seed | values                                              unbiased: E v̂ = v
 
-Positions of top_k take the less of one bit a value and two bytes a kept one (gaps between neighbors, each below 65,536).
+Positions of top_k take the less of one bit a value and two bytes a kept one: gaps to the one before, below 65,536.
 Sources: Stich, Cordonnier & Jaggi (2018); Koloskova, Stich & Jaggi (2019).
 """
 
