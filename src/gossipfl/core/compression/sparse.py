@@ -1,10 +1,10 @@
 """top_k, random_k: some values as they are, zero for the others.
 
     top_k      those of largest size; payload: bits or gaps | values          a contraction: ‖v − v̂‖² ≤ (1 − k/n) ‖v‖²
-    random_k   one of each of k neighboring groups, drawn from a seed that travels, times the group's size
-               payload: seed | values                                              unbiased: E v̂ = v
+    random_k   one of each of k neighboring groups, drawn from a seed that travels; payload: seed | values
+               E ‖v − v̂‖² = (1 − k/n) ‖v‖² for groups of one size; times n/k it would be unbiased and no contraction
 
-Positions of top_k take the less of one bit a value and two bytes a kept one: gaps to the one before, below 65,536.
+Positions of top_k: one bit a value, or where that is less two bytes a kept one, the gap to the one before.
 Sources: Stich, Cordonnier & Jaggi (2018); Koloskova, Stich & Jaggi (2019).
 """
 
@@ -83,25 +83,23 @@ class RandomK:
     def encode(self, values: Float32Vector, spec: AdapterSpec, stream: Stream) -> Payload:
         """The seed, 8 bytes, and the values in the order of their places."""
         seed = int(stream.rng.integers(0, 1 << 63))
-        places, _ = self._draw(seed, spec.size)
+        places = self._draw(seed, spec.size)
         return seed.to_bytes(_SEED_BYTES, "little") + values[places].astype("<f4", copy=False).tobytes()
 
     def decode(self, payload: memoryview, spec: AdapterSpec) -> Float32Vector:
-        """Zeros around those values times their groups' sizes."""
+        """Zeros around those values."""
         expect(payload, self.largest_bytes(spec), self.name)
-        places, sizes = self._draw(int.from_bytes(payload[:_SEED_BYTES], "little"), spec.size)
         values = np.zeros(spec.size, np.float32)
-        # what somebody else has made up may overflow: it is refused for it later
-        with np.errstate(over="ignore", invalid="ignore"):
-            values[places] = np.frombuffer(payload[_SEED_BYTES:], "<f4") * sizes.astype(np.float32)
+        places = self._draw(int.from_bytes(payload[:_SEED_BYTES], "little"), spec.size)
+        values[places] = np.frombuffer(payload[_SEED_BYTES:], "<f4")
         return values
 
     def largest_bytes(self, spec: AdapterSpec) -> int:
         """Exact."""
         return _SEED_BYTES + 4 * kept(spec.size, self._share)
 
-    def _draw(self, seed: int, size: int) -> tuple[Places, Places]:
-        """A place in each group, and the groups' sizes, which differ by one at most.
+    def _draw(self, seed: int, size: int) -> Places:
+        """A place in each group; their sizes differ by one at most.
 
         Part of the format: of numpy's generators only the raw numbers are the same in every version.
         """
@@ -109,7 +107,7 @@ class RandomK:
         bounds = np.arange(count + 1) * size // max(1, count)
         sizes = np.diff(bounds)
         raw = np.random.PCG64(seed).random_raw(count)
-        return bounds[:-1] + (raw % sizes.astype(np.uint64)).astype(np.int64), sizes
+        return bounds[:-1] + (raw % sizes.astype(np.uint64)).astype(np.int64)
 
 
 def largest(values: Float32Vector, count: int) -> Places:
