@@ -54,6 +54,29 @@ Clear = Callable[[P, Receipt], Publishable[P]]
 
 
 @dataclass(frozen=True, slots=True)
+class Packet(Generic[P]):
+    """A publication as it travels.
+
+    Attributes:
+        seen: as every receiver will see it.
+        residual: the state that was published minus `seen`; None where nothing is lost.
+        number: of the publication in this life of the sender, from 1.
+        reference: number of the one that the payload is a difference to, 0: the common start; None: to none.
+        payload: encoded; empty where states travel as they are, in tests.
+    """
+
+    seen: P
+    residual: P | None = None
+    number: int = 0
+    reference: int | None = None
+    payload: bytes | memoryview = b""
+
+
+Pack = Callable[[P], Packet[P]]
+"""Encodes the next publication; one that loses something may build on those before."""
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """What a protocol says beside the state itself.
 
@@ -182,6 +205,7 @@ class Send(Generic[P]):
     """Publish to one neighbor.
 
     Attributes:
+        packet: what travels of the content's state.
         replaceable: a newer `Send` to the same receiver may replace this one while it has not left; `sync` says no,
             since the receiver waits for every round.
     """
@@ -189,6 +213,7 @@ class Send(Generic[P]):
     receiver: str
     content: Publishable[P]
     header: Header
+    packet: Packet[P]
     replaceable: bool = True
 
 

@@ -6,7 +6,7 @@ from typing import Generic
 from typing import Protocol as Seam
 
 from gossipfl.config.experiment import GossipConfig
-from gossipfl.core.events import Clear, Effect, Event, P, Snapshot
+from gossipfl.core.events import Clear, Effect, Event, P, Pack, Packet, Snapshot
 
 
 class Protocol(Seam[P]):
@@ -97,6 +97,7 @@ class Parts(Generic[P]):
         local_steps: optimizer steps a phase.
         clear: makes a state publishable.
         snapshot: where to start or go on.
+        pack: encodes what is published.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Parts(Generic[P]):
     local_steps: int
     clear: Clear[P]
     snapshot: Snapshot[P]
+    pack: Pack[P] = Packet
 
 
 Build = Callable[[Parts[P]], Protocol[P]]

@@ -67,7 +67,7 @@ class Transport:
         neighbors: Sequence[NodeConfig],
         *,
         greet: Callable[[str], Greeting],
-        spec: AdapterSpec,
+        origin: AdapterState,
         codec: Codec,
         limits: Limits,
         deliver: Callable[[NetEvent], None],
@@ -83,14 +83,14 @@ class Transport:
             me=me,
             members={node.name: node for node in (*members, *neighbors) if node.name != me.name},
             neighbors={node.name: Neighbor(node, deliver) for node in neighbors},
-            checks=Checks(me.name, spec, codec, limits.max_norm, _signed_by(identity, trust), heads=HeadWatch(heads)),
+            checks=Checks(me.name, origin.spec, codec, Unpacker(origin), limits.max_norm, _signed_by(identity, trust), heads=HeadWatch(heads)),
             counters=self.counters,
             limits=limits,
             greet=greet,
             deliver=deliver,
             status=status,
         )
-        self._packer = Packer(codec)
+        self._bundler = Bundler(codec.name)
         self._sequence = 0
         self._server: grpc.aio.Server | None = None
         self._dialing: list[asyncio.Task[None]] = []
@@ -146,7 +146,7 @@ class Transport:
     def post(
         self,
         receiver: str,
-        content: Publishable[AdapterState],
+        packet: Packet[AdapterState],
         header: Header,
         ledger_head: LedgerHead | None,
         *,
@@ -154,11 +154,11 @@ class Transport:
     ) -> int:
         """Queues a state for a neighbor, in place of replaceable ones that have not left; its sequence number.
 
-        A neighbor that is down gets it when it is back. The same state posted to several neighbors in a row is encoded
-        and hashed once.
+        A neighbor that is down gets it when it is back. The same packet posted to several neighbors in a row is hashed
+        once.
         """
         self._sequence += 1
-        message = Outgoing(self._sequence, self._packer.pack(content.state), header, ledger_head, replaceable)
+        message = Outgoing(self._sequence, self._bundler.bundle(packet), header, ledger_head, replaceable)
         self._context.neighbors[receiver].post(message)
         return self._sequence
 

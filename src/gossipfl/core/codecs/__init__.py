@@ -2,10 +2,22 @@
 
 from collections.abc import Mapping
 
-from gossipfl.core.codecs.fp32 import Fp32
-from gossipfl.core.codecs.seam import BuildCodec, Codec, Encoded
+from gossipfl.core.codecs.blocks import Blocks
+from gossipfl.core.codecs.dtypes import Brain, Half, Plain
+from gossipfl.core.codecs.low_rank import LowRank
+from gossipfl.core.codecs.seam import BuildCodec, Codec, Payload, Stream
+from gossipfl.core.codecs.sparse import RandomK, TopK
 
-CODECS: Mapping[str, BuildCodec] = {"fp32": lambda _: Fp32()}
-"""Builders by the name in `gossip.codec`: `resolve(CODECS, gossip.codec, field="gossip.codec")(gossip)`."""
+CODECS: Mapping[str, BuildCodec] = {
+    "fp32": lambda _: Plain(),
+    "fp16": lambda _: Half(),
+    "bf16": lambda _: Brain(),
+    "int8": lambda _: Blocks(8),
+    "int4": lambda _: Blocks(4),
+    "top_k": lambda gossip: TopK(gossip.codec_share),
+    "random_k": lambda gossip: RandomK(gossip.codec_share),
+    "low_rank": lambda gossip: LowRank(gossip.codec_rank),
+}
+"""Builders by the name in `gossip.codec`."""
 
-__all__ = ["CODECS", "BuildCodec", "Codec", "Encoded"]
+__all__ = ["CODECS", "BuildCodec", "Codec", "Payload", "Stream"]

@@ -6,6 +6,10 @@
 
 So drift = state − unmixed is the sum of what own mixings have changed; summed over the nodes, what mixing has added to
 the network's sum. It is 0 where mixing keeps the mean. Without `unmixed` at the start it is not kept: a pass less.
+
+Where a codec loses something, neighbors see x̂, not x. Mixing goes by what is seen of both ends, and what was not seen
+stays: x ← x + Σ_j w_ij (x̂_j − x̂), x̂ = x − residual. It keeps the mean as without loss. Source: CHOCO, Koloskova, Stich
+& Jaggi (2019).
 """
 
 from collections.abc import Iterable, Mapping
@@ -65,6 +69,7 @@ class OwnState(Generic[P]):
         self.snapshot: Snapshot[P] = parts.snapshot
         self._under_way: Train[P] | None = None
         self._published: Send[P] | None = None
+        self._residual: P | None = None
 
     @property
     def may_train(self) -> bool:
@@ -130,9 +135,8 @@ class OwnState(Generic[P]):
 
     def _blend(self, contributions: Contributions[P], kept: float, *, rounds: int) -> None:
         now = self.snapshot
-        terms = {name: (part.weight, part.state) for name, part in contributions.items()}
         self.snapshot = Snapshot(
-            state=self.parts.mixing.mix(now.state, kept, terms) if terms else now.state,
+            state=self._mixed(now.state, contributions, kept) if contributions else now.state,
             unmixed=now.unmixed,
             phase=now.phase,
             step=now.step,
@@ -141,6 +145,14 @@ class OwnState(Generic[P]):
             exhausted=now.exhausted,
             settle_rounds=now.settle_rounds,
         )
+
+    def _mixed(self, own: P, contributions: Contributions[P], kept: float) -> P:
+        terms = {name: (part.weight, part.state) for name, part in contributions.items()}
+        if self._residual is None:
+            return self.parts.mixing.mix(own, kept, terms)
+        # both ends of an edge go by what the other sees: what one gains the other loses
+        seen = own - self._residual
+        return self.parts.mixing.mix(seen, kept, terms) + self._residual
 
     def _report(self, contributions: Contributions[P], staleness: Mapping[str, int], increment_weight: float) -> Report:
         now = self.snapshot
@@ -163,8 +175,10 @@ class OwnState(Generic[P]):
     def publish(self, receivers: Iterable[str], header: Header, *, replaceable: bool) -> list[Send[P]]:
         """The state, cleared for publication, to each receiver; kept for `resend`."""
         content: Publishable[P] = self.parts.clear(self.snapshot.state, self.snapshot.receipt)
-        self._published = Send("", content, header, replaceable)
-        return [Send(receiver, content, header, replaceable) for receiver in receivers]
+        packet = self.parts.pack(content.state)
+        self._residual = packet.residual
+        self._published = Send("", content, header, packet, replaceable)
+        return [Send(receiver, content, header, packet, replaceable) for receiver in receivers]
 
     def resend(self, receiver: str) -> list[Send[P]]:
         """The newest publication of this life, if any, to one receiver whose link came up."""

@@ -2,7 +2,7 @@
 
 import zstandard
 
-from gossipfl.core.compression.seam import Compression, Payload, Stream
+from gossipfl.core.codecs.seam import Codec, Payload, Stream
 from gossipfl.state import AdapterSpec, Float32Vector
 
 LEVEL = 3
@@ -13,9 +13,10 @@ _ADDED_BYTES = 64
 class Squeezed:
     """Another compression's payload, in one zstd frame."""
 
-    def __init__(self, inner: Compression) -> None:
+    def __init__(self, inner: Codec) -> None:
         self._inner = inner
         self.name = f"{inner.name}+zstd"
+        self.exact = inner.exact
 
     def encode(self, values: Float32Vector, spec: AdapterSpec, stream: Stream) -> Payload:
         """One frame, which says how large its content is."""
@@ -23,7 +24,7 @@ class Squeezed:
 
     def decode(self, payload: memoryview, spec: AdapterSpec) -> Float32Vector:
         """Never unpacks more than the other could have made."""
-        largest = self._inner.largest_bytes(spec)
+        largest = self._inner.sizes(spec)[-1]
         try:
             size = zstandard.frame_content_size(payload)
             if not 0 <= size <= largest:
@@ -33,7 +34,7 @@ class Squeezed:
             raise ValueError(f"{self.name}: {error}") from error
         return self._inner.decode(memoryview(content), spec)
 
-    def largest_bytes(self, spec: AdapterSpec) -> int:
-        """A little more than the other's."""
-        inner = self._inner.largest_bytes(spec)
-        return inner + inner // 256 + _ADDED_BYTES
+    def sizes(self, spec: AdapterSpec) -> range:
+        """Up to a little more than the other's."""
+        inner = self._inner.sizes(spec)[-1]
+        return range(1, inner + inner // 256 + _ADDED_BYTES + 1)

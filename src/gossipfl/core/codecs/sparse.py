@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from gossipfl.core.compression.seam import Payload, Stream, expect
+from gossipfl.core.codecs.seam import Payload, Stream, expect, one
 from gossipfl.state import AdapterSpec, Float32Vector
 
 _SAMPLE = 1 << 14
@@ -32,7 +32,7 @@ def kept(size: int, share: float) -> int:
 class TopK:
     """The largest values."""
 
-    name = "top_k"
+    name, exact = "top_k", False
 
     def __init__(self, share: float) -> None:
         self._share = share
@@ -53,11 +53,11 @@ class TopK:
         """Zeros around those values."""
         count, kind = kept(spec.size, self._share), payload[0] if payload.nbytes else -1
         if kind == _GAPS:
-            expect(payload, 1 + 6 * count, self.name)
+            expect(payload, one(1 + 6 * count), self.name)
             places = np.cumsum(np.frombuffer(payload[1 : 1 + 2 * count], "<u2").astype(np.int64) + 1) - 1
         elif kind == _BITS:
             end = 1 + -(-spec.size // 8)
-            expect(payload, end + 4 * count, self.name)
+            expect(payload, one(end + 4 * count), self.name)
             places = np.flatnonzero(np.unpackbits(np.frombuffer(payload[1:end], np.uint8), count=spec.size))
         else:
             raise ValueError(f"{self.name}: positions of kind {kind}")
@@ -67,15 +67,16 @@ class TopK:
         values[places] = np.frombuffer(payload[payload.nbytes - 4 * count :], "<f4")
         return values
 
-    def largest_bytes(self, spec: AdapterSpec) -> int:
-        """With a bit for every value."""
-        return 1 + -(-spec.size // 8) + 4 * kept(spec.size, self._share)
+    def sizes(self, spec: AdapterSpec) -> range:
+        """From two bytes a position to a bit for every value."""
+        count, bits = kept(spec.size, self._share), -(-spec.size // 8)
+        return range(1 + min(2 * count, bits) + 4 * count, 1 + bits + 4 * count + 1)
 
 
 class RandomK:
     """Values at drawn places; who knows the seed knows the places."""
 
-    name = "random_k"
+    name, exact = "random_k", False
 
     def __init__(self, share: float) -> None:
         self._share = share
@@ -88,15 +89,15 @@ class RandomK:
 
     def decode(self, payload: memoryview, spec: AdapterSpec) -> Float32Vector:
         """Zeros around those values."""
-        expect(payload, self.largest_bytes(spec), self.name)
+        expect(payload, self.sizes(spec), self.name)
         values = np.zeros(spec.size, np.float32)
         places = self._draw(int.from_bytes(payload[:_SEED_BYTES], "little"), spec.size)
         values[places] = np.frombuffer(payload[_SEED_BYTES:], "<f4")
         return values
 
-    def largest_bytes(self, spec: AdapterSpec) -> int:
-        """Exact."""
-        return _SEED_BYTES + 4 * kept(spec.size, self._share)
+    def sizes(self, spec: AdapterSpec) -> range:
+        """One."""
+        return one(_SEED_BYTES + 4 * kept(spec.size, self._share))
 
     def _draw(self, seed: int, size: int) -> Places:
         """A place in each group; their sizes differ by one at most.

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gossipfl.core.compression import Compression, Stream
-from gossipfl.core.compression.blocks import BLOCK, Blocks
-from gossipfl.core.compression.dtypes import Brain, Half, Plain
-from gossipfl.core.compression.low_rank import LowRank
-from gossipfl.core.compression.sparse import RandomK, TopK, kept, largest
-from gossipfl.core.compression.squeezed import Squeezed
+from gossipfl.core.codecs import Codec, Stream
+from gossipfl.core.codecs.blocks import BLOCK, Blocks
+from gossipfl.core.codecs.dtypes import Brain, Half, Plain
+from gossipfl.core.codecs.low_rank import LowRank
+from gossipfl.core.codecs.sparse import RandomK, TopK, kept, largest
+from gossipfl.core.codecs.squeezed import Squeezed
 from gossipfl.state import AdapterSpec, Segment
 
-ALL: list[Compression] = [
+ALL: list[Codec] = [
     Plain(),
     Half(),
     Brain(),
@@ -46,15 +46,15 @@ def stream(seed: int = 0) -> Stream:
     return Stream(np.random.default_rng(seed))
 
 
-def there_and_back(codec: Compression, values: Values, spec: AdapterSpec, own: Stream) -> Values:
+def there_and_back(codec: Codec, values: Values, spec: AdapterSpec, own: Stream) -> Values:
     payload = memoryview(codec.encode(values, spec, own)).cast("B")
-    assert payload.nbytes <= codec.largest_bytes(spec)
+    assert payload.nbytes in codec.sizes(spec)
     return codec.decode(payload, spec)
 
 
 @pytest.mark.parametrize("codec", ALL, ids=NAMES)
 @given(size=SIZES, seed=st.integers(0, 9))
-def test_as_many_values_come_back_and_none_is_wild(codec: Compression, size: int, seed: int) -> None:
+def test_as_many_values_come_back_and_none_is_wild(codec: Codec, size: int, seed: int) -> None:
     values = drawn(size, seed)
     back = there_and_back(codec, values, flat(size), stream(seed))
     assert (back.shape, back.dtype) == (values.shape, np.float32)
@@ -62,18 +62,16 @@ def test_as_many_values_come_back_and_none_is_wild(codec: Compression, size: int
 
 
 @pytest.mark.parametrize("codec", ALL, ids=NAMES)
-def test_nothing_is_made_of_nothing(codec: Compression) -> None:
+def test_nothing_is_made_of_nothing(codec: Codec) -> None:
     zeros = np.zeros(1000, np.float32)
     assert not there_and_back(codec, zeros, flat(1000), stream()).any()
 
 
 @pytest.mark.parametrize("codec", ALL, ids=NAMES)
 @given(data=st.data())
-def test_bytes_of_somebody_else_are_refused_or_decoded_but_never_a_crash(
-    codec: Compression, data: st.DataObject
-) -> None:
+def test_bytes_of_somebody_else_are_refused_or_decoded_but_never_a_crash(codec: Codec, data: st.DataObject) -> None:
     spec = flat(300)
-    size = data.draw(st.one_of(st.just(codec.largest_bytes(spec)), st.integers(0, codec.largest_bytes(spec))))
+    size = data.draw(st.one_of(st.sampled_from(codec.sizes(spec)), st.integers(0, codec.sizes(spec)[-1])))
     payload = memoryview(data.draw(st.binary(min_size=size, max_size=size)))
     try:
         back = codec.decode(payload, spec)
@@ -83,7 +81,7 @@ def test_bytes_of_somebody_else_are_refused_or_decoded_but_never_a_crash(
 
 
 @pytest.mark.parametrize("codec", ALL, ids=NAMES)
-def test_a_payload_that_was_cut_is_refused(codec: Compression) -> None:
+def test_a_payload_that_was_cut_is_refused(codec: Codec) -> None:
     spec = flat(1000)
     payload = memoryview(codec.encode(drawn(1000), spec, stream())).cast("B")
     for cut in (payload[:-1], payload[:0], memoryview(bytes(payload) + b"\0")):
@@ -93,16 +91,14 @@ def test_a_payload_that_was_cut_is_refused(codec: Compression) -> None:
 
 @pytest.mark.parametrize(("codec", "precision"), [(Half(), 2.0**-11), (Brain(), 2.0**-8)], ids=["fp16", "bf16"])
 @given(values=st.lists(st.floats(-6e4, 6e4, width=32).filter(lambda value: not value or abs(value) > 1e-4), min_size=1))
-def test_numbers_of_two_bytes_are_rounded_to_the_nearest(
-    codec: Compression, precision: float, values: list[float]
-) -> None:
+def test_numbers_of_two_bytes_are_rounded_to_the_nearest(codec: Codec, precision: float, values: list[float]) -> None:
     own = np.array(values, np.float32)
     back = there_and_back(codec, own, flat(own.size), stream())
     assert (np.abs(back - own) <= precision * np.abs(own)).all()
 
 
 @pytest.mark.parametrize("codec", [Half(), Brain()], ids=["fp16", "bf16"])
-def test_numbers_out_of_range_become_the_largest_that_there_are(codec: Compression) -> None:
+def test_numbers_out_of_range_become_the_largest_that_there_are(codec: Codec) -> None:
     back = there_and_back(codec, np.array([3e38, -3.4e38, 7e4], np.float32), flat(3), stream())
     assert np.isfinite(back).all()
     assert (np.sign(back) == [1, -1, 1]).all()
@@ -129,7 +125,7 @@ def test_a_rounded_value_is_off_by_less_than_a_step_of_its_block(bits: int, size
 
 
 @pytest.mark.parametrize("codec", [Blocks(8), Blocks(4)], ids=["int8", "int4"])
-def test_rounding_is_right_on_average(codec: Compression) -> None:
+def test_rounding_is_right_on_average(codec: Codec) -> None:
     spec, values, own = flat(601), drawn(601), stream()
     back = np.array([there_and_back(codec, values, spec, own) for _ in range(2000)], np.float64)
     error = (back.mean(axis=0) - values) / np.maximum(back.std(axis=0), 1e-6) * math.sqrt(len(back))
@@ -184,7 +180,7 @@ def test_top_k_keeps_its_values_exactly_and_contracts(share: float, seed: int) -
 def test_top_k_writes_positions_in_fewer_bytes_than_a_bit_a_value_where_they_are_few() -> None:
     spec = flat(100_000)
     payload = memoryview(TopK(0.01).encode(drawn(100_000), spec, stream())).cast("B")
-    assert payload.nbytes == 1 + 1000 * (2 + 4) < TopK(0.01).largest_bytes(spec)
+    assert payload.nbytes == 1 + 1000 * (2 + 4) < TopK(0.01).sizes(spec)[-1]
 
 
 def test_gaps_too_wide_for_two_bytes_are_written_as_bits() -> None:
@@ -218,6 +214,6 @@ def test_a_frame_that_would_unpack_to_more_is_not_unpacked() -> None:
     import zstandard  # noqa: PLC0415
 
     bomb = memoryview(zstandard.ZstdCompressor().compress(b"\0" * 10_000_000))
-    assert bomb.nbytes < Squeezed(Plain()).largest_bytes(flat(1000))
+    assert bomb.nbytes < Squeezed(Plain()).sizes(flat(1000))[-1]
     with pytest.raises(ValueError, match="10000000 bytes in a frame, at most 4000 were expected"):
         Squeezed(Plain()).decode(bomb, flat(1000))

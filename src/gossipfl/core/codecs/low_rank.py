@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from gossipfl.core.compression.seam import Payload, Stream, expect
+from gossipfl.core.codecs.seam import Payload, Stream, expect, one
 from gossipfl.state import AdapterSpec, Float32Vector, Segment
 
 Matrix = NDArray[np.float32]
@@ -21,7 +21,7 @@ Matrix = NDArray[np.float32]
 class LowRank:
     """Products of rank `rank`."""
 
-    name = "low_rank"
+    name, exact = "low_rank", False
 
     def __init__(self, rank: int) -> None:
         self._rank = rank
@@ -39,7 +39,7 @@ class LowRank:
 
     def decode(self, payload: memoryview, spec: AdapterSpec) -> Float32Vector:
         """Products of the factors."""
-        expect(payload, self.largest_bytes(spec), self.name)
+        expect(payload, self.sizes(spec), self.name)
         numbers, values, start = np.frombuffer(payload, "<f4"), np.empty(spec.size, np.float32), 0
         for segment in spec.segments:
             place = spec.slices[segment.name]
@@ -54,11 +54,11 @@ class LowRank:
                 start += segment.size
         return values
 
-    def largest_bytes(self, spec: AdapterSpec) -> int:
-        """Exact."""
-        return 4 * sum(self._sizes(spec))
+    def sizes(self, spec: AdapterSpec) -> range:
+        """One."""
+        return one(4 * sum(self._counts(spec)))
 
-    def _sizes(self, spec: AdapterSpec) -> Iterator[int]:
+    def _counts(self, spec: AdapterSpec) -> Iterator[int]:
         for segment in spec.segments:
             shape = self._matrix(segment)
             yield self._rank * sum(shape) if shape else segment.size

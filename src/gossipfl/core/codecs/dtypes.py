@@ -5,7 +5,7 @@ fp16   10 bits of mantissa, to 65,504: larger ones become the largest       bf16
 
 import numpy as np
 
-from gossipfl.core.compression.seam import Payload, Stream, expect
+from gossipfl.core.codecs.seam import Payload, Stream, expect, one
 from gossipfl.state import AdapterSpec, Float32Vector
 
 _HALF_MAX = np.float32(np.finfo(np.float16).max)
@@ -14,7 +14,7 @@ _HALF_MAX = np.float32(np.finfo(np.float16).max)
 class Plain:
     """Four bytes a value, no loss, no copy."""
 
-    name = "fp32"
+    name, exact = "fp32", True
 
     def encode(self, values: Float32Vector, spec: AdapterSpec, stream: Stream) -> Payload:  # noqa: ARG002
         """Their own memory."""
@@ -22,18 +22,18 @@ class Plain:
 
     def decode(self, payload: memoryview, spec: AdapterSpec) -> Float32Vector:
         """Over the payload's memory."""
-        expect(payload, self.largest_bytes(spec), self.name)
+        expect(payload, self.sizes(spec), self.name)
         return np.frombuffer(payload, "<f4").astype(np.float32, copy=False)
 
-    def largest_bytes(self, spec: AdapterSpec) -> int:
-        """Exact."""
-        return 4 * spec.size
+    def sizes(self, spec: AdapterSpec) -> range:
+        """One."""
+        return one(4 * spec.size)
 
 
 class Half:
     """Two bytes a value, IEEE 754 half precision."""
 
-    name = "fp16"
+    name, exact = "fp16", False
 
     def encode(self, values: Float32Vector, spec: AdapterSpec, stream: Stream) -> Payload:  # noqa: ARG002
         """Rounded; what is out of range becomes the largest that there is."""
@@ -42,18 +42,18 @@ class Half:
 
     def decode(self, payload: memoryview, spec: AdapterSpec) -> Float32Vector:
         """Exactly those values."""
-        expect(payload, self.largest_bytes(spec), self.name)
+        expect(payload, self.sizes(spec), self.name)
         return np.frombuffer(payload, "<f2").astype(np.float32)
 
-    def largest_bytes(self, spec: AdapterSpec) -> int:
-        """Exact."""
-        return 2 * spec.size
+    def sizes(self, spec: AdapterSpec) -> range:
+        """One."""
+        return one(2 * spec.size)
 
 
 class Brain:
     """Two bytes a value, the range of fp32 and 8 bits of precision."""
 
-    name = "bf16"
+    name, exact = "bf16", False
 
     def encode(self, values: Float32Vector, spec: AdapterSpec, stream: Stream) -> Payload:  # noqa: ARG002
         """Rounded to the nearest, ties to even; what would round to infinity is cut instead."""
@@ -66,10 +66,10 @@ class Brain:
 
     def decode(self, payload: memoryview, spec: AdapterSpec) -> Float32Vector:
         """Exactly those values."""
-        expect(payload, self.largest_bytes(spec), self.name)
+        expect(payload, self.sizes(spec), self.name)
         upper = np.frombuffer(payload, "<u2").astype(np.uint32)
         return (upper << np.uint32(16)).view(np.float32)
 
-    def largest_bytes(self, spec: AdapterSpec) -> int:
-        """Exact."""
-        return 2 * spec.size
+    def sizes(self, spec: AdapterSpec) -> range:
+        """One."""
+        return one(2 * spec.size)

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gossipfl.core.compression.seam import Payload, Stream, expect
+from gossipfl.core.codecs.seam import Payload, Stream, expect, one
 from gossipfl.state import AdapterSpec, Float32Vector
 
 BLOCK = 256
@@ -31,12 +31,13 @@ class Blocks:
 
     def __init__(self, bits: int) -> None:
         self.name = f"int{bits}"
+        self.exact = False
         self._bits = bits
         self._largest = np.float32(2 ** (bits - 1) - 1)
 
     def encode(self, values: Float32Vector, spec: AdapterSpec, stream: Stream) -> Payload:
         """Scales, then codes."""
-        payload = np.empty(self.largest_bytes(spec), np.uint8)
+        payload = np.empty(self.sizes(spec)[0], np.uint8)
         scales, codes = self._parts(payload, spec)
         scratch = np.empty((_PART_BLOCKS, BLOCK), np.float32)
         for first in range(0, scales.size, _PART_BLOCKS):
@@ -48,7 +49,7 @@ class Blocks:
 
     def decode(self, payload: memoryview, spec: AdapterSpec) -> Float32Vector:
         """Codes times their block's scale."""
-        expect(payload, self.largest_bytes(spec), self.name)
+        expect(payload, self.sizes(spec), self.name)
         scales, codes = self._parts(np.frombuffer(payload, np.uint8), spec)
         steps = scales / self._largest
         values = np.empty(scales.size * BLOCK, np.float32)
@@ -59,9 +60,9 @@ class Blocks:
             np.multiply(rows, steps[first : first + len(rows), None], out=out, casting="unsafe")
         return values[: spec.size]
 
-    def largest_bytes(self, spec: AdapterSpec) -> int:
-        """Exact."""
-        return 4 * -(-spec.size // BLOCK) + -(-spec.size * self._bits // 8)
+    def sizes(self, spec: AdapterSpec) -> range:
+        """One."""
+        return one(4 * -(-spec.size // BLOCK) + -(-spec.size * self._bits // 8))
 
     def _parts(self, payload: NDArray[np.uint8], spec: AdapterSpec) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         end = 4 * -(-spec.size // BLOCK)
