@@ -84,6 +84,11 @@ class Mixing(Seam[P]):
         ...
 
 
+def as_it_is() -> Pack[P]:
+    """A packer without a codec: states travel as they are."""
+    return Packet
+
+
 @dataclass(frozen=True, slots=True)
 class Parts(Generic[P]):
     """What every protocol is built from.
@@ -97,7 +102,7 @@ class Parts(Generic[P]):
         local_steps: optimizer steps a phase.
         clear: makes a state publishable.
         snapshot: where to start or go on.
-        pack: encodes what is published.
+        packer: makes what encodes a life's publications.
     """
 
     name: str
@@ -108,7 +113,7 @@ class Parts(Generic[P]):
     local_steps: int
     clear: Clear[P]
     snapshot: Snapshot[P]
-    pack: Pack[P] = Packet
+    packer: Callable[[], Pack[P]] = as_it_is
 
 
 Build = Callable[[Parts[P]], Protocol[P]]

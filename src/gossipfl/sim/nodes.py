@@ -154,7 +154,7 @@ def build_world(
         trainer=course.trainer,
         duration=build_duration(compute, generators["compute"]),
         network=NetworkParts(
-            encode=encoder(setting, generators["attackers"]),
+            weigh=weigher(setting),
             carry=carry(links, generators["links"]),
             partitions=[Partition(config, names) for config in availability.partitions],
             reordering=links.reordering,
@@ -164,23 +164,37 @@ def build_world(
     return World(world_parts, {name: parts[name].snapshot for name in names})
 
 
-def encoder(setting: Setting, rng: np.random.Generator) -> Encode[AdapterState]:
-    """States as they travel: encoded by the real codec, and checked as a receiver checks them."""
-    gossip, attackers = setting.gossip, setting.simulation.attackers
-    codec = resolve(CODECS, gossip.codec, field="gossip.codec")(gossip)
-    tamper = resolve(ATTACKS, attackers.kind, field="simulation.attackers.kind")(attackers, rng)
-    dishonest = frozenset(attackers.nodes)
+def weigher(setting: Setting) -> Weigh[AdapterState]:
+    """Bytes of publications, and what receivers' checks say of them."""
+    max_norm = setting.gossip.max_norm
 
-    def encode(sender: str, state: AdapterState) -> Sent[AdapterState]:
-        encoded = codec.encode(tamper(sender, state) if sender in dishonest else state, None)
-        size = memoryview(encoded.payload).nbytes
+    def weigh(sender: str, packet: Packet[AdapterState]) -> Weighed:
+        size, whole = memoryview(packet.payload).nbytes, packet.seen.vector.nbytes
         try:
-            check_state(encoded.decoded, peer=sender, max_norm=gossip.max_norm)
+            check_state(packet.seen, peer=sender, max_norm=max_norm)
         except MessageError as error:
-            return Sent(encoded.decoded, size, error.reason)
-        return Sent(encoded.decoded, size)
+            return Weighed(size, whole, error.reason)
+        return Weighed(size, whole)
 
-    return encode
+    return weigh
+
+
+def packers(setting: Setting, origin: AdapterState, rng: np.random.Generator) -> Callable[[str], Pack[AdapterState]]:
+    """What encodes the publications of a node's next life, by its name: the real codec.
+
+    Args:
+        origin: where all start.
+        rng: of the attackers.
+    """
+    gossip, attackers = setting.gossip, setting.simulation.attackers
+    codec = build_codec(gossip)
+    tamper = resolve(ATTACKS, attackers.kind, field="simulation.attackers.kind")(attackers, rng)
+
+    def packer(name: str) -> Pack[AdapterState]:
+        pack = Packer(codec, origin, generator(setting.seed, node=name, purpose="codec"))
+        return Tampered(name, tamper, pack) if name in attackers.nodes else pack
+
+    return packer
 
 
 def lambda_of(schedule: Schedule) -> float | None:

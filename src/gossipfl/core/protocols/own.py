@@ -22,6 +22,7 @@ from gossipfl.core.events import (
     Finish,
     Header,
     P,
+    Pack,
     Publishable,
     Report,
     Send,
@@ -69,6 +70,7 @@ class OwnState(Generic[P]):
         self.snapshot: Snapshot[P] = parts.snapshot
         self._under_way: Train[P] | None = None
         self._published: Send[P] | None = None
+        self._pack: Pack[P] = parts.packer()
         self._residual: P | None = None
 
     @property
@@ -175,7 +177,7 @@ class OwnState(Generic[P]):
     def publish(self, receivers: Iterable[str], header: Header, *, replaceable: bool) -> list[Send[P]]:
         """The state, cleared for publication, to each receiver; kept for `resend`."""
         content: Publishable[P] = self.parts.clear(self.snapshot.state, self.snapshot.receipt)
-        packet = self.parts.pack(content.state)
+        packet = self._pack(content.state)
         self._residual = packet.residual
         self._published = Send("", content, header, packet, replaceable)
         return [Send(receiver, content, header, packet, replaceable) for receiver in receivers]
