@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
+from gossipfl.config.experiment import GossipConfig
 from gossipfl.core.codecs.blocks import Blocks
 from gossipfl.core.codecs.dtypes import Brain, Half, Plain
 from gossipfl.core.codecs.low_rank import LowRank
 from gossipfl.core.codecs.seam import BuildCodec, Codec, Payload, Stream
 from gossipfl.core.codecs.sparse import RandomK, TopK
+from gossipfl.core.tables import resolve
 
 CODECS: Mapping[str, BuildCodec] = {
     "fp32": lambda _: Plain(),
@@ -20,4 +22,19 @@ CODECS: Mapping[str, BuildCodec] = {
 }
 """Builders by the name in `gossip.codec`."""
 
-__all__ = ["CODECS", "BuildCodec", "Codec", "Payload", "Stream"]
+
+def build_codec(gossip: GossipConfig) -> Codec:
+    """The codec that `gossip.codec` and `gossip.zstd` name.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    codec = resolve(CODECS, gossip.codec, field="gossip.codec")(gossip)
+    if not gossip.zstd:
+        return codec
+    from gossipfl.core.codecs.squeezed import Squeezed  # noqa: PLC0415  # of an extra
+
+    return Squeezed(codec)
+
+
+__all__ = ["CODECS", "BuildCodec", "Codec", "Payload", "Stream", "build_codec"]

@@ -13,21 +13,39 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gossipfl.config.experiment import GossipConfig
+from gossipfl.core.codecs import Codec, build_codec
 from gossipfl.core.codecs.dtypes import Plain
-from gossipfl.core.codecs.seam import Codec, Stream
-from gossipfl.core.events import Packet
+from gossipfl.core.codecs.seam import Stream
+from gossipfl.core.events import Pack, Packet
 from gossipfl.core.membership import Mark
+from gossipfl.core.rng import generator
 from gossipfl.state import AdapterState
 
 WHOLE = Plain()
 """What travels where a difference would mean nothing."""
+NOTHING = Stream(generator(0, purpose="nothing"))
 
 
-class Packer:
-    """A node's side; one for each of its lives.
+class Whole:
+    """Publications without loss, each by itself."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._number = 0
+
+    def __call__(self, state: AdapterState) -> Packet[AdapterState]:
+        """The next publication."""
+        self._number += 1
+        # what loses nothing draws nothing
+        payload = self._codec.encode(state.vector, state.spec, NOTHING)
+        return Packet(state, None, self._number, None, payload)
+
+
+class Differences:
+    """Publications with loss, each the difference to what was seen of the one before.
 
     Args:
-        codec: what travels.
         origin: publication 0, the same on all nodes.
         rng: of what the codec draws.
     """
@@ -40,13 +58,23 @@ class Packer:
 
     def __call__(self, state: AdapterState) -> Packet[AdapterState]:
         """The next publication."""
-        self._number += 1
-        if self._codec.exact:
-            payload = self._codec.encode(state.vector, state.spec, self._stream)
-            return Packet(state, None, self._number, None, payload)
         payload = self._codec.encode((state - self._seen).vector, state.spec, self._stream)
         self._seen = added(self._seen, self._codec, memoryview(payload).cast("B"))
+        self._number += 1
         return Packet(self._seen, state - self._seen, self._number, self._number - 1, payload)
+
+
+def packer_for(gossip: GossipConfig, seed: int, origin: AdapterState, name: str) -> Pack[AdapterState]:
+    """What encodes one node's publications in one of its lives.
+
+    Args:
+        seed: the experiment's: equal states give equal bytes.
+        origin: where all nodes start.
+    """
+    codec = build_codec(gossip)
+    if codec.exact:
+        return Whole(codec)
+    return Differences(codec, origin, generator(seed, node=name, purpose="codec"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,7 @@ class OwnState(Generic[P]):
             contributions: by neighbor, in an order that does not depend on arrival.
             staleness: own phases since every expected neighbor was heard; those without contribution are absent.
         """
+        contributions = self._slowed(contributions)
         kept = 1.0 - _weight(contributions)
         self._blend(contributions, kept, rounds=1)
         return self._report(contributions, staleness, kept)
@@ -128,12 +129,19 @@ class OwnState(Generic[P]):
 
         In the result every contribution has its own weight, as in one mixing.
         """
+        early, late = self._slowed(early), self._slowed(late)
         kept = 1.0 - _weight(late)
         first = {name: replace(part, weight=part.weight / kept) for name, part in early.items()}
         self._blend(first, 1.0 - _weight(first), rounds=0)
         self.absorb(event)
         self._blend(late, kept, rounds=1)
         return self._report({**early, **late}, staleness, kept)
+
+    def _slowed(self, contributions: Contributions[P]) -> Contributions[P]:
+        rate = self.parts.gossip.rate
+        if rate == 1.0:
+            return contributions
+        return {name: replace(part, weight=part.weight * rate) for name, part in contributions.items()}
 
     def _blend(self, contributions: Contributions[P], kept: float, *, rounds: int) -> None:
         now = self.snapshot
