@@ -1,4 +1,4 @@
-"""What a process of `tests.forked` has imported before a node is asked of it."""
+"""What a process of `studies.forked` has imported before a node is asked of it."""
 
 from gossipfl.importing import quick_import
 

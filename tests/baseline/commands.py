@@ -1,10 +1,11 @@
-"""`gossipfl fedavg --mode deployment` as a user runs it, in a process of its own, in a home of its own."""
+"""`gossipfl fedavg` in processes of Flower's as a user runs it, in a process of its own, in a home of its own."""
 
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,7 +44,11 @@ class Deployment:
 
     def wait_until_log(self, name: str, pattern: str) -> None:
         """Until a log of Flower's says so."""
-        path, end = self.run / f"flower-{name}.log", time.monotonic() + WAIT_S
+        self.wait_until(f"flower-{name}.log", pattern)
+
+    def wait_until(self, name: str, pattern: str) -> None:
+        """Until a file in the run's folder says so."""
+        path, end = self.run / name, time.monotonic() + WAIT_S
         while not (path.exists() and re.search(pattern, path.read_text())):
             assert self.process.poll() is None, self.ended()
             assert time.monotonic() < end, f"{path} never said {pattern}"
@@ -57,6 +62,16 @@ class Deployment:
         found = [each for each in self.processes() if program in " ".join(each.cmdline()[:2])]
         (victim,) = [each for each in found if argument in " ".join(each.cmdline())]
         victim.kill()
+
+    def kill_app_of(self, client: str) -> None:
+        """The ClientApp that works for a client, as soon as it has taken the message: one before that is replaced."""
+        (node,) = [each for each in self.processes() if f"{client}.toml" in " ".join(each.cmdline())]
+        end = time.monotonic() + WAIT_S
+        while not (busy := [each for each in node.children(recursive=True) if _has_torch(each)]):
+            assert self.process.poll() is None, self.ended()
+            assert time.monotonic() < end, "no ClientApp was at work"
+            time.sleep(_POLL_S)
+        busy[0].kill()
 
     def processes(self) -> list[psutil.Process]:
         """All below the command, whoever their parents are by now."""
@@ -74,15 +89,23 @@ class Deployment:
             return False
 
 
-def deploy(folder: Path, content: Mapping[str, Any]) -> Deployment:
-    """Begins."""
+def _has_torch(process: psutil.Process) -> bool:
+    try:
+        return any("libtorch" in each.path for each in process.memory_maps())
+    except psutil.Error:
+        return False
+
+
+def deploy(folder: Path, content: Mapping[str, Any], mode: str = "deployment") -> Deployment:
+    """Begins; Ray's sockets, whose paths have to be short, are where they always are."""
     for name in ("home", "tmp"):
         (folder / name).mkdir(parents=True)
     path = folder / "experiment.yaml"
     path.write_text(yaml.safe_dump(dict(content)))
-    command = [sys.executable, "-m", "gossipfl", "fedavg", str(path), "--mode", "deployment"]
+    command = [sys.executable, "-m", "gossipfl", "fedavg", str(path), "--mode", mode]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("FLWR_", "XDG_"))}
     own = {"HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp"), _MARK: str(folder), "OMP_NUM_THREADS": "1"}
+    own["RAY_TMPDIR"] = tempfile.gettempdir()
     return Deployment(
         folder,
         subprocess.Popen(

@@ -11,10 +11,12 @@ from tests.baseline.flower_runs import small
 from tests.baseline.own_data import write_experiment, write_records
 from tests.sim.training import NOISE, load
 
-from gossipfl.baseline.at_work import evaluate, train
+from gossipfl.baseline.at_work import evaluate, query, train
 from gossipfl.baseline.internals import claim_identity
 from gossipfl.baseline.records import ADAPTER, ARRAYS, CONFIG, arrays_of, metrics_of, number
+from gossipfl.baseline.same_experiment import terms_of
 from gossipfl.config.loading import load_experiment
+from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.bench import load_adapted
 from gossipfl.learning.data import DataSite
 from gossipfl.state import AdapterState
@@ -43,13 +45,18 @@ class Client:
 
     @property
     def initial(self) -> AdapterState:
-        path = Path(str(self.node["experiment"]))
-        site = DataSite("server", ("server",), None, path.parent, path.parent)
-        return load_adapted(load_experiment(path).experiment, site).initial
+        return adapted_of(Path(str(self.node["experiment"]))).initial
 
-    def asked(self, kind: str) -> Message:
-        content = RecordDict({ARRAYS: arrays_of(self.initial), CONFIG: ConfigRecord({"server-round": 1})})
-        return (train if kind == "train" else evaluate)(Message(content, 2, kind), self.context)
+    def asked(self, kind: str, server: Path | None = None) -> Message:
+        """Its answer to a server whose experiment is the same, or lies in that file."""
+        adapted = adapted_of(server or Path(str(self.node["experiment"])))
+        content = RecordDict({ARRAYS: arrays_of(adapted.initial), CONFIG: terms_of(adapted)})
+        return {"train": train, "evaluate": evaluate, "query": query}[kind](Message(content, 2, kind), self.context)
+
+
+def adapted_of(path: Path) -> Adapted:
+    site = DataSite("server", ("server",), None, path.parent, path.parent)
+    return load_adapted(load_experiment(path).experiment, site)
 
 
 def figure(message: Message, name: str) -> float:
@@ -115,6 +122,17 @@ def test_in_earnest_the_number_of_records_is_not_told(tmp_path: Path) -> None:
     assert answer.error.reason == "PrivacyError; this client's log says more"
 
 
+@pytest.mark.parametrize("privacy", [{}, {"privacy": {"level": "none"}}])
+def test_in_earnest_no_loss_on_own_data_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, privacy: dict[str, object]
+) -> None:
+    qfedavg = {"flower__strategy": "QFedAvg", "flower__options": {"client_learning_rate": 0.1}}
+    answer = in_earnest(tmp_path, **qfedavg, **privacy).asked("train")
+    assert answer.error.reason == "ConfigError; this client's log says more"
+    assert "flower.strategy: QFedAvg" in caplog.text
+    assert not (tmp_path / "own.jsonl.ledger.sqlite").exists()
+
+
 def test_in_earnest_the_server_does_not_learn_what_is_wrong_with_the_data(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -132,3 +150,57 @@ def test_in_earnest_what_is_missing_is_named_in_the_log(tmp_path: Path, caplog: 
     client.restart()
     assert client.asked("train").error.reason == "ConfigError; this client's log says more"
     assert "--node-config: data is missing, a text was expected" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["query", "train", "evaluate"])
+@pytest.mark.parametrize(
+    ("changes", "differs"),
+    [
+        ({"seed": 1}, "'head' is "),
+        ({"task": {"kind": "vector-classification", "labels": ["green", "red"]}}, "'labels' is "),
+        (
+            {"flower__weighting": "examples", "privacy": {"level": "none"}},
+            "'weighting' is 'examples' there, 'equal' here",
+        ),
+    ],
+)
+def test_a_client_of_another_experiment_of_equal_size_says_what_differs_and_does_nothing(
+    tmp_path: Path, kind: str, changes: dict[str, object], differs: str
+) -> None:
+    client = in_earnest(tmp_path / "client")
+    answer = client.asked(kind, write_experiment(tmp_path / "server", **changes))
+    reason = answer.error.reason or ""
+    assert reason.startswith("HandshakeError: 'the server' refused: another experiment: ")
+    assert differs in reason
+    assert "\n" not in reason
+    assert not client.context.state
+
+
+def test_a_server_that_does_not_say_which_experiment_it_is_of_is_refused(tmp_path: Path) -> None:
+    client = in_earnest(tmp_path)
+    message = Message(RecordDict({ARRAYS: arrays_of(client.initial), CONFIG: ConfigRecord()}), 2, "train")
+    assert train(message, client.context).error.reason == (
+        "HandshakeError: the server does not say which experiment it is of"
+    )
+
+
+def test_called_up_a_client_says_which_it_is_and_nothing_is_charged(tmp_path: Path) -> None:
+    client = in_earnest(tmp_path)
+    assert dict(metrics_of(client.asked("query"))) == {"partition": 0}
+    assert figure(client.asked("evaluate"), "epsilon") == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(None, "is missing"), (4, "is 4"), (-1, "is -1"), ("0", "is '0'"), (True, "is True")]
+)
+def test_a_client_without_a_number_of_its_own_says_so_before_it_trains(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, number: int | str | None, said: str
+) -> None:
+    client = in_earnest(tmp_path, simulation__nodes=4)
+    del client.node["partition-id"]
+    if number is not None:
+        client.node["partition-id"] = number
+    client.restart()
+    assert client.asked("train").error.reason == "ConfigError; this client's log says more"
+    assert f"--node-config: partition-id {said}, a number from 0 to 3 was expected" in caplog.text
+    assert not (tmp_path / "own.jsonl.ledger.sqlite").exists()

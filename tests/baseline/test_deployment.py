@@ -82,6 +82,17 @@ def test_without_a_client_that_dies_the_others_go_on(tmp_path: Path) -> None:
     assert deployment.left_behind() == []
 
 
+def test_a_client_app_that_is_killed_is_named_and_counted(tmp_path: Path) -> None:
+    deployment = deploy(tmp_path, two(training__phases=1))
+    deployment.wait_until_log("n1", "Start `flwr-clientapp`")
+    deployment.kill_app_of("n1")
+    code, said = deployment.ended()
+    assert code == 0, said
+    assert "round 1: client n1 failed: ClientApp stopped responding." in said
+    assert json.loads((deployment.run / "result.json").read_text())["rejected"] == {"failed": 1}
+    assert deployment.left_behind() == []
+
+
 def test_without_the_superlink_the_command_says_so_in_one_line(tmp_path: Path) -> None:
     deployment = deploy(tmp_path, two())
     deployment.wait_until_log("server", "ROUND 1/3")

@@ -63,3 +63,15 @@ def test_two_runs_are_the_same_byte_for_byte(tmp_path: Path) -> None:
     assert (adapter_of(one) == adapter_of(other)).all()
     for name in ("metrics.jsonl", "nodes.jsonl"):
         assert (one.output / name).read_text() == (other.output / name).read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["simulation", "deployment"])
+@pytest.mark.parametrize("kind", ADAPTERS)
+def test_fedavg_is_exact_gossip_for_adapters_in_flowers_own_modes(
+    tmp_path: Path, tiny_folders: dict[str, Path], kind: str, mode: str
+) -> None:
+    content = on_sentences(tmp_path, tiny_folders["bert"], kind, simulation__nodes=2, training__phases=2)
+    server = centralized(tmp_path, content, mode)
+    assert (adapter_of(server) == adapter_of(centralized(tmp_path, content))).all()
+    assert distance(server, gossiped(tmp_path, content)) <= CLOSE

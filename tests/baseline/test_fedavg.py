@@ -14,7 +14,7 @@ from tests.sim.training import NOISE, digits, load
 from gossipfl.baseline.central import central_plan
 from gossipfl.baseline.fedavg import fedavg
 from gossipfl.config.experiment import Experiment
-from gossipfl.errors import ConfigError, DataError, StateError, TrainingError
+from gossipfl.errors import ConfigError, DataError, DivergedError, PrivacyError, StateError, TrainingError, UserError
 from gossipfl.privacy.accounting import Charge, epsilon
 from gossipfl.report.runs import read_runs
 from gossipfl.runs.progress import Progress
@@ -82,6 +82,15 @@ def test_central_noise_is_composed_over_all_rounds_and_named(tmp_path: Path) -> 
     assert noisy.noise == "central"
     assert noisy.epsilon == pytest.approx(epsilon([Charge(1.0, 4.0, 3)], 1e-5))
     assert abs(adapter_of(noisy) - adapter_of(quiet)).max() > 0.1
+
+
+def test_under_central_noise_an_update_of_nothing_is_one(tmp_path: Path) -> None:
+    """Flower's clipping divides by the update's norm; what comes is the noise, as around any other update."""
+    still = {"training__optimizer": "sgd", "training__learning_rate": 1e-30, "training__weight_decay": 0.0}
+    noise = {"noise_multiplier": 1.0, "max_grad_norm": 0.5}
+    result = centralized(tmp_path / "noisy", small(**still, training__phases=1, flower={"central_noise": noise}))
+    added = adapter_of(result) - adapter_of(centralized(tmp_path / "quiet", small(**still, training__phases=1)))
+    assert float(added.std()) == pytest.approx(0.5 / 4, rel=0.1)
 
 
 def test_half_of_the_clients_train_in_a_round(tmp_path: Path) -> None:
@@ -203,6 +212,24 @@ def test_noise_for_one_round_costs_what_twenty_rounds_add_up_to(nominal: float, 
         ),
         ({"flower": {"strategy": "QFedAvg"}}, r"flower\.options: QFedAvg: .*client_learning_rate"),
         ({"flower": {"central_noise": {"noise_multiplier": 1, "max_grad_norm": 1}}, "privacy": NOISE}, "central_noise"),
+        (
+            {"flower": {"strategy": "FedAdam", "central_noise": {"noise_multiplier": 1, "max_grad_norm": 1}}},
+            r"flower\.central_noise: its ε is that of a plain mean, .*FedAdam .*FedAvg or FedProx is wanted",
+        ),
+        (
+            {
+                "flower": {
+                    "strategy": "FedAvgM",
+                    "options": {"server_learning_rate": 10.0},
+                    "central_noise": {"noise_multiplier": 1, "max_grad_norm": 1},
+                }
+            },
+            "FedAvgM does not make",
+        ),
+        (
+            {"flower": {"weighting": "examples", "central_noise": {"noise_multiplier": 1, "max_grad_norm": 1}}},
+            r"clients of equal weight; flower\.weighting is examples, equal is wanted",
+        ),
         ({"flower": {"strategy": "QFedAvg"}, "privacy": NOISE}, "QFedAvg sends losses on private data"),
     ],
 )
@@ -212,14 +239,46 @@ def test_mistakes_are_refused_in_one_line(tmp_path: Path, changes: dict[str, Any
     assert "\n" not in str(caught.value)
 
 
+TOO_LIKELY = {"noise_multiplier": 1.0, "max_grad_norm": 1.0, "target_delta": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("flower", "kind"), [({"strategy": "FedBest"}, ConfigError), ({"central_noise": TOO_LIKELY}, PrivacyError)]
+)
+def test_a_strategy_is_refused_before_a_process_is_started_for_it(
+    tmp_path: Path, flower: dict[str, Any], kind: type[UserError]
+) -> None:
+    with pytest.raises(kind):
+        centralized(tmp_path, small(flower=flower), "deployment")
+    assert not list((tmp_path / "deployment").glob("flower-*.log"))
+
+
 def test_an_unknown_mode_names_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--mode: 'inproces' is unknown; .*inprocess"):
         fedavg(load(tmp_path, small()), tmp_path / "run", mode="inproces")
 
 
+def test_a_mode_of_ones_own_is_called(tmp_path: Path) -> None:
+    own = fedavg(load(tmp_path, small()), tmp_path / "own", mode="gossipfl.baseline.inprocess:run_inprocess")
+    assert (adapter_of(own) == adapter_of(centralized(tmp_path, small()))).all()
+    with pytest.raises(ConfigError, match="--mode: 'gossipfl:run' cannot be imported"):
+        fedavg(load(tmp_path, small()), tmp_path / "run", mode="gossipfl:run")
+
+
 def test_training_that_diverges_is_an_error_in_the_clients_words(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"training\.learning_rate 1e\+30 is too high"):
         centralized(tmp_path, small(training__learning_rate=1e30, training__optimizer="sgd"))
+
+
+WILD = {"strategy": "FedAvgM", "options": {"server_learning_rate": 1e39}}
+
+
+def test_a_strategy_that_diverges_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(
+        DivergedError, match=r"round 1: flower\.strategy FedAvgM .* not finite: .*flower\.options"
+    ) as caught:
+        centralized(tmp_path, small(flower=WILD))
+    assert "\n" not in str(caught.value)
 
 
 def test_without_the_extra_the_command_to_install_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,16 +1,18 @@
 """Flower's own simulation gives what its strategy gives in this process; nothing of it stays behind."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from tests.baseline.commands import deploy
 from tests.baseline.flower_runs import EXACT, adapter_of, centralized, distance, gossiped, small
 from tests.sim.training import NOISE, load
 
 from gossipfl.baseline.fedavg import fedavg
-from gossipfl.errors import TrainingError
+from gossipfl.errors import DivergedError, TrainingError
 
 ray = pytest.importorskip("ray")
 
@@ -46,3 +48,22 @@ def test_training_that_diverges_ends_with_the_clients_own_words(tmp_path: Path) 
     content = small(training__learning_rate=1e30, training__optimizer="sgd")
     with pytest.raises(TrainingError, match=r"training\.learning_rate 1e\+30 is too high"):
         fedavg(load(tmp_path, content), tmp_path / "run", mode="simulation")
+
+
+@pytest.mark.slow
+def test_a_strategy_that_diverges_is_named_in_simulation_too(tmp_path: Path) -> None:
+    wild = {"strategy": "FedAvgM", "options": {"server_learning_rate": 1e39}}
+    with pytest.raises(DivergedError, match=r"round 1: flower\.strategy FedAvgM .* not finite"):
+        fedavg(load(tmp_path, small(flower=wild)), tmp_path / "run", mode="simulation")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_middle_ends_ray_too(tmp_path: Path, number: signal.Signals) -> None:
+    simulation = deploy(tmp_path, small(training__phases=10_000, simulation__evaluate_every=1), "simulation")
+    simulation.wait_until("metrics.jsonl", '"round": 1')
+    assert simulation.processes()
+    simulation.signal(number)
+    code, _ = simulation.ended()
+    assert code == 128 + number
+    assert simulation.left_behind() == []

@@ -1,5 +1,7 @@
 """What ends a deployment's run, and what does not."""
 
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,15 @@ from gossipfl.baseline.watch import Process, Wards, Watch, told_lines
 from gossipfl.errors import TrainingError
 
 LONG_S = 1000.0
+CARELESS = """
+import os, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+print(child.pid, flush=True)
+os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+print("ended, and nobody has asked how", flush=True)
+time.sleep(1000)
+"""
+"""A parent as Flower's superexec is one."""
 
 
 @pytest.fixture
@@ -93,6 +104,24 @@ def test_a_server_that_is_gone_is_missed(site: Site) -> None:
     watch.begun(server.pid)
     assert watch.trouble() is None
     killed(server)
+    assert "Flower's server ended without a result" in str(watch.trouble())
+
+
+def test_a_server_whose_parent_does_not_ask_how_it_ended_is_missed(site: Site) -> None:
+    watch, parent = site.watch(), site.members.start([sys.executable, "-c", CARELESS], site.folder / "log", piped=True)
+    assert parent.stdout is not None
+    server = int(parent.stdout.readline())
+    watch.begun(server)
+    assert watch.trouble() is None
+    os.kill(server, signal.SIGKILL)
+    assert parent.stdout.readline()
+    assert "Flower's server ended without a result" in str(watch.trouble())
+
+
+def test_a_server_that_is_gone_before_it_is_looked_at_is_missed(site: Site) -> None:
+    watch, server = site.watch(), site.sleeper()
+    killed(server)
+    watch.begun(server.pid)
     assert "Flower's server ended without a result" in str(watch.trouble())
 
 

@@ -71,7 +71,7 @@ def test_ctrl_c_ends_every_process_and_the_comparison_goes_on_where_it_was(tmp_p
     process = started(file, output)
     metrics = output / "runs" / "ring" / "seed-0" / "metrics.jsonl"
     until(lambda: metrics.exists() and metrics.read_text().count("\n") > 3)
-    (child,) = psutil.Process(process.pid).children()
+    child = youngest(process.pid)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=WAIT_S)
     assert process.returncode == 130
@@ -93,13 +93,18 @@ def started(file: Path, output: Path, *options: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def youngest(pid: int) -> psutil.Process:
+    """The run: of all processes below this one the last that began."""
+    return max(psutil.Process(pid).children(recursive=True), key=psutil.Process.create_time)
+
+
 @pytest.mark.slow
 def test_runs_end_when_whoever_started_them_was_killed(tmp_path: Path) -> None:
     file, output = written(tmp_path, {"arms": {"ring": GOSSIP}, "seeds": 1}, **LONG), tmp_path / "study"
     process = started(file, output)
     metrics = output / "runs" / "ring" / "seed-0" / "metrics.jsonl"
     until(lambda: metrics.exists() and metrics.read_text().count("\n") > 3)
-    (child,) = psutil.Process(process.pid).children()
+    child = youngest(process.pid)
     process.kill()
     process.communicate(timeout=WAIT_S)
     until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
@@ -118,8 +123,7 @@ def test_a_run_whose_process_is_killed_is_a_failed_run(tmp_path: Path) -> None:
 
     with open_executor(table, 1) as executor:
         executor.start(order)
-        (child,) = psutil.Process(os.getpid()).children()[-1:]
-        child.kill()
+        youngest(os.getpid()).kill()
         until(has_ended)
     assert found["ring/seed-0"].status == "failed"
     assert found["ring/seed-0"].message.startswith("killed by SIGKILL: ")

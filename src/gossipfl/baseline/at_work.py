@@ -12,20 +12,26 @@ from pathlib import Path
 
 from flwr.app import Context, Error, Message
 
-from gossipfl.baseline.client import PARTITION, Duties, Workplace, evaluate_reply, train_reply
+from gossipfl.baseline.client import PARTITION, Duties, Workplace, evaluate_reply, roll_reply, train_reply
+from gossipfl.baseline.noise_check import check_earnest
+from gossipfl.baseline.records import CONFIG, FAILED
+from gossipfl.baseline.same_experiment import check_terms
 from gossipfl.baseline.trial import Staff, duties_of
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import load_experiment
-from gossipfl.errors import ConfigError, GossipflError, PrivacyError
+from gossipfl.errors import ConfigError, GossipflError, HandshakeError
 from gossipfl.learning.bench import Bench, build_learner
 from gossipfl.learning.books import RunTerms
 from gossipfl.learning.data import DataSite
 from gossipfl.runs.fleet import Roster
 
-FAILED = 0
-"""Flower's code of an unknown error."""
 Reply = Callable[[Workplace, Duties, Message, Context], Message]
 logger = logging.getLogger("flwr.gossipfl")
+
+
+def query(message: Message, context: Context) -> Message:
+    """See `roll_reply`."""
+    return _answer(roll_reply, message, context)
 
 
 def train(message: Message, context: Context) -> Message:
@@ -58,6 +64,7 @@ class Post:
 def _answer(reply: Reply, message: Message, context: Context) -> Message:
     try:
         with _at_work(context) as post:
+            check_terms(message.content.config_records[CONFIG], post.own.adapted)
             return reply(post, post.duties, message, context)
     except GossipflError as error:
         logger.error("%s: %s", type(error).__name__, error)  # noqa: TRY400  # one line, for the user
@@ -71,7 +78,9 @@ def _answer(reply: Reply, message: Message, context: Context) -> Message:
 def _told(error: Exception, context: Context) -> str:
     """What the server learns: in earnest not what is wrong with private data."""
     kind = type(error).__name__
-    return f"{kind}: {error}" if _is_trial(context) else f"{kind}; this client's log says more"
+    # of a handshake: hashes of the experiment, which is everybody's
+    told = _is_trial(context) or isinstance(error, HandshakeError)
+    return f"{kind}: {error}" if told else f"{kind}; this client's log says more"
 
 
 @contextmanager
@@ -80,14 +89,16 @@ def _at_work(context: Context) -> Iterator[Post]:
     path = Path(_text(context, "experiment"))
     experiment = load_experiment(path).experiment
     folder = Path(str(config.get("folder") or path.parent))
+    number = _number(context, experiment.simulation.nodes)
     if _is_trial(context):
-        number, names = int(config[PARTITION]), experiment.simulation.names
+        names = experiment.simulation.names
         staff = Staff(experiment, Roster(names, folder), [names[number]])
         yield Post(staff.bench(number), duties_of(experiment))
         return
+    duties = _private_duties(experiment)
     bench = _private_bench(experiment, folder, context)
     try:
-        yield Post(bench, _private_duties(experiment))
+        yield Post(bench, duties)
     finally:
         # the next message's process wants the ledger
         bench.close()
@@ -107,15 +118,22 @@ def _private_bench(experiment: Experiment, folder: Path, context: Context) -> Be
 
 
 def _private_duties(experiment: Experiment) -> Duties:
-    if experiment.privacy.level != "none" and experiment.flower.weighting == "examples":
-        raise PrivacyError(
-            "flower.weighting: examples tells how many records there are, without noise; equal is wanted"
-        )
-    return replace(duties_of(experiment), judges=False)
+    """The server's word is not enough: this client's own file is looked at."""
+    check_earnest(experiment)
+    return replace(duties_of(experiment), judges=False, train_loss=False)
 
 
 def _is_trial(context: Context) -> bool:
     return context.node_config.get("trial") is True
+
+
+def _number(context: Context, nodes: int) -> int:
+    """The client's, by which the server tells it from the others."""
+    value = context.node_config.get(PARTITION)
+    if type(value) is not int or value not in range(nodes):
+        said = "is missing" if value is None else f"is {value!r}"
+        raise ConfigError(f"--node-config: {PARTITION} {said}, a number from 0 to {nodes - 1} was expected")
+    return value
 
 
 def _text(context: Context, key: str) -> str:

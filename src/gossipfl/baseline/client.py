@@ -72,6 +72,13 @@ def client_app(find: Callable[[], Workplace], duties: Duties) -> ClientApp:
     return app
 
 
+def roll_reply(workplace: Workplace, duties: Duties, message: Message, context: Context) -> Message:
+    """What a client that was asked which node it is answers, when it can work."""
+    del workplace, duties
+    figures: Figures = {"partition": int(context.node_config[PARTITION])}
+    return Message(RecordDict({METRICS: MetricRecord(figures)}), reply_to=message)
+
+
 def train_reply(workplace: Workplace, duties: Duties, message: Message, context: Context) -> Message:
     """What a client that was asked to train answers, an error `DIVERGED` too; its memory is in the context."""
     place, memory = int(context.node_config[PARTITION]), Memory(context.state)

@@ -20,6 +20,13 @@ _WORK = "gossipfl.baseline.at_work"
 app = ClientApp()
 
 
+@app.query()
+def query(message: Message, context: Context) -> Message:
+    """See `client.roll_reply`."""
+    answer: Message = quick_import(_WORK).query(message, context)
+    return answer
+
+
 @app.train()
 def train(message: Message, context: Context) -> Message:
     """See `client.train_reply`."""

@@ -1,8 +1,8 @@
 """`gossipfl fedavg`: an experiment with a server, by Flower."""
 
 import tempfile
-from collections.abc import Callable, Mapping
-from importlib import import_module
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from gossipfl.runs.fleet import Roster
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.result import RunResult, final_figures
 from gossipfl.runs.run_directory import RunDirectory
+from gossipfl.runs.signals import undisturbed, unwound_once
 
 if TYPE_CHECKING:
     from gossipfl.baseline.recorder import Outcome
@@ -41,32 +42,48 @@ def fedavg(
     Args:
         experiment: as `load_experiment` gives it; `simulation.nodes` is the number of clients.
         output: folder of the run, see `RunDirectory`.
-        mode: name from `MODES`.
+        mode: name from `MODES`, or one's own as `module:callable`: it takes a `Trial` and gives an `Outcome`.
         resume: of a run that is done, the result again; one that was stopped begins anew.
         show: told after each round how far the run is.
 
     Raises:
         UserError: something is wrong that can be known before, no client can train, or the folder is another run's.
     """
-    chosen = resolve(MODES, mode, field="--mode")
+    # one's own is imported later, when Flower's environment is prepared
+    chosen = mode if ":" in mode else resolve(MODES, mode, field="--mode")
     check_noise(experiment.experiment)
     directory = RunDirectory(output, drivers.run_config(drivers.fedavg(mode), experiment.experiment), resume=resume)
     earlier = directory.result()
     if earlier is not None:
         return earlier
     names = experiment.experiment.simulation.names
-    with directory.alone(), tempfile.TemporaryDirectory(prefix="gossipfl-flower-") as home:
+    with directory.alone(), _home() as home:
         directory.load()
         directory.write_topology(names, lambda _name: ())
-        prepare(Path(home))
-        from gossipfl.baseline.trial import Trial  # noqa: PLC0415  # Flower is imported by it
+        prepare(home)
+        # Flower is imported by them
+        from gossipfl.baseline.strategies import check_strategy  # noqa: PLC0415
+        from gossipfl.baseline.trial import Trial  # noqa: PLC0415
 
+        check_strategy(experiment.experiment)
         trial = Trial(experiment.experiment, Roster(names, experiment.folder), directory, show)
-        module, _, name = chosen.partition(":")
-        outcome = getattr(import_module(module), name)(trial)
+        own: Mapping[str, Callable[[Trial], Outcome]] = {}
+        outcome = resolve(own, chosen, field="--mode")(trial)
     result = _result(experiment.experiment, outcome, mode, output)
     directory.write_result(result.as_json())
     return result
+
+
+@contextmanager
+def _home() -> Iterator[Path]:
+    """A temporary folder for Flower's own files, gone when the context ends: by Ctrl-C, SIGTERM, SIGHUP too."""
+    with unwound_once():
+        folder = tempfile.TemporaryDirectory(prefix="gossipfl-flower-")
+        try:
+            yield Path(folder.name)
+        finally:
+            with undisturbed():
+                folder.cleanup()
 
 
 def _result(experiment: Experiment, outcome: "Outcome", mode: str, output: Path) -> RunResult:

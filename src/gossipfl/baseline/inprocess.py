@@ -11,14 +11,14 @@ from flwr.supercore.run import Run
 from gossipfl.baseline.client import PARTITION, client_app
 from gossipfl.baseline.internals import claim_identity
 from gossipfl.baseline.recorder import Outcome, ServerRecorder
+from gossipfl.baseline.records import FAILED
+from gossipfl.baseline.same_experiment import terms_of
 from gossipfl.baseline.server import Server
 from gossipfl.baseline.trial import Staff, Trial
 from gossipfl.errors import GossipflError
 
 SERVER_ID = 1
 FIRST_CLIENT_ID = 100
-FAILED = 0
-"""Flower's code of an unknown error."""
 
 
 class MemoryGrid(Grid):
@@ -94,4 +94,7 @@ def run_inprocess(trial: Trial) -> Outcome:
     staff = Staff(trial.experiment, trial.roster, trial.roster.names)
     app = client_app(lambda: staff, trial.duties)
     recorder = ServerRecorder(trial.experiment, trial.directory, staff.fleet.judge_mean, trial.show)
-    return Server(trial.experiment, staff.fleet.initial, recorder).serve(MemoryGrid(app, len(trial.roster.names)))
+    terms = terms_of(staff.fleet.resident.adapted)
+    named = {FIRST_CLIENT_ID + number: name for number, name in enumerate(trial.roster.names)}
+    server = Server(trial.experiment, staff.fleet.initial, recorder, terms, named=named)
+    return server.serve(MemoryGrid(app, len(named)))

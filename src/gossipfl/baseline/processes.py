@@ -5,21 +5,18 @@ environment cannot be read (Flower's superexec hides it) is found as a child of 
 """
 
 import os
-import signal
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import IO
 
 import psutil
 
-from gossipfl.runs.signals import handling
+from gossipfl.runs.signals import undisturbed, unwound_once
 
 MARK = "GOSSIPFL_FAMILY"
-_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE_S = 5.0
 """Seconds between asking a process to end and ending it."""
 
@@ -63,7 +60,7 @@ class Family:
         marked = {process for process in psutil.process_iter() if self._is_marked(process)}
         known = marked.union(self._roots)
         below = {child for process in known for child in _children(process)}
-        return [process for process in known | below if _is_alive(process)]
+        return [process for process in known | below if is_alive(process)]
 
     def end(self) -> None:
         """Ends all of them, and those they start meanwhile."""
@@ -72,7 +69,7 @@ class Family:
             _quietly(process.terminate)
         psutil.wait_procs(members, timeout=GRACE_S)
         # those of before too: with its parent gone one without a readable environment is found no more
-        while members := [process for process in {*members, *self.members()} if _is_alive(process)]:
+        while members := [process for process in {*members, *self.members()} if is_alive(process)]:
             for process in members:
                 _quietly(process.kill)
             psutil.wait_procs(members, timeout=GRACE_S)
@@ -88,26 +85,13 @@ class Family:
 def family(environment: Mapping[str, str]) -> Iterator[Family]:
     """Processes that are gone when the context ends: by success, by an error, by Ctrl-C, SIGTERM, SIGHUP."""
     members = Family(environment)
-    with _unwound_once():
+    with unwound_once():
         try:
             yield members
         finally:
             # a Ctrl-C does not keep the family from being ended
-            with handling(_ENDINGS, signal.SIG_IGN):
+            with undisturbed():
                 members.end()
-
-
-@contextmanager
-def _unwound_once() -> Iterator[None]:
-    """The first Ctrl-C, SIGTERM or closed terminal unwinds the stack; what comes after it, however soon, is ignored."""
-
-    def leave(number: int, _frame: FrameType | None) -> None:
-        for each in _ENDINGS:
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
-
-    with handling(_ENDINGS, leave):
-        yield
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:
@@ -117,7 +101,8 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-def _is_alive(process: psutil.Process) -> bool:
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it works still; one that has ended and whose parent has not asked how (a zombie) does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:

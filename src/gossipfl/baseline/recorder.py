@@ -5,6 +5,7 @@ Virtual seconds of a round: the slowest client's download + local steps + upload
 only; evaluation, which gossip does without, is not counted.
 """
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from gossipfl.baseline.central import central_plan
+from gossipfl.baseline.roll_call import check_numbers
 from gossipfl.baseline.watched import Reply, Round
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.rng import generator
@@ -40,7 +42,7 @@ class Outcome:
         last: the last line of `metrics.jsonl`.
         virtual_s, seconds: virtual and real.
         steps: optimizer steps of all clients.
-        rejected: answers of clients that could not train, by reason.
+        rejected: answers of clients that could not train, and answers that were missing, by reason.
         flower_bytes: what Flower itself has counted at its server, by direction; None where it counts nothing.
     """
 
@@ -54,11 +56,41 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Client:
-    """Where one is."""
+    """Where one is.
+
+    Attributes:
+        bound: the highest ε it told when it had trained, and no evaluation covers yet: a bound, quick to have.
+        exact: the highest ε it told at an evaluation.
+        up: it has answered the last evaluation.
+    """
 
     steps: int = 0
     traffic: int = 0
-    epsilon: float = float("inf")
+    bound: float = -math.inf
+    exact: float = -math.inf
+    up: bool = True
+
+    @property
+    def epsilon(self) -> float:
+        """What it has spent, by all that it told; infinite if nothing."""
+        told = max(self.bound, self.exact)
+        return told if told > -math.inf else math.inf
+
+    def trained(self, reply: Reply) -> None:
+        """What it told after training."""
+        steps = int(reply.figure("steps"))
+        self._went_on_from(steps - reply.figure("done"))
+        self.steps, self.bound = steps, max(self.bound, reply.figure("epsilon"))
+
+    def evaluated(self, reply: Reply) -> None:
+        """What it told at an evaluation, which covers all that it has trained."""
+        self._went_on_from(reply.figure("steps"))
+        self.exact, self.bound = max(self.exact, reply.figure("epsilon")), -math.inf
+
+    def _went_on_from(self, steps: float) -> None:
+        """Fewer steps than it had: it was started anew, and an account in memory has forgotten what was spent."""
+        if steps < self.steps:
+            self.exact = self.epsilon
 
 
 class ServerRecorder:
@@ -89,12 +121,17 @@ class ServerRecorder:
         return index % every == 0 or index == rounds
 
     def after(self, done: Round, state: AdapterState) -> None:
-        """A round is over."""
+        """A round is over.
+
+        Raises:
+            TrainingError: a client has another's number, or no node's.
+        """
         names, rounds = list(self._clients), self._experiment.training.phases
+        for replies in (done.trained, done.evaluated):
+            check_numbers((reply.number for reply in replies), len(names))
         self._spend(done, names)
         self._rejected.update(done.failed)
-        for reply in done.evaluated:
-            self._clients[names[reply.number]].epsilon = reply.figure("epsilon")
+        self._listen(done, names)
         if done.index == 0 or self.due(done.index):
             self._record(done, state)
         if done.index == rounds:
@@ -109,12 +146,21 @@ class ServerRecorder:
         for reply in done.trained:
             name, received = names[reply.number], done.received[reply.number]
             client = self._clients[name]
-            client.steps = int(reply.figure("steps"))
+            client.trained(reply)
             client.traffic += done.sent + received
             computed = self._duration(name, int(reply.figure("done")))
             slowest = max(slowest, self._transfer_s(done.sent) + computed + self._transfer_s(received))
         if done.trained:
             self._virtual_s += slowest + self._experiment.flower.server_latency_s
+
+    def _listen(self, done: Round, names: list[str]) -> None:
+        """What clients told when they were asked for figures; who does not answer is taken for gone."""
+        answers = {names[reply.number]: reply for reply in done.evaluated}
+        for name, reply in answers.items():
+            self._clients[name].evaluated(reply)
+        if done.index and self.due(done.index):
+            for name, client in self._clients.items():
+                client.up = name in answers
 
     def _transfer_s(self, size: int) -> float:
         links = self._experiment.simulation.links
@@ -132,8 +178,8 @@ class ServerRecorder:
             steps=[client.steps for client in clients],
             sent=[client.traffic for client in clients],
             epsilons=[client.epsilon for client in clients],
-            up=[True] * len(names),
-            finished=[done.index == self._experiment.training.phases] * len(names),
+            up=[client.up for client in clients],
+            finished=[client.up and done.index == self._experiment.training.phases for client in clients],
         )
         # all have what the server has
         spread = spread_of_one(state, len(names))

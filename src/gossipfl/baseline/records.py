@@ -21,6 +21,8 @@ ADAPTER = "adapter"
 """The only array of `ARRAYS`."""
 WEIGHT = "weight"
 """The metric that a client is weighted by."""
+FAILED = 0
+"""Flower's code of an unknown error."""
 DIVERGED = 1000
 """Code of the error that a client answers with whose values are no longer finite; Flower's own are small."""
 _MEMORY, _MOMENTS = "memory", "moments"

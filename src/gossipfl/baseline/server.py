@@ -1,14 +1,15 @@
 """Flower's ServerApp: its strategy mixes, and after each round the recorder looks."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-from flwr.app import ArrayRecord
+from flwr.app import ArrayRecord, ConfigRecord
 from flwr.serverapp import Grid
 
+from gossipfl.baseline.attendance import Attendance
 from gossipfl.baseline.central import central_plan
 from gossipfl.baseline.recorder import Outcome, ServerRecorder
 from gossipfl.baseline.records import arrays_of, state_of
@@ -16,7 +17,7 @@ from gossipfl.baseline.strategies import build_strategy, clients_in_a_round
 from gossipfl.baseline.watched import Round, Watched
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.rng import derive_seed
-from gossipfl.errors import DivergedError, TrainingError
+from gossipfl.errors import DivergedError, MessageError, TrainingError
 from gossipfl.state import AdapterState
 
 
@@ -27,39 +28,61 @@ class Server:
     Attributes:
         initial: where every client starts.
         recorder: looks.
+        terms: what must agree with every client, see `terms_of`.
         at_least: a round waits for so many clients to be there; None: for all.
+        named: names of clients by Flower's numbers, as far as they are known.
     """
 
     experiment: Experiment
     initial: AdapterState
     recorder: ServerRecorder
+    terms: ConfigRecord
     at_least: int | None = None
+    named: Mapping[int, str] = field(default_factory=dict)
 
     def serve(self, grid: Grid) -> Outcome:
         """Runs all rounds.
 
         Raises:
             ConfigError: see `build_strategy`.
-            TrainingError: no client could train in a round; or under central noise one was missing.
+            TrainingError: no client could train in a round; under central noise one was missing; or the strategy has
+                made another shape.
+            DivergedError: the values of clients, or of the strategy, are no longer finite.
         """
-        flower, spec = self.experiment.flower, self.initial.spec
+        flower = self.experiment.flower
         central, nodes = central_plan(self.experiment), self.experiment.simulation.nodes
         inner = build_strategy(flower, nodes, central, at_least=self.at_least)
-        strategy = Watched(inner, self.recorder.due, self._seed_draw)
+        roll = Attendance(self.named, flower.timeout_s)
+        strategy = Watched(inner, self.recorder.due, roll, self._seed_draw)
 
         def look(_index: int, arrays: ArrayRecord) -> None:
             self._check_noise(strategy.round)
-            self.recorder.after(strategy.round, state_of(arrays, spec, sender="the strategy"))
+            self.recorder.after(strategy.round, self._state(arrays, strategy.round))
 
-        with _seeded(self.experiment.seed):
+        # what is not finite is told after the round, in one line
+        with _seeded(self.experiment.seed), np.errstate(over="ignore", invalid="ignore"):
             strategy.start(
                 grid,
                 arrays_of(self.initial),
                 num_rounds=self.experiment.training.phases,
                 timeout=flower.timeout_s,
+                # copies: Flower writes the round's number into what it is given
+                train_config=ConfigRecord(dict(self.terms)),
+                evaluate_config=ConfigRecord(dict(self.terms)),
                 evaluate_fn=look,
             )
         return self.recorder.outcome()
+
+    def _state(self, arrays: ArrayRecord, done: Round) -> AdapterState:
+        """What the strategy has made of a round: no peer's doing, but that of its settings."""
+        name = self.experiment.flower.strategy
+        try:
+            return state_of(arrays, self.initial.spec, sender=f"flower.strategy {name}")
+        except MessageError as error:
+            kind, hint = TrainingError, ""
+            if error.reason == "nan":
+                kind, hint = DivergedError, ": flower.options or training.learning_rate is too high"
+            raise kind(f"round {done.index}: {error}{hint}") from error
 
     def _seed_draw(self, index: int) -> None:
         """Anew in each round: in a deployment threads of Flower's use the same generator, for their heartbeats."""

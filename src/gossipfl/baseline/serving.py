@@ -6,6 +6,7 @@ in earnest   no client says how good it is on private data, and the server has n
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from flwr.app import Context
@@ -13,14 +14,17 @@ from flwr.serverapp import Grid
 
 from gossipfl.baseline.flower_app import Settings
 from gossipfl.baseline.muster import Mustered
-from gossipfl.baseline.noise_check import check_noise
+from gossipfl.baseline.noise_check import check_earnest
 from gossipfl.baseline.recorder import Outcome, ServerRecorder
+from gossipfl.baseline.roll_call import call_roll
+from gossipfl.baseline.same_experiment import terms_of
 from gossipfl.baseline.server import Server
+from gossipfl.baseline.strategies import check_strategy
 from gossipfl.baseline.trial import open_trial, server_of
 from gossipfl.baseline.voice import Voice
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import load_experiment
-from gossipfl.errors import TrainingError, UserError
+from gossipfl.errors import DataError, TrainingError, UserError
 from gossipfl.learning.bench import load_adapted
 from gossipfl.learning.data import DataSite
 from gossipfl.runs.progress import Progress
@@ -48,7 +52,8 @@ def _serve_trial(grid: Grid, settings: Settings) -> None:
         def work() -> Outcome:
             trial = open_trial(run, Path(str(settings["folder"])), voice.progress)
             order = [int(node) for node in str(settings["order"]).split()]
-            return _all_rounds(server_of(trial, at_least=1), Mustered(grid, order, trial.experiment.flower.timeout_s))
+            server = replace(server_of(trial, at_least=1), named=dict(zip(order, trial.roster.names, strict=True)))
+            return _all_rounds(server, Mustered(grid, order, trial.experiment.flower.timeout_s))
 
         voice.tell(lambda: _explained(work))
 
@@ -56,13 +61,24 @@ def _serve_trial(grid: Grid, settings: Settings) -> None:
 def _serve(grid: Grid, settings: Settings) -> None:
     """In earnest: no client says how good it is on private data, and the server has none."""
     path, output = Path(str(settings["experiment"])), Path(str(settings["output"]))
+    if output.exists():
+        raise DataError(f"output {output} is there already: each run has a folder of its own, which is not there yet")
     experiment = load_experiment(path).experiment
-    check_noise(experiment)
+    check_earnest(experiment)
+    check_strategy(experiment)
     directory = RunDirectory(output, run_config(SERVER, experiment), resume=False)
     _log_to(output / LOG)
     folder = Path(str(settings["folder"] or path.parent))
-    server = _earnest(experiment, folder, directory)
-    _all_rounds(server, Mustered(grid, (), experiment.flower.timeout_s))
+    nodes, patience_s = experiment.simulation.nodes, experiment.flower.timeout_s
+
+    def work() -> Outcome:
+        server, mustered = _earnest(experiment, folder, directory), Mustered(grid, (), patience_s)
+        mustered.wait_for(nodes)
+        call_roll(mustered, server.terms, nodes, patience_s)
+        return _all_rounds(server, mustered)
+
+    with directory.alone():
+        _explained(work)
 
 
 def _earnest(experiment: Experiment, folder: Path, directory: RunDirectory) -> Server:
@@ -70,7 +86,7 @@ def _earnest(experiment: Experiment, folder: Path, directory: RunDirectory) -> S
     directory.write_topology(names, lambda _name: ())
     adapted = load_adapted(experiment, DataSite("server", names, None, folder, folder))
     recorder = ServerRecorder(experiment, directory, lambda _state: None, _say)
-    return Server(experiment, adapted.initial, recorder, at_least=1)
+    return Server(experiment, adapted.initial, recorder, terms_of(adapted), at_least=1)
 
 
 def _all_rounds(server: Server, grid: Mustered) -> Outcome:
@@ -79,10 +95,11 @@ def _all_rounds(server: Server, grid: Mustered) -> Outcome:
 
 
 def _explained(work: Callable[[], Outcome]) -> Outcome:
-    """A bug of ours or of Flower's: its traceback goes to the log, one line to the user."""
+    """A bug of ours or of Flower's leaves its traceback in the log and one line to the user; a mistake, that line."""
     try:
         return work()
-    except UserError:
+    except UserError as error:
+        logger.error("%s", error)  # noqa: TRY400  # one line, for the user
         raise
     except Exception as error:
         logger.exception("the server failed")

@@ -1,13 +1,16 @@
 """Flower's strategies by name, made from the `flower` section."""
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from flwr.serverapp import strategy as flower
 from flwr.serverapp.strategy import DifferentialPrivacyServerSideFixedClipping, Strategy
 
+from gossipfl.baseline.central import central_plan
 from gossipfl.baseline.records import ARRAYS, CONFIG, WEIGHT
+from gossipfl.baseline.strategy_options import check_counts, checked_options
+from gossipfl.config.experiment import Experiment
 from gossipfl.config.flower import FlowerConfig
 from gossipfl.core.tables import resolve
 from gossipfl.errors import ConfigError
@@ -42,23 +45,32 @@ def build_strategy(config: FlowerConfig, nodes: int, central: Plan | None, *, at
         at_least: a round waits for so many to be there; None: for all.
 
     Raises:
-        ConfigError: there is no such strategy, or it takes no such option.
+        ConfigError: there is no such strategy, it takes no such option or value, or there are too few clients for it.
     """
     made = resolve(STRATEGIES, config.strategy, field="flower.strategy")
     ours = _ours(config, nodes if at_least is None else at_least)
-    taken = set(inspect.signature(made).parameters) - set(ours)
-    for option in config.options:
-        if option not in taken:
-            names = sorted(name for name in taken if not name.endswith("_fn"))
-            raise ConfigError(f"flower.options: {config.strategy} takes no {option!r}; it takes {', '.join(names)}")
+    options = checked_options(config.strategy, made, config.options, ours)
+    check_counts(config.strategy, options, clients_in_a_round(config, nodes))
     try:
-        built: Strategy = made(**ours, **config.options)
+        built: Strategy = made(**ours, **options)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"flower.options: {config.strategy}: {error}") from error
     if central is None:
         return built
     sampled = clients_in_a_round(config, nodes)
-    return DifferentialPrivacyServerSideFixedClipping(built, central.noise_multiplier, central.max_grad_norm, sampled)
+    # divided by the norm of an update of nothing NumPy's number is infinite, and the factor 1; Python's would raise
+    norm = np.float64(central.max_grad_norm)
+    return DifferentialPrivacyServerSideFixedClipping(built, central.noise_multiplier, norm, sampled)
+
+
+def check_strategy(experiment: Experiment) -> None:
+    """Whether there will be a strategy, asked before anything is started for it.
+
+    Raises:
+        ConfigError: see `build_strategy`.
+        PrivacyError: see `central_plan`.
+    """
+    build_strategy(experiment.flower, experiment.simulation.nodes, central_plan(experiment))
 
 
 def clients_in_a_round(config: FlowerConfig, nodes: int) -> int:

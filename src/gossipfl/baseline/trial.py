@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gossipfl.baseline.client import Duties
 from gossipfl.baseline.recorder import ServerRecorder
+from gossipfl.baseline.same_experiment import terms_of
 from gossipfl.baseline.server import Server
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import load_experiment, parse_experiment
@@ -60,7 +61,7 @@ def server_of(trial: Trial, *, at_least: int | None = None) -> Server:
     # of the nodes one suffices for where all start and for the common test set
     fleet = Staff(trial.experiment, trial.roster, trial.roster.names[:1]).fleet
     recorder = ServerRecorder(trial.experiment, trial.directory, fleet.judge_mean, trial.show)
-    return Server(trial.experiment, fleet.initial, recorder, at_least)
+    return Server(trial.experiment, fleet.initial, recorder, terms_of(fleet.resident.adapted), at_least)
 
 
 def duties_of(experiment: Experiment) -> Duties:

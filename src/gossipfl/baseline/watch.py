@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from gossipfl.baseline.processes import is_alive
 from gossipfl.errors import TrainingError
 
 POLL_S = 0.2
@@ -44,6 +45,7 @@ class Watch:
         self._processes, self._gone, self._limit_s = processes, gone, limit_s
         self._alive = dict(processes.supernodes)
         self._server: psutil.Process | None = None
+        self._ended = False
         self._heard, self._running = time.monotonic(), False
 
     def begun(self, pid: int) -> None:
@@ -52,8 +54,8 @@ class Watch:
         try:
             self._server = psutil.Process(pid)
         except psutil.NoSuchProcess:
-            # it has said all by now, or the limit will tell
-            self._server = None
+            # it has said all by now, and that is read before trouble is told
+            self._ended = True
 
     def running(self) -> None:
         """The server has said how far it is."""
@@ -74,7 +76,8 @@ class Watch:
             del self._alive[name]
             logger.warning("%s; the others go on; see %s", said, self._processes.log(name))
             self._gone(name)
-        if self._server is not None and not self._server.is_running():
+        # Flower's superexec does not ask how it ended: it stays in the table of processes
+        if self._ended or (self._server is not None and not is_alive(self._server)):
             return f"Flower's server ended without a result; see {self._processes.log('server')}"
         if time.monotonic() - self._heard > self._limit_s:
             return f"nothing from Flower's server for {self._limit_s:.0f} s; see {self._processes.log('server')}"

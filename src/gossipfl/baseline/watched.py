@@ -4,19 +4,18 @@ Beside watching it puts replies into the order of the clients, so that sums do n
 for evaluation only when it is due.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Error, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
+from gossipfl.baseline.attendance import Attendance, reason_of
 from gossipfl.baseline.records import DIVERGED, metrics_of, number, payload_bytes
 from gossipfl.errors import DivergedError, TrainingError
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class Round:
         index: from 1.
         sent: bytes of the tensors sent to each client that was to train.
         received: bytes of the tensors in each reply, by client.
-        failed: answers of clients without a state: diverged, or failed in another way.
+        failed: clients without a state: diverged, failed in another way, or silent to the end.
         trained, evaluated: replies.
     """
 
@@ -63,17 +62,23 @@ class Watched(Strategy):
         inner: decides.
         due: whether a round ends with an evaluation by the clients.
         before_draw: called with the round's number before its clients are drawn.
+        roll: tells who does not answer.
 
     Attributes:
         round: the one under way.
     """
 
     def __init__(
-        self, inner: Strategy, due: Callable[[int], bool], before_draw: Callable[[int], None] = lambda _: None
+        self,
+        inner: Strategy,
+        due: Callable[[int], bool],
+        roll: Attendance,
+        before_draw: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._inner = inner
         self._due = due
         self._before_draw = before_draw
+        self._roll = roll
         self.round = Round(0)
 
     def configure_train(
@@ -84,7 +89,7 @@ class Watched(Strategy):
         # asked first, so that next to nothing happens between what is called and the draw
         grid.get_node_ids()
         self._before_draw(server_round)
-        messages = list(self._inner.configure_train(server_round, arrays, config, grid))
+        messages = self._roll.ask(self._inner.configure_train(server_round, arrays, config, grid))
         self.round.sent = max(map(payload_bytes, messages), default=0)
         return messages
 
@@ -97,6 +102,8 @@ class Watched(Strategy):
             DivergedError: no client has trained, and one of them diverged.
             TrainingError: no client has trained; the message is that of the first.
         """
+        replies = list(replies)
+        self.round.failed.update(["silent"] * self._roll.silent(replies, server_round))
         arrived, failures = _sorted(replies)
         self.round.failed.update("diverged" if one.code == DIVERGED else "failed" for one in failures)
         if not arrived:
@@ -104,17 +111,21 @@ class Watched(Strategy):
         self.round.trained = [_reply(message) for message in arrived]
         sizes = zip(self.round.trained, map(payload_bytes, arrived), strict=True)
         self.round.received = {reply.number: size for reply, size in sizes}
-        return self._inner.aggregate_train(server_round, arrived)
+        # see `build_strategy`
+        with np.errstate(divide="ignore"):
+            return self._inner.aggregate_train(server_round, arrived)
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """The inner one's messages when an evaluation is due, else none."""
-        return self._inner.configure_evaluate(server_round, arrays, config, grid) if self._due(server_round) else []
+        due = self._due(server_round)
+        return self._roll.ask(self._inner.configure_evaluate(server_round, arrays, config, grid) if due else ())
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
         """Keeps every client's figures; their mean is for the recorder to make."""
-        del server_round
+        replies = list(replies)
+        self._roll.silent(replies, server_round)
         arrived, _ = _sorted(replies)
         self.round.evaluated = [_reply(message) for message in arrived]
         return None
@@ -125,14 +136,10 @@ class Watched(Strategy):
 
 
 def _nobody(failures: Sequence[Error], server_round: int) -> TrainingError:
-    ran_away = next((_text(failure) for failure in failures if failure.code == DIVERGED), None)
+    ran_away = next((reason_of(failure) for failure in failures if failure.code == DIVERGED), None)
     if ran_away is not None:
         return DivergedError(ran_away)
-    return TrainingError(_text(failures[0]) if failures else f"round {server_round}: no client answered in time")
-
-
-def _text(failure: Error) -> str:
-    return failure.reason or f"error {failure.code}"
+    return TrainingError(reason_of(failures[0]) if failures else f"round {server_round}: no client answered in time")
 
 
 def _sorted(replies: Iterable[Message]) -> tuple[list[Message], list[Error]]:
@@ -143,8 +150,6 @@ def _sorted(replies: Iterable[Message]) -> tuple[list[Message], list[Error]]:
             failures.append(message.error)
         else:
             arrived.append(message)
-    for failure in failures:
-        logger.warning("a client failed in this round: %s", _text(failure).strip().splitlines()[-1])
     return sorted(arrived, key=lambda message: number(metrics_of(message), "partition")), failures
 
 

@@ -45,7 +45,8 @@ class FlowerConfig(Section):
     fraction: Share = 1.0
     """Part of the clients that train in a round, drawn anew."""
     central_noise: CentralNoiseConfig | None = None
-    """Noise of a trusted server, instead of the clients' own (`privacy`); never to be compared as one with it."""
+    """Noise of a trusted server, instead of the clients' own (`privacy`); never to be compared as one with it. With
+    FedAvg or FedProx and equal weights only, whose mean its ε is reckoned for; and on trial only: it is seeded."""
     timeout_s: PositiveFloat = 3600.0
     """Seconds the server waits for a round's clients; without the missing ones it goes on."""
     server_latency_s: NonNegativeFloat = 0.0

@@ -15,12 +15,15 @@ from gossipfl.runs.signals import handling
 from gossipfl.studies.compare_jobs import Ended, Executor
 from gossipfl.studies.compare_plan import Order
 from gossipfl.studies.fleet import Fleet, Job, Running
+from gossipfl.studies.forked import launcher
 
 if TYPE_CHECKING:
     from gossipfl.sim.executor import Tasks
 
 OpenExecutor = Callable[[CompareConfig, int], AbstractContextManager[Executor]]
 """How an executor is opened: for a table, with so many runs at a time."""
+WARM = ("gossipfl.studies.warm",)
+"""Imported once for all runs."""
 END_S = 20.0
 """Seconds a run gets to leave a checkpoint, and Flower to end its own processes."""
 
@@ -88,7 +91,7 @@ def open_executor(table: CompareConfig, at_once: int) -> Iterator[Executor]:
             with closing(Tasks(run_text, address=table.address, cores=at_once)) as tasks:
                 yield RayTasks(tasks)
         else:
-            with Fleet([], end_s=END_S) as fleet:
+            with Fleet([], end_s=END_S, launch=launcher(WARM)) as fleet:
                 yield Processes(fleet)
 
 

@@ -6,6 +6,7 @@ A gossip run that was stopped goes on from its checkpoint, others begin anew; of
 """
 
 import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -86,9 +87,14 @@ def main(path: Path) -> None:
 
 def _watch(parent: int) -> None:
     """Whoever started this process may be killed without a word to it: then it ends as if it had been asked to."""
-    ended = threading.Event()
-    while os.getppid() == parent:
-        ended.wait(LOOK_S)
+    starter = multiprocessing.parent_process()
+    if starter is not None:
+        # forked from a process between, which lives as long as this one
+        starter.join()
+    else:
+        ended = threading.Event()
+        while os.getppid() == parent:
+            ended.wait(LOOK_S)
     os.kill(os.getpid(), signal.SIGTERM)
 
 

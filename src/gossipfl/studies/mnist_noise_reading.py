@@ -7,8 +7,20 @@ from gossipfl.report import compare_cells as cells
 from gossipfl.report.comparison import ArmSummary, Comparison
 from gossipfl.report.tables import markdown_table
 from gossipfl.studies.mnist_noise_arms import FEDAVG, Arm, Scale, Whose
-from gossipfl.studies.mnist_noise_claims import CHANCE, KINDS, MARGIN, OWNERS, Claim, Figures, Finding, claims_of
+from gossipfl.studies.mnist_noise_claims import (
+    CHANCE,
+    KINDS,
+    MARGIN,
+    OWNERS,
+    Claim,
+    Figures,
+    Finding,
+    Verdict,
+    claims_of,
+)
 
+MUTE: tuple[Verdict, ...] = ("at chance", "no result")
+"""Pairs that say nothing: counted, not listed."""
 NOTES = (
     "nominal: noise for that ε in every round by itself; honest: for the whole run. In brackets the ε of the run. "
     "fedavg10 draws half of the clients: half the local steps; a client's noise is for all rounds, it is charged for "
@@ -31,8 +43,8 @@ def reading(found: Comparison, scale: Scale) -> str:
 def verdict(findings: Sequence[Finding]) -> str:
     """All pairs in one sentence."""
     count = Counter(finding.verdict for finding in findings)
-    mute = ", ".join(f"{count[word]} {word}" for word in ("at chance", "no result") if count[word])
-    telling = len(findings) - count["at chance"] - count["no result"]
+    mute = ", ".join(f"{count[word]} {word}" for word in MUTE if count[word])
+    telling = len(findings) - sum(count[word] for word in MUTE)
     rest = f" ({mute})" if mute else ""
     if not telling:
         return f"cannot be told{rest}"
@@ -76,6 +88,8 @@ def _claim(claim: Claim) -> str:
             finding.verdict,
         )
         for finding in claim.findings
+        if finding.verdict not in MUTE
     ]
     head = ("pair", claim.figure, "accuracy at the end", "seeds", "verdict")
-    return f"**{claim.text}**: {verdict(claim.findings)}.\n\n{markdown_table(head, rows)}"
+    said = f"**{claim.text}**: {verdict(claim.findings)}."
+    return f"{said}\n\n{markdown_table(head, rows)}" if rows else said

@@ -1,0 +1,50 @@
+"""A signal that ends a run of the baseline leaves no temporary files, in whatever mode: here in process."""
+
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from tests.baseline.flower_runs import centralized, small
+from tests.sim.training import load
+
+COMMAND = """
+import sys
+from pathlib import Path
+from gossipfl.baseline.fedavg import fedavg
+from gossipfl.config.loading import load_experiment
+folder = Path(sys.argv[1])
+fedavg(load_experiment(folder / "experiment.yaml"), folder / "run", show=lambda now: print(now.rounds, flush=True))
+"""
+WAIT_S = 120.0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_no_temporary_files(tmp_path: Path, number: signal.Signals) -> None:
+    (temporary := tmp_path / "tmp").mkdir()
+    load(tmp_path, small(training__phases=100_000))
+    with subprocess.Popen(
+        [sys.executable, "-c", COMMAND, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        assert list(temporary.glob("gossipfl-flower-*"))
+        process.send_signal(number)
+        process.stdout.read()
+        code = process.wait(WAIT_S)
+    # Python ends itself by Ctrl-C's signal
+    assert code == (-number if number == signal.SIGINT else 128 + number)
+    assert not list(temporary.iterdir())
+
+
+def test_where_no_signal_comes_none_is_taken_over(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as other:
+        result = other.submit(centralized, tmp_path, small(training__phases=1)).result()
+    assert result.rounds == 1
