@@ -164,8 +164,8 @@ class GossipConfig(Section):
     exchanges nothing, for comparisons."""
     mixing: Choice = "weighted"
     codec: Choice = "fp32"
-    """fp32: exact. With loss, as the difference to what neighbors saw last: fp16, bf16; int8, int4: blocks of 256 share a
-    scale; top_k, random_k: a share of the values; low_rank: matrices as thin products."""
+    """fp32: exact. With loss, as the difference to what neighbors saw last: fp16, bf16; int8, int4: blocks of 256 with
+    a scale each; top_k, random_k: a share of the values; low_rank: matrices as thin products."""
     codec_share: Annotated[float, Field(gt=0, le=1)] = 0.1
     """top_k, random_k: share of the values that is sent."""
     codec_rank: PositiveInt = 4

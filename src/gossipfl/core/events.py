@@ -58,13 +58,15 @@ class Packet(Generic[P]):
     """A publication as it travels.
 
     Attributes:
-        seen: as every receiver will see it.
-        residual: the state that was published minus `seen`; None where nothing is lost.
+        content: what was published.
+        seen: its state as every receiver will see it.
+        residual: the state minus `seen`; None where nothing is lost.
         number: of the publication in this life of the sender, from 1.
         reference: number of the one that the payload is a difference to, 0: the common start; None: to none.
         payload: encoded; empty where states travel as they are, in tests.
     """
 
+    content: Publishable[P]
     seen: P
     residual: P | None = None
     number: int = 0
@@ -72,7 +74,7 @@ class Packet(Generic[P]):
     payload: bytes | memoryview = b""
 
 
-Pack = Callable[[P], Packet[P]]
+Pack = Callable[[Publishable[P]], Packet[P]]
 """Encodes the next publication; one that loses something may build on those before."""
 
 
@@ -205,16 +207,20 @@ class Send(Generic[P]):
     """Publish to one neighbor.
 
     Attributes:
-        packet: what travels of the content's state.
+        packet: the publication.
         replaceable: a newer `Send` to the same receiver may replace this one while it has not left; `sync` says no,
             since the receiver waits for every round.
     """
 
     receiver: str
-    content: Publishable[P]
-    header: Header
     packet: Packet[P]
+    header: Header
     replaceable: bool = True
+
+    @property
+    def content(self) -> Publishable[P]:
+        """What is published."""
+        return self.packet.content
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ class Mixing(Seam[P]):
 
 def as_it_is() -> Pack[P]:
     """A packer without a codec: states travel as they are."""
-    return Packet
+    return lambda content: Packet(content, content.state)
 
 
 @dataclass(frozen=True, slots=True)

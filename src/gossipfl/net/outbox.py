@@ -152,8 +152,9 @@ class Outbox:
         """The message to send now; `written` or `give_back` must follow."""
         if not self._pending:
             return None
-        waiting = self._pending.popleft()
-        message = replace(waiting, whole=not waiting.bundle.fits(self._known))
+        message = self._pending.popleft()
+        if message.whole == message.bundle.fits(self._known):
+            message = replace(message, whole=not message.whole)
         self._known = message.bundle.number
         self._writing.append(message)
         return message

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gossipfl.config.simulation import AttackersConfig
-from gossipfl.core.events import Pack, Packet
+from gossipfl.core.events import Pack, Packet, Publishable
 from gossipfl.state import AdapterState
 
 Tamper = Callable[[str, AdapterState], AdapterState]
@@ -25,9 +25,9 @@ class Tampered:
     tamper: Tamper
     pack: Pack[AdapterState]
 
-    def __call__(self, state: AdapterState) -> Packet[AdapterState]:
+    def __call__(self, content: Publishable[AdapterState]) -> Packet[AdapterState]:
         """The next publication."""
-        return replace(self.pack(self.tamper(self.name, state)), residual=None)
+        return replace(self.pack(replace(content, state=self.tamper(self.name, content.state))), residual=None)
 
 
 def honest(config: AttackersConfig, rng: np.random.Generator) -> Tamper:  # noqa: ARG001  # nothing is drawn

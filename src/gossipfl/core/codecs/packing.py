@@ -17,7 +17,7 @@ from gossipfl.config.experiment import GossipConfig
 from gossipfl.core.codecs import Codec, build_codec
 from gossipfl.core.codecs.dtypes import Plain
 from gossipfl.core.codecs.seam import Stream
-from gossipfl.core.events import Pack, Packet
+from gossipfl.core.events import Pack, Packet, Publishable
 from gossipfl.core.membership import Mark
 from gossipfl.core.rng import generator
 from gossipfl.state import AdapterState
@@ -34,12 +34,13 @@ class Whole:
         self._codec = codec
         self._number = 0
 
-    def __call__(self, state: AdapterState) -> Packet[AdapterState]:
+    def __call__(self, content: Publishable[AdapterState]) -> Packet[AdapterState]:
         """The next publication."""
+        state = content.state
         self._number += 1
         # what loses nothing draws nothing
         payload = self._codec.encode(state.vector, state.spec, NOTHING)
-        return Packet(state, None, self._number, None, payload)
+        return Packet(content, state, None, self._number, None, payload)
 
 
 class Differences:
@@ -56,12 +57,13 @@ class Differences:
         self._stream = Stream(rng)
         self._number = 0
 
-    def __call__(self, state: AdapterState) -> Packet[AdapterState]:
+    def __call__(self, content: Publishable[AdapterState]) -> Packet[AdapterState]:
         """The next publication."""
+        state = content.state
         payload = self._codec.encode((state - self._seen).vector, state.spec, self._stream)
         self._seen = added(self._seen, self._codec, memoryview(payload).cast("B"))
         self._number += 1
-        return Packet(self._seen, state - self._seen, self._number, self._number - 1, payload)
+        return Packet(content, self._seen, state - self._seen, self._number, self._number - 1, payload)
 
 
 def packer_for(gossip: GossipConfig, seed: int, origin: AdapterState, name: str) -> Pack[AdapterState]:

@@ -185,10 +185,10 @@ class OwnState(Generic[P]):
     def publish(self, receivers: Iterable[str], header: Header, *, replaceable: bool) -> list[Send[P]]:
         """The state, cleared for publication, to each receiver; kept for `resend`."""
         content: Publishable[P] = self.parts.clear(self.snapshot.state, self.snapshot.receipt)
-        packet = self._pack(content.state)
+        packet = self._pack(content)
         self._residual = packet.residual
-        self._published = Send("", content, header, packet, replaceable)
-        return [Send(receiver, content, header, packet, replaceable) for receiver in receivers]
+        self._published = Send("", packet, header, replaceable)
+        return [Send(receiver, packet, header, replaceable) for receiver in receivers]
 
     def resend(self, receiver: str) -> list[Send[P]]:
         """The newest publication of this life, if any, to one receiver whose link came up."""
