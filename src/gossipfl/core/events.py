@@ -63,7 +63,8 @@ class Packet(Generic[P]):
         residual: the state minus `seen`; None where nothing is lost.
         number: of the publication in this life of the sender, from 1.
         reference: number of the one that the payload is a difference to, 0: the common start; None: to none.
-        payload: encoded; empty where states travel as they are, in tests.
+        payload: encoded; empty where states travel as they are, in simulations.
+        size: encoded bytes.
     """
 
     content: Publishable[P]
@@ -72,6 +73,7 @@ class Packet(Generic[P]):
     number: int = 0
     reference: int | None = None
     payload: bytes | memoryview = b""
+    size: int = 0
 
 
 Pack = Callable[[Publishable[P]], Packet[P]]

@@ -12,7 +12,7 @@ from gossipfl.config.experiment import GossipConfig, TopologyConfig
 from gossipfl.config.graph_files import graph_for
 from gossipfl.config.simulation import SimulationConfig
 from gossipfl.core.codecs.packing import packer_for
-from gossipfl.core.events import Clear, Pack, Packet, Snapshot
+from gossipfl.core.events import Clear, Pack, Packet, Publishable, Snapshot
 from gossipfl.core.mixing import MIXINGS
 from gossipfl.core.protocol import Parts, Protocol, Schedule
 from gossipfl.core.protocols import PROTOCOLS
@@ -177,7 +177,7 @@ def weigher(setting: Setting) -> Weigh[AdapterState]:
     max_norm = setting.gossip.max_norm
 
     def weigh(sender: str, packet: Packet[AdapterState]) -> Weighed:
-        size, whole = memoryview(packet.payload).nbytes, packet.seen.vector.nbytes
+        size, whole = packet.size, packet.seen.vector.nbytes
         try:
             check_state(packet.seen, peer=sender, max_norm=max_norm)
         except MessageError as error:
@@ -189,8 +189,20 @@ def weigher(setting: Setting) -> Weigh[AdapterState]:
 
 def packer_of(setting: Setting, origin: AdapterState, tamper: Tamper, name: str) -> Pack[AdapterState]:
     """What encodes the publications of one life of a node: the real codec, perhaps in dishonest hands."""
-    pack = packer_for(setting.gossip, setting.seed, origin, name)
+    pack = Unladen(packer_for(setting.gossip, setting.seed, origin, name))
     return Tampered(name, tamper, pack) if name in setting.simulation.attackers.nodes else pack
+
+
+@dataclass(frozen=True, slots=True)
+class Unladen:
+    """Packets without their payload: here a receiver sees what the sender's codec has decoded."""
+
+    pack: Pack[AdapterState]
+
+    def __call__(self, content: Publishable[AdapterState]) -> Packet[AdapterState]:
+        """The next publication."""
+        full = self.pack(content)
+        return Packet(content, full.seen, full.residual, full.number, full.reference, b"", full.size)
 
 
 def lambda_of(schedule: Schedule) -> float | None:

@@ -39,8 +39,8 @@ class Whole:
         state = content.state
         self._number += 1
         # what loses nothing draws nothing
-        payload = self._codec.encode(state.vector, state.spec, NOTHING)
-        return Packet(content, state, None, self._number, None, payload)
+        payload = memoryview(self._codec.encode(state.vector, state.spec, NOTHING)).cast("B")
+        return Packet(content, state, None, self._number, None, payload, payload.nbytes)
 
 
 class Differences:
@@ -60,10 +60,11 @@ class Differences:
     def __call__(self, content: Publishable[AdapterState]) -> Packet[AdapterState]:
         """The next publication."""
         state = content.state
-        payload = self._codec.encode((state - self._seen).vector, state.spec, self._stream)
-        self._seen = added(self._seen, self._codec, memoryview(payload).cast("B"))
+        payload = memoryview(self._codec.encode((state - self._seen).vector, state.spec, self._stream)).cast("B")
+        self._seen = added(self._seen, self._codec, payload)
         self._number += 1
-        return Packet(content, self._seen, state - self._seen, self._number, self._number - 1, payload)
+        lost = state - self._seen
+        return Packet(content, self._seen, lost, self._number, self._number - 1, payload, payload.nbytes)
 
 
 def packer_for(gossip: GossipConfig, seed: int, origin: AdapterState, name: str) -> Pack[AdapterState]:

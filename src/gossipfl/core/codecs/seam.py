@@ -7,7 +7,7 @@ The values are a state's, or its difference to one that the receiver holds: a co
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,16 @@ class Stream:
 
     rng: np.random.Generator
     memory: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    def __getstate__(self) -> tuple[Any, dict[str, NDArray[np.float32]]]:
+        """Numbers alone: a checkpoint is read without calling anybody else's code."""
+        return self.rng.bit_generator.state, self.memory
+
+    def __setstate__(self, state: tuple[Any, dict[str, NDArray[np.float32]]]) -> None:
+        """What `__getstate__` gave."""
+        bits = np.random.PCG64()
+        bits.state, self.memory = state
+        self.rng = np.random.Generator(bits)
 
 
 class Codec(Protocol):
