@@ -17,7 +17,9 @@ from gossipfl.learning.bench import load_adapted
 from gossipfl.learning.data import DataSite
 from gossipfl.learning.export import export
 from gossipfl.learning.generation import generate
+from gossipfl.report.compare_pictures import draw_against
 from gossipfl.report.comparison import ArmSummary
+from gossipfl.report.pictures import save_formats
 from gossipfl.runs.adapter_file import read_adapter
 from gossipfl.studies.compare import compare
 from gossipfl.studies.compare_plan import with_table
@@ -59,6 +61,8 @@ def run_study(experiment: Path, output: Path, terms: Terms, *, quick: bool = Fal
     model_values = _adapted(whole.experiment, loaded).spec.size
     text = reading(found, loaded.experiment.data.split.values, answers, model_values)
     (output / "reading.md").write_text(text)
+    for key in ("step", "bytes_per_node"):
+        save_formats(draw_against(found, key), output, f"loss-{key}")
     return text
 
 

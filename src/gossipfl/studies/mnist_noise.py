@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from gossipfl.config.loading import change_experiment, load_experiment
+from gossipfl.report.pictures import save_formats
 from gossipfl.studies.compare import compare
 from gossipfl.studies.compare_plan import with_table
 from gossipfl.studies.mnist_noise_arms import FULL, QUICK, SMALL, Scale, arms_of
+from gossipfl.studies.mnist_noise_picture import draw_noise
 from gossipfl.studies.mnist_noise_reading import reading
 from gossipfl.studies.show_runs import show_runs
 from gossipfl.studies.study_options import Terms, check_output, end_with, study_options
@@ -46,6 +48,7 @@ def run_study(experiment: Path, output: Path, scales: Mapping[str, Scale], terms
         found = compare(loaded, folder, resume=terms.resume, command=terms.command, show=show)
         parts.append(f"## {model}\n\n{reading(found, scale)}")
         (output / READING).write_text("\n".join(parts))
+        save_formats(draw_noise(found, scale), output, f"accuracy-{model}")
     return "\n".join(parts)
 
 

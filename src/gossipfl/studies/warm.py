@@ -3,8 +3,10 @@
 from gossipfl.importing import quick_import
 
 for module in (
-    "gossipfl.studies.compare_run",
+    "gossipfl.sim.simulate",
     "gossipfl.sim.engines.batched",
+    "gossipfl.baseline.fedavg",
+    "gossipfl.studies.pooled",
     # every optimizer of torch's imports it when it is made
     "torch._dynamo",
 ):
