@@ -171,7 +171,7 @@ class GossipConfig(Section):
     codec_rank: PositiveInt = 4
     """low_rank: rank of the products."""
     zstd: bool = False
-    """What the codec makes is squeezed once more, without loss."""
+    """What the codec makes is squeezed once more by Zstandard, without loss."""
     consensus_rate: Annotated[float, Field(gt=0, le=1)] | None = None
     """Factor γ on all weights but the own one: codecs that leave much away need one below 1. None: 1; of top_k four
     times, of random_k once the share, .1 of low_rank."""

@@ -8,6 +8,7 @@ from gossipfl.core.codecs.dtypes import Brain, Half, Plain
 from gossipfl.core.codecs.low_rank import LowRank
 from gossipfl.core.codecs.seam import BuildCodec, Codec, Payload, Stream
 from gossipfl.core.codecs.sparse import RandomK, TopK
+from gossipfl.core.codecs.squeezed import Squeezed
 from gossipfl.core.tables import resolve
 
 CODECS: Mapping[str, BuildCodec] = {
@@ -30,11 +31,7 @@ def build_codec(gossip: GossipConfig) -> Codec:
         ConfigError: there is none of that name.
     """
     codec = resolve(CODECS, gossip.codec, field="gossip.codec")(gossip)
-    if not gossip.zstd:
-        return codec
-    from gossipfl.core.codecs.squeezed import Squeezed  # noqa: PLC0415  # of an extra
-
-    return Squeezed(codec)
+    return Squeezed(codec) if gossip.zstd else codec
 
 
 __all__ = ["CODECS", "BuildCodec", "Codec", "Payload", "Stream", "build_codec"]
