@@ -31,6 +31,7 @@ class Written:
         figure: what the means are of.
         loss: at the last evaluation of a run of accuracies.
         judged: losses and accuracies are known.
+        own: losses of the nodes on their own records, at the first and at the last evaluation.
     """
 
     means: Sequence[float]
@@ -42,6 +43,7 @@ class Written:
     done: bool = True
     rejected: Mapping[str, int] = field(default_factory=dict)
     judged: bool = True
+    own: tuple[Sequence[float], Sequence[float]] | None = None
 
 
 def experiment() -> Experiment:
@@ -85,6 +87,8 @@ def _line(written: Written, place: int) -> tuple[dict[str, object], dict[str, ob
         "finished": [last] * 3,
         f"test_{written.figure}": nodes,
     }
+    if written.own is not None:
+        columns["own_loss"] = written.own[-1 if last else 0]
     return summary, columns
 
 

@@ -2,10 +2,21 @@
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from gossipfl.runs.signals import ENDINGS, handling, undisturbed, unwound_once
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_terminal() -> Iterator[None]:
+    """Whoever runs the tests may ignore some: in the background, under nohup."""
+    with (
+        handling([signal.SIGINT], signal.default_int_handler),
+        handling([signal.SIGTERM, signal.SIGHUP], signal.SIG_DFL),
+    ):
+        yield
 
 
 def twice(number: signal.Signals, then: list[signal.Signals]) -> None:

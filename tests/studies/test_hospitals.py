@@ -1,16 +1,21 @@
 """Experiment 2: its file is an experiment, and its data holds no definition twice."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
+from tests.report.written_runs import Written, compared
 
 from gossipfl.config.loading import change_experiment, load_experiment
+from gossipfl.learning.generation import Generation
+from gossipfl.report.comparison import Fault
 from gossipfl.report.tables import markdown_table
 from gossipfl.studies.compare_plan import plan_orders, with_table
 from gossipfl.studies.hospitals import QUICK, QUICK_TABLE, write_terms
+from gossipfl.studies.hospitals_picture import draw_losses
 from gossipfl.studies.hospitals_rates import CANDIDATES, SEED, arms
-from gossipfl.studies.hospitals_reading import change
+from gossipfl.studies.hospitals_reading import Answer, change, reading
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "hospitals.yaml"
 
@@ -60,3 +65,27 @@ def test_rates_are_searched_with_a_seed_that_the_study_does_not_use(tmp_path: Pa
     compare = load_experiment(EXPERIMENT).experiment.compare
     assert compare is not None
     assert SEED not in compare.seeds
+
+
+def test_the_reading_and_the_picture_are_those_of_the_recorded_losses(tmp_path: Path) -> None:
+    def arm(before: list[float], after: list[float]) -> Written:
+        return Written([3.0, 2.0], figure="loss", own=(before, after))
+
+    unknown = [math.nan] * 3
+    found = compared(
+        tmp_path,
+        {
+            "core-ring": [arm([3.0, 3.2, 3.4], [2.0, 2.2, 2.4]), arm([3.0, 3.2, 3.4], [2.2, 2.4, 2.6])],
+            "core-fedavg": [arm(unknown, [2.1, 2.3, 2.5]), Fault("failed", "no disk")],
+        },
+    )
+    organizations = {"n0": ["heart"], "n1": ["eye"], "n2": ["ear"]}
+    said = Answer("core-ring", "What?", 100, Generation("sharp", "vague", "ab" * 32))
+    text = reading(found, organizations, [said], model_values=20_000)
+    assert "| core-ring | 3.000 → 2.100 ± 0.141 | 3.200 → 2.300 ± 0.141 | 3.400 → 2.500 ± 0.141 |" in text
+    assert "| core-fedavg | – → 2.100 | – → 2.300 | – → 2.500 |" in text
+    assert "| core | 100 | 400 | 200 |" in text
+    assert "| core-ring, sha256 abababababababab | sharp |" in text
+    figure = draw_losses(found, ["heart", "eye", "ear"])
+    points = np.stack([np.asarray(line.get_ydata(), float) for line in figure.axes[0].get_lines()])
+    np.testing.assert_allclose(points, np.array([[2.1, 2.3, 2.5], [2.1, 2.3, 2.5]]))

@@ -17,19 +17,21 @@ from gossipfl.learning.bench import load_adapted
 from gossipfl.learning.data import DataSite
 from gossipfl.learning.export import export
 from gossipfl.learning.generation import generate
-from gossipfl.report.compare_pictures import draw_against
 from gossipfl.report.comparison import ArmSummary
 from gossipfl.report.pictures import save_formats
 from gossipfl.runs.adapter_file import read_adapter
 from gossipfl.studies.compare import compare
 from gossipfl.studies.compare_plan import with_table
 from gossipfl.studies.corpora import distinct_definitions, load_hpo, write_definitions
+from gossipfl.studies.hospitals_picture import draw_losses
 from gossipfl.studies.hospitals_reading import Answer, reading
 from gossipfl.studies.show_runs import show_runs
 from gossipfl.studies.study_options import Terms, check_output, end_with, study_options
 
 PROMPT = 'What does the medical term "Scoliosis" mean?'
 MAX_NEW_TOKENS = 48
+COMMON = "Abnormality of "
+"""What the names of all organ systems begin with."""
 QUICK: Mapping[str, object] = {
     "training.phases": 2,
     "training.local_steps": 2,
@@ -61,8 +63,8 @@ def run_study(experiment: Path, output: Path, terms: Terms, *, quick: bool = Fal
     model_values = _adapted(whole.experiment, loaded).spec.size
     text = reading(found, loaded.experiment.data.split.values, answers, model_values)
     (output / "reading.md").write_text(text)
-    for key in ("step", "bytes_per_node"):
-        save_formats(draw_against(found, key), output, f"loss-{key}")
+    systems = [values[0].removeprefix(COMMON) for values in loaded.experiment.data.split.values.values()]
+    save_formats(draw_losses(found, systems), output, "loss")
     return text
 
 
