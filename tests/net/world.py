@@ -12,6 +12,7 @@ import grpc
 import numpy as np
 
 from gossipfl.config.peers import NodeConfig
+from gossipfl.core.codecs import Codec
 from gossipfl.core.codecs.dtypes import Plain
 from gossipfl.core.codecs.packing import NOTHING
 from gossipfl.core.events import Header, Packet, Publishable, Receipt
@@ -104,6 +105,7 @@ class World:
         *neighbors: str,
         identity: Identity | None = None,
         limits: Limits = QUICK,
+        codec: Codec | None = None,
         **greeting: object,
     ) -> Player:
         """A node's transport, not entered yet."""
@@ -115,7 +117,7 @@ class World:
             [self.nodes[other] for other in neighbors],
             greet=lambda _: Greeting(**said),
             origin=AdapterState.zeros(self.spec),
-            codec=Plain(),
+            codec=codec or Plain(),
             limits=limits,
             deliver=events.put_nowait,
             status=lambda: StatusSnapshot(name, step=3, epsilon=1.5),

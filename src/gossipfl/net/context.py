@@ -85,6 +85,7 @@ class Context:
     def link(self, duplex: Duplex, neighbor: Neighbor, theirs: Opening, *, dialed_by: str) -> Link:
         """A link on a stream whose greeting is done."""
         name = neighbor.name
+        neighbor.outbox.reads(theirs.greeting.codecs, self.checks.codec.name)
         wiring = Wiring(
             peer=name,
             dialed_by=dialed_by,

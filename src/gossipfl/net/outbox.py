@@ -7,6 +7,7 @@ post ──> pending ──take──> on its way ──written──> unconfirm
 
 import asyncio
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -135,6 +136,11 @@ class Outbox:
         self._idle = asyncio.Event()
         self._idle.set()
         self._known: int | None = None
+        self._reads_codec = True
+
+    def reads(self, codecs: Collection[str], codec: str) -> None:
+        """The neighbor decodes these: another gets states whole, in fp32."""
+        self._reads_codec = codec in codecs
 
     def put(self, message: Outgoing) -> None:
         """Queues a message; those in the queue that may be replaced make room.
@@ -153,8 +159,9 @@ class Outbox:
         if not self._pending:
             return None
         message = self._pending.popleft()
-        if message.whole == message.bundle.fits(self._known):
-            message = replace(message, whole=not message.whole)
+        whole = not (self._reads_codec and message.bundle.fits(self._known))
+        if message.whole != whole:
+            message = replace(message, whole=whole)
         self._known = message.bundle.number
         self._writing.append(message)
         return message

@@ -222,7 +222,7 @@ def _greeter(loaded: LoadedPeers, me: NodeConfig, schedule: Schedule, bench: Ben
         name=me.name,
         fingerprint=experiment_fingerprint(experiment, bench.adapted.components(), schedule),
         basis_sketch=bench.adapted.basis_sketch,
-        codec=experiment.gossip.codec,
+        codec=build_codec(experiment.gossip).name,
         topology_version=schedule.version,
         incarnation=life.directory.next_incarnation(),
         next_incarnation=lambda above: life.directory.next_incarnation(above=above),

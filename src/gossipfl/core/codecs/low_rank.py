@@ -21,10 +21,11 @@ Matrix = NDArray[np.float32]
 class LowRank:
     """Products of rank `rank`."""
 
-    name, exact = "low_rank", False
+    exact = False
 
     def __init__(self, rank: int) -> None:
         self._rank = rank
+        self.name = f"low_rank:{rank}"
 
     def encode(self, values: Float32Vector, spec: AdapterSpec, stream: Stream) -> Payload:
         """Factors of each segment; the right ones are where the next message begins."""

@@ -46,7 +46,7 @@ class Codec(Protocol):
 
     @property
     def name(self) -> str:
-        """As in configuration and envelope."""
+        """As in the envelope: whoever has a codec of this name can decode it."""
         ...
 
     @property

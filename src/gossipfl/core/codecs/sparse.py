@@ -32,10 +32,11 @@ def kept(size: int, share: float) -> int:
 class TopK:
     """The largest values."""
 
-    name, exact = "top_k", False
+    exact = False
 
     def __init__(self, share: float) -> None:
         self._share = share
+        self.name = f"top_k:{share:g}"
 
     def encode(self, values: Float32Vector, spec: AdapterSpec, stream: Stream) -> Payload:  # noqa: ARG002
         """A byte for the kind of positions, positions, values in their order."""
@@ -76,10 +77,11 @@ class TopK:
 class RandomK:
     """Values at drawn places; who knows the seed knows the places."""
 
-    name, exact = "random_k", False
+    exact = False
 
     def __init__(self, share: float) -> None:
         self._share = share
+        self.name = f"random_k:{share:g}"
 
     def encode(self, values: Float32Vector, spec: AdapterSpec, stream: Stream) -> Payload:
         """The seed, 8 bytes, and the values in the order of their places."""
