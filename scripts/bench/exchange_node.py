@@ -82,7 +82,7 @@ def _transport(
         site.me,
         [node for node in site.nodes if node.name in neighbors],
         greet=lambda _: greeting,
-        spec=spec,
+        origin=AdapterState.zeros(spec),
         codec=CODECS["fp32"](work.gossip),
         limits=Limits(max_norm=work.gossip.max_norm),
         deliver=deliver,
@@ -113,7 +113,7 @@ async def _drive(
         for effect in protocol.handle(await events.get(), loop.time()):
             match effect:
                 case Send():
-                    transport.post(effect.receiver, effect.content, effect.header, None, replaceable=effect.replaceable)
+                    transport.post(effect.receiver, effect.packet, effect.header, None, replaceable=effect.replaceable)
                 case Report():
                     report(effect)
                 case SetTimer(name=name, delay_s=delay_s):

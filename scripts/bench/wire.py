@@ -20,7 +20,8 @@ from multiprocessing.connection import Connection
 import numpy as np
 
 from gossipfl.config.peers import NodeConfig
-from gossipfl.core.codecs.fp32 import Fp32
+from gossipfl.core.codecs.dtypes import Plain
+from gossipfl.core.codecs.packing import Whole
 from gossipfl.core.events import Header, Publishable, Receipt
 from gossipfl.core.handshake import Greeting
 from gossipfl.net.identity import Identity
@@ -67,6 +68,8 @@ async def play(task: Task) -> Figures:
     spec = AdapterSpec((Segment("w", (task.values,)),))
     rng = np.random.default_rng(0)
     states = [AdapterState(spec, rng.standard_normal(task.values, np.float32)) for _ in range(2)]
+    pack = Whole(Plain())
+    packets = [pack(Publishable(state, Receipt())) for state in states]
     events: asyncio.Queue[NetEvent] = asyncio.Queue()
     greeting = Greeting(1, task.me.name, {"model": "bench"}, (), ("fp32",), 1, 0, 1, None)
     transport = Transport(
@@ -74,8 +77,8 @@ async def play(task: Task) -> Figures:
         task.me,
         task.neighbors,
         greet=lambda _: greeting,
-        spec=spec,
-        codec=Fp32(),
+        origin=AdapterState.zeros(spec),
+        codec=Plain(),
         limits=Limits(),
         deliver=events.put_nowait,
         status=lambda: StatusSnapshot(task.me.name),
@@ -96,8 +99,7 @@ async def play(task: Task) -> Figures:
                 await transport.flush(10)
                 started, clock, sent = cpu_s(), time.perf_counter(), transport.counters.bytes_sent
             for neighbor in task.neighbors:
-                content = Publishable(states[round_ % 2], Receipt())
-                transport.post(neighbor.name, content, Header(round_, 0), None, replaceable=False)
+                transport.post(neighbor.name, packets[round_ % 2], Header(round_, 0), None, replaceable=False)
             await wait(Arrived, len(task.neighbors))
         await transport.flush(10)
         used, seconds = cpu_s() - started, time.perf_counter() - clock

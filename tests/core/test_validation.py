@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gossipfl.core.codecs import Codec
-from gossipfl.core.codecs.fp32 import Fp32
+from gossipfl.core.codecs.dtypes import Plain
 from gossipfl.core.validation import check_size, check_state, decode_state
 from gossipfl.errors import MessageError
 from gossipfl.state import AdapterSpec, AdapterState, Segment
@@ -26,27 +26,24 @@ def state_of(*values: float, size: int = 0) -> AdapterState:
 class Variable:
     """A codec whose payloads vary in size."""
 
-    inner: Fp32
+    inner: Plain
     name: str = "variable"
 
-    def expected_bytes(self, spec: AdapterSpec) -> int:
-        return spec.size
-
-    def largest_bytes(self, spec: AdapterSpec) -> int:
-        return spec.size * 2
+    def sizes(self, spec: AdapterSpec) -> range:
+        return range(1, spec.size * 2 + 1)
 
 
 @pytest.mark.parametrize("size", [0, 11, 13, 2**62, -1])
 def test_a_fixed_size_codec_takes_its_size_only(size: int) -> None:
-    check_size(12, Fp32(), spec_of(3), peer="p")
+    check_size(12, Plain(), spec_of(3), peer="p")
     with pytest.raises(MessageError, match=f"'p' sent {size} bytes, 12 were expected") as raised:
-        check_size(size, Fp32(), spec_of(3), peer="p")
+        check_size(size, Plain(), spec_of(3), peer="p")
     assert raised.value.reason == "size"
 
 
 @pytest.mark.parametrize(("size", "right"), [(0, False), (1, True), (6, True), (7, False)])
 def test_a_codec_of_varying_size_takes_up_to_its_largest(size: int, right: bool) -> None:  # noqa: FBT001  # a parameter
-    codec: Codec = Variable(Fp32())  # type: ignore[assignment]  # sizes are all that is asked
+    codec: Codec = Variable(Plain())  # type: ignore[assignment]  # sizes are all that is asked
     if right:
         check_size(size, codec, spec_of(3), peer="p")
     else:
@@ -79,5 +76,5 @@ def test_a_norm_at_the_limit_is_taken() -> None:
 @given(st.binary(max_size=40).filter(lambda payload: len(payload) != 20))
 def test_garbage_bytes_are_a_message_error(payload: bytes) -> None:
     with pytest.raises(MessageError, match="fp32 cannot decode") as raised:
-        decode_state(memoryview(payload), Fp32(), spec_of(5), None, peer="p")
+        decode_state(memoryview(payload), Plain(), spec_of(5), None, peer="p")
     assert raised.value.reason == "payload"

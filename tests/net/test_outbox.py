@@ -2,18 +2,17 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.net.world import state_of
+from tests.net.world import packet_of, state_of
 
-from gossipfl.core.codecs.fp32 import Fp32
-from gossipfl.core.events import Header
-from gossipfl.net.outbox import LONGEST, Outbox, Outgoing, Packer
+from gossipfl.core.events import Header, Packet
+from gossipfl.net.outbox import LONGEST, Bundle, Bundler, Outbox, Outgoing
 
-PARCEL = Packer(Fp32()).pack(state_of(1))
+BUNDLE = Bundle(packet_of(state_of(1)), "fp32")
 steps = st.lists(st.sampled_from(["put", "put fixed", "send", "break", "seen", "reconnect"]), max_size=40)
 
 
 def message(sequence: int, *, round: int = 0, replaceable: bool = True) -> Outgoing:
-    return Outgoing(sequence, PARCEL, Header(round, 0), None, replaceable)
+    return Outgoing(sequence, BUNDLE, Header(round, 0), None, replaceable)
 
 
 @given(steps)
@@ -73,12 +72,71 @@ async def test_flushed_means_nothing_waits_and_nothing_is_on_its_way() -> None:
     await outbox.flushed()
 
 
-def test_a_state_posted_to_several_neighbors_is_encoded_once() -> None:
-    packer, state = Packer(Fp32()), state_of(3)
-    first = packer.pack(state)
-    assert packer.pack(state) is first
-    assert packer.pack(state_of(3)) is not first
-    assert first.payload_bytes == state.vector.nbytes <= sum(map(len, first.frames)) <= state.vector.nbytes + 16
+def test_a_packet_posted_to_several_neighbors_is_framed_once() -> None:
+    bundler, state = Bundler("fp32"), state_of(3)
+    packet = packet_of(state)
+    first = bundler.bundle(packet)
+    assert bundler.bundle(packet) is first
+    assert bundler.bundle(packet_of(state)) is not first
+    assert first.usual is first.usual
+    size = state.vector.nbytes
+    assert first.usual.payload_bytes == size <= sum(map(len, first.usual.frames)) <= size + 16
+
+
+def difference(number: int, *, replaceable: bool = True) -> Outgoing:
+    """Publication `number`, which travels as two bytes that mean something to who has the one before."""
+    packet = Packet(packet_of(state_of(1)).content, state_of(1), None, number, number - 1, b"ab")
+    return Outgoing(number, Bundle(packet, "int8"), Header(number, 0), None, replaceable)
+
+
+def test_a_difference_goes_to_who_has_what_it_is_added_to_and_the_whole_to_others() -> None:
+    outbox, sent = Outbox(), []
+
+    def send() -> None:
+        taken = outbox.take()
+        assert taken is not None
+        sent.append((taken.bundle.number, taken.parcel.codec, taken.parcel.payload_bytes))
+        outbox.written(taken, (1, taken.sequence))
+
+    outbox.put(difference(1))
+    send()  # the first is a difference to the common start
+    outbox.put(difference(2))
+    send()
+    outbox.put(difference(3))
+    outbox.put(difference(4))  # takes the place of 3
+    send()
+    outbox.put(difference(5))
+    send()
+    outbox.forget()  # the neighbor has dropped it
+    outbox.put(difference(6))
+    send()
+    outbox.confirm((1, 6))
+    outbox.reconnected((1, 6))
+    outbox.put(difference(7))
+    send()
+    size = state_of(1).vector.nbytes
+    assert sent == [
+        (1, "int8", 2),
+        (2, "int8", 2),
+        (4, "fp32", size),
+        (5, "int8", 2),
+        (6, "fp32", size),
+        (7, "fp32", size),
+    ]
+
+
+def test_a_difference_that_broke_off_goes_whole() -> None:
+    outbox = Outbox()
+    outbox.put(difference(1))
+    outbox.written(outbox.take() or difference(1), (1, 1))
+    outbox.put(difference(2, replaceable=False))
+    broken = outbox.take()
+    assert broken is not None
+    assert broken.parcel.codec == "int8"
+    outbox.give_back(broken)
+    again = outbox.take()
+    assert again is not None
+    assert (again.bundle.number, again.parcel.codec) == (2, "fp32")
 
 
 def test_a_message_that_is_under_way_is_not_sent_twice() -> None:

@@ -12,8 +12,10 @@ import grpc
 import numpy as np
 
 from gossipfl.config.peers import NodeConfig
-from gossipfl.core.codecs.fp32 import Fp32
-from gossipfl.core.events import Header, Publishable, Receipt
+from gossipfl.core.codecs import Codec
+from gossipfl.core.codecs.dtypes import Plain
+from gossipfl.core.codecs.packing import NOTHING
+from gossipfl.core.events import Header, Packet, Publishable, Receipt
 from gossipfl.core.handshake import Greeting
 from gossipfl.net.channels import SERVICE, open_channel
 from gossipfl.net.events import NetEvent
@@ -21,7 +23,7 @@ from gossipfl.net.framing import ack_frame, envelope_frame, hello_frame, parse_f
 from gossipfl.net.identity import Identity
 from gossipfl.net.issuing import KeyPair, make_authority, make_node
 from gossipfl.net.limits import Limits
-from gossipfl.net.outbox import Packer
+from gossipfl.net.outbox import Bundle
 from gossipfl.net.pinning import Trust
 from gossipfl.net.reports import StatusSnapshot
 from gossipfl.net.transport import Transport
@@ -47,9 +49,10 @@ def state_of(seed: int, spec: AdapterSpec = SPEC) -> AdapterState:
     return AdapterState(spec, np.random.default_rng(seed).standard_normal(spec.size).astype(np.float32))
 
 
-def cleared(state: AdapterState) -> Publishable[AdapterState]:
-    """As privacy would make it."""
-    return Publishable(state, Receipt())
+def packet_of(state: AdapterState) -> Packet[AdapterState]:
+    """As privacy would clear it and fp32 encode it."""
+    payload = Plain().encode(state.vector, state.spec, NOTHING)
+    return Packet(Publishable(state, Receipt()), state, payload=payload)
 
 
 @dataclass
@@ -72,7 +75,7 @@ class Player:
     def post(self, receiver: str, state: AdapterState, *, round: int = 0, replaceable: bool = True) -> int:
         """Posts a state."""
         head = self.greeting["ledger_head"]
-        return self.transport.post(receiver, cleared(state), Header(round, 1), head, replaceable=replaceable)
+        return self.transport.post(receiver, packet_of(state), Header(round, 1), head, replaceable=replaceable)
 
 
 class World:
@@ -102,6 +105,7 @@ class World:
         *neighbors: str,
         identity: Identity | None = None,
         limits: Limits = QUICK,
+        codec: Codec | None = None,
         **greeting: object,
     ) -> Player:
         """A node's transport, not entered yet."""
@@ -112,8 +116,8 @@ class World:
             self.nodes[name],
             [self.nodes[other] for other in neighbors],
             greet=lambda _: Greeting(**said),
-            spec=self.spec,
-            codec=Fp32(),
+            origin=AdapterState.zeros(self.spec),
+            codec=codec or Plain(),
             limits=limits,
             deliver=events.put_nowait,
             status=lambda: StatusSnapshot(name, step=3, epsilon=1.5),
@@ -164,7 +168,7 @@ class Raw:
     def envelope(self, state: AdapterState, **changes: object) -> Envelope:
         """A good envelope with something changed."""
         self.sequence += 1
-        parcel = Packer(Fp32()).pack(state)
+        bundle = Bundle(packet_of(state), "fp32")
         fields: dict[str, Any] = {
             "sender": self.name,
             "receiver": self.to,
@@ -172,9 +176,11 @@ class Raw:
             "acknowledged": (0, 0),
             "header": Header(0, 1),
             "codec": "fp32",
-            "layout": parcel.layout,
-            "payload_bytes": parcel.payload_bytes,
-            "digest": parcel.digest,
+            "publication": self.sequence,
+            "reference": 0,
+            "layout": bundle.layout,
+            "payload_bytes": bundle.usual.payload_bytes,
+            "digest": bundle.usual.digest,
             "ledger_head": None,
         }
         return Envelope(**{**fields, **changes})
@@ -182,7 +188,7 @@ class Raw:
     async def send(self, state: AdapterState, **changes: object) -> None:
         """A whole message with something changed in its envelope."""
         await self.announce(self.envelope(state, **changes))
-        for frame in Packer(Fp32()).pack(state).frames:
+        for frame in Bundle(packet_of(state), "fp32").usual.frames:
             await self.call.write(frame)
 
     async def announce(self, envelope: Envelope) -> None:

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Callable
 
 from gossipfl.config.simulation import PartitionConfig
-from gossipfl.core.events import Header, Publishable, Receipt, Send
+from gossipfl.core.events import Header, Packet, Publishable, Receipt, Send
 from gossipfl.sim.availability import Partition
 from gossipfl.sim.clock import Clock
 from gossipfl.sim.happenings import Happening, LineFree, Message
 from gossipfl.sim.links import Carry, Fate
-from gossipfl.sim.network import Network, NetworkParts, Sent
+from gossipfl.sim.network import Network, NetworkParts, Weighed
 
 SIZE = 200
 
@@ -22,7 +22,7 @@ class World:
         self.sent: Counter[str] = Counter()
         self.arrived: list[tuple[float, float]] = []
         parts: NetworkParts[float] = NetworkParts(
-            encode=lambda _sender, state: Sent(state, SIZE),
+            weigh=lambda _sender, _packet: Weighed(SIZE, 2 * SIZE),
             carry=carry or (lambda _edge, _size: Fate(2.0, (3.0,))),
             partitions=[
                 Partition(PartitionConfig(from_s=0.0, groups=(("a",),)), ("a", "b")),
@@ -35,13 +35,13 @@ class World:
         self.sent[sender] += size
 
     def post(self, state: float, *, replaceable: bool) -> None:
-        self.network.post("a", Send("b", Publishable(state, Receipt()), Header(0, 0), replaceable))
+        self.network.post("a", Send("b", Packet(Publishable(state, Receipt()), state), Header(0, 0), replaceable))
 
     def run(self, before_each: Callable[[], None] = lambda: None) -> None:
         while len(self.clock):
             match self.clock.next():
                 case Message() as message if not self.network.passes(message):
-                    self.arrived.append((self.clock.now, message.state))
+                    self.arrived.append((self.clock.now, message.packet.seen))
                 case LineFree(sender=sender, receiver=receiver):
                     before_each()
                     self.network.line_free((sender, receiver))

@@ -29,8 +29,9 @@ def world_of(folder: Path, **changes: Any) -> World[AdapterState]:
     assert isinstance(loaded, LoadedAveraging)
     setting = averaging_setting(loaded.experiment, loaded.folder)
     course = averaging_course(loaded.experiment, setting)
-    parts = node_parts(setting, schedule_for(setting), course)
-    return build_world(setting, course, parts, generators_of(setting))
+    generators = generators_of(setting)
+    parts = node_parts(setting, schedule_for(setting), course, generators)
+    return build_world(setting, course, parts, generators)
 
 
 def news_of(world: World[AdapterState], node: str) -> list[tuple[float, str, str]]:

@@ -78,6 +78,7 @@ def study(folder: Path, case: "Wanted") -> Study:
     content = digits(
         privacy={**PRIVACY[case.level], "public_data": True},
         gossip__protocol=case.protocol,
+        gossip__codec=case.codec,
         training__phases=4,
         training__threads=1,
         simulation__compute={"kind": "log_normal", "step_s": 0.1, "spread": 0.8, "slow": {"n2": 3.0}},
@@ -183,13 +184,14 @@ class Wanted:
     level: str
     scripted: bool
     changing: bool = False
+    codec: str = "fp32"
 
     @property
     def label(self) -> str:
         """Its folder's name."""
-        return "-".join(
-            [self.protocol, self.level, "scripted" if self.scripted else "free", *(["base"] if self.changing else [])]
-        )
+        codec = [self.codec] if self.codec != "fp32" else []
+        changing = ["base"] if self.changing else []
+        return "-".join([self.protocol, self.level, "scripted" if self.scripted else "free", *changing, *codec])
 
 
 CASES = [
@@ -199,6 +201,8 @@ CASES = [
 ]
 CASES.append(Wanted("sync", "none", scripted=False, changing=True))
 CASES.append(Wanted("wait_free", "update", scripted=True))
+CASES.append(Wanted("sync", "none", scripted=False, codec="int8"))
+CASES.append(Wanted("sync", "example", scripted=True, codec="top_k"))
 
 
 @pytest.fixture(scope="module")

@@ -142,8 +142,9 @@ def build(folder: Path, content: Mapping[str, Any]) -> Played:
     setting = training_setting(loaded)
     training = build_training(loaded.experiment, setting)
     course = training_course(loaded.experiment, setting, training)
-    parts = node_parts(setting, schedule_for(setting), course)
-    return Played(loaded.experiment, training, build_world(setting, course, parts, generators_of(setting)))
+    generators = generators_of(setting)
+    parts = node_parts(setting, schedule_for(setting), course, generators)
+    return Played(loaded.experiment, training, build_world(setting, course, parts, generators))
 
 
 def play(folder: Path, content: Mapping[str, Any]) -> Played:

@@ -164,6 +164,17 @@ class GossipConfig(Section):
     exchanges nothing, for comparisons."""
     mixing: Choice = "weighted"
     codec: Choice = "fp32"
+    """fp32: exact. With loss, as the difference to what neighbors saw last: fp16, bf16; int8, int4: blocks of 256 with
+    a scale each; top_k, random_k: a share of the values; low_rank: matrices as thin products."""
+    codec_share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """top_k, random_k: share of the values that is sent."""
+    codec_rank: PositiveInt = 4
+    """low_rank: rank of the products."""
+    zstd: bool = False
+    """What the codec makes is squeezed once more by Zstandard, without loss."""
+    consensus_rate: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Factor γ on all weights but the own one: codecs that leave much away need one below 1. None: 1; of top_k four
+    times, of random_k once the share, .1 of low_rank."""
     protection: Literal["plain"] = "plain"
     rounds_per_phase: PositiveInt = 1
     """sync: exchanges after each training phase; an exact schedule of length τ wants τ (`gossipfl topology show`)."""
@@ -182,6 +193,15 @@ class GossipConfig(Section):
     """Seconds one message may take to be sent or received before the link is dropped."""
     max_norm: PositiveFloat = 1e4
     """Largest Euclidean norm a neighbor's state may have; anything above is dropped."""
+
+    @property
+    def rate(self) -> float:
+        """γ: as given, or what goes with the codec."""
+        if self.consensus_rate is not None:
+            return self.consensus_rate
+        return min(
+            1.0, {"top_k": 4 * self.codec_share, "random_k": self.codec_share, "low_rank": 0.1}.get(self.codec, 1.0)
+        )
 
 
 class Experiment(Section):

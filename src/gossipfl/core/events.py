@@ -54,6 +54,33 @@ Clear = Callable[[P, Receipt], Publishable[P]]
 
 
 @dataclass(frozen=True, slots=True)
+class Packet(Generic[P]):
+    """A publication as it travels.
+
+    Attributes:
+        content: what was published.
+        seen: its state as every receiver will see it.
+        residual: the state minus `seen`; None where nothing is lost.
+        number: of the publication in this life of the sender, from 1.
+        reference: number of the one that the payload is a difference to, 0: the common start; None: to none.
+        payload: encoded; empty where states travel as they are, in simulations.
+        size: encoded bytes.
+    """
+
+    content: Publishable[P]
+    seen: P
+    residual: P | None = None
+    number: int = 0
+    reference: int | None = None
+    payload: bytes | memoryview = b""
+    size: int = 0
+
+
+Pack = Callable[[Publishable[P]], Packet[P]]
+"""Encodes the next publication; one that loses something may build on those before."""
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """What a protocol says beside the state itself.
 
@@ -182,14 +209,20 @@ class Send(Generic[P]):
     """Publish to one neighbor.
 
     Attributes:
+        packet: the publication.
         replaceable: a newer `Send` to the same receiver may replace this one while it has not left; `sync` says no,
             since the receiver waits for every round.
     """
 
     receiver: str
-    content: Publishable[P]
+    packet: Packet[P]
     header: Header
     replaceable: bool = True
+
+    @property
+    def content(self) -> Publishable[P]:
+        """What is published."""
+        return self.packet.content
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Generic
 from typing import Protocol as Seam
 
 from gossipfl.config.experiment import GossipConfig
-from gossipfl.core.events import Clear, Effect, Event, P, Snapshot
+from gossipfl.core.events import Clear, Effect, Event, P, Pack, Packet, Snapshot
 
 
 class Protocol(Seam[P]):
@@ -84,6 +84,11 @@ class Mixing(Seam[P]):
         ...
 
 
+def as_it_is() -> Pack[P]:
+    """A packer without a codec: states travel as they are."""
+    return lambda content: Packet(content, content.state)
+
+
 @dataclass(frozen=True, slots=True)
 class Parts(Generic[P]):
     """What every protocol is built from.
@@ -97,6 +102,7 @@ class Parts(Generic[P]):
         local_steps: optimizer steps a phase.
         clear: makes a state publishable.
         snapshot: where to start or go on.
+        packer: makes what encodes a life's publications.
     """
 
     name: str
@@ -107,6 +113,7 @@ class Parts(Generic[P]):
     local_steps: int
     clear: Clear[P]
     snapshot: Snapshot[P]
+    packer: Callable[[], Pack[P]] = as_it_is
 
 
 Build = Callable[[Parts[P]], Protocol[P]]

@@ -6,20 +6,20 @@ Each failure is a `MessageError` with a short reason, to be counted, logged and 
 import math
 
 from gossipfl.core.codecs import Codec
+from gossipfl.core.codecs.packing import added
 from gossipfl.errors import MessageError
 from gossipfl.state import AdapterSpec, AdapterState
 
 
 def check_size(payload_bytes: int, codec: Codec, spec: AdapterSpec, *, peer: str) -> None:
-    """Returns if an announced payload may be received at all; exact for codecs of fixed size.
+    """Returns if an announced payload may be received at all.
 
     Raises:
         MessageError: reason size.
     """
-    largest = codec.largest_bytes(spec)
-    smallest = largest if codec.expected_bytes(spec) == largest else 1
-    if not smallest <= payload_bytes <= largest:
-        wanted = f"{largest}" if smallest == largest else f"1 to {largest}"
+    sizes = codec.sizes(spec)
+    if payload_bytes not in sizes:
+        wanted = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
         raise MessageError(f"{peer!r} sent {payload_bytes} bytes, {wanted} were expected", peer=peer, reason="size")
 
 
@@ -45,11 +45,16 @@ def decode_state(
 ) -> AdapterState:
     """Decodes a payload of checked size; the state's numbers are still to be checked.
 
+    Args:
+        reference: what it is a difference to; None: to nothing.
+
     Raises:
         MessageError: reason payload.
     """
     try:
-        return codec.decode(payload, spec, reference)
+        if reference is not None:
+            return added(reference, codec, payload)
+        return AdapterState(spec, codec.decode(payload, spec))
     except ValueError as error:
         raise MessageError(
             f"{peer!r} sent bytes that {codec.name} cannot decode: {error}", peer=peer, reason="payload"

@@ -85,6 +85,7 @@ class Context:
     def link(self, duplex: Duplex, neighbor: Neighbor, theirs: Opening, *, dialed_by: str) -> Link:
         """A link on a stream whose greeting is done."""
         name = neighbor.name
+        neighbor.outbox.reads(theirs.greeting.codecs, self.checks.codec.name)
         wiring = Wiring(
             peer=name,
             dialed_by=dialed_by,
@@ -109,7 +110,9 @@ class Context:
             acknowledged=self.checks.freshness.seen(receiver),
             header=message.header,
             codec=parcel.codec,
-            layout=parcel.layout,
+            publication=message.bundle.number,
+            reference=parcel.reference or 0,
+            layout=message.bundle.layout,
             payload_bytes=parcel.payload_bytes,
             digest=parcel.digest,
             ledger_head=greeting.ledger_head or message.ledger_head,

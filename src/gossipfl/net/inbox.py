@@ -12,6 +12,7 @@ import numpy as np
 from blake3 import blake3
 
 from gossipfl.core.codecs import Codec
+from gossipfl.core.codecs.packing import WHOLE, Unpacker
 from gossipfl.core.handshake import HeadWatch, LedgerHead
 from gossipfl.core.membership import Freshness
 from gossipfl.core.validation import check_size, check_state, decode_state
@@ -39,6 +40,7 @@ class Checks:
         me: this node's name.
         spec: of the states exchanged.
         codec: the one in use.
+        unpacker: of its differences.
         max_norm: largest Euclidean norm of a state.
         freshness: newest message of every sender.
         heads: highest ledger head of every peer.
@@ -48,6 +50,7 @@ class Checks:
     me: str
     spec: AdapterSpec
     codec: Codec
+    unpacker: Unpacker
     max_norm: float
     signed: Callable[[str, LedgerHead], bool]
     freshness: Freshness = field(default_factory=Freshness)
@@ -57,18 +60,17 @@ class Checks:
         """Returns if the announced message may be received; cheap checks first, the signature last.
 
         Raises:
-            PeerError: reason sender, receiver, codec, dtype, shape, size, digest, replay or ledger.
+            PeerError: reason sender, receiver, codec, dtype, shape, size, reference, digest, replay or ledger.
         """
         if envelope.sender != peer:
             raise _rejected(peer, "sender", f"a message in the name of {envelope.sender[:63]!r}")
         if envelope.receiver != self.me:
             raise _rejected(peer, "receiver", f"a message for {envelope.receiver[:63]!r}")
-        if envelope.codec != self.codec.name:
-            reason = "dtype" if {envelope.codec, self.codec.name} <= _DTYPES else "codec"
-            raise _rejected(peer, reason, f"a message in {envelope.codec[:32]!r}, {self.codec.name!r} was expected")
+        codec = self._codec_of(envelope, peer=peer)
         if envelope.layout != bytes.fromhex(self.spec.digest):
             raise _rejected(peer, "shape", "a state with other names or shapes")
-        check_size(envelope.payload_bytes, self.codec, self.spec, peer=peer)
+        check_size(envelope.payload_bytes, codec, self.spec, peer=peer)
+        self._reference(envelope, codec, peer=peer)
         if len(envelope.digest) != blake3.digest_size:
             raise _rejected(peer, "digest", f"a digest of {len(envelope.digest)} bytes")
         if envelope.mark <= self.freshness.seen(peer):
@@ -107,9 +109,30 @@ class Checks:
             raise _rejected(peer, "digest", "a payload that differs from its digest")
         if not self.freshness.accept(peer, *envelope.mark):
             raise _rejected(peer, "replay", f"message {envelope.mark} again")
-        state = decode_state(payload, self.codec, self.spec, None, peer=peer)
+        codec = self._codec_of(envelope, peer=peer)
+        state = decode_state(payload, codec, self.spec, self._reference(envelope, codec, peer=peer), peer=peer)
         check_state(state, peer=peer, max_norm=self.max_norm)
+        if not self.codec.exact:
+            self.unpacker.keep(peer, (envelope.mark[0], envelope.publication), state)
         return state
+
+    def _codec_of(self, envelope: Envelope, *, peer: str) -> Codec:
+        """The one in use, or fp32, in which a state travels whole."""
+        for codec in (self.codec, WHOLE):
+            if envelope.codec == codec.name:
+                return codec
+        reason = "dtype" if {envelope.codec, self.codec.name} <= _DTYPES else "codec"
+        raise _rejected(peer, reason, f"a message in {envelope.codec[:32]!r}, {self.codec.name!r} was expected")
+
+    def _reference(self, envelope: Envelope, codec: Codec, *, peer: str) -> AdapterState | None:
+        """What the payload is added to; None: to nothing."""
+        if codec.exact:
+            return None
+        reference = self.unpacker.reference(peer, (envelope.mark[0], envelope.reference))
+        if reference is None:
+            text = f"a difference to its publication {envelope.reference}, which is not here"
+            raise _rejected(peer, "reference", text)
+        return reference
 
 
 class Receiver:

@@ -7,12 +7,15 @@ post ──> pending ──take──> on its way ──written──> unconfirm
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from functools import cached_property
 
+import numpy as np
 from blake3 import blake3
 
-from gossipfl.core.codecs import Codec
-from gossipfl.core.events import Header
+from gossipfl.core.codecs.packing import WHOLE
+from gossipfl.core.events import Header, Packet
 from gossipfl.core.handshake import LedgerHead
 from gossipfl.core.membership import Mark
 from gossipfl.net.framing import chunk_frames
@@ -24,21 +27,50 @@ LONGEST = 8
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A state as it travels; the same for all receivers.
+    """A payload ready for every receiver's stream.
 
     Attributes:
-        frames: the payload in chunks, ready for every receiver's stream.
+        frames: the payload in chunks.
         payload_bytes: size of the payload.
         digest: BLAKE3 of it.
         codec: name.
-        layout: SHA-256 of the state's layout.
+        reference: number of the publication that it is a difference to; None: to none.
     """
 
     frames: tuple[bytes, ...]
     payload_bytes: int
     digest: bytes
     codec: str
-    layout: bytes
+    reference: int | None = None
+
+
+class Bundle:
+    """A publication, as a difference and whole; the same for all receivers, each made when it is first needed.
+
+    Attributes:
+        number: the publication's.
+        layout: SHA-256 of the state's layout.
+    """
+
+    def __init__(self, packet: Packet[AdapterState], codec: str) -> None:
+        self._packet, self._codec = packet, codec
+        self.number = packet.number
+        self.layout = bytes.fromhex(packet.seen.spec.digest)
+
+    def fits(self, known: int | None) -> bool:
+        """Whether who knows that publication of this life, or none of it, can read `usual`."""
+        return self._packet.reference in (None, 0, known)
+
+    @cached_property
+    def usual(self) -> Parcel:
+        """As the codec has it."""
+        return _parcel(self._packet.payload, self._codec, self._packet.reference)
+
+    @cached_property
+    def whole(self) -> Parcel:
+        """What receivers come to see, in full."""
+        vector = self._packet.seen.vector.astype("<f4", copy=False)
+        return _parcel(vector.view(np.uint8).data, WHOLE.name, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,40 +79,51 @@ class Outgoing:
 
     Attributes:
         sequence: its number; the incarnation is that of the moment it leaves.
-        parcel: the state.
+        bundle: the state.
         header: of the protocol.
         ledger_head: covers the state; None without privacy.
         replaceable: a newer message may take its place while it has not left.
+        whole: the neighbor lacks what the bundle's difference is added to.
     """
 
     sequence: int
-    parcel: Parcel
+    bundle: Bundle
     header: Header
     ledger_head: LedgerHead | None
     replaceable: bool = True
+    whole: bool = False
+
+    @property
+    def parcel(self) -> Parcel:
+        """What travels."""
+        return self.bundle.whole if self.whole else self.bundle.usual
 
     def repeats(self, other: "Outgoing") -> bool:
         """Whether it says what the other says already."""
-        return self.parcel is other.parcel and self.header == other.header
+        return self.bundle is other.bundle and self.header == other.header
 
 
-class Packer:
-    """Encodes, hashes and frames a state once, for however many neighbors it is posted to in a row."""
+class Bundler:
+    """Hashes and frames a publication once, for however many neighbors it is posted to in a row.
 
-    def __init__(self, codec: Codec) -> None:
+    Args:
+        codec: name of the one that packets are encoded with.
+    """
+
+    def __init__(self, codec: str) -> None:
         self._codec = codec
-        self._last: tuple[AdapterState, Parcel] | None = None
+        self._last: tuple[Packet[AdapterState], Bundle] | None = None
 
-    def pack(self, state: AdapterState) -> Parcel:
-        """The state as it travels."""
-        if self._last is not None and self._last[0] is state:
-            return self._last[1]
-        payload = memoryview(self._codec.encode(state, None).payload).cast("B")
-        layout = bytes.fromhex(state.spec.digest)
-        digest = blake3(payload).digest()
-        parcel = Parcel(tuple(chunk_frames(payload)), payload.nbytes, digest, self._codec.name, layout)
-        self._last = (state, parcel)
-        return parcel
+    def bundle(self, packet: Packet[AdapterState]) -> Bundle:
+        """The publication as it travels."""
+        if self._last is None or self._last[0] is not packet:
+            self._last = (packet, Bundle(packet, self._codec))
+        return self._last[1]
+
+
+def _parcel(payload: bytes | memoryview, codec: str, reference: int | None) -> Parcel:
+    content = memoryview(payload).cast("B")
+    return Parcel(tuple(chunk_frames(content)), content.nbytes, blake3(content).digest(), codec, reference)
 
 
 class Outbox:
@@ -92,6 +135,12 @@ class Outbox:
         self._writing: list[Outgoing] = []
         self._idle = asyncio.Event()
         self._idle.set()
+        self._known: int | None = None
+        self._reads_codec = True
+
+    def reads(self, codecs: Collection[str], codec: str) -> None:
+        """The neighbor decodes these: another gets states whole, in fp32."""
+        self._reads_codec = codec in codecs
 
     def put(self, message: Outgoing) -> None:
         """Queues a message; those in the queue that may be replaced make room.
@@ -110,8 +159,16 @@ class Outbox:
         if not self._pending:
             return None
         message = self._pending.popleft()
+        whole = not (self._reads_codec and message.bundle.fits(self._known))
+        if message.whole != whole:
+            message = replace(message, whole=whole)
+        self._known = message.bundle.number
         self._writing.append(message)
         return message
+
+    def forget(self) -> None:
+        """The neighbor has not got what was sent last: what goes next stands by itself."""
+        self._known = None
 
     def written(self, message: Outgoing, mark: Mark) -> None:
         """The message has left as a whole; it is kept until the peer says it arrived."""
@@ -122,6 +179,7 @@ class Outbox:
 
     def give_back(self, message: Outgoing) -> None:
         """The message broke off: it goes with the next link, unless a newer one replaces it."""
+        self.forget()
         self._again(message)
         self._done(message)
 
@@ -133,6 +191,7 @@ class Outbox:
     def reconnected(self, seen: Mark) -> None:
         """A new link after the old was lost: what the peer has not seen goes again, unless a newer one replaces it."""
         self.confirm(seen)
+        self.forget()
         while self._unconfirmed:
             message, _ = self._unconfirmed.pop()
             self._again(message)

@@ -1,6 +1,6 @@
 """The network of one node, as its driver sees it.
 
-    driver ── post(receiver, publishable, …) ──> outbox ──> link ──> neighbor
+    driver ── post(receiver, packet, …) ──> outbox ──> link ──> neighbor
     driver <── LinkUp | LinkDown | Arrived | Undelivered ──────────── neighbor
 
 One bidirectional stream for each neighbor, opened by whichever end can; nothing a peer does raises here.
@@ -17,7 +17,8 @@ import grpc
 
 from gossipfl.config.peers import NodeConfig
 from gossipfl.core.codecs import Codec
-from gossipfl.core.events import Header, Publishable
+from gossipfl.core.codecs.packing import Unpacker
+from gossipfl.core.events import Header, Packet
 from gossipfl.core.handshake import Greeting, HeadWatch, LedgerHead
 from gossipfl.errors import CertificateError
 from gossipfl.net.context import Context
@@ -28,12 +29,12 @@ from gossipfl.net.identity import Identity
 from gossipfl.net.inbox import Checks
 from gossipfl.net.limits import Limits
 from gossipfl.net.neighbors import Neighbor
-from gossipfl.net.outbox import Outgoing, Packer
+from gossipfl.net.outbox import Bundler, Outgoing
 from gossipfl.net.pinning import Trust, get_acquainted
 from gossipfl.net.reports import StatusSnapshot
 from gossipfl.net.server import start_server
 from gossipfl.privacy.signing import verify_head
-from gossipfl.state import AdapterSpec, AdapterState
+from gossipfl.state import AdapterState
 
 __all__ = ["Arrived", "LinkDown", "LinkUp", "NetEvent", "Transport", "Undelivered"]
 
@@ -48,8 +49,8 @@ class Transport:
         me: this node in peers.yaml; without an address it only dials.
         neighbors: whom it exchanges with.
         greet: what to say to a peer, as of now; asked for every Hello and every message.
-        spec: of the states exchanged.
-        codec: as what they travel.
+        origin: what every node knows of every other before the first message.
+        codec: as what states travel.
         limits: bounds.
         deliver: told what happens, on the event loop; must not block.
         status: the driver's figures for `gossipfl status`.
@@ -67,7 +68,7 @@ class Transport:
         neighbors: Sequence[NodeConfig],
         *,
         greet: Callable[[str], Greeting],
-        spec: AdapterSpec,
+        origin: AdapterState,
         codec: Codec,
         limits: Limits,
         deliver: Callable[[NetEvent], None],
@@ -83,14 +84,22 @@ class Transport:
             me=me,
             members={node.name: node for node in (*members, *neighbors) if node.name != me.name},
             neighbors={node.name: Neighbor(node, deliver) for node in neighbors},
-            checks=Checks(me.name, spec, codec, limits.max_norm, _signed_by(identity, trust), heads=HeadWatch(heads)),
+            checks=Checks(
+                me.name,
+                origin.spec,
+                codec,
+                Unpacker(origin),
+                limits.max_norm,
+                _signed_by(identity, trust),
+                heads=HeadWatch(heads),
+            ),
             counters=self.counters,
             limits=limits,
             greet=greet,
             deliver=deliver,
             status=status,
         )
-        self._packer = Packer(codec)
+        self._bundler = Bundler(codec.name)
         self._sequence = 0
         self._server: grpc.aio.Server | None = None
         self._dialing: list[asyncio.Task[None]] = []
@@ -146,7 +155,7 @@ class Transport:
     def post(
         self,
         receiver: str,
-        content: Publishable[AdapterState],
+        packet: Packet[AdapterState],
         header: Header,
         ledger_head: LedgerHead | None,
         *,
@@ -154,11 +163,11 @@ class Transport:
     ) -> int:
         """Queues a state for a neighbor, in place of replaceable ones that have not left; its sequence number.
 
-        A neighbor that is down gets it when it is back. The same state posted to several neighbors in a row is encoded
-        and hashed once.
+        A neighbor that is down gets it when it is back. The same packet posted to several neighbors in a row is hashed
+        once.
         """
         self._sequence += 1
-        message = Outgoing(self._sequence, self._packer.pack(content.state), header, ledger_head, replaceable)
+        message = Outgoing(self._sequence, self._bundler.bundle(packet), header, ledger_head, replaceable)
         self._context.neighbors[receiver].post(message)
         return self._sequence
 

@@ -36,6 +36,8 @@ class Envelope:
         acknowledged: the receiver's newest message that arrived at the sender.
         header: of the protocol.
         codec: name.
+        publication: its number in the sender's life, from 1.
+        reference: number of the publication that the payload is a difference to, if the codec is one of differences.
         layout: SHA-256 of the adapter's layout.
         payload_bytes: size of what follows in chunks.
         digest: SHA-256 of it.
@@ -48,6 +50,8 @@ class Envelope:
     acknowledged: Mark
     header: Header
     codec: str
+    publication: int
+    reference: int
     layout: bytes
     payload_bytes: int
     digest: bytes
@@ -103,6 +107,8 @@ def envelope_message(envelope: Envelope) -> pb.Envelope:
         step=header.step,
         push_weight=header.push_weight,
         codec=envelope.codec,
+        publication=envelope.publication,
+        reference=envelope.reference,
         done=header.done,
         settled=header.settled,
         ledger_head=_head_message(envelope.ledger_head),
@@ -132,6 +138,8 @@ def envelope_of(message: pb.Envelope, *, peer: str) -> Envelope:
         acknowledged=(message.acknowledged_incarnation, message.acknowledged),
         header=header,
         codec=message.codec,
+        publication=message.publication,
+        reference=message.reference,
         layout=message.layout,
         payload_bytes=message.payload_bytes,
         digest=message.digest,

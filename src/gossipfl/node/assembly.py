@@ -10,13 +10,15 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.graph_files import graph_for
 from gossipfl.config.loading import LoadedPeers, dump_experiment, load_peers, resolve_self
 from gossipfl.config.peers import NodeConfig
-from gossipfl.core.codecs import CODECS
+from gossipfl.core.codecs import build_codec
+from gossipfl.core.codecs.packing import packer_for
 from gossipfl.core.events import Snapshot
 from gossipfl.core.handshake import LedgerHead
 from gossipfl.core.mixing import MIXINGS
@@ -202,6 +204,7 @@ def _protocol(
         local_steps=experiment.training.local_steps,
         clear=Publisher(bench.account).clear,
         snapshot=saved.snapshot if saved else Snapshot(state=initial, unmixed=initial),
+        packer=partial(packer_for, experiment.gossip, experiment.seed, initial, name),
     )
     return resolve(PROTOCOLS, experiment.gossip.protocol, field="gossip.protocol")(parts)
 
@@ -219,7 +222,7 @@ def _greeter(loaded: LoadedPeers, me: NodeConfig, schedule: Schedule, bench: Ben
         name=me.name,
         fingerprint=experiment_fingerprint(experiment, bench.adapted.components(), schedule),
         basis_sketch=bench.adapted.basis_sketch,
-        codec=experiment.gossip.codec,
+        codec=build_codec(experiment.gossip).name,
         topology_version=schedule.version,
         incarnation=life.directory.next_incarnation(),
         next_incarnation=lambda above: life.directory.next_incarnation(above=above),
@@ -261,8 +264,8 @@ def _opener(loaded: LoadedPeers, wires: Wires) -> OpenTransport:
             wires.me,
             [nodes[name] for name in wires.neighbors],
             greet=wires.greeter.greet,
-            spec=wires.bench.adapted.spec,
-            codec=resolve(CODECS, gossip.codec, field="gossip.codec")(gossip),
+            origin=wires.bench.adapted.initial,
+            codec=build_codec(gossip),
             limits=Limits(message_timeout_s=gossip.message_timeout_s, max_norm=gossip.max_norm),
             deliver=deliver,
             status=wires.record.status,

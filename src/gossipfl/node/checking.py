@@ -12,7 +12,7 @@ from typing import TypeVar
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedPeers, load_peers, resolve_self
 from gossipfl.config.peers import NodeConfig
-from gossipfl.core.codecs import CODECS
+from gossipfl.core.codecs import build_codec
 from gossipfl.core.mixing import MIXINGS
 from gossipfl.core.protocol import Schedule
 from gossipfl.core.protocols import PROTOCOLS
@@ -116,7 +116,7 @@ def _check_choices(experiment: Experiment) -> None:
     gossip = experiment.gossip
     resolve(PROTOCOLS, gossip.protocol, field="gossip.protocol")
     resolve(MIXINGS, gossip.mixing, field="gossip.mixing")
-    resolve(CODECS, gossip.codec, field="gossip.codec")
+    build_codec(gossip)
     resolve(LEVELS, experiment.privacy.level, field="privacy.level")
 
 
@@ -224,6 +224,5 @@ def _plan(experiment: Experiment, records: NodeRecords, before: Sequence[Charge]
 def _check_model(findings: Findings, loaded: LoadedPeers) -> None:
     experiment = loaded.experiment.experiment
     adapted = load_adapted(experiment, site_of(loaded, loaded.peers.nodes[0]))
-    codec = resolve(CODECS, experiment.gossip.codec, field="gossip.codec")(experiment.gossip)
     findings.values = adapted.spec.size
-    findings.bytes_per_exchange = codec.expected_bytes(adapted.spec)
+    findings.bytes_per_exchange = build_codec(experiment.gossip).sizes(adapted.spec)[-1]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gossipfl.config.experiment import Experiment
+from gossipfl.core.codecs.packing import WHOLE
 from gossipfl.core.handshake import PROTOCOL_VERSION, Greeting, LedgerHead
 from gossipfl.core.protocol import Schedule
 
@@ -21,7 +22,7 @@ def experiment_fingerprint(experiment: Experiment, components: Mapping[str, str]
     return {
         **components,
         "protocol": _hash([gossip.protocol, gossip.rounds_per_phase]),
-        "mixing": _hash(gossip.mixing),
+        "mixing": _hash([gossip.mixing, gossip.rate]),
         "protection": _hash(gossip.protection),
         "schedule": schedule.digest(),
     }
@@ -61,7 +62,7 @@ class Greeter:
             name=self.name,
             fingerprint=self.fingerprint,
             basis_sketch=self.basis_sketch,
-            codecs=(self.codec,),
+            codecs=tuple(dict.fromkeys((self.codec, WHOLE.name))),
             incarnation=self.incarnation,
             seen_incarnation=self._met.get(peer, 0),
             topology_version=self.topology_version,

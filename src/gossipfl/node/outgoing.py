@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gossipfl.config.loading import load_peers, resolve_self
-from gossipfl.core.codecs import CODECS
+from gossipfl.core.codecs import build_codec
 from gossipfl.core.events import Receipt
-from gossipfl.core.tables import resolve
 from gossipfl.learning.bench import load_adapted
 from gossipfl.node.assembly import schedule_of, site_of, state_dir_of
 from gossipfl.node.checkpoint import load_latest
@@ -48,12 +47,12 @@ def next_outgoing(
     experiment = loaded.experiment.experiment
     saved = load_latest(state_dir or state_dir_of(loaded, me))
     state = saved.state if saved else load_adapted(experiment, site_of(loaded, me)).initial
-    codec = resolve(CODECS, experiment.gossip.codec, field="gossip.codec")(experiment.gossip)
+    codec = build_codec(experiment.gossip)
     snapshot = saved.snapshot if saved else None
     return OutgoingState(
         name=me.name,
         state=state,
-        payload_bytes=len(memoryview(codec.encode(state, None).payload).cast("B")),
+        payload_bytes=codec.sizes(state.spec)[-1],
         receivers=schedule_of(loaded).row(me.name, snapshot.round if snapshot else 0).receivers,
         receipt=snapshot.receipt if snapshot else Receipt(),
         step=snapshot.step if snapshot else 0,

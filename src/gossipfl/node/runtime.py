@@ -181,7 +181,7 @@ class Node:
         await self._parts.log_publications(sends)
         for send in sends:
             head = self._parts.ledger_head()
-            transport.post(send.receiver, send.content, send.header, head, replaceable=send.replaceable)
+            transport.post(send.receiver, send.packet, send.header, head, replaceable=send.replaceable)
 
     async def _train(self, effect: Train[AdapterState]) -> None:
         try:

@@ -36,6 +36,7 @@ def averaging_course(experiment: Averaging, setting: Setting) -> Course:
             name: AdapterState(spec, vector)
             for name, vector in zip(setting.names, _starts(experiment, setting), strict=True)
         },
+        origin=AdapterState.zeros(spec),
         clear=lambda _name: clear,
         trainer=Trainer(NoEngine(), undoable=False),
     )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Generic
 
-from gossipfl.core.events import Event, Header, P
+from gossipfl.core.events import Event, Header, P, Packet
 from gossipfl.sim.availability import Outage
 
 
@@ -40,20 +40,20 @@ class Message(Generic[P]):
     """A state on its way; what happens is that it arrives.
 
     Attributes:
-        state: as the receiver will decode it.
         number: of all messages of the world, in the order in which they were sent.
         replaceable: see `core.events.Send`.
-        fault: why a receiver drops it; empty for none.
+        life: of the sender.
+        whole: its state travels in full, not as a difference; known when it is transmitted.
     """
 
     sender: str
     receiver: str
-    state: P
+    packet: Packet[P]
     header: Header
-    size: int
     number: int
     replaceable: bool
-    fault: str = ""
+    life: int = 0
+    whole: bool = False
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic
 
-from gossipfl.core.events import P, Publishable, Send
+from gossipfl.core.events import P, Packet, Send
 from gossipfl.sim.availability import Partition
 from gossipfl.sim.clock import Clock
 from gossipfl.sim.happenings import Happening, LineFree, Message
@@ -15,22 +15,22 @@ from gossipfl.sim.links import Carry, Edge
 
 
 @dataclass(frozen=True, slots=True)
-class Sent(Generic[P]):
-    """A state as it travels.
+class Weighed:
+    """What a publication is to its line and to receivers.
 
     Attributes:
-        state: as the receiver decodes it.
         size: encoded bytes.
+        whole: bytes for a receiver that cannot read a difference.
         fault: why every receiver drops it; empty for none.
     """
 
-    state: P
     size: int
+    whole: int
     fault: str = ""
 
 
-Encode = Callable[[str, P], Sent[P]]
-"""(sender, its state) to what travels."""
+Weigh = Callable[[str, Packet[P]], Weighed]
+"""Of a sender's publication."""
 
 
 @dataclass(slots=True)
@@ -42,12 +42,20 @@ class Line(Generic[P]):
         waiting: for it to be free.
         last_arrival: of anything sent on it.
         newest: number of the last message that arrived.
+        known: life and number of the publication that the sender takes for known at the other end.
+        heard: of the one that is.
     """
 
     free_at: float = 0.0
     waiting: list[Message[P]] = field(default_factory=list)
     last_arrival: float = 0.0
     newest: int = 0
+    known: tuple[int, int] | None = None
+    heard: tuple[int, int] | None = None
+
+    def forget(self) -> None:
+        """The link was lost: nothing is known any more."""
+        self.known = self.heard = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +63,13 @@ class NetworkParts(Generic[P]):
     """What a network is made of.
 
     Attributes:
-        encode: a state as it travels.
+        weigh: what a publication costs.
         carry: what becomes of a message.
         partitions: planned ones.
         reordering: messages may overtake each other.
     """
 
-    encode: Encode[P]
+    weigh: Weigh[P]
     carry: Carry
     partitions: Sequence[Partition] = ()
     reordering: bool = False
@@ -80,16 +88,17 @@ class Network(Generic[P]):
         self._on_sent = on_sent
         self._lines: dict[Edge, Line[P]] = {}
         self._numbers = 0
-        self._published: tuple[Publishable[P], Sent[P]] | None = None
+        self._published: tuple[Packet[P], Weighed] | None = None
         self._cut: set[int] = set()
 
-    def post(self, sender: str, send: Send[P]) -> None:
-        """Puts a state on its line, or lets it wait for it."""
-        sent = self._encoded(sender, send.content)
+    def post(self, sender: str, send: Send[P], life: int = 0) -> None:
+        """Puts a state on its line, or lets it wait for it.
+
+        Args:
+            life: of the sender.
+        """
         self._numbers += 1
-        message = Message(
-            sender, send.receiver, sent.state, send.header, sent.size, self._numbers, send.replaceable, sent.fault
-        )
+        message = Message(sender, send.receiver, send.packet, send.header, self._numbers, send.replaceable, life)
         line = self._line(sender, send.receiver)
         if line.free_at <= self._clock.now and not line.waiting:
             self._transmit(line, message)
@@ -119,7 +128,15 @@ class Network(Generic[P]):
         if message.number <= line.newest:
             return "replay"
         line.newest = message.number
-        return message.fault
+        packet = message.packet
+        if not message.whole and packet.reference not in {None, 0} and line.heard != (message.life, packet.reference):
+            # the sender is told: what comes next stands by itself
+            line.known = None
+            return "reference"
+        fault = self._weighed(message.sender, packet).fault
+        if not fault:
+            line.heard = (message.life, packet.number)
+        return fault
 
     def split(self, place: int) -> None:
         """A partition begins."""
@@ -138,6 +155,8 @@ class Network(Generic[P]):
         for edge, line in self._lines.items():
             if edge[0] == sender:
                 line.waiting.clear()
+            if sender in edge:
+                line.forget()
 
     def state(self) -> tuple[dict[Edge, Line[P]], int, set[int]]:
         """All that changes, for a checkpoint."""
@@ -153,16 +172,20 @@ class Network(Generic[P]):
             line = self._lines[sender, receiver] = Line()
         return line
 
-    def _encoded(self, sender: str, content: Publishable[P]) -> Sent[P]:
-        # one publication goes to several receivers: encoded and checked once
-        if self._published is None or self._published[0] is not content:
-            self._published = (content, self._parts.encode(sender, content.state))
+    def _weighed(self, sender: str, packet: Packet[P]) -> Weighed:
+        # one publication goes to several receivers: checked once
+        if self._published is None or self._published[0] is not packet:
+            self._published = (packet, self._parts.weigh(sender, packet))
         return self._published[1]
 
     def _transmit(self, line: Line[P], message: Message[P]) -> None:
-        clock, now = self._clock, self._clock.now
-        self._on_sent(message.sender, message.size)
-        fate = self._parts.carry((message.sender, message.receiver), message.size)
+        clock, now, packet = self._clock, self._clock.now, message.packet
+        weighed = self._weighed(message.sender, packet)
+        message.whole = packet.reference not in {None, 0} and line.known != (message.life, packet.reference)
+        line.known = (message.life, packet.number)
+        size = weighed.whole if message.whole else weighed.size
+        self._on_sent(message.sender, size)
+        fate = self._parts.carry((message.sender, message.receiver), size)
         line.free_at = now + fate.line_s
         for after_s in fate.arrivals:
             at = now + after_s if self._parts.reordering else max(now + after_s, line.last_arrival)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ import numpy as np
 from gossipfl.config.experiment import GossipConfig, TopologyConfig
 from gossipfl.config.graph_files import graph_for
 from gossipfl.config.simulation import SimulationConfig
-from gossipfl.core.codecs import CODECS
-from gossipfl.core.events import Clear, Snapshot
+from gossipfl.core.codecs.packing import packer_for
+from gossipfl.core.events import Clear, Pack, Packet, Publishable, Snapshot
 from gossipfl.core.mixing import MIXINGS
 from gossipfl.core.protocol import Parts, Protocol, Schedule
 from gossipfl.core.protocols import PROTOCOLS
@@ -22,10 +23,10 @@ from gossipfl.core.validation import check_state
 from gossipfl.errors import ConfigError, MessageError
 from gossipfl.runs.compute import build_duration
 from gossipfl.runs.fleet import Roster
-from gossipfl.sim.attackers import ATTACKS
+from gossipfl.sim.attackers import ATTACKS, Tamper, Tampered
 from gossipfl.sim.availability import AVAILABILITIES, Partition
 from gossipfl.sim.links import LINKS
-from gossipfl.sim.network import Encode, NetworkParts, Sent
+from gossipfl.sim.network import NetworkParts, Weigh, Weighed
 from gossipfl.sim.trainers import Trainer
 from gossipfl.sim.world import World
 from gossipfl.sim.world_parts import WorldParts
@@ -71,6 +72,7 @@ class Course:
     Attributes:
         phases, local_steps: of training; no phase without it.
         initial: state by node.
+        origin: what every node knows of every other before the first message.
         clear: makes a node's state publishable.
         trainer: carries out training.
     """
@@ -78,6 +80,7 @@ class Course:
     phases: int
     local_steps: int
     initial: Mapping[str, AdapterState]
+    origin: AdapterState
     clear: Callable[[str], Clear[AdapterState]]
     trainer: Trainer[AdapterState]
 
@@ -96,10 +99,14 @@ def generators_of(setting: Setting) -> dict[str, np.random.Generator]:
     return {purpose: generator(setting.seed, purpose=f"simulation {purpose}") for purpose in PURPOSES}
 
 
-def node_parts(setting: Setting, schedule: Schedule, course: Course) -> dict[str, Parts[AdapterState]]:
+def node_parts(
+    setting: Setting, schedule: Schedule, course: Course, generators: Mapping[str, np.random.Generator]
+) -> dict[str, Parts[AdapterState]]:
     """What each node's protocol is made from, in its first life."""
     gossip = setting.gossip
     mixing = resolve(MIXINGS, gossip.mixing, field="gossip.mixing")(gossip)
+    attackers = setting.simulation.attackers
+    tamper = resolve(ATTACKS, attackers.kind, field="simulation.attackers.kind")(attackers, generators["attackers"])
     return {
         name: Parts(
             name=name,
@@ -109,6 +116,7 @@ def node_parts(setting: Setting, schedule: Schedule, course: Course) -> dict[str
             phases=course.phases,
             local_steps=course.local_steps,
             clear=course.clear(name),
+            packer=partial(packer_of, setting, course.origin, tamper, name),
             # without `unmixed`: what is recorded of a run has the mean itself
             snapshot=Snapshot(state=course.initial[name]),
         )
@@ -154,7 +162,7 @@ def build_world(
         trainer=course.trainer,
         duration=build_duration(compute, generators["compute"]),
         network=NetworkParts(
-            encode=encoder(setting, generators["attackers"]),
+            weigh=weigher(setting),
             carry=carry(links, generators["links"]),
             partitions=[Partition(config, names) for config in availability.partitions],
             reordering=links.reordering,
@@ -164,23 +172,37 @@ def build_world(
     return World(world_parts, {name: parts[name].snapshot for name in names})
 
 
-def encoder(setting: Setting, rng: np.random.Generator) -> Encode[AdapterState]:
-    """States as they travel: encoded by the real codec, and checked as a receiver checks them."""
-    gossip, attackers = setting.gossip, setting.simulation.attackers
-    codec = resolve(CODECS, gossip.codec, field="gossip.codec")(gossip)
-    tamper = resolve(ATTACKS, attackers.kind, field="simulation.attackers.kind")(attackers, rng)
-    dishonest = frozenset(attackers.nodes)
+def weigher(setting: Setting) -> Weigh[AdapterState]:
+    """Bytes of publications, and what receivers' checks say of them."""
+    max_norm = setting.gossip.max_norm
 
-    def encode(sender: str, state: AdapterState) -> Sent[AdapterState]:
-        encoded = codec.encode(tamper(sender, state) if sender in dishonest else state, None)
-        size = memoryview(encoded.payload).nbytes
+    def weigh(sender: str, packet: Packet[AdapterState]) -> Weighed:
+        size, whole = packet.size, packet.seen.vector.nbytes
         try:
-            check_state(encoded.decoded, peer=sender, max_norm=gossip.max_norm)
+            check_state(packet.seen, peer=sender, max_norm=max_norm)
         except MessageError as error:
-            return Sent(encoded.decoded, size, error.reason)
-        return Sent(encoded.decoded, size)
+            return Weighed(size, whole, error.reason)
+        return Weighed(size, whole)
 
-    return encode
+    return weigh
+
+
+def packer_of(setting: Setting, origin: AdapterState, tamper: Tamper, name: str) -> Pack[AdapterState]:
+    """What encodes the publications of one life of a node: the real codec, perhaps in dishonest hands."""
+    pack = Unladen(packer_for(setting.gossip, setting.seed, origin, name))
+    return Tampered(name, tamper, pack) if name in setting.simulation.attackers.nodes else pack
+
+
+@dataclass(frozen=True, slots=True)
+class Unladen:
+    """Packets without their payload: here a receiver sees what the sender's codec has decoded."""
+
+    pack: Pack[AdapterState]
+
+    def __call__(self, content: Publishable[AdapterState]) -> Packet[AdapterState]:
+        """The next publication."""
+        full = self.pack(content)
+        return Packet(content, full.seen, full.residual, full.number, full.reference, b"", full.size)
 
 
 def lambda_of(schedule: Schedule) -> float | None:

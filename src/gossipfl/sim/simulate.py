@@ -100,7 +100,7 @@ def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
     setting, schedule = cast.setting, schedule_for(cast.setting)
     directory.write_topology(schedule.nodes, schedule.neighbors)
     generators = generators_of(setting)
-    parts = node_parts(setting, schedule, cast.course)
+    parts = node_parts(setting, schedule, cast.course, generators)
     world = build_world(setting, cast.course, parts, generators)
     simulation = setting.simulation
     recorder = Recorder(

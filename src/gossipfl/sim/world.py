@@ -162,7 +162,7 @@ class World(Generic[P]):
         if fault:
             body.rejected[fault] += 1
             return
-        self._handle(message.receiver, body, Received(message.sender, message.state, message.header))
+        self._handle(message.receiver, body, Received(message.sender, message.packet.seen, message.header))
 
     def _tell(self, name: str, event: Event[P], life: int | None) -> None:
         body = self.bodies[name]
@@ -196,7 +196,7 @@ class World(Generic[P]):
     def _perform(self, name: str, body: Body[P], effect: Effect[P]) -> None:
         match effect:
             case Send():
-                self.network.post(name, effect)
+                self.network.post(name, effect, body.life)
             case Train():
                 body.training = effect
                 self._parts.trainer.begin(name, effect)

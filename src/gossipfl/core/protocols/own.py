@@ -6,6 +6,10 @@
 
 So drift = state − unmixed is the sum of what own mixings have changed; summed over the nodes, what mixing has added to
 the network's sum. It is 0 where mixing keeps the mean. Without `unmixed` at the start it is not kept: a pass less.
+
+Where a codec loses something, neighbors see x̂, not x. Mixing goes by what is seen of both ends, and what was not seen
+stays: x ← x + Σ_j w_ij (x̂_j − x̂), x̂ = x − residual. It keeps the mean as without loss. Source: CHOCO, Koloskova, Stich
+& Jaggi (2019).
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,6 +22,7 @@ from gossipfl.core.events import (
     Finish,
     Header,
     P,
+    Pack,
     Publishable,
     Report,
     Send,
@@ -65,6 +70,8 @@ class OwnState(Generic[P]):
         self.snapshot: Snapshot[P] = parts.snapshot
         self._under_way: Train[P] | None = None
         self._published: Send[P] | None = None
+        self._pack: Pack[P] = parts.packer()
+        self._residual: P | None = None
 
     @property
     def may_train(self) -> bool:
@@ -110,6 +117,7 @@ class OwnState(Generic[P]):
             contributions: by neighbor, in an order that does not depend on arrival.
             staleness: own phases since every expected neighbor was heard; those without contribution are absent.
         """
+        contributions = self._slowed(contributions)
         kept = 1.0 - _weight(contributions)
         self._blend(contributions, kept, rounds=1)
         return self._report(contributions, staleness, kept)
@@ -121,6 +129,7 @@ class OwnState(Generic[P]):
 
         In the result every contribution has its own weight, as in one mixing.
         """
+        early, late = self._slowed(early), self._slowed(late)
         kept = 1.0 - _weight(late)
         first = {name: replace(part, weight=part.weight / kept) for name, part in early.items()}
         self._blend(first, 1.0 - _weight(first), rounds=0)
@@ -128,11 +137,16 @@ class OwnState(Generic[P]):
         self._blend(late, kept, rounds=1)
         return self._report({**early, **late}, staleness, kept)
 
+    def _slowed(self, contributions: Contributions[P]) -> Contributions[P]:
+        rate = self.parts.gossip.rate
+        if rate == 1.0:
+            return contributions
+        return {name: replace(part, weight=part.weight * rate) for name, part in contributions.items()}
+
     def _blend(self, contributions: Contributions[P], kept: float, *, rounds: int) -> None:
         now = self.snapshot
-        terms = {name: (part.weight, part.state) for name, part in contributions.items()}
         self.snapshot = Snapshot(
-            state=self.parts.mixing.mix(now.state, kept, terms) if terms else now.state,
+            state=self._mixed(now.state, contributions, kept) if contributions else now.state,
             unmixed=now.unmixed,
             phase=now.phase,
             step=now.step,
@@ -141,6 +155,14 @@ class OwnState(Generic[P]):
             exhausted=now.exhausted,
             settle_rounds=now.settle_rounds,
         )
+
+    def _mixed(self, own: P, contributions: Contributions[P], kept: float) -> P:
+        terms = {name: (part.weight, part.state) for name, part in contributions.items()}
+        if self._residual is None:
+            return self.parts.mixing.mix(own, kept, terms)
+        # both ends of an edge go by what the other sees: what one gains the other loses
+        seen = own - self._residual
+        return self.parts.mixing.mix(seen, kept, terms) + self._residual
 
     def _report(self, contributions: Contributions[P], staleness: Mapping[str, int], increment_weight: float) -> Report:
         now = self.snapshot
@@ -163,8 +185,10 @@ class OwnState(Generic[P]):
     def publish(self, receivers: Iterable[str], header: Header, *, replaceable: bool) -> list[Send[P]]:
         """The state, cleared for publication, to each receiver; kept for `resend`."""
         content: Publishable[P] = self.parts.clear(self.snapshot.state, self.snapshot.receipt)
-        self._published = Send("", content, header, replaceable)
-        return [Send(receiver, content, header, replaceable) for receiver in receivers]
+        packet = self._pack(content)
+        self._residual = packet.residual
+        self._published = Send("", packet, header, replaceable)
+        return [Send(receiver, packet, header, replaceable) for receiver in receivers]
 
     def resend(self, receiver: str) -> list[Send[P]]:
         """The newest publication of this life, if any, to one receiver whose link came up."""
