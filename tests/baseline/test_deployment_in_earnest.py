@@ -100,7 +100,7 @@ ROUNDS = {"training__phases": 2, "simulation__nodes": 2, "flower__timeout_s": WA
 
 @pytest.fixture
 def study(tmp_path: Path) -> Iterator[Study]:
-    with family({**loopback_environment(), **SETTINGS}) as members:
+    with family({**loopback_environment(tmp_path / "temporary"), **SETTINGS}) as members:
         keys = make_credentials(tmp_path / "keys", NAMES)
         opening = Opening(keys.authority, free_ports(), WAIT_S)
         yield Study(

@@ -37,7 +37,7 @@ def run_deployed(trial: Trial, ports: Iterator[int] | None = None) -> Outcome:
         NetworkError: no port is free.
         TrainingError: Flower ended without a result; the message names a log.
     """
-    with family(loopback_environment()) as members:
+    with family(loopback_environment(home() / "temporary")) as members:
         site = LoopbackSite(trial, members, home(), make_credentials(home() / "keys", trial.roster.names))
         opening = Opening(site.credentials.authority, ports or free_ports(), START_S)
         superlink = opening.open({"flower-superlink": site.superlink()})["flower-superlink"]

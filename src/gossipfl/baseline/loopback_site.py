@@ -99,8 +99,13 @@ class LoopbackSite:
         return self.members.start(command, self.log(name), environment={"FLWR_HOME": str(self.home / name)})
 
 
-def loopback_environment() -> Mapping[str, str]:
-    """What every process needs: Flower finds its own programs by PATH; a proxy has no business on loopback."""
+def loopback_environment(temporary: Path) -> Mapping[str, str]:
+    """What every process needs: Flower finds its own programs by PATH; a proxy has no business on loopback.
+
+    Args:
+        temporary: folder for temporary files, of which a process that is ended leaves some; made here.
+    """
+    temporary.mkdir()
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
     direct = ",".join(filter(None, [os.environ.get("NO_PROXY", ""), LOOPBACK, "localhost"]))
-    return {"PATH": path, "NO_PROXY": direct, "no_proxy": direct}
+    return {"PATH": path, "NO_PROXY": direct, "no_proxy": direct, "TMPDIR": str(temporary)}
