@@ -33,7 +33,10 @@ def trial_of(folder: Path) -> Trial:
 @pytest.mark.slow
 def test_servers_of_flower_move_on_and_clients_it_does_not_know_stay_out(tmp_path: Path) -> None:
     keys, unknown = make_credentials(tmp_path / "keys", ["n0"]), make_credentials(tmp_path / "unknown", ["n0"])
-    with family({**loopback_environment(tmp_path / "temporary"), **SETTINGS}) as members, socket.create_server((LOOPBACK, 0)) as holder:
+    with (
+        family({**loopback_environment(tmp_path / "temporary"), **SETTINGS}) as members,
+        socket.create_server((LOOPBACK, 0)) as holder,
+    ):
         taken, free = holder.getsockname()[1], free_ports()
         ports = chain([taken, next(free), taken], free)
         site, opening = (
