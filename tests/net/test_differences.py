@@ -15,7 +15,8 @@ from gossipfl.net.events import Arrived
 from gossipfl.state import AdapterSpec, AdapterState, Segment
 
 SPEC = AdapterSpec((Segment("w", (40, 100)),))
-INT8 = {"codec": Blocks(8), "codecs": ("int8", "fp32")}
+INT8 = Blocks(8)
+READS = ("int8", "fp32")
 WHOLE_BYTES = 4 * SPEC.size
 
 
@@ -43,7 +44,7 @@ async def test_each_publication_is_the_difference_to_the_one_before(world: World
     world.spec = SPEC
     for name in ("a", "b"):
         world.add(name)
-    a, b = world.player("a", "b", **INT8), world.player("b", "a", **INT8)
+    a, b = (world.player(*each, codec=INT8, codecs=READS) for each in (("a", "b"), ("b", "a")))
     async with a.transport, b.transport:
         await both_up(a, b)
         for packet in publications(4):
@@ -54,7 +55,7 @@ async def test_a_neighbor_without_the_codec_gets_whole_states(world: World) -> N
     world.spec = SPEC
     for name in ("a", "b"):
         world.add(name)
-    a, b = world.player("a", "b", **INT8), world.player("b", "a")
+    a, b = world.player("a", "b", codec=INT8, codecs=READS), world.player("b", "a")
     async with a.transport, b.transport:
         await both_up(a, b)
         for packet in publications(3):
@@ -65,7 +66,7 @@ async def test_after_a_publication_that_was_dropped_comes_a_whole_one(world: Wor
     world.spec = SPEC
     for name in ("a", "b"):
         world.add(name)
-    a, b = world.player("a", "b", **INT8), world.player("b", "a", **INT8)
+    a, b = (world.player(*each, codec=INT8, codecs=READS) for each in (("a", "b"), ("b", "a")))
     first, second, third, fourth, fifth = publications(5)
     async with a.transport, b.transport:
         await both_up(a, b)
