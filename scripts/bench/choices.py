@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from scripts.bench.simulate import median
 
-from gossipfl.config.experiment import GossipConfig
+from gossipfl.config.gossip import GossipConfig
 from gossipfl.core.codecs import Codec, Stream, build_codec
 from gossipfl.core.rng import generator
 from gossipfl.state import AdapterSpec, AdapterState, Segment

@@ -25,8 +25,8 @@ from scripts.bench.exchange_work import Played, Work, start_vector
 from scripts.bench.meters import loopback_bytes
 from scripts.bench.processes import SPAWN, play_together
 
-from gossipfl.config.experiment import PrivacyConfig
 from gossipfl.config.peers import NodeConfig
+from gossipfl.config.privacy import PrivacyConfig
 from gossipfl.net.identity import Identity
 from gossipfl.net.issuing import make_authority, make_node
 

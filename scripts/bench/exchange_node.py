@@ -8,8 +8,8 @@ from multiprocessing.synchronize import Barrier
 from scripts.bench.exchange_work import Played, Work, build_protocol
 from scripts.bench.meters import sent_by_sockets, sent_since
 
-from gossipfl.config.experiment import TopologyConfig
 from gossipfl.config.peers import NodeConfig
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.codecs import CODECS
 from gossipfl.core.events import (
     Event,

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scripts.bench.meters import cpu_s
 
-from gossipfl.config.experiment import GossipConfig
+from gossipfl.config.gossip import GossipConfig
 from gossipfl.core.events import Publishable, Snapshot
 from gossipfl.core.mixing import MIXINGS
 from gossipfl.core.protocol import Parts, Protocol, Schedule

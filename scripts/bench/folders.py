@@ -7,17 +7,11 @@ from typing import Any
 
 import yaml
 
-from gossipfl.config.experiment import (
-    AdapterConfig,
-    DataConfig,
-    Experiment,
-    GossipConfig,
-    ModelConfig,
-    PrivacyConfig,
-    TaskConfig,
-    TrainingConfig,
-)
+from gossipfl.config.experiment import AdapterConfig, DataConfig, Experiment, ModelConfig, TaskConfig
+from gossipfl.config.gossip import GossipConfig
 from gossipfl.config.loading import dump_experiment
+from gossipfl.config.privacy import PrivacyConfig
+from gossipfl.config.training import TrainingConfig
 from gossipfl.core.rng import generator
 from gossipfl.net.certificates import make_trial_certificates
 from gossipfl.studies.demo_config import MODEL

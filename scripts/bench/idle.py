@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 from scripts.bench.folders import experiment, node_names, write_nodes
 
-from gossipfl.config.experiment import GossipConfig, PrivacyConfig
+from gossipfl.config.gossip import GossipConfig
+from gossipfl.config.privacy import PrivacyConfig
 from gossipfl.studies.fleet import Fleet, node_job
 
 SETTLE_ROUNDS = 4

@@ -23,8 +23,10 @@ from scripts.bench.folders import experiment, node_names, write_nodes
 from scripts.bench.meters import forget_peak, resident_bytes
 from scripts.bench.processes import play_together
 
-from gossipfl.config.experiment import Experiment, GossipConfig, PrivacyConfig
+from gossipfl.config.experiment import Experiment
+from gossipfl.config.gossip import GossipConfig
 from gossipfl.config.loading import load_peers
+from gossipfl.config.privacy import PrivacyConfig
 from gossipfl.config.this_node import resolve_self
 from gossipfl.learning.bench import load_adapted
 from gossipfl.learning.models import load_base

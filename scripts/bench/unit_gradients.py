@@ -23,7 +23,8 @@ import torch
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from gossipfl.config.experiment import AdapterConfig, Experiment, ModelConfig, PrivacyConfig, TaskConfig
+from gossipfl.config.experiment import AdapterConfig, Experiment, ModelConfig, TaskConfig
+from gossipfl.config.privacy import PrivacyConfig
 from gossipfl.learning.adapters import Adapted, attach
 from gossipfl.learning.models import load_base
 from gossipfl.learning.tasks import make_task

@@ -11,8 +11,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from gossipfl.cli.app import main
-from gossipfl.config.experiment import AdapterConfig, Experiment, ModelConfig, PrivacyConfig, TaskConfig
+from gossipfl.config.experiment import AdapterConfig, Experiment, ModelConfig, TaskConfig
 from gossipfl.config.loading import dump_experiment
+from gossipfl.config.privacy import PrivacyConfig
 from gossipfl.core.events import Receipt, Snapshot
 from gossipfl.learning.adapters import attach
 from gossipfl.learning.models import load_base

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from gossipfl.config.experiment import Experiment, TopologyConfig
+from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import dump_experiment, load_experiment, load_peers
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.errors import ConfigError
 
 EXPERIMENT = """\

@@ -5,9 +5,9 @@ from pathlib import Path
 import networkx as nx
 import pytest
 
-from gossipfl.config.experiment import TopologyConfig
 from gossipfl.config.graph_files import READERS, graph_for, is_graph_file, read_graph
 from gossipfl.config.loading import load_peers
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.topology import GENERATORS, build_schedule
 from gossipfl.errors import ConfigError, TopologyError
 

@@ -12,7 +12,8 @@ from typing import Any, Generic
 
 import numpy as np
 
-from gossipfl.config.experiment import GossipConfig, TopologyConfig
+from gossipfl.config.gossip import GossipConfig
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.events import (
     Checkpoint,
     Effect,

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gossipfl.config.experiment import GossipConfig
+from gossipfl.config.gossip import GossipConfig
 from gossipfl.core.codecs import CODECS
 from gossipfl.core.codecs.dtypes import Plain
 from gossipfl.core.codecs.packing import NOTHING, Differences, Unpacker, Whole, added

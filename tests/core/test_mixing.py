@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gossipfl.config.experiment import GossipConfig
+from gossipfl.config.gossip import GossipConfig
 from gossipfl.core.mixing import MIXINGS
 from gossipfl.core.mixing.weighted import Weighted, weighted_sum
 from gossipfl.state import AdapterSpec, AdapterState, Segment

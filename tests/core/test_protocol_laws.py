@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.core.scheduler import Crash, Plan, Weather, World, floats, names, schedule
 
-from gossipfl.config.experiment import GossipConfig
+from gossipfl.config.gossip import GossipConfig
 from gossipfl.core.events import Stopped
 from gossipfl.core.influence import influence
 from gossipfl.core.protocols import PROTOCOLS

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.core.scheduler import Crash, Plan, Weather, World, floats, kinds, names, schedule, trained
 
-from gossipfl.config.experiment import GossipConfig
+from gossipfl.config.gossip import GossipConfig
 from gossipfl.core.events import (
     Effect,
     Header,

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.core.scheduler import Crash, Plan, Weather, World, floats, kinds, names, schedule, trained
 
-from gossipfl.config.experiment import GossipConfig, TopologyConfig
+from gossipfl.config.gossip import GossipConfig
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.events import Header, Publishable, Received, Send, Snapshot, Started
 from gossipfl.core.mixing.weighted import Weighted
 from gossipfl.core.protocol import Parts, Schedule

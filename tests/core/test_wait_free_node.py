@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from tests.core.scheduler import kinds, schedule, trained
 
-from gossipfl.config.experiment import GossipConfig
+from gossipfl.config.gossip import GossipConfig
 from gossipfl.core.events import (
     Effect,
     Finish,

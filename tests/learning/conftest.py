@@ -17,7 +17,8 @@ from transformers import (
     T5Config,
 )
 
-from gossipfl.config.experiment import AdapterConfig, Experiment, ModelConfig, PrivacyConfig, TaskConfig
+from gossipfl.config.experiment import AdapterConfig, Experiment, ModelConfig, TaskConfig
+from gossipfl.config.privacy import PrivacyConfig
 from gossipfl.learning.adapters import Adapted, attach
 from gossipfl.learning.models import load_base
 

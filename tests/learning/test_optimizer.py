@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from gossipfl.config.experiment import TrainingConfig
+from gossipfl.config.training import TrainingConfig
 from gossipfl.errors import StateError
 from gossipfl.learning.optimizer import LocalOptimizer, learning_rate
 

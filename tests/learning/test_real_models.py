@@ -8,7 +8,8 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForSequenceClassification
 
-from gossipfl.config.experiment import AdapterConfig, Experiment, ModelConfig, PrivacyConfig, TaskConfig
+from gossipfl.config.experiment import AdapterConfig, Experiment, ModelConfig, TaskConfig
+from gossipfl.config.privacy import PrivacyConfig
 from gossipfl.learning.adapters import Adapted, attach
 from gossipfl.learning.export import export
 from gossipfl.learning.generation import generate

@@ -3,7 +3,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from gossipfl.config.experiment import PrivacyConfig, TrainingConfig
+from gossipfl.config.privacy import PrivacyConfig
+from gossipfl.config.training import TrainingConfig
 from gossipfl.errors import BudgetSpentError, PrivacyError
 from gossipfl.privacy.accounting import Charge, epsilon
 from gossipfl.privacy.gaussian import gaussian_epsilon

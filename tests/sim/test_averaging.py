@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.sim.averaging import averaging, lines, run
 
-from gossipfl.config.experiment import TopologyConfig
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.topology import build_schedule, mixing_matrix, second_eigenvalue
 
 

@@ -3,7 +3,8 @@
 Taking one client's data away takes away an update of at most C from the sum, as it takes away all of a node's own.
 """
 
-from gossipfl.config.experiment import Experiment, PrivacyConfig
+from gossipfl.config.experiment import Experiment
+from gossipfl.config.privacy import PrivacyConfig
 from gossipfl.privacy.plan import Plan, make_plan
 
 

@@ -7,9 +7,9 @@ import typer
 
 from gossipfl.cli.options import JsonOption, command_app, example
 from gossipfl.cli.output import emit, table
-from gossipfl.config.experiment import TopologyConfig
 from gossipfl.config.explain import explain
 from gossipfl.config.graph_files import graph_for
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.topology import Figures, build_graph, build_schedule, linked, measure
 from gossipfl.errors import ConfigError
 

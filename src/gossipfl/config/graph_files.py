@@ -14,8 +14,8 @@ from pathlib import Path
 
 import networkx as nx
 
-from gossipfl.config.experiment import TopologyConfig
 from gossipfl.config.graph_types import DiGraph, Graph
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.config.yaml_text import parse_mapping, read_text
 from gossipfl.errors import TopologyError
 

@@ -5,8 +5,9 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from gossipfl.config.addresses import parse_address
-from gossipfl.config.experiment import Experiment, TopologyConfig
+from gossipfl.config.experiment import Experiment
 from gossipfl.config.section import Section
+from gossipfl.config.topology import TopologyConfig
 
 NodeName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$")]
 """A DNS label: it stands in the node's certificate."""

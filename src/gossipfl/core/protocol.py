@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Generic
 from typing import Protocol as Seam
 
-from gossipfl.config.experiment import GossipConfig
+from gossipfl.config.gossip import GossipConfig
 from gossipfl.core.events import Clear, Effect, Event, P, Pack, Packet, Snapshot
 
 

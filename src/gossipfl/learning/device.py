@@ -2,7 +2,7 @@
 
 import torch
 
-from gossipfl.config.experiment import TrainingConfig
+from gossipfl.config.training import TrainingConfig
 from gossipfl.errors import ConfigError
 
 

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from gossipfl.config.experiment import ModelConfig, TaskConfig, TrainingConfig
+from gossipfl.config.experiment import ModelConfig, TaskConfig
+from gossipfl.config.training import TrainingConfig
 from gossipfl.errors import ModelError
 from gossipfl.learning.base import BaseModel
 from gossipfl.learning.cache import file_sha256

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gossipfl.config.experiment import TrainingConfig
+from gossipfl.config.training import TrainingConfig
 from gossipfl.core.events import Receipt
 from gossipfl.errors import BudgetSpentError, DivergedError
 from gossipfl.learning.adapters import Adapted

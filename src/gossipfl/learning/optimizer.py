@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from gossipfl.config.experiment import TrainingConfig
+from gossipfl.config.training import TrainingConfig
 from gossipfl.errors import StateError
 
 _DECAYS: Mapping[str, Callable[[float], float]] = {

@@ -11,7 +11,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gossipfl.config.experiment import PrivacyConfig, TrainingConfig
+from gossipfl.config.privacy import PrivacyConfig
+from gossipfl.config.training import TrainingConfig
 from gossipfl.errors import PrivacyError
 from gossipfl.privacy.accounting import Charge, Method, bound, noise_multiplier_for
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gossipfl.config.experiment import GossipConfig, TopologyConfig
+from gossipfl.config.gossip import GossipConfig
 from gossipfl.config.graph_files import graph_for
 from gossipfl.config.simulation import SimulationConfig
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.codecs.packing import packer_for
 from gossipfl.core.events import Clear, Pack, Packet, Publishable, Snapshot
 from gossipfl.core.mixing import MIXINGS

@@ -2,16 +2,10 @@
 
 from pathlib import Path
 
-from gossipfl.config.experiment import (
-    AdapterConfig,
-    DataConfig,
-    Experiment,
-    GossipConfig,
-    ModelConfig,
-    PrivacyConfig,
-    TaskConfig,
-    TrainingConfig,
-)
+from gossipfl.config.experiment import AdapterConfig, DataConfig, Experiment, ModelConfig, TaskConfig
+from gossipfl.config.gossip import GossipConfig
+from gossipfl.config.privacy import PrivacyConfig
+from gossipfl.config.training import TrainingConfig
 
 NODES = ("clinic", "harbor", "meadow", "summit")
 LABELS = ("business", "entertainment", "politics", "sports", "tech")

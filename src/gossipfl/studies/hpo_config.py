@@ -3,16 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gossipfl.config.experiment import (
-    AdapterConfig,
-    DataConfig,
-    Experiment,
-    GossipConfig,
-    ModelConfig,
-    PrivacyConfig,
-    TaskConfig,
-    TrainingConfig,
-)
+from gossipfl.config.experiment import AdapterConfig, DataConfig, Experiment, ModelConfig, TaskConfig
+from gossipfl.config.gossip import GossipConfig
+from gossipfl.config.privacy import PrivacyConfig
+from gossipfl.config.training import TrainingConfig
 
 SYSTEMS: Mapping[str, str] = {
     "bones": "Abnormality of the musculoskeletal system",

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gossipfl.config.experiment import TopologyConfig
 from gossipfl.config.graph_types import NumberedGraph
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.topology import GENERATORS, build_graph
 from gossipfl.errors import ConfigError, TopologyError
 

@@ -3,8 +3,8 @@
 import networkx as nx
 import pytest
 
-from gossipfl.config.experiment import TopologyConfig
 from gossipfl.config.graph_types import DiGraph, Graph, NumberedGraph
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.topology import build_graph
 from gossipfl.errors import TopologyError
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gossipfl.config.experiment import TopologyConfig
 from gossipfl.config.graph_types import Graph
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.protocol import Schedule
 from gossipfl.core.topology import SCHEDULES, agreement, build_schedule, is_doubly_stochastic, mixing_matrix
 from gossipfl.errors import ConfigError, TopologyError

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from gossipfl.config.experiment import TopologyConfig
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.topology import (
     build_schedule,
     is_doubly_stochastic,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gossipfl.config.experiment import TopologyConfig
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.topology import Figures, build_graph, build_schedule, measure
 from gossipfl.core.topology.figures import diameter
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gossipfl.config.experiment import TopologyConfig
 from gossipfl.config.graph_types import DiGraph, Graph
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.topology import build_schedule, is_doubly_stochastic, mixing_matrix
 from gossipfl.errors import ConfigError, TopologyError
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gossipfl.config.experiment import GossipConfig
+from gossipfl.config.gossip import GossipConfig
 from gossipfl.core.codecs.blocks import Blocks
 from gossipfl.core.codecs.dtypes import Brain, Half, Plain
 from gossipfl.core.codecs.low_rank import LowRank

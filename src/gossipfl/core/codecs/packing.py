@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gossipfl.config.experiment import GossipConfig
+from gossipfl.config.gossip import GossipConfig
 from gossipfl.core.codecs import Codec, build_codec
 from gossipfl.core.codecs.dtypes import Plain
 from gossipfl.core.codecs.seam import Stream

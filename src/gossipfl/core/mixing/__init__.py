@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gossipfl.config.experiment import GossipConfig
+from gossipfl.config.gossip import GossipConfig
 from gossipfl.core.mixing.weighted import Weighted
 from gossipfl.core.protocol import Mixing
 

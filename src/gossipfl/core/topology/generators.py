@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 
 import networkx as nx
 
-from gossipfl.config.experiment import TopologyConfig
 from gossipfl.config.graph_types import NumberedGraph
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.rng import derive_seed
 from gossipfl.errors import TopologyError
 

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Sequence
 
 import networkx as nx
 
-from gossipfl.config.experiment import TopologyConfig
 from gossipfl.config.graph_types import DiGraph, Graph, NumberedGraph
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.tables import resolve
 from gossipfl.core.topology.generators import GENERATORS
 from gossipfl.errors import TopologyError

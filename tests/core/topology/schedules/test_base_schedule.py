@@ -2,7 +2,7 @@
 
 import pytest
 
-from gossipfl.config.experiment import TopologyConfig
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.topology import agreement, build_schedule
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from gossipfl.config.experiment import TopologyConfig
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.topology import build_schedule, mixing_matrix
 from gossipfl.errors import TopologyError
 

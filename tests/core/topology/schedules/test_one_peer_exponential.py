@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gossipfl.config.experiment import TopologyConfig
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.protocol import Schedule
 from gossipfl.core.topology import agreement, build_schedule, mixing_matrix
 

@@ -6,8 +6,8 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from gossipfl.config.experiment import TopologyConfig
 from gossipfl.config.graph_types import Graph
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.protocol import Row
 from gossipfl.core.topology import build_schedule
 from gossipfl.core.topology.spectrum import algebraic_connectivity

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from gossipfl.config.experiment import TopologyConfig
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.topology import StaticSchedule, build_schedule
 
 NAMES = ["delta", "alpha", "charlie", "bravo"]

@@ -12,8 +12,8 @@ Schedules other than static are keyed by the round, so nodes have to count round
 
 from collections.abc import Callable, Mapping, Sequence
 
-from gossipfl.config.experiment import TopologyConfig
 from gossipfl.config.graph_types import Graph
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.protocol import Schedule
 from gossipfl.core.tables import resolve
 from gossipfl.core.topology.schedules.base import base

@@ -9,8 +9,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gossipfl.config.experiment import TopologyConfig
 from gossipfl.config.graph_types import Graph
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.protocol import Row
 from gossipfl.core.topology.base_graph import Edges, base_graph
 from gossipfl.core.topology.schedules.terms import digest_of, refuse_graph

@@ -17,8 +17,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gossipfl.config.experiment import TopologyConfig
 from gossipfl.config.graph_types import Graph
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.protocol import Row
 from gossipfl.core.rng import generator
 from gossipfl.core.topology.schedules.terms import digest_of, refuse_graph

@@ -11,8 +11,8 @@ Source: Ying et al. (2021), Exponential graph is provably efficient for decentra
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gossipfl.config.experiment import TopologyConfig
 from gossipfl.config.graph_types import Graph
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.protocol import Row
 from gossipfl.core.topology.schedules.terms import digest_of, refuse_graph
 

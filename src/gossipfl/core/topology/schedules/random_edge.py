@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from gossipfl.config.experiment import TopologyConfig
 from gossipfl.config.graph_types import Graph
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.protocol import Row
 from gossipfl.core.rng import generator
 from gossipfl.core.topology.graphs import build_graph

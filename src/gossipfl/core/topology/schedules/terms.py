@@ -4,8 +4,8 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from gossipfl.config.experiment import TopologyConfig
 from gossipfl.config.graph_types import Graph
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.topology.graphs import check_count
 from gossipfl.errors import TopologyError
 

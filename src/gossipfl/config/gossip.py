@@ -1,0 +1,55 @@
+"""experiment.yaml, `gossip`: how states meet and what travels."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gossipfl.config.section import Choice, NonNegativeInt, PositiveFloat, PositiveInt, Section
+
+
+class GossipConfig(Section):
+    """How states meet."""
+
+    protocol: Choice = "wait_free"
+    """wait_free never waits; sync keeps the mean exactly and waits for the slowest until deadline_s; alone trains and
+    exchanges nothing, for comparisons."""
+    mixing: Choice = "weighted"
+    codec: Choice = "fp32"
+    """fp32: exact. With loss, as the difference to what neighbors saw last: fp16, bf16; int8, int4: blocks of 256 with
+    a scale each; top_k, random_k: a share of the values; low_rank: matrices as thin products."""
+    codec_share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """top_k, random_k: share of the values that is sent."""
+    codec_rank: PositiveInt = 4
+    """low_rank: rank of the products."""
+    zstd: bool = False
+    """What the codec makes is squeezed once more by Zstandard, without loss."""
+    consensus_rate: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Factor γ on all weights but the own one: codecs that leave much away need one below 1. None: 1; of top_k four
+    times, of random_k once the share, .1 of low_rank."""
+    protection: Literal["plain"] = "plain"
+    rounds_per_phase: PositiveInt = 1
+    """sync: exchanges after each training phase; an exact schedule of length τ wants τ (`gossipfl topology show`)."""
+    deadline_s: PositiveFloat = 60.0
+    """sync: seconds to wait for a round's neighbors; wait_free: for a settling round."""
+    max_staleness: PositiveInt = 4
+    """wait_free: own phases after which a silent neighbor counts as absent."""
+    staleness_discount: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """wait_free: factor on a contribution's weight each time it is mixed again; 0 mixes each message once. Higher
+    agrees sooner where messages get lost, and lets slow neighbors hold back what fast ones have learned."""
+    settle_rounds: NonNegativeInt = 8
+    """Mixing rounds without training after the last phase, to reach consensus; a ring of n wants about n²/3."""
+    linger_s: PositiveFloat = 60.0
+    """Seconds a finished node waits for a silent neighbor before it stops."""
+    message_timeout_s: PositiveFloat = 60.0
+    """Seconds one message may take to be sent or received before the link is dropped."""
+    max_norm: PositiveFloat = 1e4
+    """Largest Euclidean norm a neighbor's state may have; anything above is dropped."""
+
+    @property
+    def rate(self) -> float:
+        """γ: as given, or what goes with the codec."""
+        if self.consensus_rate is not None:
+            return self.consensus_rate
+        return min(
+            1.0, {"top_k": 4 * self.codec_share, "random_k": self.codec_share, "low_rank": 0.1}.get(self.codec, 1.0)
+        )

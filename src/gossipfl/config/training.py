@@ -1,0 +1,46 @@
+"""experiment.yaml, `training`: optimizer steps between two exchanges."""
+
+from typing import Literal
+
+from gossipfl.config.section import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Section
+
+
+class TrainingConfig(Section):
+    """Local training between two exchanges."""
+
+    phases: PositiveInt = 10
+    """Training phases in the whole run; after each the node publishes and mixes."""
+    local_steps: PositiveInt = 10
+    """Optimizer steps a phase; more saves bytes and lets the nodes drift apart."""
+    batch_size: PositiveInt = 32
+    """Units in an optimizer step; under privacy the expected number, drawn by Poisson sampling."""
+    micro_batch: PositiveInt = 32
+    """Records in one forward pass; smaller saves memory, the gradient is the same."""
+    optimizer: Literal["sgd", "adam", "adamw"] = "adam"
+    learning_rate: PositiveFloat = 1e-3
+    """Peak rate; core wants about 5 times that of lora."""
+    momentum: Fraction = 0.0
+    """sgd only."""
+    weight_decay: NonNegativeFloat = 0.0
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """Decay over the whole run after the warm-up."""
+    warmup_steps: NonNegativeInt = 0
+    optimizer_state: Literal["keep", "reset"] = "keep"
+    """Momentum and moments at the beginning of a phase: kept from the node's last one, or none, as in most FedAvg."""
+    max_grad_norm: PositiveFloat | None = None
+    """Clips the whole gradient of a step; at privacy.level example see privacy.max_grad_norm."""
+    dropout: Fraction = 0.0
+    """On the adapter's input; must be 0 at privacy.level example."""
+    device: str = "auto"
+    """auto (CUDA when there is one), cpu, cuda, cuda:1."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """auto: bfloat16 autocast on a GPU that has it, float32 elsewhere."""
+    threads: NonNegativeInt = 0
+    """CPU threads of torch; 0 leaves torch's choice."""
+    evaluate_every: NonNegativeInt = 1
+    """Phases between evaluations on the node's own held-out part and the common test set; 0: only at the end."""
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole run."""
+        return self.phases * self.local_steps
