@@ -21,7 +21,6 @@ from gossipfl.core.events import (
     Finish,
     NeighborDown,
     NeighborUp,
-    P,
     Publishable,
     Receipt,
     Received,
@@ -38,6 +37,7 @@ from gossipfl.core.mixing.weighted import Weighted
 from gossipfl.core.protocol import Parts, Protocol, Schedule
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.topology import build_schedule
+from gossipfl.core.vector import P
 
 
 @dataclass(frozen=True, slots=True)

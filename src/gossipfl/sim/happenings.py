@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Generic
 
-from gossipfl.core.events import Event, Header, P, Packet
+from gossipfl.core.events import Event, Header, Packet
+from gossipfl.core.vector import P
 from gossipfl.sim.availability import Outage
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic
 
-from gossipfl.core.events import P, Packet, Send
+from gossipfl.core.events import Packet, Send
+from gossipfl.core.vector import P
 from gossipfl.sim.availability import Partition
 from gossipfl.sim.clock import Clock
 from gossipfl.sim.happenings import Happening, LineFree, Message

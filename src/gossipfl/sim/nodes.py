@@ -130,7 +130,8 @@ def shared_objects(parts: Mapping[str, Parts[AdapterState]]) -> dict[str, object
     one = next(iter(parts.values()))
     shared = {"schedule": one.schedule, "mixing": one.mixing, "gossip": one.gossip, "spec": one.snapshot.state.spec}
     own = {f"parts {name}": part for name, part in parts.items()}
-    return {**shared, **own, **{f"clear {name}": part.clear for name, part in parts.items()}}
+    makers = {f"{kind} {name}": getattr(part, kind) for name, part in parts.items() for kind in ("clear", "packer")}
+    return {**shared, **own, **makers}
 
 
 def build_world(

@@ -20,7 +20,6 @@ from gossipfl.core.events import (
     Finish,
     NeighborDown,
     NeighborUp,
-    P,
     Received,
     Report,
     Send,
@@ -30,6 +29,7 @@ from gossipfl.core.events import (
     TimerFired,
     Train,
 )
+from gossipfl.core.vector import P
 from gossipfl.sim.availability import Outage, Partition
 from gossipfl.sim.body import Body
 from gossipfl.sim.clock import Clock

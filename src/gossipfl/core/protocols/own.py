@@ -21,7 +21,6 @@ from gossipfl.core.events import (
     Effect,
     Finish,
     Header,
-    P,
     Pack,
     Publishable,
     Report,
@@ -33,6 +32,7 @@ from gossipfl.core.events import (
 from gossipfl.core.mixing.weighted import weighted_sum
 from gossipfl.core.protocol import Parts
 from gossipfl.core.protocols.neighborhood import Neighborhood
+from gossipfl.core.vector import P
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,7 @@ class OwnState(Generic[P]):
             receipt=event.receipt,
             exhausted=now.exhausted or event.exhausted,
             settle_rounds=now.settle_rounds,
+            mass=now.mass,
         )
 
     def mix(self, contributions: Contributions[P], staleness: Mapping[str, int]) -> Report:
@@ -154,6 +155,7 @@ class OwnState(Generic[P]):
             receipt=now.receipt,
             exhausted=now.exhausted,
             settle_rounds=now.settle_rounds,
+            mass=now.mass,
         )
 
     def _mixed(self, own: P, contributions: Contributions[P], kept: float) -> P:
