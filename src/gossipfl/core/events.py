@@ -201,6 +201,24 @@ class Train(Generic[P]):
 
 
 @dataclass(frozen=True, slots=True)
+class Crossing(Generic[P]):
+    """What a publication adds to all that ever crossed its edge.
+
+    Attributes:
+        flow: all of it, this publication with it.
+        after: number of the publication sent on this edge before, from whose flow a receiver finds this one; 0: none
+            ever was; None: none in this life, so that the flow itself has to travel.
+    """
+
+    flow: Flow[P]
+    after: int | None
+
+    def follows(self, known: int | None) -> bool:
+        """Whether who knows the flow after that publication of this life, or none, can find this one."""
+        return self.after == 0 or (self.after is not None and self.after == known)
+
+
+@dataclass(frozen=True, slots=True)
 class Send(Generic[P]):
     """Publish to one neighbor.
 
@@ -208,17 +226,14 @@ class Send(Generic[P]):
         packet: the publication.
         replaceable: a newer `Send` to the same receiver may replace this one while it has not left; `sync` says no,
             since the receiver waits for every round.
-        flow: all that ever crossed this edge, this publication with it; None: the protocol keeps no books.
-        after: number of the publication sent on this edge before, from whose flow a receiver finds this one; 0: none
-            ever was; None: none in this life, so that the flow has to travel.
+        crossing: of protocols that keep books of what crosses edges.
     """
 
     receiver: str
     packet: Packet[P]
     header: Header
     replaceable: bool = True
-    flow: Flow[P] | None = None
-    after: int | None = None
+    crossing: Crossing[P] | None = None
 
     @property
     def content(self) -> Publishable[P]:

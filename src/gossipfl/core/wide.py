@@ -53,7 +53,24 @@ class Wide(Generic[P]):
 
     def zero(self) -> "Wide[P]":
         """The empty sum of such vectors."""
-        return Wide(self.values * 0.0, self.spec)
+        return Wide(0.0 if self.spec is None else np.zeros(self.spec.size), self.spec)
+
+    @classmethod
+    def nothing(cls, point: P) -> "Wide[P]":
+        """The empty sum of vectors like this one."""
+        spec = point.spec if isinstance(point, AdapterState) else None
+        return cls(0.0 if spec is None else np.zeros(spec.size), spec)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every value is a number."""
+        return bool(np.isfinite(self.values).all())
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all values are equal."""
+        return self is other or (isinstance(other, Wide) and bool(np.array_equal(self.values, other.values)))
+
+    __hash__ = None  # type: ignore[assignment]  # equal by value of a large array: not a key
 
     def __abs__(self) -> float:
         """Euclidean norm."""

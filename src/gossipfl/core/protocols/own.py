@@ -22,6 +22,7 @@ from gossipfl.core.events import (
     Finish,
     Header,
     Pack,
+    Packet,
     Publishable,
     Report,
     Send,
@@ -83,6 +84,13 @@ class OwnState(Generic[P]):
         now = self.snapshot
         self._under_way = Train(now.phase, now.state, now.step, self.parts.local_steps)
         return self._under_way
+
+    @property
+    def started_from(self) -> P:
+        """The state that the training phase under way began with."""
+        if self._under_way is None:
+            raise AssertionError("no phase is under way")
+        return self._under_way.snapshot
 
     def answers(self, event: Trained[P]) -> bool:
         """Whether the event answers the training phase under way, and is to be absorbed."""
@@ -184,11 +192,16 @@ class OwnState(Generic[P]):
         """The snapshot, to be made durable."""
         return Checkpoint(self.snapshot)
 
-    def publish(self, receivers: Iterable[str], header: Header, *, replaceable: bool) -> list[Send[P]]:
-        """The state, cleared for publication, to each receiver; kept for `resend`."""
+    def packed(self) -> Packet[P]:
+        """The state as the next publication, cleared for it."""
         content: Publishable[P] = self.parts.clear(self.snapshot.state, self.snapshot.receipt)
         packet = self._pack(content)
         self._residual = packet.residual
+        return packet
+
+    def publish(self, receivers: Iterable[str], header: Header, *, replaceable: bool) -> list[Send[P]]:
+        """The state, cleared for publication, to each receiver; kept for `resend`."""
+        packet = self.packed()
         self._published = Send("", packet, header, replaceable)
         return [Send(receiver, packet, header, replaceable) for receiver in receivers]
 
