@@ -118,6 +118,7 @@ def node_parts(
             local_steps=course.local_steps,
             clear=course.clear(name),
             packer=partial(packer_of, setting, course.origin, tamper, name),
+            seed=setting.seed,
             # without `unmixed`: what is recorded of a run has the mean itself
             snapshot=Snapshot(state=course.initial[name]),
         )
