@@ -5,6 +5,8 @@ static                 topology.kind    every edge                              
 one_peer_exponential   its own          hear one: (i + 2^t) mod n                  ⌈log₂ n⌉        n = 2^k
 base                   its own          at most `degree` peers                     ≤ 2 log n + 2   always
 random_edge            topology.kind    one random edge, everybody else rests      never           no
+random_matching        everybody        random pairs                               never           no
+random_regular         everybody        meet `degree` random peers                 never           no
 epidemic               everybody        send to `degree` random peers              never           no
 
 Schedules other than static are keyed by the round, so nodes have to count rounds together: they go with `sync`.
@@ -20,6 +22,8 @@ from gossipfl.core.topology.schedules.base import base
 from gossipfl.core.topology.schedules.epidemic import epidemic
 from gossipfl.core.topology.schedules.one_peer_exponential import one_peer_exponential
 from gossipfl.core.topology.schedules.random_edge import random_edge
+from gossipfl.core.topology.schedules.random_matching import random_matching
+from gossipfl.core.topology.schedules.random_regular import random_regular
 from gossipfl.core.topology.schedules.static import static
 
 BuildSchedule = Callable[[TopologyConfig, Sequence[str], Graph | None], Schedule]
@@ -30,6 +34,8 @@ SCHEDULES: Mapping[str, BuildSchedule] = {
     "one_peer_exponential": one_peer_exponential,
     "base": base,
     "random_edge": random_edge,
+    "random_matching": random_matching,
+    "random_regular": random_regular,
     "epidemic": epidemic,
 }
 """By configuration name."""

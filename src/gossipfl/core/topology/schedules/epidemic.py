@@ -21,7 +21,7 @@ from gossipfl.config.graph_types import Graph
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.protocol import Row
 from gossipfl.core.rng import generator
-from gossipfl.core.topology.schedules.terms import digest_of, refuse_graph
+from gossipfl.core.topology.schedules.terms import digest_of, others_of, refuse_graph
 from gossipfl.errors import TopologyError
 
 Numbers = NDArray[np.int64]
@@ -68,7 +68,7 @@ class EpidemicSchedule:
 
     def neighbors(self, node: str) -> tuple[str, ...]:
         """Everybody else, sorted."""
-        return tuple(sorted(name for name in self.nodes if name != node))
+        return others_of(self.nodes, node)
 
     def digest(self) -> str:
         """SHA-256 over nodes, fanout, seed and the first round, as hex."""

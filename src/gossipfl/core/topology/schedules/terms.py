@@ -15,6 +15,11 @@ def digest_of(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
+def others_of(nodes: Sequence[str], node: str) -> tuple[str, ...]:
+    """All nodes but one, sorted: the links of a schedule in which everybody may meet everybody."""
+    return tuple(sorted(name for name in nodes if name != node))
+
+
 def refuse_weights(config: TopologyConfig) -> None:
     """Raises `TopologyError` when weights are chosen for a schedule that brings its own."""
     if config.weights != "auto":
