@@ -4,7 +4,7 @@ graph (generated or read) ──> checked ──> weights ──> Schedule ─�
                                                          └──> W, λ, spectral gap
 """
 
-from gossipfl.core.topology.figures import Figures, linked, measure
+from gossipfl.core.topology.figures import Figures, linked, measure, weighted
 from gossipfl.core.topology.generators import GENERATORS, Generator
 from gossipfl.core.topology.graphs import build_graph, check_graph
 from gossipfl.core.topology.schedules import SCHEDULES, BuildSchedule, build_schedule
@@ -43,4 +43,5 @@ __all__ = [
     "sparse_matrix",
     "spectral_gap",
     "steps_to",
+    "weighted",
 ]

@@ -16,7 +16,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from gossipfl.config.graph_types import Graph
+from gossipfl.config.graph_types import Given
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.protocol import Row
 from gossipfl.core.rng import generator
@@ -72,7 +72,7 @@ class RandomMatching:
         return digest_of(self.version, "random_matching", self.nodes, self.seed, first)
 
 
-def random_matching(config: TopologyConfig, names: Sequence[str], given: Graph | None) -> RandomMatching:
+def random_matching(config: TopologyConfig, names: Sequence[str], given: Given) -> RandomMatching:
     """The schedule on all nodes; it needs no graph."""
     refuse_graph(config, names, given)
     return RandomMatching(tuple(names), {name: place for place, name in enumerate(names)}, config.seed)

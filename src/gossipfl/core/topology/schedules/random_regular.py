@@ -17,7 +17,7 @@ from functools import lru_cache
 import networkx as nx
 import numpy as np
 
-from gossipfl.config.graph_types import Graph
+from gossipfl.config.graph_types import Given
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.protocol import Row
 from gossipfl.core.rng import derive_seed, generator
@@ -74,7 +74,7 @@ class RandomRegular:
         return digest_of(self.version, "random_regular", self.nodes, self.degree, self.seed, first)
 
 
-def random_regular(config: TopologyConfig, names: Sequence[str], given: Graph | None) -> RandomRegular:
+def random_regular(config: TopologyConfig, names: Sequence[str], given: Given) -> RandomRegular:
     """The schedule on all nodes; it needs no graph."""
     refuse_graph(config, names, given)
     degree = regular_degree(len(names), config)
