@@ -33,10 +33,11 @@ def small_spec(spec: AdapterSpec, most: int) -> AdapterSpec:
     """The spec itself where it has at most so many values; else its first segments, the last one cut."""
     segments, left = [], most
     for segment in spec.segments:
-        if left <= 0:
+        if segment.size > left:
+            segments += [_cut(segment, left)] if left else []
             break
-        segments.append(segment if segment.size <= left else _cut(segment, left))
-        left -= segments[-1].size
+        segments.append(segment)
+        left -= segment.size
     return AdapterSpec(tuple(segments))
 
 
