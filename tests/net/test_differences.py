@@ -37,6 +37,8 @@ async def sent_for(player: Player, to: Player, packet: Packet[AdapterState]) -> 
     post(player, to.name, packet)
     arrived = await to.event(Arrived)
     assert arrived.state == packet.seen
+    # what arrives may do so before its sender counts it
+    assert await player.transport.flush(WAIT_S)
     return player.transport.counters.bytes_sent - before
 
 

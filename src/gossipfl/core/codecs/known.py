@@ -1,8 +1,8 @@
 """What a sender takes for known at the other end of an edge, and how far it trusts that.
 
 A publication that builds on one before costs less than one that stands by itself, and is worth nothing where the other
-was lost. Each refusal doubles the number of the next ones that stand by themselves, each that does not takes one off:
-on a line that loses nothing all build on each other, on one that loses much hardly any does.
+was lost. Each refusal doubles the number of the next ones that stand by themselves, sixteen that build on each other
+take one off: on a line that loses nothing all do, on one that loses much hardly any does.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 M = TypeVar("M")
 _MOST = 64
+_TRUST = 1 / 16
 
 
 @dataclass(slots=True)
@@ -21,7 +22,7 @@ class Known(Generic[M]):
     """
 
     mark: M | None = None
-    _doubt: int = 0
+    _doubt: float = 0.0
     _alone: int = 0
 
     def alone(self, *, readable: bool) -> bool:
@@ -33,7 +34,7 @@ class Known(Generic[M]):
         if self._alone:
             self._alone -= 1
             return True
-        self._doubt = max(0, self._doubt - 1)
+        self._doubt = max(0, self._doubt - _TRUST)
         return not readable
 
     def forget(self) -> None:
@@ -43,4 +44,5 @@ class Known(Generic[M]):
     def refused(self) -> None:
         """The other end lacked what a publication was built on."""
         self.mark = None
-        self._doubt = self._alone = min(2 * self._doubt + 1, _MOST)
+        self._doubt = min(2 * self._doubt + 1, _MOST)
+        self._alone = round(self._doubt)
