@@ -42,9 +42,13 @@ def assert_ray_is_the_loop(folder: Path, content: Content) -> None:
     assert receipts[0] == receipts[1]
 
 
+TURNS = {"adapter": {"kind": "alternating", "rank": 3, "targets": ["hidden_1", "output"]}}
+
+
 @pytest.mark.parametrize("privacy", [NOISE, UPDATE], ids=["example", "update"])
-def test_ray_is_the_loop_exactly(tmp_path: Path, privacy: dict[str, Any]) -> None:
-    assert_ray_is_the_loop(tmp_path, {**QUICK, "privacy": privacy})
+@pytest.mark.parametrize("adapter", [{}, TURNS], ids=["full", "alternating"])
+def test_ray_is_the_loop_exactly(tmp_path: Path, privacy: dict[str, Any], adapter: Content) -> None:
+    assert_ray_is_the_loop(tmp_path, {**QUICK, **adapter, "privacy": privacy})
 
 
 @pytest.mark.slow
