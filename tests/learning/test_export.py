@@ -61,6 +61,17 @@ def test_peft_reads_the_folder_and_computes_the_same(
     assert not torch.allclose(logits(reloaded), initial_logits(adapted), atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["lora", "alternating", "core"])
+def test_a_stabilized_rank_is_one_for_peft_too(kind: str, tmp_path: Path, adapted_of: Attach) -> None:
+    adapted = adapted_of("llama", task="causal-lm", kind=kind, alpha=6.0, rank_stabilized=True)
+    assert adapted.parts.scale == pytest.approx(3.0)
+    export(adapted, random_state(adapted), tmp_path / "out")
+    config = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    assert (config["use_rslora"], config["lora_alpha"], config["r"]) == (True, pytest.approx(6.0), 4)
+    reloaded = PeftModel.from_pretrained(plain_base(adapted.experiment), tmp_path / "out")
+    assert torch.allclose(logits(reloaded), logits(adapted.module), atol=1e-5)
+
+
 def initial_logits(adapted: Adapted) -> torch.Tensor:
     state = adapted.read()
     adapted.write(adapted.initial)

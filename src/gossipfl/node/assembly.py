@@ -21,7 +21,7 @@ from gossipfl.core.codecs import build_codec
 from gossipfl.core.codecs.packing import packer_for
 from gossipfl.core.events import Snapshot
 from gossipfl.core.handshake import LedgerHead
-from gossipfl.core.mixing import MIXINGS
+from gossipfl.core.mixing import build_mixing
 from gossipfl.core.protocol import Parts, Protocol, Schedule
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.tables import resolve
@@ -201,7 +201,7 @@ def _protocol(
     parts = Parts(
         name=name,
         schedule=schedule,
-        mixing=resolve(MIXINGS, experiment.gossip.mixing, field="gossip.mixing")(experiment.gossip),
+        mixing=build_mixing(experiment.gossip, experiment.adapter),
         gossip=experiment.gossip,
         phases=experiment.training.phases,
         local_steps=experiment.training.local_steps,

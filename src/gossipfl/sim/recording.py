@@ -3,7 +3,7 @@
 bound             consensus_distance at the start, or when all have trained, · λ^(rounds since then): what holds for
                   sync while nobody is missed
 averaging_error   of the states as each node's last training phase has left them, before mixing, see `core.factors`: how
-                  far their mean is from the mean of their weights; only where two factors are averaged
+                  far their mean is from the mean of their weights; only where two factors are averaged, each by itself
 """
 
 from collections.abc import Mapping, Sequence
@@ -107,6 +107,8 @@ class Recorder:
 
     def _averaged(self) -> dict[str, float | None]:
         """The averaging error; of nodes that have not trained yet as they are."""
+        if not self._parts.trainer.keeps:
+            return {}
         left = self._parts.trainer.left
         states = [left.get(name, body.snapshot.state) for name, body in self._world.bodies.items()]
         return error_line(states)

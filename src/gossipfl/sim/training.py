@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedExperiment
 from gossipfl.core.factors import pairs_of
+from gossipfl.core.mixing import build_mixing
 from gossipfl.core.tables import resolve
 from gossipfl.learning.together import nodes_at_once
 from gossipfl.privacy.grouped.gradients import grouping_problem
@@ -117,7 +118,7 @@ def build_training(experiment: Experiment, setting: Setting) -> Training:
     undoable = setting.simulation.availability.kind != "always"
     # processes of their own have caches of their own
     at_once = nodes_at_once(crew.resident.adapted) if isinstance(crew, Fleet) else sys.maxsize
-    keeps = bool(pairs_of(crew.initial.spec))
+    keeps = experiment.adapter.merge == "factors" and bool(pairs_of(crew.initial.spec))
     trainer = Trainer(engine, at_once=at_once, undoable=undoable, keeps=keeps)
     return Training(setting.names, crew, engine, trainer)
 
@@ -131,6 +132,7 @@ def training_course(experiment: Experiment, setting: Setting, training: Training
         origin=training.crew.initial,
         clear=training.crew.clear,
         trainer=training.trainer,
+        mixing=build_mixing(experiment.gossip, experiment.adapter),
     )
 
 

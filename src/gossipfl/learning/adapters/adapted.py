@@ -156,6 +156,8 @@ class Adapted:
         start: list[object] = [self.spec.digest, self.initial.digest(), self.parts.frozen]
         if self.parts.resting:
             start.append([sorted(names) for names in self.parts.resting])
+        if self.experiment.adapter.merge != "factors":
+            start.append(self.experiment.adapter.merge)
         return {
             "model": self.base.sha256,
             "adapter": _digest([self.experiment.adapter.kind, self.parts.scale, *start]),
