@@ -8,8 +8,12 @@ def check_adapter(experiment: Experiment) -> None:
     """Refuses what Flower's strategies would average otherwise than gossip does.
 
     Raises:
-        ConfigError: the adapter's factors are merged as products.
+        ConfigError: the adapter's factors are merged as products, or some of it is private.
     """
+    if experiment.adapter.private:
+        raise ConfigError(
+            "adapter.private: is for gossip; a Flower client takes all that it trains from the server: leave it empty"
+        )
     merge = experiment.adapter.merge
     if merge != "factors":
         raise ConfigError(

@@ -35,6 +35,10 @@ __all__ = [
 ]
 
 
+MIXING_PROTOCOLS = frozenset({"sync", "wait_free", "alone"})
+"""Those in which a node's state is mixed as one; others keep sums of all values."""
+
+
 class Experiment(Section):
     """experiment.yaml as a whole."""
 
@@ -74,11 +78,20 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _private_parts_can_stay(self) -> "Experiment":
+        if self.adapter.private and self.gossip.protocol not in MIXING_PROTOCOLS:
+            raise ValueError(
+                f"adapter.private: gossip.protocol {self.gossip.protocol} keeps sums of whole states: "
+                "set sync or wait_free"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _products_can_be_mixed(self) -> "Experiment":
         merge, gossip = self.adapter.merge, self.gossip
         if merge == "factors":
             return self
-        if gossip.protocol not in {"sync", "wait_free", "alone"}:
+        if gossip.protocol not in MIXING_PROTOCOLS:
             raise ValueError(
                 f"adapter.merge {merge} mixes products of factors, and gossip.protocol {gossip.protocol} adds up "
                 "values: set sync or wait_free"

@@ -98,6 +98,9 @@ class AdapterConfig(Section):
     """Classification: the head is drawn from the seed, trained and exchanged with the adapter."""
     alternate_every: PositiveInt = 1
     """alternating: phases in which B is trained, then as many for A; more lets nodes agree on what rests."""
+    private: tuple[str, ...] = ()
+    """Names of trained tensors that never leave the node, * standing for any letters: "classifier.*", "*.layer.5.*".
+    They are trained, clipped, noised, saved and exported like the others, and neither sent nor averaged."""
     basis: str | None = None
     """`core`: file with the public factors U, V, relative to experiment.yaml; `gossipfl init` writes it."""
 

@@ -207,7 +207,7 @@ def _protocol(
         local_steps=experiment.training.local_steps,
         clear=Publisher(bench.account).clear,
         snapshot=saved.snapshot if saved else Snapshot(state=initial, unmixed=initial),
-        packer=partial(packer_for, experiment.gossip, experiment.seed, initial, name),
+        packer=partial(packer_for, experiment.gossip, experiment.seed, initial.sharing(), name),
     )
     return resolve(PROTOCOLS, experiment.gossip.protocol, field="gossip.protocol")(parts)
 
@@ -268,7 +268,7 @@ def _opener(loaded: LoadedPeers, wires: Wires) -> OpenTransport:
             wires.me,
             [nodes[name] for name in wires.neighbors],
             greet=wires.greeter.greet,
-            origin=wires.bench.adapted.initial,
+            origin=wires.bench.adapted.initial.sharing(),
             codec=build_codec(gossip),
             limits=Limits(message_timeout_s=gossip.message_timeout_s, max_norm=gossip.max_norm),
             deliver=deliver,

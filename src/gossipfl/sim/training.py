@@ -129,7 +129,7 @@ def training_course(experiment: Experiment, setting: Setting, training: Training
         phases=experiment.training.phases,
         local_steps=experiment.training.local_steps,
         initial=dict.fromkeys(setting.names, training.crew.initial),
-        origin=training.crew.initial,
+        origin=training.crew.initial.sharing(),
         clear=training.crew.clear,
         trainer=training.trainer,
         mixing=build_mixing(experiment.gossip, experiment.adapter),

@@ -1,17 +1,25 @@
 """What is trained and averaged: the table of adapters and `attach`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
+
+from torch import nn
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.tables import resolve
+from gossipfl.errors import ModelError
 from gossipfl.importing import quick_import
 from gossipfl.learning.adapters import full
 from gossipfl.learning.adapters.adapted import Adapted, LowRank, Parts, read_parameters, spec_of
 from gossipfl.learning.adapters.request import AdapterRequest
 from gossipfl.learning.base import BaseModel
 from gossipfl.learning.basis import Factors, compute_basis
-from gossipfl.state import AdapterState
+from gossipfl.state import AdapterSpec, AdapterState
+
+_SHOWN = 40
+"""Names in an error."""
 
 __all__ = ["ADAPTERS", "Adapted", "AdapterRequest", "LowRank", "Parts", "attach", "make_basis"]
 
@@ -47,7 +55,8 @@ def attach(base: BaseModel, experiment: Experiment, *, basis: Path | None = None
         changed.
 
     Raises:
-        ModelError: no layer matches the targets, a rank does not fit a layer, or the basis is not unique.
+        ModelError: no layer matches the targets, a rank does not fit a layer, the basis is not unique, or nothing is
+            called as `adapter.private` says.
         ConfigError: the kind of adapter is unknown.
     """
     config = experiment.adapter
@@ -57,7 +66,7 @@ def attach(base: BaseModel, experiment: Experiment, *, basis: Path | None = None
     base.module.requires_grad_(requires_grad=False)
     for parameter in trained.values():
         parameter.requires_grad = True
-    spec = spec_of(trained)
+    trained, spec = _parted(trained, experiment.adapter.private)
     return Adapted(
         # new layers come in training mode
         module=base.module.eval(),
@@ -68,6 +77,27 @@ def attach(base: BaseModel, experiment: Experiment, *, basis: Path | None = None
         trained=trained,
         parts=parts,
     )
+
+
+def _parted(
+    trained: Mapping[str, nn.Parameter], patterns: Sequence[str]
+) -> tuple[dict[str, nn.Parameter], AdapterSpec]:
+    """The parameters with the private ones last, and their layout."""
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in trained):
+            raise ModelError(f"adapter.private: {pattern!r} matches no trained tensor; there are {_listed(trained)}")
+    private = {name for name in trained if any(fnmatchcase(name, pattern) for pattern in patterns)}
+    if len(private) == len(trained):
+        raise ModelError("adapter.private: all that is trained would stay; nothing is left to be averaged")
+    ordered = {name: trained[name] for name in sorted(trained, key=private.__contains__)}
+    spec = spec_of(ordered)
+    parted = tuple(replace(segment, shared=segment.name not in private) for segment in spec.segments)
+    return ordered, AdapterSpec(parted)
+
+
+def _listed(names: Collection[str]) -> str:
+    shown = list(names)[:_SHOWN]
+    return ", ".join(shown) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def make_basis(base: BaseModel, experiment: Experiment) -> dict[str, Factors]:

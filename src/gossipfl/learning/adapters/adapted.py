@@ -75,7 +75,7 @@ class Adapted:
         module: the model; only the trained parameters require a gradient, all of them fp32.
         base: what it was made from; `base.module` is `module`.
         experiment: what it was attached for.
-        spec: layout of the exchanged vector.
+        spec: layout of the vector; its shared part is exchanged.
         initial: the state every node starts from; equal on all nodes of one experiment.
         trained: the parameters behind the vector, by segment name and in its order: the adapter's, then the head's.
         parts: what the adapter put in.
@@ -150,10 +150,10 @@ class Adapted:
     def components(self) -> dict[str, str]:
         """What must be equal on two nodes that average: part of the handshake's fingerprint.
 
-        `model` the base weights; `adapter` kind, scale, layout and start values; `basis` the file of public factors;
-        `head` as drawn; `labels`.
+        `model` the base weights; `adapter` kind, scale, layout and start values of what is exchanged; `basis` the file
+        of public factors; `head` as drawn; `labels`.
         """
-        start: list[object] = [self.spec.digest, self.initial.digest(), self.parts.frozen]
+        start: list[object] = [self.spec.shared().digest, self.initial.sharing().digest(), self.parts.frozen]
         if self.parts.resting:
             start.append([sorted(names) for names in self.parts.resting])
         if self.experiment.adapter.merge != "factors":
