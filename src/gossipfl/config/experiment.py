@@ -96,6 +96,11 @@ class Experiment(Section):
                 f"adapter.merge {merge} mixes products of factors, and gossip.protocol {gossip.protocol} adds up "
                 "values: set sync or wait_free"
             )
+        if merge != "svd" and self.model.dtype != "float32":
+            raise ValueError(
+                f"adapter.merge {merge} folds small changes into the frozen weights, which model.dtype "
+                f"{self.model.dtype} would round away: float32 is wanted"
+            )
         if gossip.mixing != "weighted":
             raise ValueError(f"adapter.merge {merge} goes with gossip.mixing weighted, not {gossip.mixing}")
         if gossip.codec != "fp32":

@@ -89,9 +89,10 @@ class AdapterConfig(Section):
     """Scale of the update is alpha / rank; default: 1 for core, 2 for the others."""
     rank_stabilized: bool = False
     """The scale is alpha / sqrt(rank), which grows more slowly with the rank falling; needs alpha."""
-    merge: Literal["factors", "svd"] = "factors"
+    merge: Literal["factors", "svd", "exact", "stack"] = "factors"
     """lora: what is averaged. factors: A and B by themselves, which is off by `averaging_error`. svd: their products,
-    brought back to the node's own rank."""
+    brought back to the node's own rank. exact, stack: their products without loss; what factors cannot hold, or with
+    stack everything, is folded into the frozen weights, and messages are as large as those."""
     targets: tuple[str, ...] = ()
     """Ends of the names of the layers to adapt; empty: the usual attention projections of a known architecture."""
     train_head: bool = True

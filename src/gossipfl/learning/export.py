@@ -2,7 +2,7 @@
 
     lora, ffa   A, B as they are
     core        B = U R, A = Vᵀ, alpha = scale · rank, or scale · √rank where ranks are stabilized
-    full        no low rank: always the whole model
+    full, and lora that folds (adapter.merge exact, stack): no low rank: always the whole model
     builtin     the whole model, for which PEFT has no form: safetensors and a config.json
 
 The classification head travels in PEFT's `modules_to_save`. `gossipfl.json` beside says which base model it belongs to.
@@ -56,7 +56,8 @@ def export(adapted: Adapted, state: AdapterState, output: Path, *, merge: bool =
         ModelError: the state belongs to another adapter, or `output` holds something else.
     """
     adapted.write(state)
-    whole = merge or adapted.parts.factors is None
+    # what was folded into the frozen weights has no low rank
+    whole = merge or adapted.parts.factors is None or bool(adapted.parts.folds)
     with _replacing(output) as folder, quiet():
         if adapted.experiment.model.builtin is not None:
             save_builtin(adapted.module, adapted.experiment.model, adapted.experiment.task, folder)

@@ -201,7 +201,7 @@ def _protocol(
     parts = Parts(
         name=name,
         schedule=schedule,
-        mixing=build_mixing(experiment.gossip, experiment.adapter),
+        mixing=build_mixing(experiment.gossip, experiment.adapter, initial),
         gossip=experiment.gossip,
         phases=experiment.training.phases,
         local_steps=experiment.training.local_steps,

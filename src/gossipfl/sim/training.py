@@ -132,7 +132,7 @@ def training_course(experiment: Experiment, setting: Setting, training: Training
         origin=training.crew.initial.sharing(),
         clear=training.crew.clear,
         trainer=training.trainer,
-        mixing=build_mixing(experiment.gossip, experiment.adapter),
+        mixing=build_mixing(experiment.gossip, experiment.adapter, training.crew.initial),
     )
 
 
@@ -150,6 +150,8 @@ def _grouped(
 def _problem(fleet: Fleet, experiment: Experiment) -> str:
     if experiment.training.dropout:
         return "training.dropout is drawn for one node at a time"
+    if fleet.resident.adapted.parts.folds:
+        return f"adapter.merge {experiment.adapter.merge} gives each node frozen weights of its own"
     bench = next(iter(fleet.benches.values()))
     rows = next(bench.data.train.rows_in_order(1))
     return grouping_problem(fleet.resident.adapted.module, fleet.resident.task.losses, rows)

@@ -5,6 +5,7 @@ from typing import Any
 
 from gossipfl.config.gossip import GossipConfig
 from gossipfl.config.model import AdapterConfig
+from gossipfl.core.mixing.folding import Folding
 from gossipfl.core.mixing.products import Products
 from gossipfl.core.mixing.weighted import Weighted
 from gossipfl.core.protocol import Mixing
@@ -18,14 +19,25 @@ MIXINGS: Mapping[str, BuildMixing] = {"weighted": lambda _: Weighted()}
 """Builders by the name in `gossip.mixing`: `resolve(MIXINGS, gossip.mixing, field="gossip.mixing")(gossip)`."""
 
 
-def build_mixing(gossip: GossipConfig, adapter: AdapterConfig) -> Mixing[AdapterState]:
+def build_mixing(gossip: GossipConfig, adapter: AdapterConfig, initial: AdapterState) -> Mixing[AdapterState]:
     """How the states of an adapter combine, by `gossip.mixing` and `adapter.merge`.
+
+    Args:
+        initial: where the node starts.
 
     Raises:
         ConfigError: there is no mixing of that name.
     """
     plain: Mixing[AdapterState] = resolve(MIXINGS, gossip.mixing, field="gossip.mixing")(gossip)
-    return plain if adapter.merge == "factors" else Products(adapter.scale)
+    match adapter.merge:
+        case "factors":
+            return plain
+        case "svd":
+            return Products(adapter.scale)
+        case "exact":
+            return Folding(adapter.scale, None)
+        case "stack":
+            return Folding(adapter.scale, initial)
 
 
 __all__ = ["MIXINGS", "BuildMixing", "build_mixing"]

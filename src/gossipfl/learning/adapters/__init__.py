@@ -1,22 +1,19 @@
 """What is trained and averaged: the table of adapters and `attach`."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-
-from torch import nn
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.tables import resolve
 from gossipfl.errors import ModelError
 from gossipfl.importing import quick_import
 from gossipfl.learning.adapters import full
-from gossipfl.learning.adapters.adapted import Adapted, LowRank, Parts, read_parameters, spec_of
+from gossipfl.learning.adapters.adapted import Adapted, LowRank, Parts, read_values, spec_of
 from gossipfl.learning.adapters.request import AdapterRequest
 from gossipfl.learning.base import BaseModel
 from gossipfl.learning.basis import Factors, compute_basis
-from gossipfl.state import AdapterSpec, AdapterState
+from gossipfl.state import AdapterState
 
 _SHOWN = 40
 """Names in an error."""
@@ -66,33 +63,32 @@ def attach(base: BaseModel, experiment: Experiment, *, basis: Path | None = None
     base.module.requires_grad_(requires_grad=False)
     for parameter in trained.values():
         parameter.requires_grad = True
-    trained, spec = _parted(trained, experiment.adapter.private)
+    private = _private(trained, config.private)
+    merged = {name: fold.merged for name, fold in parts.folds.items()}
+    values = dict(sorted({**trained, **merged}.items(), key=lambda item: item[0] in private))
+    spec = spec_of(values, private)
     return Adapted(
         # new layers come in training mode
         module=base.module.eval(),
         base=base,
         experiment=experiment,
         spec=spec,
-        initial=AdapterState(spec, read_parameters(trained)),
+        initial=AdapterState(spec, read_values(values)),
         trained=trained,
+        values=values,
         parts=parts,
     )
 
 
-def _parted(
-    trained: Mapping[str, nn.Parameter], patterns: Sequence[str]
-) -> tuple[dict[str, nn.Parameter], AdapterSpec]:
-    """The parameters with the private ones last, and their layout."""
+def _private(trained: Collection[str], patterns: Sequence[str]) -> frozenset[str]:
+    """The names that the patterns mean."""
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in trained):
             raise ModelError(f"adapter.private: {pattern!r} matches no trained tensor; there are {_listed(trained)}")
-    private = {name for name in trained if any(fnmatchcase(name, pattern) for pattern in patterns)}
+    private = frozenset(name for name in trained if any(fnmatchcase(name, pattern) for pattern in patterns))
     if len(private) == len(trained):
         raise ModelError("adapter.private: all that is trained would stay; nothing is left to be averaged")
-    ordered = {name: trained[name] for name in sorted(trained, key=private.__contains__)}
-    spec = spec_of(ordered)
-    parted = tuple(replace(segment, shared=segment.name not in private) for segment in spec.segments)
-    return ordered, AdapterSpec(parted)
+    return private
 
 
 def _listed(names: Collection[str]) -> str:

@@ -25,8 +25,10 @@ from numpy.typing import NDArray
 from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 
+from gossipfl.core.factors import MERGED
 from gossipfl.core.rng import generator
 from gossipfl.learning.adapters.adapted import LowRank, Parts
+from gossipfl.learning.adapters.folded import Fold, fold_of
 from gossipfl.learning.adapters.request import AdapterRequest
 from gossipfl.learning.adapters.sites import Site, find_sites
 from gossipfl.state import AdapterState
@@ -39,10 +41,14 @@ def build_lora(request: AdapterRequest) -> Parts:
     """A and B of every targeted layer; the scale is 2 unless alpha is given."""
     sites = find_sites(request.base, request.config)
     trained: dict[str, nn.Parameter] = {}
+    folds: dict[str, Fold] = {}
     for site in _inject(request, sites):
         trained[f"{site.name}.lora_A"] = _factor(site, "lora_A")
         trained[f"{site.name}.lora_B"] = _factor(site, "lora_B")
-    return Parts(trained, _scale(request), request.config.rank, partial(_both, [site.name for site in sites]))
+        if request.config.merge in {"exact", "stack"}:
+            folds[site.name + MERGED] = fold_of(site, site.layer.get_parameter("base_layer.weight"))
+    factors = partial(_both, [site.name for site in sites])
+    return Parts(trained, _scale(request), request.config.rank, factors, folds=folds)
 
 
 def build_ffa(request: AdapterRequest) -> Parts:
