@@ -35,6 +35,10 @@ __all__ = [
 ]
 
 
+MIXING_PROTOCOLS = frozenset({"sync", "wait_free", "alone"})
+"""Those in which a node's state is mixed as one; others keep sums of all values."""
+
+
 class Experiment(Section):
     """experiment.yaml as a whole."""
 
@@ -71,6 +75,39 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _private_parts_can_stay(self) -> "Experiment":
+        if self.adapter.private and self.gossip.protocol not in MIXING_PROTOCOLS:
+            raise ValueError(
+                f"adapter.private: gossip.protocol {self.gossip.protocol} keeps sums of whole states: "
+                "set sync or wait_free"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _products_can_be_mixed(self) -> "Experiment":
+        merge, gossip = self.adapter.merge, self.gossip
+        if merge == "factors":
+            return self
+        if gossip.protocol not in MIXING_PROTOCOLS:
+            raise ValueError(
+                f"adapter.merge {merge} mixes products of factors, and gossip.protocol {gossip.protocol} adds up "
+                "values: set sync or wait_free"
+            )
+        if merge != "svd" and self.model.dtype != "float32":
+            raise ValueError(
+                f"adapter.merge {merge} folds small changes into the frozen weights, which model.dtype "
+                f"{self.model.dtype} would round away: float32 is wanted"
+            )
+        if gossip.mixing != "weighted":
+            raise ValueError(f"adapter.merge {merge} goes with gossip.mixing weighted, not {gossip.mixing}")
+        if gossip.codec != "fp32":
+            raise ValueError(
+                f"adapter.merge {merge} goes with gossip.codec fp32: what {gossip.codec} leaves away belongs to "
+                "factors, and mixing makes others of them"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _vectors_go_with_builtin_models(self) -> "Experiment":
         vectors = self.task.kind == "vector-classification"
         if vectors != (self.model.builtin is not None):
@@ -82,7 +119,11 @@ class Experiment(Section):
             return self
         if self.data.prompt is not None:
             raise ValueError("data.prompt and data.response are text, vector-classification reads data.features")
-        if self.adapter.kind in {"core", "lora", "ffa"} or not self.adapter.train_head or self.training.dropout:
+        if (
+            self.adapter.kind in {"core", "lora", "ffa", "alternating"}
+            or not self.adapter.train_head
+            or self.training.dropout
+        ):
             raise ValueError(
                 "adapter.kind must be full, with train_head and without training.dropout, for a builtin model: "
                 "it begins with random weights, so there is nothing to adapt and all of it is trained"
