@@ -21,6 +21,9 @@ class GossipConfig(Section):
     """top_k, random_k: share of the values that is sent."""
     codec_rank: PositiveInt = 4
     """low_rank: rank of the products."""
+    feedback: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """β, codecs with loss: part of what was lost before that is in the next difference. 1, all of it, agrees soonest;
+    less lets what is new come before what is old."""
     zstd: bool = False
     """What the codec makes is squeezed once more by Zstandard, without loss."""
     consensus_rate: Annotated[float, Field(gt=0, le=1)] | None = None
