@@ -209,7 +209,8 @@ class AdapterState:
 
 def _differences(vectors: Sequence[Float32Vector], own: Float32Vector, scratch: Float32Vector) -> Float32Vector:
     """Sum of vector - own over at least one vector, in the first row of `scratch` (2, size)."""
-    total, step = scratch
+    total: Float32Vector = scratch[0]
+    step = scratch[1]
     np.subtract(vectors[0], own, out=total)
     for vector in vectors[1:]:
         np.add(total, np.subtract(vector, own, out=step), out=total)
