@@ -21,7 +21,6 @@ from gossipfl.core.events import (
     Finish,
     NeighborDown,
     NeighborUp,
-    P,
     Publishable,
     Receipt,
     Received,
@@ -38,6 +37,7 @@ from gossipfl.core.mixing.weighted import Weighted
 from gossipfl.core.protocol import Parts, Protocol, Schedule
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.topology import build_schedule
+from gossipfl.core.vector import P
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +238,10 @@ class World(Generic[P]):
         if self.plan.weather.in_order and self._seen.get(edge, -1) >= number:
             return
         self._seen[edge] = number
-        self._tell(effect.receiver, Received(sender, effect.content.state, effect.header))
+        self._tell(
+            effect.receiver,
+            Received(sender, effect.packet.seen, effect.header, effect.crossing.flow if effect.crossing else None),
+        )
 
     # ---- crashes ----
 
@@ -283,14 +286,21 @@ class World(Generic[P]):
         return total * (1 / len(values))
 
     def unexplained(self) -> float:
-        """Norm of: mean state − mean initial state − mean of increments − mean drift; 0 by the law of drift."""
+        """Norm of: mean state − mean initial state − mean of increments − mean drift; 0 by the law of drift.
+
+        Where books are kept, the state counts with what it gave and without what it got.
+        """
         snapshots = self.snapshots()
         increments = [step for body in self.bodies.values() for step in body.increments.values()]
         explained = self.mean(list(self.plan.initial.values()))
         explained = explained + self.mean([snapshot.drift for snapshot in snapshots.values()])
         if increments:
             explained = explained + self.mean(increments) * (len(increments) / len(snapshots))
-        return float(abs(self.mean([snapshot.state for snapshot in snapshots.values()]) - explained))
+        return float(abs(self.mean([_kept(snapshot) for snapshot in snapshots.values()]) - explained))
+
+
+def _kept(snapshot: Snapshot[P]) -> P:
+    return snapshot.state if snapshot.mass is None else snapshot.mass.whole.total.over(1.0)
 
 
 def names(count: int) -> tuple[str, ...]:

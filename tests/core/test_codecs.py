@@ -7,7 +7,7 @@ from hypothesis.extra.numpy import arrays
 from gossipfl.config.gossip import GossipConfig
 from gossipfl.core.codecs import CODECS
 from gossipfl.core.codecs.dtypes import Plain
-from gossipfl.core.codecs.packing import NOTHING, Differences, Unpacker, Whole, added
+from gossipfl.core.codecs.packing import NOTHING, Differences, Heard, Unpacker, Whole, added
 from gossipfl.core.events import Packet, Publishable, Receipt
 from gossipfl.core.rng import generator
 from gossipfl.core.validation import decode_state
@@ -40,7 +40,7 @@ def test_the_receiver_sees_what_the_sender_was_told_bit_for_bit(name: str, vecto
         assert seen.vector.tobytes() == packet.seen.vector.tobytes()
         assert payload.nbytes in codec.sizes(origin.spec)
         assert packet.residual == packet.content.state - packet.seen
-        unpacker.keep("a", (1, packet.number), seen)
+        unpacker.keep("a", Heard((1, packet.number), seen))
 
 
 def test_a_difference_to_what_is_not_here_has_no_reference() -> None:
@@ -48,7 +48,7 @@ def test_a_difference_to_what_is_not_here_has_no_reference() -> None:
     unpacker = Unpacker(origin)
     assert unpacker.reference("a", (1, 0)) is origin
     assert unpacker.reference("a", (1, 1)) is None
-    unpacker.keep("a", (1, 1), origin * 2)
+    unpacker.keep("a", Heard((1, 1), origin * 2))
     assert unpacker.reference("a", (1, 1)) is not None
     assert unpacker.reference("a", (1, 2)) is unpacker.reference("a", (2, 1)) is unpacker.reference("b", (1, 1)) is None
 

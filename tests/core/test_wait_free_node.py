@@ -24,10 +24,11 @@ from gossipfl.core.events import (
 )
 from gossipfl.core.mixing.weighted import Weighted
 from gossipfl.core.protocol import Parts
-from gossipfl.core.protocols.wait_free import WaitFree
+from gossipfl.core.protocols import wait_free
+from gossipfl.core.protocols.pace import OwnPace
 
 
-def one(snapshot: Snapshot[float] | None = None, *, phases: int = 2, **settings: float) -> WaitFree[float]:
+def one(snapshot: Snapshot[float] | None = None, *, phases: int = 2, **settings: float) -> OwnPace[float]:
     gossip = GossipConfig.model_validate({"settle_rounds": 2, "deadline_s": 5, "linger_s": 20, **settings})
     parts = Parts(
         name="n0",
@@ -39,7 +40,7 @@ def one(snapshot: Snapshot[float] | None = None, *, phases: int = 2, **settings:
         clear=Publishable,
         snapshot=snapshot or Snapshot(state=0.0, unmixed=0.0),
     )
-    return WaitFree(parts)
+    return wait_free.build(parts)
 
 
 def heard(
@@ -116,7 +117,7 @@ def test_a_reused_contribution_counts_less_and_at_last_not_at_all(discount: floa
     assert reports[-1].absent == ("n1", "n2")
 
 
-def settling() -> WaitFree[float]:
+def settling() -> OwnPace[float]:
     node = one(phases=1)
     node.handle(Started(), 0)
     effects = node.handle(trained(0), 1)

@@ -22,7 +22,7 @@ class World:
         self.sent: Counter[str] = Counter()
         self.arrived: list[tuple[float, float]] = []
         parts: NetworkParts[float] = NetworkParts(
-            weigh=lambda _sender, _packet: Weighed(SIZE, 2 * SIZE),
+            weigh=lambda _sender, _packet: Weighed(SIZE, 2 * SIZE, 0),
             carry=carry or (lambda _edge, _size: Fate(2.0, (3.0,))),
             partitions=[
                 Partition(PartitionConfig(from_s=0.0, groups=(("a",),)), ("a", "b")),

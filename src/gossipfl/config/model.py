@@ -83,7 +83,8 @@ class AdapterConfig(Section):
     """What is trained and averaged."""
 
     kind: Choice = "core"
-    """full, lora, ffa or core; core sends the least and averages exactly."""
+    """full, lora, ffa, alternating or core; core sends the least and averages exactly; alternating is lora of which B
+    and A are trained in turn."""
     rank: PositiveInt = 16
     """Rank of the update of each targeted layer; higher learns more and sends more."""
     alpha: PositiveFloat | None = None
@@ -92,5 +93,13 @@ class AdapterConfig(Section):
     """Ends of the names of the layers to adapt; empty: the usual attention projections of a known architecture."""
     train_head: bool = True
     """Classification: the head is drawn from the seed, trained and exchanged with the adapter."""
+    alternate_every: PositiveInt = 1
+    """alternating: phases in which B is trained, then as many for A; more lets nodes agree on what rests."""
     basis: str | None = None
     """`core`: file with the public factors U, V, relative to experiment.yaml; `gossipfl init` writes it."""
+
+    @model_validator(mode="after")
+    def _settings_are_of_the_kind(self) -> "AdapterConfig":
+        if self.alternate_every != 1 and self.kind != "alternating":
+            raise ValueError(f"alternate_every: is for kind alternating, not {self.kind}")
+        return self

@@ -7,19 +7,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic
 
-
-class Vector(Protocol):
-    """All that gossip asks of what it averages: a normed vector space. `float` is one."""
-
-    def __add__(self, other: Self, /) -> Self: ...
-    def __sub__(self, other: Self, /) -> Self: ...
-    def __mul__(self, scalar: float, /) -> Self: ...
-    def __abs__(self) -> float: ...
-
-
-P = TypeVar("P", bound=Vector)
+from gossipfl.core.mass import Flow, Mass
+from gossipfl.core.vector import P
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +80,7 @@ class Header:
         step: optimizer steps the sender has done.
         done: the sender will train no more.
         settled: the sender will not publish of its own accord any more.
-        push_weight: weight that travels with push-sum; 1 elsewhere.
+        push_weight: sum of the weights that ever crossed this edge, in push-sum; 1 elsewhere.
         settle_rounds: mixing-only rounds the sender has counted; None: it does not say (an older wire).
     """
 
@@ -132,11 +123,16 @@ class Trained(Generic[P]):
 
 @dataclass(frozen=True, slots=True)
 class Received(Generic[P]):
-    """A valid, new message arrived; the driver has checked sender, size, finiteness and sequence."""
+    """A valid, new message arrived; the driver has checked sender, size, finiteness and sequence.
+
+    Attributes:
+        flow: all that ever crossed this edge, of protocols that keep books of it.
+    """
 
     sender: str
     state: P
     header: Header
+    flow: Flow[P] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +201,24 @@ class Train(Generic[P]):
 
 
 @dataclass(frozen=True, slots=True)
+class Crossing(Generic[P]):
+    """What a publication adds to all that ever crossed its edge.
+
+    Attributes:
+        flow: all of it, this publication with it.
+        after: number of the publication sent on this edge before, from whose flow a receiver finds this one; 0: none
+            ever was; None: none in this life, so that the flow itself has to travel.
+    """
+
+    flow: Flow[P]
+    after: int | None
+
+    def follows(self, known: int | None) -> bool:
+        """Whether who knows the flow after that publication of this life, or none, can find this one."""
+        return self.after == 0 or (self.after is not None and self.after == known)
+
+
+@dataclass(frozen=True, slots=True)
 class Send(Generic[P]):
     """Publish to one neighbor.
 
@@ -212,12 +226,14 @@ class Send(Generic[P]):
         packet: the publication.
         replaceable: a newer `Send` to the same receiver may replace this one while it has not left; `sync` says no,
             since the receiver waits for every round.
+        crossing: of protocols that keep books of what crosses edges.
     """
 
     receiver: str
     packet: Packet[P]
     header: Header
     replaceable: bool = True
+    crossing: Crossing[P] | None = None
 
     @property
     def content(self) -> Publishable[P]:
@@ -246,6 +262,7 @@ class Snapshot(Generic[P]):
         receipt: covers `state`.
         exhausted: the privacy budget is spent; mixing and serving go on.
         settle_rounds: mixing-only rounds done after the last training phase.
+        mass: of protocols that keep books of what crosses edges.
     """
 
     state: P
@@ -256,6 +273,7 @@ class Snapshot(Generic[P]):
     receipt: Receipt = field(default_factory=Receipt)
     exhausted: bool = False
     settle_rounds: int = 0
+    mass: Mass[P] | None = None
 
     @property
     def drift(self) -> P:
@@ -266,6 +284,8 @@ class Snapshot(Generic[P]):
         """
         if self.unmixed is None:
             raise ValueError("the drift of this node is not kept")
+        if self.mass is not None:
+            return self.mass.whole.total.over(1.0) - self.unmixed
         return self.state - self.unmixed
 
 

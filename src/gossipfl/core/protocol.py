@@ -6,7 +6,8 @@ from typing import Generic
 from typing import Protocol as Seam
 
 from gossipfl.config.gossip import GossipConfig
-from gossipfl.core.events import Clear, Effect, Event, P, Pack, Packet, Snapshot
+from gossipfl.core.events import Clear, Effect, Event, Pack, Packet, Snapshot
+from gossipfl.core.vector import P
 
 
 class Protocol(Seam[P]):

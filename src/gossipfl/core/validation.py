@@ -7,6 +7,7 @@ import math
 
 from gossipfl.core.codecs import Codec
 from gossipfl.core.codecs.packing import added
+from gossipfl.core.mass import Flow
 from gossipfl.errors import MessageError
 from gossipfl.state import AdapterSpec, AdapterState
 
@@ -37,6 +38,21 @@ def check_state(state: AdapterState, *, peer: str, max_norm: float) -> None:
         raise MessageError(f"{peer!r} sent a state with infinite values", peer=peer, reason="infinity")
     if norm > max_norm:
         message = f"{peer!r} sent a state of norm {norm:.3g}, at most {max_norm:g} was expected"
+        raise MessageError(message, peer=peer, reason="norm")
+
+
+def check_flow(flow: Flow[AdapterState], *, peer: str, max_norm: float) -> None:
+    """Returns if totals are finite, and no larger than states of norm `max_norm` at most can have made them.
+
+    Raises:
+        MessageError: reason nan or norm.
+    """
+    norm = abs(flow.total)
+    if not math.isfinite(norm):
+        raise MessageError(f"{peer!r} sent totals that are no numbers", peer=peer, reason="nan")
+    # weights are rounded nowhere, the sum of states is
+    if norm > max_norm * flow.weight * (1 + 1e-9):
+        message = f"{peer!r} sent totals of norm {norm:.3g} for the weight {flow.weight:.3g}"
         raise MessageError(message, peer=peer, reason="norm")
 
 

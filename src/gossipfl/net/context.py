@@ -112,6 +112,8 @@ class Context:
             codec=parcel.codec,
             publication=message.bundle.number,
             reference=parcel.reference or 0,
+            after=message.after,
+            flow_bytes=parcel.flow_bytes,
             layout=message.bundle.layout,
             payload_bytes=parcel.payload_bytes,
             digest=parcel.digest,
@@ -121,7 +123,7 @@ class Context:
     def arrived(self, message: Message) -> None:
         """Hands a message that passed to the driver."""
         envelope = message.envelope
-        self.deliver(Arrived(envelope.sender, message.state, envelope.header, *envelope.mark))
+        self.deliver(Arrived(envelope.sender, message.state, envelope.header, *envelope.mark, message.flow))
 
     def garbage(self, peer: str, what: str) -> MessageError:
         """An error of reason garbage, counted."""

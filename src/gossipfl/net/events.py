@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from gossipfl.core.events import Header
 from gossipfl.core.handshake import Greeting
+from gossipfl.core.mass import Flow
 from gossipfl.state import AdapterState
 
 
@@ -37,6 +38,7 @@ class Arrived:
         header: what the protocol said beside it.
         incarnation: the sender's life.
         sequence: within that life; newer than all delivered before.
+        flow: all that ever crossed the edge, where books are kept.
     """
 
     sender: str
@@ -44,6 +46,7 @@ class Arrived:
     header: Header
     incarnation: int
     sequence: int
+    flow: Flow[AdapterState] | None = None
 
 
 @dataclass(frozen=True, slots=True)

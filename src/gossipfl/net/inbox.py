@@ -12,10 +12,12 @@ import numpy as np
 from blake3 import blake3
 
 from gossipfl.core.codecs import Codec
-from gossipfl.core.codecs.packing import WHOLE, Unpacker
+from gossipfl.core.codecs.packing import FLOW_BYTES, WHOLE, Heard, Unpacker
 from gossipfl.core.handshake import HeadWatch, LedgerHead
+from gossipfl.core.mass import Flow
 from gossipfl.core.membership import Freshness
-from gossipfl.core.validation import check_size, check_state, decode_state
+from gossipfl.core.validation import check_flow, check_size, check_state, decode_state
+from gossipfl.core.wide import Wide
 from gossipfl.errors import HandshakeError, MessageError, PeerError
 from gossipfl.net.wire import Envelope
 from gossipfl.state import AdapterSpec, AdapterState
@@ -30,6 +32,7 @@ class Message:
 
     envelope: Envelope
     state: AdapterState
+    flow: Flow[AdapterState] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Checks:
         freshness: newest message of every sender.
         heads: highest ledger head of every peer.
         signed: whether a ledger head carries the named peer's signature.
+        keeps_books: messages come with all that ever crossed their edge.
     """
 
     me: str
@@ -55,6 +59,7 @@ class Checks:
     signed: Callable[[str, LedgerHead], bool]
     freshness: Freshness = field(default_factory=Freshness)
     heads: HeadWatch = field(default_factory=HeadWatch)
+    keeps_books: bool = False
 
     def envelope(self, envelope: Envelope, *, peer: str) -> None:
         """Returns if the announced message may be received; cheap checks first, the signature last.
@@ -69,7 +74,8 @@ class Checks:
         codec = self._codec_of(envelope, peer=peer)
         if envelope.layout != bytes.fromhex(self.spec.digest):
             raise _rejected(peer, "shape", "a state with other names or shapes")
-        check_size(envelope.payload_bytes, codec, self.spec, peer=peer)
+        self._flow_bytes(envelope, peer=peer)
+        check_size(envelope.payload_bytes - envelope.flow_bytes, codec, self.spec, peer=peer)
         self._reference(envelope, codec, peer=peer)
         if len(envelope.digest) != blake3.digest_size:
             raise _rejected(peer, "digest", f"a digest of {len(envelope.digest)} bytes")
@@ -99,8 +105,8 @@ class Checks:
             raise HandshakeError(f"{peer!r} showed a ledger head that it did not sign", peer=peer, reason="ledger")
         self.heads.check(peer, head)
 
-    def payload(self, envelope: Envelope, payload: memoryview, digest: bytes, *, peer: str) -> AdapterState:
-        """The state that arrived.
+    def payload(self, envelope: Envelope, payload: memoryview, digest: bytes, *, peer: str) -> Message:
+        """The message that arrived.
 
         Raises:
             MessageError: reason digest, replay, payload, nan, infinity or norm.
@@ -110,11 +116,35 @@ class Checks:
         if not self.freshness.accept(peer, *envelope.mark):
             raise _rejected(peer, "replay", f"message {envelope.mark} again")
         codec = self._codec_of(envelope, peer=peer)
-        state = decode_state(payload, codec, self.spec, self._reference(envelope, codec, peer=peer), peer=peer)
+        encoded = payload[: payload.nbytes - envelope.flow_bytes]
+        state = decode_state(encoded, codec, self.spec, self._reference(envelope, codec, peer=peer), peer=peer)
         check_state(state, peer=peer, max_norm=self.max_norm)
-        if not self.codec.exact:
-            self.unpacker.keep(peer, (envelope.mark[0], envelope.publication), state)
-        return state
+        flow = self._flow(envelope, payload[encoded.nbytes :], state, peer=peer) if self.keeps_books else None
+        if self.keeps_books or not self.codec.exact:
+            heard = Heard((envelope.mark[0], envelope.publication), None if self.codec.exact else state, flow)
+            self.unpacker.keep(peer, heard)
+        return Message(envelope, state, flow)
+
+    def _flow_bytes(self, envelope: Envelope, *, peer: str) -> None:
+        """Returns if what crosses the edge can be found: it comes with the message, or what it is added to is here."""
+        wanted = self.spec.size * FLOW_BYTES
+        if envelope.flow_bytes not in ({0, wanted} if self.keeps_books else {0}):
+            raise _rejected(peer, "size", f"{envelope.flow_bytes} bytes of totals")
+        if self.keeps_books and not envelope.flow_bytes:
+            mark = (envelope.mark[0], envelope.after)
+            if not self.unpacker.knows_flow(peer, mark):
+                raise _rejected(peer, "reference", f"what is added to its totals of {envelope.after}, not here")
+
+    def _flow(self, envelope: Envelope, totals: memoryview, state: AdapterState, *, peer: str) -> Flow[AdapterState]:
+        weight = envelope.header.push_weight
+        if not totals.nbytes:
+            flow = self.unpacker.flow(peer, (envelope.mark[0], envelope.after), weight, state)
+            if flow is None:
+                raise _rejected(peer, "reference", f"what is added to its totals of {envelope.after}, not here")
+            return flow
+        flow = Flow(weight, Wide(np.frombuffer(totals, "<f8").astype(np.float64, copy=False), self.spec))
+        check_flow(flow, peer=peer, max_norm=self.max_norm)
+        return flow
 
     def _codec_of(self, envelope: Envelope, *, peer: str) -> Codec:
         """The one in use, or fp32, in which a state travels whole."""
@@ -210,7 +240,7 @@ class Receiver:
         buffer, digest = self._buffer, self._digest.digest()
         self._forget()
         try:
-            return Message(envelope, self._checks.payload(envelope, buffer.toreadonly(), digest, peer=self._peer))
+            return self._checks.payload(envelope, buffer.toreadonly(), digest, peer=self._peer)
         except PeerError as error:
             self._reject(error, envelope.mark[1])
             return None

@@ -15,8 +15,9 @@ import numpy as np
 from blake3 import blake3
 
 from gossipfl.core.codecs.packing import WHOLE
-from gossipfl.core.events import Header, Packet
+from gossipfl.core.events import Crossing, Header, Packet
 from gossipfl.core.handshake import LedgerHead
+from gossipfl.core.mass import Flow
 from gossipfl.core.membership import Mark
 from gossipfl.net.framing import chunk_frames
 from gossipfl.state import AdapterState
@@ -35,6 +36,7 @@ class Parcel:
         digest: BLAKE3 of it.
         codec: name.
         reference: number of the publication that it is a difference to; None: to none.
+        flow_bytes: at its end, that hold all that ever crossed the edge.
     """
 
     frames: tuple[bytes, ...]
@@ -42,6 +44,7 @@ class Parcel:
     digest: bytes
     codec: str
     reference: int | None = None
+    flow_bytes: int = 0
 
 
 class Bundle:
@@ -69,11 +72,19 @@ class Bundle:
     @cached_property
     def whole(self) -> Parcel:
         """What receivers come to see, in full."""
-        vector = self._packet.seen.vector.astype("<f4", copy=False)
-        return _parcel(vector.view(np.uint8).data, WHOLE.name, None)
+        return _parcel(self._seen_bytes(), WHOLE.name, None)
+
+    def whole_with(self, flow: Flow[AdapterState]) -> Parcel:
+        """The same, and all that ever crossed one edge."""
+        totals = np.asarray(flow.total.values).astype("<f8", copy=False).tobytes()
+        parcel = _parcel(self._seen_bytes() + totals, WHOLE.name, None)
+        return replace(parcel, flow_bytes=len(totals))
+
+    def _seen_bytes(self) -> bytes:
+        return self._packet.seen.vector.astype("<f4", copy=False).tobytes()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outgoing:
     """A message for one neighbor.
 
@@ -83,7 +94,8 @@ class Outgoing:
         header: of the protocol.
         ledger_head: covers the state; None without privacy.
         replaceable: a newer message may take its place while it has not left.
-        whole: the neighbor lacks what the bundle's difference is added to.
+        whole: the neighbor lacks what the bundle's difference, or what crosses, is added to.
+        crossing: of protocols that keep books of what crosses edges.
     """
 
     sequence: int
@@ -92,11 +104,24 @@ class Outgoing:
     ledger_head: LedgerHead | None
     replaceable: bool = True
     whole: bool = False
+    crossing: Crossing[AdapterState] | None = None
 
-    @property
+    @cached_property
     def parcel(self) -> Parcel:
         """What travels."""
-        return self.bundle.whole if self.whole else self.bundle.usual
+        if not self.whole:
+            return self.bundle.usual
+        return self.bundle.whole if self.crossing is None else self.bundle.whole_with(self.crossing.flow)
+
+    @property
+    def after(self) -> int:
+        """Number of the publication before on this edge; 0 also where it does not matter."""
+        return 0 if self.whole or self.crossing is None else self.crossing.after or 0
+
+    def stands_alone(self, known: int | None) -> bool:
+        """Whether who knows that publication of this life, or none of it, needs it whole."""
+        crosses = self.crossing is not None and not self.crossing.follows(known)
+        return crosses or not self.bundle.fits(known)
 
     def repeats(self, other: "Outgoing") -> bool:
         """Whether it says what the other says already."""
@@ -159,7 +184,7 @@ class Outbox:
         if not self._pending:
             return None
         message = self._pending.popleft()
-        whole = not (self._reads_codec and message.bundle.fits(self._known))
+        whole = not self._reads_codec or message.stands_alone(self._known)
         if message.whole != whole:
             message = replace(message, whole=whole)
         self._known = message.bundle.number

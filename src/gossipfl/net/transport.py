@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -18,7 +19,7 @@ import grpc
 from gossipfl.config.peers import NodeConfig
 from gossipfl.core.codecs import Codec
 from gossipfl.core.codecs.packing import Unpacker
-from gossipfl.core.events import Header, Packet
+from gossipfl.core.events import Crossing, Header, Packet
 from gossipfl.core.handshake import Greeting, HeadWatch, LedgerHead
 from gossipfl.errors import CertificateError
 from gossipfl.net.context import Context
@@ -56,6 +57,7 @@ class Transport:
         status: the driver's figures for `gossipfl status`.
         members: all nodes of peers.yaml, who may ask; default: the neighbors.
         heads: ledger heads that neighbors showed in an earlier life of this node.
+        keeps_books: messages come with all that ever crossed their edge, as push-sum's do.
 
     Attributes:
         counters: figures by neighbor and in total.
@@ -75,6 +77,7 @@ class Transport:
         status: Callable[[], StatusSnapshot],
         members: Sequence[NodeConfig] = (),
         heads: Mapping[str, LedgerHead] | None = None,
+        keeps_books: bool = False,
     ) -> None:
         self.counters = Counters(tuple(node.name for node in neighbors))
         trust = Trust(identity)
@@ -92,6 +95,7 @@ class Transport:
                 limits.max_norm,
                 _signed_by(identity, trust),
                 heads=HeadWatch(heads),
+                keeps_books=keeps_books,
             ),
             counters=self.counters,
             limits=limits,
@@ -160,6 +164,7 @@ class Transport:
         ledger_head: LedgerHead | None,
         *,
         replaceable: bool = True,
+        crossing: Crossing[AdapterState] | None = None,
     ) -> int:
         """Queues a state for a neighbor, in place of replaceable ones that have not left; its sequence number.
 
@@ -168,6 +173,8 @@ class Transport:
         """
         self._sequence += 1
         message = Outgoing(self._sequence, self._bundler.bundle(packet), header, ledger_head, replaceable)
+        if crossing is not None:
+            message = replace(message, crossing=crossing)
         self._context.neighbors[receiver].post(message)
         return self._sequence
 

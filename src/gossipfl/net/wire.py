@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gossipfl.core.events import Header
 from gossipfl.core.handshake import Greeting, LedgerHead
+from gossipfl.core.mass import LARGEST
 from gossipfl.core.membership import Mark
 from gossipfl.errors import MessageError
 from gossipfl.net.reports import MemberReport, StatusSnapshot
@@ -42,6 +43,8 @@ class Envelope:
         payload_bytes: size of what follows in chunks.
         digest: SHA-256 of it.
         ledger_head: covers the state; None without privacy.
+        after: number of the publication whose flow this one's is found from; 0: nothing had crossed the edge.
+        flow_bytes: at the payload's end, that hold the flow itself.
     """
 
     sender: str
@@ -56,6 +59,8 @@ class Envelope:
     payload_bytes: int
     digest: bytes
     ledger_head: LedgerHead | None
+    after: int = 0
+    flow_bytes: int = 0
 
 
 def hello_of(opening: Opening) -> pb.Hello:
@@ -109,6 +114,8 @@ def envelope_message(envelope: Envelope) -> pb.Envelope:
         codec=envelope.codec,
         publication=envelope.publication,
         reference=envelope.reference,
+        after=envelope.after,
+        flow_bytes=envelope.flow_bytes,
         done=header.done,
         settled=header.settled,
         ledger_head=_head_message(envelope.ledger_head),
@@ -123,11 +130,11 @@ def envelope_of(message: pb.Envelope, *, peer: str) -> Envelope:
     """As it came.
 
     Raises:
-        MessageError: reason nan or infinity: the push-sum weight is no number.
+        MessageError: reason nan, infinity or weight: the push-sum weight is none.
     """
     weight = message.push_weight
-    if not math.isfinite(weight):
-        reason = "nan" if math.isnan(weight) else "infinity"
+    if not 0 <= weight <= LARGEST:
+        reason = "nan" if math.isnan(weight) else "weight" if math.isfinite(weight) else "infinity"
         raise MessageError(f"{peer!r} sent the push-sum weight {weight}", peer=peer, reason=reason)
     settle_rounds = message.settle_rounds if message.HasField("settle_rounds") else None
     header = Header(message.round, message.step, message.done, message.settled, weight, settle_rounds)
@@ -140,6 +147,8 @@ def envelope_of(message: pb.Envelope, *, peer: str) -> Envelope:
         codec=message.codec,
         publication=message.publication,
         reference=message.reference,
+        after=message.after,
+        flow_bytes=message.flow_bytes,
         layout=message.layout,
         payload_bytes=message.payload_bytes,
         digest=message.digest,

@@ -111,15 +111,18 @@ def assemble(
     signer = Signer.from_pem(identity.key or directory.signing_key())
     greeter = _greeter(loaded, me, schedule, bench, _Life(directory, signer))
     record = _record(me.name, bench)
+    protocol = _protocol(loaded.experiment.experiment, me.name, schedule, bench, saved)
+    keeps_books = protocol.snapshot.mass is not None
+    wires = Wires(me, identity, neighbors, greeter, directory, record, bench, keeps_books)
     return NodeParts(
         experiment=loaded.experiment.experiment,
         directory=directory,
-        protocol=_protocol(loaded.experiment.experiment, me.name, schedule, bench, saved),
+        protocol=protocol,
         bench=bench,
         saved=saved,
         publications=stack.enter_context(PublicationLog(directory.publications, signer)),
         greeter=greeter,
-        open_transport=_opener(loaded, Wires(me, identity, neighbors, greeter, directory, record, bench)),
+        open_transport=_opener(loaded, wires),
         record=record,
         report=report,
     )
@@ -252,6 +255,7 @@ class Wires:
     directory: StateDirectory
     record: NodeRecord
     bench: Bench
+    keeps_books: bool
 
 
 def _opener(loaded: LoadedPeers, wires: Wires) -> OpenTransport:
@@ -271,6 +275,7 @@ def _opener(loaded: LoadedPeers, wires: Wires) -> OpenTransport:
             status=wires.record.status,
             members=loaded.peers.nodes,
             heads=wires.directory.load_heads(),
+            keeps_books=wires.keeps_books,
         )
 
     return open_transport

@@ -1,6 +1,6 @@
 """A node's durable memory: what it needs to go on after kill -9 at any moment.
 
-    checkpoint-00000012.safetensors    state, unmixed, optimizer moments; the rest as JSON in the file's metadata
+    checkpoint-00000012.safetensors    state, unmixed, books, optimizer moments; the rest as JSON in the file's metadata
 
 A file is written beside its place, fsynced, renamed, and the folder fsynced; the one before is kept. Each carries a
 BLAKE3 of everything else in it, so that a torn or rotten file is noticed, set aside as `….corrupt`, and the one before
@@ -23,12 +23,13 @@ from safetensors import SafetensorError, safe_open
 
 from gossipfl.core.events import Receipt, Snapshot
 from gossipfl.errors import ModelError, StateError
+from gossipfl.node.saved_mass import mass_of, mass_tensors, mass_weights
 from gossipfl.node.tensor_file import mapped_tensors, tensor_file
 from gossipfl.state import AdapterSpec, AdapterState, Segment
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 KEPT = 2
 _NAME = re.compile(r"checkpoint-(\d{8})\.safetensors")
 _OPTIMIZER = "optimizer/"
@@ -144,7 +145,8 @@ def _tensors(saved: Saved) -> dict[str, NDArray[Any]]:
     unmixed = saved.snapshot.unmixed
     if unmixed is None:
         raise ValueError("a node keeps what it would be unmixed")
-    return {"state": saved.snapshot.state.vector, "unmixed": unmixed.vector, **moments}
+    books = mass_tensors(saved.snapshot.mass)
+    return {"state": saved.snapshot.state.vector, "unmixed": unmixed.vector, **books, **moments}
 
 
 def _digest(about: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> str:
@@ -166,6 +168,7 @@ def _describe(saved: Saved) -> dict[str, Any]:
         "round": snapshot.round,
         "exhausted": snapshot.exhausted,
         "settle_rounds": snapshot.settle_rounds,
+        "mass": mass_weights(snapshot.mass),
         # hex floats: exact, and infinity (no privacy) has one
         "receipt": [receipt.steps, receipt.charges, receipt.head, receipt.epsilon.hex(), receipt.delta.hex()],
     }
@@ -182,7 +185,7 @@ def _load(path: Path) -> Saved:
     spec = AdapterSpec(tuple(Segment(name, tuple(shape), shared) for name, shape, shared in about["spec"]))
     state = AdapterState(spec, tensors["state"])
     return Saved(
-        snapshot=_snapshot(about, state, _unmixed(about["schema"], state, tensors)),
+        snapshot=_snapshot(about, state, tensors),
         optimizer={name.removeprefix(_OPTIMIZER): tensors[name] for name in tensors if name.startswith(_OPTIMIZER)},
     )
 
@@ -194,15 +197,19 @@ def _unmixed(schema: int, state: AdapterState, tensors: Mapping[str, NDArray[Any
     return AdapterState(state.spec, tensors["unmixed"])
 
 
-def _snapshot(about: Mapping[str, Any], state: AdapterState, unmixed: AdapterState) -> Snapshot[AdapterState]:
+def _snapshot(
+    about: Mapping[str, Any], state: AdapterState, tensors: Mapping[str, NDArray[Any]]
+) -> Snapshot[AdapterState]:
     steps, charges, head, epsilon, delta = about["receipt"]
     return Snapshot(
         state=state,
-        unmixed=unmixed,
+        unmixed=_unmixed(about["schema"], state, tensors),
         phase=about["phase"],
         step=about["step"],
         round=about["round"],
         exhausted=about["exhausted"],
         settle_rounds=about["settle_rounds"],
+        # since schema 3
+        mass=mass_of(about.get("mass"), tensors, state.spec),
         receipt=Receipt(steps, charges, head, float.fromhex(epsilon), float.fromhex(delta)),
     )

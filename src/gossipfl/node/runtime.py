@@ -181,7 +181,14 @@ class Node:
         await self._parts.log_publications(sends)
         for send in sends:
             head = self._parts.ledger_head()
-            transport.post(send.receiver, send.packet, send.header, head, replaceable=send.replaceable)
+            transport.post(
+                send.receiver,
+                send.packet,
+                send.header,
+                head,
+                replaceable=send.replaceable,
+                crossing=send.crossing,
+            )
 
     async def _train(self, effect: Train[AdapterState]) -> None:
         try:
@@ -199,8 +206,8 @@ class Node:
                 self._order.add(NeighborUp(name))
             case LinkDown(name=name):
                 self._order.add(NeighborDown(name))
-            case Arrived(sender=sender, state=state, header=header):
-                self._order.add(Received(sender, state, header))
+            case Arrived(sender=sender, state=state, header=header, flow=flow):
+                self._order.add(Received(sender, state, header, flow))
             case Undelivered(receiver=receiver):
                 self._order.add(SendFailed(receiver))
             case _:

@@ -7,7 +7,8 @@ A test walks the source: nothing else in gossipfl makes a `Publishable`.
 
 from typing import TypeVar
 
-from gossipfl.core.events import Publishable, Receipt, Vector
+from gossipfl.core.events import Publishable, Receipt
+from gossipfl.core.vector import Vector
 from gossipfl.privacy.account import Account
 
 P = TypeVar("P", bound=Vector)

@@ -4,8 +4,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Generic
 
-from gossipfl.core.events import P, Receipt, Snapshot, Train
+from gossipfl.core.events import Receipt, Snapshot, Train
 from gossipfl.core.protocol import Protocol
+from gossipfl.core.vector import P
 
 
 @dataclass(slots=True)

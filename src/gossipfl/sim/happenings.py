@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Generic
 
-from gossipfl.core.events import Event, Header, P, Packet
+from gossipfl.core.events import Crossing, Event, Header, Packet
+from gossipfl.core.vector import P
 from gossipfl.sim.availability import Outage
 
 
@@ -44,6 +45,7 @@ class Message(Generic[P]):
         replaceable: see `core.events.Send`.
         life: of the sender.
         whole: its state travels in full, not as a difference; known when it is transmitted.
+        crossing: see `core.events.Send`.
     """
 
     sender: str
@@ -54,6 +56,7 @@ class Message(Generic[P]):
     replaceable: bool
     life: int = 0
     whole: bool = False
+    crossing: Crossing[P] | None = None
 
 
 @dataclass(slots=True)

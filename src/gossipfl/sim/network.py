@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic
 
-from gossipfl.core.events import P, Packet, Send
+from gossipfl.core.events import Packet, Send
+from gossipfl.core.vector import P
 from gossipfl.sim.availability import Partition
 from gossipfl.sim.clock import Clock
 from gossipfl.sim.happenings import Happening, LineFree, Message
@@ -21,11 +22,13 @@ class Weighed:
     Attributes:
         size: encoded bytes.
         whole: bytes for a receiver that cannot read a difference.
+        flow: bytes of all that ever crossed an edge, for one that cannot find it.
         fault: why every receiver drops it; empty for none.
     """
 
     size: int
     whole: int
+    flow: int
     fault: str = ""
 
 
@@ -99,6 +102,7 @@ class Network(Generic[P]):
         """
         self._numbers += 1
         message = Message(sender, send.receiver, send.packet, send.header, self._numbers, send.replaceable, life)
+        message.crossing = send.crossing
         line = self._line(sender, send.receiver)
         if line.free_at <= self._clock.now and not line.waiting:
             self._transmit(line, message)
@@ -129,7 +133,7 @@ class Network(Generic[P]):
             return "replay"
         line.newest = message.number
         packet = message.packet
-        if not message.whole and packet.reference not in {None, 0} and line.heard != (message.life, packet.reference):
+        if not message.whole and not _readable(message, line.heard):
             # the sender is told: what comes next stands by itself
             line.known = None
             return "reference"
@@ -181,9 +185,11 @@ class Network(Generic[P]):
     def _transmit(self, line: Line[P], message: Message[P]) -> None:
         clock, now, packet = self._clock, self._clock.now, message.packet
         weighed = self._weighed(message.sender, packet)
-        message.whole = packet.reference not in {None, 0} and line.known != (message.life, packet.reference)
+        message.whole = not _readable(message, line.known)
         line.known = (message.life, packet.number)
         size = weighed.whole if message.whole else weighed.size
+        if message.whole and message.crossing is not None:
+            size += weighed.flow
         self._on_sent(message.sender, size)
         fate = self._parts.carry((message.sender, message.receiver), size)
         line.free_at = now + fate.line_s
@@ -191,3 +197,10 @@ class Network(Generic[P]):
             at = now + after_s if self._parts.reordering else max(now + after_s, line.last_arrival)
             line.last_arrival = max(at, line.last_arrival)
             clock.plan(at, message)
+
+
+def _readable(message: Message[P], known: tuple[int, int] | None) -> bool:
+    """Whether who knows that publication of a sender's life can read a message that does not stand by itself."""
+    packet, crossing = message.packet, message.crossing
+    number = known[1] if known is not None and known[0] == message.life else None
+    return packet.reference in {None, 0, number} and (crossing is None or crossing.follows(number))

@@ -12,7 +12,7 @@ from gossipfl.config.gossip import GossipConfig
 from gossipfl.config.graph_files import graph_for
 from gossipfl.config.simulation import SimulationConfig
 from gossipfl.config.topology import TopologyConfig
-from gossipfl.core.codecs.packing import packer_for
+from gossipfl.core.codecs.packing import FLOW_BYTES, packer_for
 from gossipfl.core.events import Clear, Pack, Packet, Publishable, Snapshot
 from gossipfl.core.mixing import MIXINGS
 from gossipfl.core.protocol import Parts, Protocol, Schedule
@@ -130,7 +130,8 @@ def shared_objects(parts: Mapping[str, Parts[AdapterState]]) -> dict[str, object
     one = next(iter(parts.values()))
     shared = {"schedule": one.schedule, "mixing": one.mixing, "gossip": one.gossip, "spec": one.snapshot.state.spec}
     own = {f"parts {name}": part for name, part in parts.items()}
-    return {**shared, **own, **{f"clear {name}": part.clear for name, part in parts.items()}}
+    makers = {f"{kind} {name}": getattr(part, kind) for name, part in parts.items() for kind in ("clear", "packer")}
+    return {**shared, **own, **makers}
 
 
 def build_world(
@@ -179,11 +180,12 @@ def weigher(setting: Setting) -> Weigh[AdapterState]:
 
     def weigh(sender: str, packet: Packet[AdapterState]) -> Weighed:
         size, whole = packet.size, packet.seen.vector.nbytes
+        flow = packet.seen.spec.size * FLOW_BYTES
         try:
             check_state(packet.seen, peer=sender, max_norm=max_norm)
         except MessageError as error:
-            return Weighed(size, whole, error.reason)
-        return Weighed(size, whole)
+            return Weighed(size, whole, flow, error.reason)
+        return Weighed(size, whole, flow)
 
     return weigh
 

@@ -112,6 +112,7 @@ def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
             rng=generators["recorder"],
             phases=cast.course.phases,
             lam=lambda_of(schedule),
+            trainer=cast.course.trainer,
         ),
         world,
     )

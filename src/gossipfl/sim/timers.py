@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Generic
 
-from gossipfl.core.events import P, SetTimer
+from gossipfl.core.events import SetTimer
+from gossipfl.core.vector import P
 from gossipfl.sim.body import Body
 from gossipfl.sim.clock import Clock
 from gossipfl.sim.happenings import Happening, Ring

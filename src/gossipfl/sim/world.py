@@ -20,7 +20,6 @@ from gossipfl.core.events import (
     Finish,
     NeighborDown,
     NeighborUp,
-    P,
     Received,
     Report,
     Send,
@@ -30,6 +29,7 @@ from gossipfl.core.events import (
     TimerFired,
     Train,
 )
+from gossipfl.core.vector import P
 from gossipfl.sim.availability import Outage, Partition
 from gossipfl.sim.body import Body
 from gossipfl.sim.clock import Clock
@@ -162,7 +162,7 @@ class World(Generic[P]):
         if fault:
             body.rejected[fault] += 1
             return
-        self._handle(message.receiver, body, Received(message.sender, message.packet.seen, message.header))
+        self._handle(message.receiver, body, _received(message))
 
     def _tell(self, name: str, event: Event[P], life: int | None) -> None:
         body = self.bodies[name]
@@ -289,3 +289,8 @@ class World(Generic[P]):
     def _reachable(self, name: str) -> Sequence[str]:
         others = self._parts.schedule.neighbors(name)
         return [other for other in others if self.bodies[other].up and not self.network.is_cut(name, other)]
+
+
+def _received(message: Message[P]) -> Received[P]:
+    flow = None if message.crossing is None else message.crossing.flow
+    return Received(message.sender, message.packet.seen, message.header, flow)

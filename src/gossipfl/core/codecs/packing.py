@@ -23,12 +23,16 @@ from gossipfl.core.codecs import Codec, build_codec
 from gossipfl.core.codecs.dtypes import Plain
 from gossipfl.core.codecs.seam import Stream
 from gossipfl.core.events import Pack, Packet, Publishable
+from gossipfl.core.mass import Flow
 from gossipfl.core.membership import Mark
 from gossipfl.core.rng import generator
+from gossipfl.core.wide import Wide
 from gossipfl.state import AdapterState
 
 WHOLE = Plain()
 """What travels where a difference would mean nothing."""
+FLOW_BYTES = 8
+"""Of a value in all that ever crossed an edge: fp64."""
 NOTHING = Stream(generator(0, purpose="nothing"))
 
 
@@ -102,10 +106,13 @@ class Heard:
 
     Attributes:
         mark: its life and the publication's number.
+        seen: None where nothing is a difference to it.
+        flow: all that ever crossed the edge, with it; None where no books are kept.
     """
 
     mark: Mark
-    seen: AdapterState
+    seen: AdapterState | None
+    flow: Flow[AdapterState] | None = None
 
 
 class Unpacker:
@@ -123,12 +130,36 @@ class Unpacker:
         """What a difference to this publication is added to; None: it is not here."""
         if mark[1] == 0:
             return self._origin
-        heard = self._heard.get(sender)
-        return heard.seen if heard is not None and heard.mark == mark else None
+        heard = self._known(sender, mark)
+        return None if heard is None else heard.seen
 
-    def keep(self, sender: str, mark: Mark, seen: AdapterState) -> None:
+    def flow(self, sender: str, mark: Mark, weight: float, state: AdapterState) -> Flow[AdapterState] | None:
+        """All that ever crossed the edge, by what had crossed it with an earlier publication; None: that is not here.
+
+        Args:
+            mark: of that publication; number 0: nothing had.
+            weight: all that has crossed now.
+            state: what crosses.
+        """
+        if mark[1] == 0:
+            return Flow(weight, Wide.nothing(state).plus(weight, state))
+        before = self._known(sender, mark)
+        if before is None or before.flow is None:
+            return None
+        return Flow(weight, before.flow.total.plus(weight - before.flow.weight, state))
+
+    def knows_flow(self, sender: str, mark: Mark) -> bool:
+        """Whether `flow` would find it."""
+        before = self._known(sender, mark)
+        return mark[1] == 0 or (before is not None and before.flow is not None)
+
+    def _known(self, sender: str, mark: Mark) -> Heard | None:
+        heard = self._heard.get(sender)
+        return heard if heard is not None and heard.mark == mark else None
+
+    def keep(self, sender: str, heard: Heard) -> None:
         """Notes a publication that passed every check."""
-        self._heard[sender] = Heard(mark, seen)
+        self._heard[sender] = heard
 
 
 def added(reference: AdapterState, codec: Codec, payload: memoryview) -> AdapterState:

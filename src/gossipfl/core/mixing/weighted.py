@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Generic, Protocol, Self, cast, runtime_checkable
 
-from gossipfl.core.events import P
+from gossipfl.core.vector import P
 
 
 @runtime_checkable

@@ -14,7 +14,6 @@ from gossipfl.core.events import (
     Finish,
     NeighborDown,
     NeighborUp,
-    P,
     Received,
     ScheduleTick,
     SendFailed,
@@ -26,6 +25,7 @@ from gossipfl.core.events import (
 )
 from gossipfl.core.protocol import Parts, Protocol
 from gossipfl.core.protocols.own import OwnState
+from gossipfl.core.vector import P
 
 
 class Alone(Generic[P]):

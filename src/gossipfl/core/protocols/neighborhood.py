@@ -49,6 +49,10 @@ class Neighborhood:
         """Whether the link was lost and did not come back; False before it first opens."""
         return name in self._down
 
+    def all_if(self, settled: bool, receivers: tuple[str, ...]) -> tuple[str, ...]:  # noqa: FBT001  # reads well
+        """The receivers; of a settled node all neighbors besides."""
+        return (*receivers, *(name for name in self.names if name not in receivers)) if settled else receivers
+
     def header(self, name: str) -> Header | None:
         """The neighbor's last word."""
         return self._headers.get(name)

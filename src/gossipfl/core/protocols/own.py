@@ -21,8 +21,8 @@ from gossipfl.core.events import (
     Effect,
     Finish,
     Header,
-    P,
     Pack,
+    Packet,
     Publishable,
     Report,
     Send,
@@ -33,6 +33,7 @@ from gossipfl.core.events import (
 from gossipfl.core.mixing.weighted import weighted_sum
 from gossipfl.core.protocol import Parts
 from gossipfl.core.protocols.neighborhood import Neighborhood
+from gossipfl.core.vector import P
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,13 @@ class OwnState(Generic[P]):
         self._under_way = Train(now.phase, now.state, now.step, self.parts.local_steps)
         return self._under_way
 
+    @property
+    def started_from(self) -> P:
+        """The state that the training phase under way began with."""
+        if self._under_way is None:
+            raise AssertionError("no phase is under way")
+        return self._under_way.snapshot
+
     def answers(self, event: Trained[P]) -> bool:
         """Whether the event answers the training phase under way, and is to be absorbed."""
         return self._under_way is not None and event.version == self._under_way.version
@@ -108,6 +116,7 @@ class OwnState(Generic[P]):
             receipt=event.receipt,
             exhausted=now.exhausted or event.exhausted,
             settle_rounds=now.settle_rounds,
+            mass=now.mass,
         )
 
     def mix(self, contributions: Contributions[P], staleness: Mapping[str, int]) -> Report:
@@ -154,6 +163,7 @@ class OwnState(Generic[P]):
             receipt=now.receipt,
             exhausted=now.exhausted,
             settle_rounds=now.settle_rounds,
+            mass=now.mass,
         )
 
     def _mixed(self, own: P, contributions: Contributions[P], kept: float) -> P:
@@ -182,11 +192,16 @@ class OwnState(Generic[P]):
         """The snapshot, to be made durable."""
         return Checkpoint(self.snapshot)
 
-    def publish(self, receivers: Iterable[str], header: Header, *, replaceable: bool) -> list[Send[P]]:
-        """The state, cleared for publication, to each receiver; kept for `resend`."""
+    def packed(self) -> Packet[P]:
+        """The state as the next publication, cleared for it."""
         content: Publishable[P] = self.parts.clear(self.snapshot.state, self.snapshot.receipt)
         packet = self._pack(content)
         self._residual = packet.residual
+        return packet
+
+    def publish(self, receivers: Iterable[str], header: Header, *, replaceable: bool) -> list[Send[P]]:
+        """The state, cleared for publication, to each receiver; kept for `resend`."""
+        packet = self.packed()
         self._published = Send("", packet, header, replaceable)
         return [Send(receiver, packet, header, replaceable) for receiver in receivers]
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Generic
 
-from gossipfl.core.events import P, Received
+from gossipfl.core.events import Received
+from gossipfl.core.vector import P
 
 EARLY_ROUNDS = 2
 """Future rounds kept of one neighbor; without loss, where all hear each other in every round, it sends one at most."""

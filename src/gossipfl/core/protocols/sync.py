@@ -36,7 +36,6 @@ from gossipfl.core.events import (
     Header,
     NeighborDown,
     NeighborUp,
-    P,
     Received,
     Report,
     ScheduleTick,
@@ -53,6 +52,7 @@ from gossipfl.core.protocol import Parts, Protocol, Row
 from gossipfl.core.protocols.neighborhood import LINGER, Neighborhood
 from gossipfl.core.protocols.own import Contribution, OwnState
 from gossipfl.core.protocols.rounds import EARLY_ONE_WAY_ROUNDS, EARLY_ROUNDS, Rounds
+from gossipfl.core.vector import P
 
 DEADLINE = "deadline"
 """Timer of a round."""

@@ -30,6 +30,7 @@ ADAPTERS: Mapping[str, Callable[[AdapterRequest], Parts]] = {
     "full": full.build,
     "lora": _late("lora", "build_lora"),
     "ffa": _late("lora", "build_ffa"),
+    "alternating": _late("lora", "build_alternating"),
     "core": _late("core", "build"),
 }
 """`adapter.kind` to what builds it; a new one is a new file and a line here."""

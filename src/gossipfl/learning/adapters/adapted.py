@@ -20,6 +20,7 @@ from torch import nn
 from gossipfl.config.experiment import Experiment
 from gossipfl.errors import ModelError
 from gossipfl.learning.base import BaseModel
+from gossipfl.privacy.sources.seam import Places, trainable
 from gossipfl.state import AdapterSpec, AdapterState, Segment
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Parts:
         frozen: SHA-256 of what is drawn from the seed and frozen; empty for none.
         basis: SHA-256 of the basis file, or "computed"; empty for none.
         basis_sketch: see `gossipfl.learning.basis.sketch`.
+        resting: names of what is not trained, phase by phase, over and over; empty: all is trained in every phase.
     """
 
     trained: Mapping[str, nn.Parameter]
@@ -62,6 +64,7 @@ class Parts:
     frozen: str = ""
     basis: str = ""
     basis_sketch: tuple[float, ...] = ()
+    resting: tuple[frozenset[str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,24 @@ class Adapted:
         """Class names; empty for `causal-lm`."""
         return self.experiment.task.labels
 
+    def resting(self, phase: int) -> frozenset[str]:
+        """Names of the segments that are not trained in a phase of the run, the same on all nodes."""
+        turns = self.parts.resting
+        return turns[phase % len(turns)] if turns else frozenset()
+
+    def resting_places(self, phase: int) -> Places:
+        """The same as places among the module's trainable parameters."""
+        names = self.resting(phase)
+        resting = {id(self.trained[name]) for name in names}
+        return frozenset(place for place, own in enumerate(trainable(self.module)) if id(own) in resting)
+
+    def resting_values(self, phase: int) -> NDArray[np.bool_] | None:
+        """(spec.size,) whether a value is not trained in a phase; None: all are."""
+        names = self.resting(phase)
+        if not names:
+            return None
+        return np.concatenate([np.full(segment.size, segment.name in names) for segment in self.spec.segments])
+
     def read(self) -> AdapterState:
         """The trained parameters as they are now, copied."""
         return AdapterState(self.spec, read_parameters(self.trained))
@@ -132,7 +153,9 @@ class Adapted:
         `model` the base weights; `adapter` kind, scale, layout and start values; `basis` the file of public factors;
         `head` as drawn; `labels`.
         """
-        start = [self.spec.digest, self.initial.digest(), self.parts.frozen]
+        start: list[object] = [self.spec.digest, self.initial.digest(), self.parts.frozen]
+        if self.parts.resting:
+            start.append([sorted(names) for names in self.parts.resting])
         return {
             "model": self.base.sha256,
             "adapter": _digest([self.experiment.adapter.kind, self.parts.scale, *start]),

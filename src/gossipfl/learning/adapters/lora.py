@@ -1,18 +1,22 @@
-"""LoRA through PEFT, and FFA-LoRA: the same with A frozen.
+"""LoRA through PEFT; FFA-LoRA: the same with A frozen; alternating: with A and B frozen in turn.
 
     ΔW = (alpha / rank) · B · A        A (rank, in) uniform from the seed, B (out, rank) zero
 
 `lora` trains and exchanges both: the average of the factors is not the average of ΔW, it is off by
-Σ w_i (B_i − B̄)(A_i − Ā). `ffa` trains and exchanges B alone: then it is.
+Σ w_i (B_i − B̄)(A_i − Ā). `ffa` trains and exchanges B alone: then it is. `alternating` exchanges both and trains one, B
+in the first T phases (while B = 0 nothing would reach A), A in the next T, and so on: the average is off by as much as
+the nodes do not agree on the factor that rests, and nothing is frozen for good. T ~ 1/√(1 − λ) phases let them agree.
 
 Every node starts from the same A: the mean of n independent A's would shrink as 1/√n.
 
-Source: Hu et al. (2106.09685); FFA-LoRA, Sun et al. (2403.12313).
+Source: Hu et al. (2106.09685); FFA-LoRA, Sun et al. (2403.12313); RoLoRA, Chen et al. (2502.01755); TAD-LoRA
+(2602.00451).
 """
 
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -48,6 +52,14 @@ def build_ffa(request: AdapterRequest) -> Parts:
     frozen = {site.name: _factor(site, "lora_A").detach().numpy().copy() for site in injected}
     digest = hashlib.sha256(b"".join(A.astype("<f4").tobytes() for A in frozen.values())).hexdigest()
     return Parts(trained, _scale(request), request.config.rank, partial(_over, frozen), frozen=digest)
+
+
+def build_alternating(request: AdapterRequest) -> Parts:
+    """As `lora`; B is trained in the first `alternate_every` phases, A in the next, and so on."""
+    parts = build_lora(request)
+    A, B = (frozenset(name for name in parts.trained if name.endswith(end)) for end in (".lora_A", ".lora_B"))
+    every = request.config.alternate_every
+    return replace(parts, resting=(A,) * every + (B,) * every)
 
 
 def _inject(request: AdapterRequest, sites: Sequence[Site]) -> list[Site]:
