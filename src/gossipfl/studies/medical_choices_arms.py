@@ -23,9 +23,9 @@ CODECS: Mapping[str, Mapping[str, Any]] = {
 CODED = ("lora", "core")
 """Adapters that codecs are tried with."""
 CANDIDATES: Mapping[str, tuple[float, ...]] = {
-    "lora": (0.003, 0.01, 0.03),
-    "ffa": (0.01, 0.03, 0.1),
-    "alternating": (0.003, 0.01, 0.03),
+    "lora": (0.003, 0.005, 0.01, 0.017, 0.03),
+    "ffa": (0.01, 0.017, 0.03, 0.05, 0.1),
+    "alternating": (0.005, 0.01, 0.017, 0.03),
     "core": (0.02, 0.05, 0.1, 0.2),
 }
 """Learning rates that are tried, by adapter."""
