@@ -85,7 +85,11 @@ class Experiment(Section):
             return self
         if self.data.prompt is not None:
             raise ValueError("data.prompt and data.response are text, vector-classification reads data.features")
-        if self.adapter.kind in {"core", "lora", "ffa", "alternating"} or not self.adapter.train_head or self.training.dropout:
+        if (
+            self.adapter.kind in {"core", "lora", "ffa", "alternating"}
+            or not self.adapter.train_head
+            or self.training.dropout
+        ):
             raise ValueError(
                 "adapter.kind must be full, with train_head and without training.dropout, for a builtin model: "
                 "it begins with random weights, so there is nothing to adapt and all of it is trained"
