@@ -100,7 +100,7 @@ class Pairs:
         return Row({node: 0.5, peer: 0.5}, (peer,))
 
     def peer(self, node: str, round: int) -> str:
-        order = generator(0, purpose="pairs", step=round).permutation(len(self.nodes)).tolist()
+        order: list[int] = generator(0, purpose="pairs", step=round).permutation(len(self.nodes)).tolist()
         place = order.index(self.nodes.index(node))
         return self.nodes[order[place ^ 1]]
 
@@ -230,9 +230,9 @@ def test_the_mean_is_a_heavy_ball_that_comes_to_rest_at_the_best_model(terms: tu
 
 @pytest.mark.parametrize("terms", [PAPER, (1.0, 0.0), (0.5, 0.8)])
 def test_how_far_nodes_stay_apart_is_known(terms: tuple[float, float]) -> None:
-    states = played(0.2, terms, 6000)[200:]
+    states = played(0.2, terms, 4000)[200:]
     spread = float(((states - states.mean(axis=1, keepdims=True)) ** 2).mean())
-    assert spread == pytest.approx(stationary_spread(0.2, terms, COUNT, float(WISHES.var())), rel=0.08)
+    assert spread == pytest.approx(stationary_spread(0.2, terms, COUNT, float(WISHES.var())), rel=0.1)
 
 
 def stationary_spread(pull: float, terms: tuple[float, float], count: int, variance: float) -> float:

@@ -203,6 +203,8 @@ CASES.append(Wanted("sync", "none", scripted=False, changing=True))
 CASES.append(Wanted("wait_free", "update", scripted=True))
 CASES.append(Wanted("sync", "none", scripted=False, codec="int8"))
 CASES.append(Wanted("sync", "example", scripted=True, codec="top_k"))
+CASES.append(Wanted("noloco", "none", scripted=False, codec="int8"))
+CASES.append(Wanted("noloco", "example", scripted=True))
 
 
 @pytest.fixture(scope="module")
