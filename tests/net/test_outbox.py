@@ -107,7 +107,7 @@ def test_a_difference_goes_to_who_has_what_it_is_added_to_and_the_whole_to_other
     send()
     outbox.put(difference(5))
     send()
-    outbox.forget()  # the neighbor has dropped it
+    outbox.refused()  # the neighbor has dropped it
     outbox.put(difference(6))
     send()
     outbox.confirm((1, 6))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from blake3 import blake3
 
 from gossipfl.core.events import Event, NeighborDown, NeighborUp, Received, Started, TimerFired, Trained
@@ -50,9 +51,12 @@ class Happened:
 def happened(event: Event[AdapterState], at: float) -> Happened:
     """An event as it is compared."""
     kind = type(event).__name__
+    words: tuple[Any, ...]
     match event:
-        case Received(sender=sender, state=state, header=header):
+        case Received(sender=sender, state=state, header=header, flow=flow):
             words = (header.round, header.step, header.done, header.settled, header.settle_rounds)
+            if flow is not None:
+                words = (*words, flow.weight, blake3(np.asarray(flow.total.values).tobytes()).hexdigest())
             return Happened(kind, sender, at, _digest(state), words)
         case Trained(state=state, version=version, steps=steps, receipt=receipt, exhausted=exhausted):
             return Happened(kind, "", at, _digest(state), (version, steps, receipt.steps, exhausted))

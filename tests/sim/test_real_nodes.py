@@ -205,6 +205,8 @@ CASES.append(Wanted("sync", "none", scripted=False, codec="int8"))
 CASES.append(Wanted("sync", "example", scripted=True, codec="top_k"))
 CASES.append(Wanted("noloco", "none", scripted=False, codec="int8"))
 CASES.append(Wanted("noloco", "example", scripted=True))
+CASES.append(Wanted("push_sum", "none", scripted=True))
+CASES.append(Wanted("push_sum", "example", scripted=True, codec="int8"))
 
 
 @pytest.fixture(scope="module")

@@ -226,7 +226,7 @@ class Link:
     def _refused(self, ack: pb.Ack) -> None:
         if not ack.rejected:
             return
-        self.wiring.outbox.forget()
+        self.wiring.outbox.refused()
         self._dropped += 1
         # the 1st, 2nd, 4th, … so that a peer cannot fill the log
         if self._dropped & (self._dropped - 1) == 0:

@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from blake3 import blake3
 
+from gossipfl.core.codecs.known import Known
 from gossipfl.core.codecs.packing import WHOLE
 from gossipfl.core.events import Crossing, Header, Packet
 from gossipfl.core.handshake import LedgerHead
@@ -160,7 +161,7 @@ class Outbox:
         self._writing: list[Outgoing] = []
         self._idle = asyncio.Event()
         self._idle.set()
-        self._known: int | None = None
+        self._known: Known[int] = Known()
         self._reads_codec = True
 
     def reads(self, codecs: Collection[str], codec: str) -> None:
@@ -184,16 +185,17 @@ class Outbox:
         if not self._pending:
             return None
         message = self._pending.popleft()
-        whole = not self._reads_codec or message.stands_alone(self._known)
+        readable = self._reads_codec and not message.stands_alone(self._known.mark)
+        whole = self._known.alone(readable=readable)
         if message.whole != whole:
             message = replace(message, whole=whole)
-        self._known = message.bundle.number
+        self._known.mark = message.bundle.number
         self._writing.append(message)
         return message
 
-    def forget(self) -> None:
-        """The neighbor has not got what was sent last: what goes next stands by itself."""
-        self._known = None
+    def refused(self) -> None:
+        """The neighbor has dropped what was sent last: what goes next stands by itself."""
+        self._known.refused()
 
     def written(self, message: Outgoing, mark: Mark) -> None:
         """The message has left as a whole; it is kept until the peer says it arrived."""
@@ -204,7 +206,7 @@ class Outbox:
 
     def give_back(self, message: Outgoing) -> None:
         """The message broke off: it goes with the next link, unless a newer one replaces it."""
-        self.forget()
+        self._known.forget()
         self._again(message)
         self._done(message)
 
@@ -216,7 +218,7 @@ class Outbox:
     def reconnected(self, seen: Mark) -> None:
         """A new link after the old was lost: what the peer has not seen goes again, unless a newer one replaces it."""
         self.confirm(seen)
-        self.forget()
+        self._known.forget()
         while self._unconfirmed:
             message, _ = self._unconfirmed.pop()
             self._again(message)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic
 
+from gossipfl.core.codecs.known import Known
 from gossipfl.core.events import Packet, Send
 from gossipfl.core.vector import P
 from gossipfl.sim.availability import Partition
@@ -53,12 +54,13 @@ class Line(Generic[P]):
     waiting: list[Message[P]] = field(default_factory=list)
     last_arrival: float = 0.0
     newest: int = 0
-    known: tuple[int, int] | None = None
+    known: Known[tuple[int, int]] = field(default_factory=Known)
     heard: tuple[int, int] | None = None
 
     def forget(self) -> None:
         """The link was lost: nothing is known any more."""
-        self.known = self.heard = None
+        self.known.forget()
+        self.heard = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class Network(Generic[P]):
         packet = message.packet
         if not message.whole and not _readable(message, line.heard):
             # the sender is told: what comes next stands by itself
-            line.known = None
+            line.known.refused()
             return "reference"
         fault = self._weighed(message.sender, packet).fault
         if not fault:
@@ -185,8 +187,8 @@ class Network(Generic[P]):
     def _transmit(self, line: Line[P], message: Message[P]) -> None:
         clock, now, packet = self._clock, self._clock.now, message.packet
         weighed = self._weighed(message.sender, packet)
-        message.whole = not _readable(message, line.known)
-        line.known = (message.life, packet.number)
+        message.whole = line.known.alone(readable=_readable(message, line.known.mark))
+        line.known.mark = (message.life, packet.number)
         size = weighed.whole if message.whole else weighed.size
         if message.whole and message.crossing is not None:
             size += weighed.flow

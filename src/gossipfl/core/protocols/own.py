@@ -30,6 +30,7 @@ from gossipfl.core.events import (
     Train,
     Trained,
 )
+from gossipfl.core.mass import Mass
 from gossipfl.core.mixing.weighted import weighted_sum
 from gossipfl.core.outer import Outer
 from gossipfl.core.protocol import Parts
@@ -161,6 +162,21 @@ class OwnState(Generic[P]):
         self.absorb(event)
         self._blend(late, kept, rounds=1)
         return self._report({**early, **late}, staleness, kept)
+
+    def book(self, mass: Mass[P], state: P, *, rounds: int = 0) -> None:
+        """Keeps new books, and the state that follows from them."""
+        now = self.snapshot
+        self.snapshot = Snapshot(
+            state=state,
+            unmixed=now.unmixed,
+            phase=now.phase,
+            step=now.step,
+            round=now.round + rounds,
+            receipt=now.receipt,
+            exhausted=now.exhausted,
+            settle_rounds=now.settle_rounds,
+            mass=mass,
+        )
 
     def _slowed(self, contributions: Contributions[P]) -> Contributions[P]:
         rate = self.parts.gossip.rate

@@ -24,7 +24,7 @@ Sources: Kempe, Dobra & Gehrke (2003); Assran et al. (2019), Stochastic gradient
 from dataclasses import replace
 from typing import Generic
 
-from gossipfl.core.events import Crossing, Header, Received, Report, Send, Trained
+from gossipfl.core.events import Crossing, Header, Packet, Received, Report, Send, Trained
 from gossipfl.core.mass import Flow, Mass, first_mass, on_grid
 from gossipfl.core.protocol import Parts, Row
 from gossipfl.core.protocols.neighborhood import Neighborhood
@@ -78,7 +78,7 @@ class Pushing(Generic[P]):
         """The vector by what has been heard."""
         now, mass = self._own.snapshot, self._mass
         state = mass.sum.over(mass.weight) if self.may_train else now.state
-        self._own.snapshot = replace(now, state=state, round=now.round + 1)
+        self._own.book(mass, state, rounds=1)
         ages = {name: now.round - self._heard_in.get(name, 0) for name in self._row.weights if name != self._me}
         return Report(
             round=now.round + 1,
@@ -99,7 +99,7 @@ class Pushing(Generic[P]):
             share = on_grid(self._mass.weight * self._parts.gossip.rate / (len(up) + 1))
             self._book(self._mass.pushes(up, share, packet.seen))
         receivers = self._neighbors.all_if(header.settled, self._row.receivers)
-        return [self._send(name, Send(name, packet, header)) for name in receivers]
+        return [self._send(name, packet, header) for name in receivers]
 
     def welcome(self, name: str) -> list[Send[P]]:
         """The newest message once more, with its total: what was sent before may be lost."""
@@ -120,16 +120,17 @@ class Pushing(Generic[P]):
         return mass
 
     def _book(self, mass: Mass[P]) -> None:
-        self._own.snapshot = replace(self._own.snapshot, mass=mass)
+        self._own.book(mass, self._own.snapshot.state)
 
     @property
     def _row(self) -> Row:
         return self._parts.schedule.row(self._me, self._own.snapshot.round)
 
-    def _send(self, name: str, plain: Send[P]) -> Send[P]:
+    def _send(self, name: str, packet: Packet[P], said: Header) -> Send[P]:
         flow = self._mass.pushed.get(name) or Flow(0.0, self._mass.sum.zero())
-        header = replace(plain.header, push_weight=flow.weight)
-        self._sent[name] = replace(plain, header=header, crossing=Crossing(flow, self._after(name)))
+        # spelled out: `replace` takes thrice as long
+        header = Header(said.round, said.step, said.done, said.settled, flow.weight, said.settle_rounds)
+        self._sent[name] = Send(name, packet, header, crossing=Crossing(flow, self._after(name)))
         return self._sent[name]
 
     def _after(self, name: str) -> int | None:
