@@ -8,7 +8,7 @@ from tests.baseline.flower_runs import COMPLETE, EXACT, adapter_of, centralized,
 from tests.sim.training import NOISE, Content, changed, sentences
 
 CLOSE = 1e-6
-ADAPTERS = ("ffa", "core")
+ADAPTERS = ("ffa", "core", "alternating")
 
 
 def on_sentences(folder: Path, model: Path, kind: str, **changes: Any) -> Content:

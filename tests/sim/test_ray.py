@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.sim.training import FILES, NOISE, UPDATE, Content, digits, play, resume, with_engine
+from tests.sim.training import FILES, NOISE, UPDATE, Content, digits, play, resume, sentences, with_engine
 from tests.studies.comparing import GOSSIP, compared, loaded
 
 from gossipfl.errors import ConfigError, DataError
@@ -45,6 +45,12 @@ def assert_ray_is_the_loop(folder: Path, content: Content) -> None:
 @pytest.mark.parametrize("privacy", [NOISE, UPDATE], ids=["example", "update"])
 def test_ray_is_the_loop_exactly(tmp_path: Path, privacy: dict[str, Any]) -> None:
     assert_ray_is_the_loop(tmp_path, {**QUICK, "privacy": privacy})
+
+
+def test_factors_take_turns_in_actors_as_in_the_loop(tmp_path: Path, tiny_folders: dict[str, Path]) -> None:
+    turns = {"kind": "alternating", "rank": 3, "targets": ["q_proj"]}
+    few = {"training__phases": 3, "training__local_steps": 2}
+    assert_ray_is_the_loop(tmp_path, sentences(tmp_path, tiny_folders["llama"], "causal-lm", adapter=turns, **few))
 
 
 @pytest.mark.slow

@@ -27,6 +27,8 @@ PARTITION = "partition-id"
 """Flower's key of a client's number in its `Context`."""
 PROXIMAL_MU = "proximal-mu"
 """What Flower's FedProx sends to its clients."""
+ROUND = "server-round"
+"""The number of the round, from 1, which every strategy of Flower's sends."""
 UNKNOWN = float("nan")
 Figures = dict[str, int | float | list[int] | list[float]]
 """What a `MetricRecord` is made of."""
@@ -96,9 +98,14 @@ def _trained(bench: Bench, duties: Duties, message: Message, memory: Memory, pla
     received = _received(message, bench)
     bench.learner.restore(memory.moments)
     loss = bench.learner.evaluate(received, bench.data.train).loss if duties.train_loss else UNKNOWN
-    mu = message.content.config_records[CONFIG].get(PROXIMAL_MU, 0.0)
+    config = message.content.config_records[CONFIG]
     training = bench.learner.train(
-        received, first_step=memory.steps, steps=duties.local_steps, proximal_mu=float(str(mu))
+        received,
+        first_step=memory.steps,
+        steps=duties.local_steps,
+        # all clients of a round train the same factor
+        phase=int(str(config[ROUND])) - 1,
+        proximal_mu=float(str(config.get(PROXIMAL_MU, 0.0))),
     )
     steps = memory.steps + training.steps
     memory.keep(steps=steps, moments=bench.learner.durable(), account=_account_state(bench))

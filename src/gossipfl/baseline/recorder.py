@@ -15,16 +15,19 @@ from typing import Any
 import numpy as np
 
 from gossipfl.baseline.central import central_plan
+from gossipfl.baseline.records import WEIGHT, state_of
 from gossipfl.baseline.roll_call import check_numbers
 from gossipfl.baseline.watched import Reply, Round
 from gossipfl.config.experiment import Experiment
+from gossipfl.core.factors import pairs_of
 from gossipfl.core.rng import generator
+from gossipfl.errors import MessageError
 from gossipfl.learning.evaluation import Evaluation
 from gossipfl.privacy.accounting import epsilon
 from gossipfl.runs.adapter_file import write_adapter
 from gossipfl.runs.compute import build_duration
 from gossipfl.runs.judging import Judgment
-from gossipfl.runs.lines import Standing, judged_line, node_columns, summary_line
+from gossipfl.runs.lines import Standing, error_line, judged_line, node_columns, summary_line
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.run_directory import RunDirectory
 from gossipfl.runs.spread import spread_of_one
@@ -109,6 +112,7 @@ class ServerRecorder:
         self._last: dict[str, Any] = {}
         self._virtual_s = 0.0
         self._rejected: Counter[str] = Counter()
+        self._error: dict[str, float | None] = {}
 
     def outcome(self) -> Outcome:
         """Of the rounds so far."""
@@ -130,6 +134,7 @@ class ServerRecorder:
         for replies in (done.trained, done.evaluated):
             check_numbers((reply.number for reply in replies), len(names))
         self._spend(done, names)
+        self._compare(done, state)
         self._rejected.update(done.failed)
         self._listen(done, names)
         if done.index == 0 or self.due(done.index):
@@ -152,6 +157,20 @@ class ServerRecorder:
             slowest = max(slowest, self._transfer_s(done.sent) + computed + self._transfer_s(received))
         if done.trained:
             self._virtual_s += slowest + self._experiment.flower.server_latency_s
+
+    def _compare(self, done: Round, state: AdapterState) -> None:
+        """How far the mean of what clients have sent, as Flower weighs it, is from the mean of their weights."""
+        sent = done.take()
+        if not pairs_of(state.spec) or (done.index and not self.due(done.index)):
+            return
+        weights = [reply.figure(WEIGHT) for reply in done.trained]
+        try:
+            states = [state_of(arrays, state.spec, sender="a client") for arrays in sent]
+        except MessageError:
+            # some strategies do without a client whose values are not finite
+            self._error = {"averaging_error": None}
+        else:
+            self._error = error_line(states, weights) if states else error_line([state])
 
     def _listen(self, done: Round, names: list[str]) -> None:
         """What clients told when they were asked for figures; who does not answer is taken for gone."""
@@ -184,7 +203,8 @@ class ServerRecorder:
         # all have what the server has
         spread = spread_of_one(state, len(names))
         columns = node_columns(standing, spread, judgments)
-        self._last = summary_line(columns, spread) | judged_line(columns, test) | self._of_server(done)
+        judged = judged_line(columns, test) | self._error
+        self._last = summary_line(columns, spread) | judged | self._of_server(done)
         self._directory.append(self._last, columns)
 
     def _of_server(self, done: Round) -> dict[str, object]:

@@ -14,7 +14,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
 from gossipfl.baseline.attendance import Attendance, reason_of
-from gossipfl.baseline.records import DIVERGED, metrics_of, number, payload_bytes
+from gossipfl.baseline.records import ARRAYS, DIVERGED, metrics_of, number, payload_bytes
 from gossipfl.errors import DivergedError, TrainingError
 
 
@@ -45,6 +45,7 @@ class Round:
         received: bytes of the tensors in each reply, by client.
         failed: clients without a state: diverged, failed in another way, or silent to the end.
         trained, evaluated: replies.
+        arrays: what those who trained have sent, until somebody takes it.
     """
 
     index: int
@@ -53,6 +54,12 @@ class Round:
     failed: Counter[str] = field(default_factory=Counter)
     trained: list[Reply] = field(default_factory=list)
     evaluated: list[Reply] = field(default_factory=list)
+    arrays: list[ArrayRecord] = field(default_factory=list)
+
+    def take(self) -> list[ArrayRecord]:
+        """The arrays, which are not kept here any longer."""
+        taken, self.arrays = self.arrays, []
+        return taken
 
 
 class Watched(Strategy):
@@ -109,6 +116,7 @@ class Watched(Strategy):
         if not arrived:
             raise _nobody(failures, server_round)
         self.round.trained = [_reply(message) for message in arrived]
+        self.round.arrays = [message.content.array_records[ARRAYS] for message in arrived]
         sizes = zip(self.round.trained, map(payload_bytes, arrived), strict=True)
         self.round.received = {reply.number: size for reply, size in sizes}
         # see `build_strategy`

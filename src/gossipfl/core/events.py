@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Generic
 
 from gossipfl.core.mass import Flow, Mass
+from gossipfl.core.outer import Outer
 from gossipfl.core.vector import P
 
 
@@ -82,6 +83,9 @@ class Header:
         settled: the sender will not publish of its own accord any more.
         push_weight: sum of the weights that ever crossed this edge, in push-sum; 1 elsewhere.
         settle_rounds: mixing-only rounds the sender has counted; None: it does not say (an older wire).
+        asks: number of a question, of protocols in which a state is answered; 0: it is none.
+        answers: number of the question that it answers; 0: none.
+        booked: answers of the receiver's that a question's sender has booked.
     """
 
     round: int
@@ -90,6 +94,9 @@ class Header:
     settled: bool = False
     push_weight: float = 1.0
     settle_rounds: int | None = None
+    asks: int = 0
+    answers: int = 0
+    booked: int = 0
 
 
 # ---- events ----
@@ -263,6 +270,7 @@ class Snapshot(Generic[P]):
         exhausted: the privacy budget is spent; mixing and serving go on.
         settle_rounds: mixing-only rounds done after the last training phase.
         mass: of protocols that keep books of what crosses edges.
+        outer: of protocols with an outer step.
     """
 
     state: P
@@ -274,6 +282,7 @@ class Snapshot(Generic[P]):
     exhausted: bool = False
     settle_rounds: int = 0
     mass: Mass[P] | None = None
+    outer: Outer[P] | None = None
 
     @property
     def drift(self) -> P:

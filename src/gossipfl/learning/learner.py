@@ -11,6 +11,7 @@ import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -68,13 +69,25 @@ class LearnerParts:
     units: float
 
 
+@dataclass(frozen=True, slots=True)
+class PhaseOf:
+    """A phase of a node.
+
+    Attributes:
+        resting: (size,) whether a value is not trained in it; None: all are.
+    """
+
+    mechanism: Mechanism
+    resting: NDArray[np.bool_] | None
+
+
 def released(
-    mechanism: Mechanism, after: AdapterState, snapshot: AdapterState, config: TrainingConfig, steps: range
+    phase: PhaseOf, after: AdapterState, snapshot: AdapterState, config: TrainingConfig, steps: range
 ) -> AdapterState:
-    """Where these steps may bring the node.
+    """Where these steps may bring the node; what rests stays where it is, without noise.
 
     Args:
-        mechanism: they were trained by.
+        phase: they were trained by and in.
         after, snapshot: the state after and before them.
 
     Raises:
@@ -86,8 +99,12 @@ def released(
             f"training diverged between steps {steps.start} and {steps.stop}: values are no longer finite; "
             f"training.learning_rate {config.learning_rate:g} is too high"
         )
-    vector = mechanism.release(steps.start, snapshot.vector, after.vector)
-    return after if vector is after.vector else AdapterState(snapshot.spec, vector)
+    vector = phase.mechanism.release(steps.start, snapshot.vector, after.vector)
+    if vector is after.vector:
+        return after
+    if phase.resting is not None:
+        vector[phase.resting] = snapshot.vector[phase.resting]
+    return AdapterState(snapshot.spec, vector)
 
 
 class Learner:
@@ -107,12 +124,15 @@ class Learner:
         """Expected units in a batch."""
         return self._parts.units
 
-    def train(self, snapshot: AdapterState, *, first_step: int, steps: int, proximal_mu: float = 0.0) -> Training:
+    def train(
+        self, snapshot: AdapterState, *, first_step: int, steps: int, phase: int = 0, proximal_mu: float = 0.0
+    ) -> Training:
         """Trains from a snapshot, which is not changed.
 
         Args:
             first_step: index of the first step in the whole run; decides rate, seeded batches and seeded noise.
             steps: optimizer steps wished.
+            phase: number of this phase in the whole run; decides which factor is trained where they take turns.
             proximal_mu: μ of FedProx, which adds μ/2 · ‖x − snapshot‖² to the loss; its gradient depends on no data.
 
         Raises:
@@ -124,11 +144,15 @@ class Learner:
             self._parts.adapted.write(snapshot)
             if self._config.optimizer_state == "reset":
                 self._optimizer.reset()
-            done, exhausted = self._run(first_step, steps, _pull(self._parts.adapted, proximal_mu))
+            gradient = partial(self._parts.mechanism.gradient, resting=self._parts.adapted.resting_places(phase))
+            done, exhausted = self._run(
+                gradient, range(first_step, first_step + steps), _pull(self._parts.adapted, proximal_mu)
+            )
             after = self._parts.adapted.read()
             # while it is this node's turn: what is released is charged and drawn in one go with its steps
             trained = range(first_step, first_step + done)
-            state = released(self._parts.mechanism, after, snapshot, self._config, trained)
+            part = PhaseOf(self._parts.mechanism, self._parts.adapted.resting_values(phase))
+            state = released(part, after, snapshot, self._config, trained)
             return Training(state, done, self._parts.units, self._parts.account.receipt(), exhausted)
 
     def evaluate(self, state: AdapterState, examples: Examples) -> Evaluation:
@@ -161,18 +185,18 @@ class Learner:
         with self._parts.adapted.turn:
             self._optimizer.restore(moments)
 
-    def _run(self, first_step: int, steps: int, pull: Callable[[], None]) -> tuple[int, bool]:
+    def _run(self, gradient: Callable[[int], Receipt], steps: range, pull: Callable[[], None]) -> tuple[int, bool]:
         """Steps done, and whether the budget ended them."""
-        for done in range(steps):
+        for done, step in enumerate(steps):
             if self._stopping.is_set():
                 return done, False
             try:
-                self._parts.mechanism.gradient(first_step + done)
+                gradient(step)
             except BudgetSpentError:
                 return done, True
             pull()
-            self._optimizer.step(first_step + done)
-        return steps, False
+            self._optimizer.step(step)
+        return len(steps), False
 
     def _use_threads(self) -> None:
         # a property of the calling thread, and training may come from any

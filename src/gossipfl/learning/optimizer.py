@@ -57,7 +57,10 @@ class LocalOptimizer:
         self._optimizer = _make(list(self._parameters.values()), config) if shared is None else shared
 
     def step(self, index: int) -> None:
-        """One step along the gradients in `.grad`, at the rate of the run's step `index`; clears them."""
+        """One step along the gradients in `.grad`, at the rate of the run's step `index`; clears them.
+
+        A parameter without one rests: neither it nor its moments change.
+        """
         step_together([(self, index)])
 
     def durable(self) -> dict[str, NDArray[np.float32]]:
@@ -114,10 +117,12 @@ class LocalOptimizer:
         return self._optimizer, parameters
 
 
-def share_optimizer(vectors: Mapping[str, nn.Parameter], config: TrainingConfig) -> dict[str, LocalOptimizer]:
-    """Optimizers of many nodes, of one vector each, that step together in a few calls; moments are each node's own."""
-    shared = _make(list(vectors.values()), config)
-    return {node: LocalOptimizer({"vector": own}, config, shared) for node, own in vectors.items()}
+def share_optimizer(
+    vectors: Mapping[str, Mapping[str, nn.Parameter]], config: TrainingConfig
+) -> dict[str, LocalOptimizer]:
+    """Optimizers of many nodes, of some vectors each, that step together in a few calls; moments are their own."""
+    shared = _make([vector for own in vectors.values() for vector in own.values()], config)
+    return {node: LocalOptimizer(own, config, shared) for node, own in vectors.items()}
 
 
 def step_together(turns: Sequence[tuple[LocalOptimizer, int]]) -> None:

@@ -21,13 +21,14 @@ from torch import Tensor, nn
 from gossipfl.errors import BudgetSpentError
 from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.bench import Bench, Resident
-from gossipfl.learning.learner import Training, released
+from gossipfl.learning.learner import PhaseOf, Training, released
 from gossipfl.learning.optimizer import LocalOptimizer, share_optimizer, step_together
 from gossipfl.privacy.grouped.gradients import GroupedGradients
 from gossipfl.privacy.grouped.memory import is_memory
 from gossipfl.privacy.grouped.seam import Group
 from gossipfl.privacy.mechanisms import Drawn, Units
 from gossipfl.privacy.rows import Rows
+from gossipfl.privacy.sources.seam import Places, trainable
 from gossipfl.state import AdapterState
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class Phase:
     snapshot: AdapterState
     first_step: int
     steps: int
+    number: int = 0
 
 
 @dataclass(slots=True)
@@ -52,6 +54,8 @@ class _Runner:
 
     Attributes:
         place: of the node's values, among those that train with it.
+        vectors: those values in pieces, see `_pieces`.
+        resting: parameters that are not trained in this phase.
         done: optimizer steps.
         exhausted: its budget ended the phase.
     """
@@ -59,7 +63,8 @@ class _Runner:
     phase: Phase
     bench: Bench
     place: int
-    vector: nn.Parameter
+    vectors: Mapping[str, nn.Parameter]
+    resting: Places
     optimizer: LocalOptimizer
     done: int = 0
     exhausted: bool = False
@@ -106,8 +111,12 @@ class Together:
         config = resident.adapted.experiment.training
         self._slots = torch.empty(min(len(benches), nodes_at_once(resident.adapted)), len(self._order))
         self._values: NDArray[np.float32] = self._slots.numpy()
+        self._pieces = _pieces(resident.adapted)
         # each is put into the place that is free when it trains
-        self._vectors = {name: nn.Parameter(self._slots[0]) for name in benches}
+        self._vectors = {
+            node: {name: nn.Parameter(self._slots[0, piece.place]) for name, piece in self._pieces.items()}
+            for node in benches
+        }
         self._optimizers = share_optimizer(self._vectors, config)
         self._loaded: dict[str, tuple[Units, Rows]] = {}
 
@@ -136,13 +145,15 @@ class Together:
         return [self._training(runner) for runner in runners]
 
     def _runner(self, phase: Phase, place: int) -> _Runner:
-        vector = self._vectors[phase.node]
-        vector.data = self._slots[place]
+        vectors = self._vectors[phase.node]
+        for name, piece in self._pieces.items():
+            vectors[name].data = self._slots[place, piece.place]
         self._values[place] = self._ordered(phase.snapshot.vector)
         optimizer = self._optimizers[phase.node]
         if self._adapted.experiment.training.optimizer_state == "reset":
             optimizer.reset()
-        return _Runner(phase, self._benches[phase.node], place, vector, optimizer)
+        resting = self._adapted.resting_places(phase.number)
+        return _Runner(phase, self._benches[phase.node], place, vectors, resting, optimizer)
 
     def _ordered(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         # most vectors are in the module's order anyway, and an index costs more than a copy
@@ -154,13 +165,13 @@ class Together:
         turns.sort(key=lambda turn: turn.rows.count)
         while turns:
             part = self._fitting(turns)
-            groups = [Group(self._slots[turn.runner.place], turn.rows, turn.batch.clip) for turn in part]
+            groups = [_group(turn, self._slots[turn.runner.place]) for turn in part]
             try:
                 sums = self._gradients.sums(groups)
             except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
                 self._halve(error, part)
             else:
-                _finish(part, sums)
+                _finish(part, sums, self._pieces)
                 turns = turns[len(part) :]
 
     def _draw(self, runner: _Runner) -> _Turn | None:
@@ -201,15 +212,48 @@ class Together:
         phase, bench = runner.phase, runner.bench
         steps = range(phase.first_step, runner.step)
         state = AdapterState(self._adapted.spec, after)
-        state = released(bench.mechanism, state, phase.snapshot, self._adapted.experiment.training, steps)
+        part = PhaseOf(bench.mechanism, self._adapted.resting_values(phase.number))
+        state = released(part, state, phase.snapshot, self._adapted.experiment.training, steps)
         return Training(state, runner.done, bench.learner.units, bench.account.receipt(), runner.exhausted)
 
 
-def _finish(turns: Sequence[_Turn], sums: Tensor) -> None:
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What the optimizer sees as one vector.
+
+    Attributes:
+        place: in the values of a node.
+        number: of the parameter, where it may rest; None: it never does.
+    """
+
+    place: slice
+    number: int | None
+
+
+def _pieces(adapted: Adapted) -> dict[str, _Piece]:
+    """All values in one, or where some rest now and then each parameter by itself, under its own name."""
+    if not adapted.parts.resting:
+        return {"vector": _Piece(slice(0, adapted.spec.size), None)}
+    names = {id(parameter): name for name, parameter in adapted.trained.items()}
+    parameters = trainable(adapted.module)
+    ends = np.cumsum([parameter.numel() for parameter in parameters]).tolist()
+    return {
+        names[id(parameter)]: _Piece(slice(end - parameter.numel(), end), number)
+        for number, (parameter, end) in enumerate(zip(parameters, ends, strict=True))
+    }
+
+
+def _group(turn: _Turn, values: Tensor) -> Group:
+    return Group(values, turn.rows, turn.batch.clip, resting=turn.runner.resting)
+
+
+def _finish(turns: Sequence[_Turn], sums: Tensor, pieces: Mapping[str, _Piece]) -> None:
     """Gradients to steps."""
     for turn, own in zip(turns, sums.unbind(), strict=True):
         runner = turn.runner
-        runner.vector.grad = runner.bench.mechanism.finish(runner.step, turn.batch, own)
+        gradient = runner.bench.mechanism.finish(runner.step, turn.batch, own)
+        for name, piece in pieces.items():
+            runner.vectors[name].grad = None if piece.number in runner.resting else gradient[piece.place]
     step_together([(turn.runner.optimizer, turn.runner.step) for turn in turns])
     for turn in turns:
         turn.runner.done += 1

@@ -60,7 +60,9 @@ class Trainer:
         if self._evaluate_every and effect.version and effect.version % self._evaluate_every == 0:
             self._evaluate(effect.snapshot)
         started = time.perf_counter()
-        training = self._bench.learner.train(effect.snapshot, first_step=effect.first_step, steps=effect.steps)
+        training = self._bench.learner.train(
+            effect.snapshot, first_step=effect.first_step, steps=effect.steps, phase=effect.version
+        )
         self._record.train_s += time.perf_counter() - started
         trained = Trained(
             version=effect.version,

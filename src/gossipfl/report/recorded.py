@@ -33,6 +33,7 @@ class Summary:
     mean_model_loss: Number = UNKNOWN
     mean_model_accuracy: Number = UNKNOWN
     worst: Number = UNKNOWN
+    averaging_error: Number = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

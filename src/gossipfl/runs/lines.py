@@ -2,6 +2,8 @@
 
 own_*   each node's state on its own held-out part        test_*         each node's state on the common test set
 worst   of the nodes, on the test set or without one      mean_model_*   the mean of all states, on the test set
+
+averaging_error   of adapters with two factors, see `core.factors`; others have none, and no such key
 """
 
 import math
@@ -11,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from gossipfl.core.factors import averaging_error, pairs_of
 from gossipfl.learning.evaluation import Evaluation
 from gossipfl.runs.judging import Judgment
 from gossipfl.runs.spread import Spread
+from gossipfl.state import AdapterState
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,12 @@ def judged_line(columns: Mapping[str, Any], mean: Evaluation | None) -> dict[str
     line["mean_model_accuracy"] = mean and mean.accuracy
     line["epsilon"] = max(_known(columns["epsilon"]), default=None)
     return line
+
+
+def error_line(states: Sequence[AdapterState], weights: Sequence[float] | None = None) -> dict[str, float | None]:
+    """`averaging_error` of what the nodes have to average; nothing where averages are exact."""
+    error = averaging_error(states, weights) if pairs_of(states[0].spec) else None
+    return {} if error is None else {"averaging_error": error}
 
 
 def _known(values: Sequence[float | None]) -> list[float]:

@@ -100,4 +100,5 @@ def final_figures(last: dict[str, Any]) -> dict[str, Any]:
         "worst": last["worst"],
         "mean_model": last[f"mean_model_{figure}"],
         "consensus_distance": last["consensus_distance"],
+        **{key: last[key] for key in ("averaging_error",) if key in last},
     } | exact

@@ -14,8 +14,7 @@ from gossipfl.config.simulation import SimulationConfig
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.codecs.packing import FLOW_BYTES, packer_for
 from gossipfl.core.events import Clear, Pack, Packet, Publishable, Snapshot
-from gossipfl.core.mixing import MIXINGS
-from gossipfl.core.protocol import Parts, Protocol, Schedule
+from gossipfl.core.protocol import Mixing, Parts, Protocol, Schedule
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.rng import generator
 from gossipfl.core.tables import resolve
@@ -76,6 +75,7 @@ class Course:
         origin: what every node knows of every other before the first message.
         clear: makes a node's state publishable.
         trainer: carries out training.
+        mixing: how states combine.
     """
 
     phases: int
@@ -84,6 +84,7 @@ class Course:
     origin: AdapterState
     clear: Callable[[str], Clear[AdapterState]]
     trainer: Trainer[AdapterState]
+    mixing: Mixing[AdapterState]
 
 
 def schedule_for(setting: Setting) -> Schedule:
@@ -105,19 +106,19 @@ def node_parts(
 ) -> dict[str, Parts[AdapterState]]:
     """What each node's protocol is made from, in its first life."""
     gossip = setting.gossip
-    mixing = resolve(MIXINGS, gossip.mixing, field="gossip.mixing")(gossip)
     attackers = setting.simulation.attackers
     tamper = resolve(ATTACKS, attackers.kind, field="simulation.attackers.kind")(attackers, generators["attackers"])
     return {
         name: Parts(
             name=name,
             schedule=schedule,
-            mixing=mixing,
+            mixing=course.mixing,
             gossip=gossip,
             phases=course.phases,
             local_steps=course.local_steps,
             clear=course.clear(name),
             packer=partial(packer_of, setting, course.origin, tamper, name),
+            seed=setting.seed,
             # without `unmixed`: what is recorded of a run has the mean itself
             snapshot=Snapshot(state=course.initial[name]),
         )
@@ -129,6 +130,7 @@ def shared_objects(parts: Mapping[str, Parts[AdapterState]]) -> dict[str, object
     """What configuration builds, and checkpoints therefore name; nodes that were restarted have parts of their own."""
     one = next(iter(parts.values()))
     shared = {"schedule": one.schedule, "mixing": one.mixing, "gossip": one.gossip, "spec": one.snapshot.state.spec}
+    shared |= {"shared spec": one.snapshot.state.spec.shared()}
     own = {f"parts {name}": part for name, part in parts.items()}
     makers = {f"{kind} {name}": getattr(part, kind) for name, part in parts.items() for kind in ("clear", "packer")}
     return {**shared, **own, **makers}

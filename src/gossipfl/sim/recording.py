@@ -1,9 +1,11 @@
 """What is recorded of a run: every so many exchange rounds one evaluation of all nodes.
 
-bound = consensus_distance at the start, or when all have trained, · λ^(rounds since then): what holds for sync while
-nobody is missed
-
-exact = the schedule averages exactly, and so did this run: no node went down, and none mixed without one of its row
+bound             consensus_distance at the start, or when all have trained, · λ^(rounds since then): what holds for
+                  sync while nobody is missed
+averaging_error   of the states as each node's last training phase has left them, before mixing, see `core.factors`: how
+                  far their mean is from the mean of their weights; only where two factors are averaged, each by itself
+exact             the schedule averages exactly, and so did this run: no node went down, and none mixed without one of
+                  its row
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,9 +18,10 @@ from gossipfl.core.events import Report
 from gossipfl.learning.evaluation import Evaluation
 from gossipfl.runs.adapter_file import write_adapter
 from gossipfl.runs.judging import Judge, Judgment
-from gossipfl.runs.lines import Standing, judged_line, node_columns, summary_line
+from gossipfl.runs.lines import Standing, error_line, judged_line, node_columns, summary_line
 from gossipfl.runs.run_directory import RunDirectory
 from gossipfl.runs.spread import Spread, spread_of
+from gossipfl.sim.trainers import Trainer
 from gossipfl.sim.world import World
 from gossipfl.state import AdapterState
 
@@ -37,6 +40,7 @@ class RecorderParts:
         rng: draws them.
         lam: λ of the schedule, for the bound; None for a schedule without.
         exact: a period of the schedule gives the mean.
+        trainer: knows where training has led.
     """
 
     directory: RunDirectory
@@ -47,6 +51,7 @@ class RecorderParts:
     phases: int
     lam: float | None
     exact: bool
+    trainer: Trainer[AdapterState]
 
 
 class Recorder:
@@ -103,9 +108,17 @@ class Recorder:
             start = self.start or spread
             self.last["mean_drift"] = float(np.linalg.norm(spread.mean - start.mean))
         else:
-            self.last |= judged_line(columns, mean)
+            self.last |= judged_line(columns, mean) | self._averaged()
         self._parts.directory.append(self.last, columns)
         return spread
+
+    def _averaged(self) -> dict[str, float | None]:
+        """The averaging error; of nodes that have not trained yet as they are."""
+        if not self._parts.trainer.keeps:
+            return {}
+        left = self._parts.trainer.left
+        states = [left.get(name, body.snapshot.state) for name, body in self._world.bodies.items()]
+        return error_line(states)
 
     def _spread(self) -> Spread:
         return spread_of([body.snapshot.state for body in self._world.bodies.values()])

@@ -114,6 +114,7 @@ def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
             phases=cast.course.phases,
             lam=lambda_of(schedule),
             exact=averages_exactly(setting, schedule),
+            trainer=cast.course.trainer,
         ),
         world,
     )

@@ -16,8 +16,10 @@ import numpy as np
 from gossipfl.config.gossip import GossipConfig
 from gossipfl.config.simulation import SimulationConfig
 from gossipfl.config.topology import TopologyConfig
+from gossipfl.core.mixing import MIXINGS
 from gossipfl.core.protocol import Schedule
 from gossipfl.core.rng import generator
+from gossipfl.core.tables import resolve
 from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.publishing import Publisher
 from gossipfl.runs.spread import Spread, spread_of
@@ -142,6 +144,7 @@ def _course(entry: Entry, setting: Setting) -> Course:
         origin=AdapterState.zeros(spec),
         clear=lambda _name: clear,
         trainer=Trainer(NoEngine(), undoable=False),
+        mixing=resolve(MIXINGS, setting.gossip.mixing, field="gossip.mixing")(setting.gossip),
     )
 
 

@@ -29,7 +29,7 @@ def train_alone(bench: Bench, *, phases: int, local_steps: int) -> AdapterState:
     """
     state = bench.adapted.initial
     for phase in range(phases):
-        training = bench.learner.train(state, first_step=phase * local_steps, steps=local_steps)
+        training = bench.learner.train(state, first_step=phase * local_steps, steps=local_steps, phase=phase)
         state = training.state
         if training.exhausted:
             break

@@ -60,7 +60,7 @@ def _gossip(benches: Sequence[Bench]) -> list[AdapterState]:
     state, training = benches[0].adapted.initial, benches[0].adapted.experiment.training
     for phase in range(training.phases):
         first, steps = phase * training.local_steps, training.local_steps
-        trained = [bench.learner.train(state, first_step=first, steps=steps) for bench in benches]
+        trained = [bench.learner.train(state, first_step=first, steps=steps, phase=phase) for bench in benches]
         state = AdapterState.weighted_sum([(1 / len(benches), each.state) for each in trained])
     return [state for _ in benches]
 

@@ -144,7 +144,7 @@ def _phases(school: _School, at: _Progress) -> Iterator[None]:
     """Trains phase after phase, until all are done or the budget is."""
     training = school.experiment.training
     while at.phase < training.phases:
-        done = school.bench.learner.train(at.state, first_step=at.steps, steps=training.local_steps)
+        done = school.bench.learner.train(at.state, first_step=at.steps, steps=training.local_steps, phase=at.phase)
         at.state = done.state
         at.phase, at.steps = at.phase + 1, at.steps + done.steps
         at.virtual_s += school.duration(POOLED, done.steps)

@@ -21,7 +21,7 @@ from gossipfl.privacy.grouped.stacked import StackedEngine
 from gossipfl.privacy.rows import RowLosses, Rows
 from gossipfl.privacy.sources.clipping import add_clipped
 from gossipfl.privacy.sources.hooks import refuse_batch_norm
-from gossipfl.privacy.sources.seam import zeros_for
+from gossipfl.privacy.sources.seam import Places, zeros_for
 
 _KEPT = 16
 """Passes whose rows are kept side by side."""
@@ -107,13 +107,14 @@ class GroupedGradients:
         clips = any(group.clip is not None for group in groups)
         self._engine.set_dropout(on=self._dropout and not clips)
         found = self._engine.gradients(rows, layout, self._values(groups), by_row=clips)
+        resting = [group.resting for group in groups]
         if not clips:
-            return self._behind([gradient.flatten(1) for gradient in found], layout)
+            return _without(self._behind([gradient.flatten(1) for gradient in found], layout), found, resting)
         sums = zeros_for(self._module).repeat(len(groups), 1)
         sizes = [group.rows.units for group in groups]
         limits = [torch.inf if group.clip is None else group.clip for group in groups]
         each = torch.tensor(limits, device=sums.device).repeat_interleave(torch.tensor(sizes, device=sums.device))
-        add_clipped(rows.by_unit(found), each, sizes, sums)
+        add_clipped(rows.by_unit(found), each, sizes, sums, resting)
         return sums
 
     def _side_by_side(self, batches: tuple[Rows, ...]) -> _Joined:
@@ -148,6 +149,16 @@ class GroupedGradients:
         stacked = torch.stack(own, out=into)
         parts = torch.split(stacked, [value.numel() for value in shared], dim=1)
         return [part.reshape(len(groups), *value.shape[1:]) for part, value in zip(parts, shared, strict=True)]
+
+
+def _without(sums: Tensor, parts: Sequence[Tensor], resting: Sequence[Places]) -> Tensor:
+    """Sums (groups, size), put together from the parts (groups, …), with zeros where a group rests."""
+    if any(resting):
+        pieces = torch.split(sums, [part[0].numel() for part in parts], dim=1)
+        for group, places in enumerate(resting):
+            for place in places:
+                pieces[place][group] = 0.0
+    return sums
 
 
 def _same(some: Sequence[object], others: Sequence[object]) -> bool:

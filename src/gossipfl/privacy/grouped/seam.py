@@ -12,6 +12,7 @@ from typing import Protocol
 from torch import Tensor
 
 from gossipfl.privacy.rows import Rows
+from gossipfl.privacy.sources.seam import NOBODY, Places
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +25,14 @@ class Group:
         rows: its batch; it may be empty (`tensors` are then not looked at).
         clip: largest norm of one unit's gradient; None does not clip.
         divisor: what the sum is divided by; 1 where `Mechanism.finish` divides.
+        resting: parameters that are not trained now; they have no part in a norm, and zeros in the sum.
     """
 
     vector: Tensor | None
     rows: Rows
     clip: float | None = None
     divisor: float = 1.0
+    resting: Places = NOBODY
 
 
 class ManyGradients(Protocol):

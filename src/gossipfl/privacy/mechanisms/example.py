@@ -19,7 +19,7 @@ from gossipfl.privacy.mechanisms.parts import Drawn, MechanismParts, Vector, dro
 from gossipfl.privacy.plan import Plan
 from gossipfl.privacy.sources import UnitSource
 from gossipfl.privacy.sources.hooks import HookedGradients, refuse_batch_norm
-from gossipfl.privacy.sources.seam import summed, trainable, zeros_for
+from gossipfl.privacy.sources.seam import NOBODY, Places, summed, trainable, zeros_for
 from gossipfl.privacy.streams import CHUNK
 
 
@@ -53,15 +53,15 @@ class ExampleMechanism:
             part.copy_(noised.add_(part).div_(drawn.divisor))
         return sums
 
-    def gradient(self, step: int) -> Receipt:
+    def gradient(self, step: int, resting: Places = NOBODY) -> Receipt:
         """See `Mechanism.gradient`."""
         drawn = self.draw(step)
         drop(self._trained)
         try:
             sums = zeros_for(self._parts.module)
             if len(drawn.units):
-                summed(self._source, self._parts.load(drawn.units), drawn.clip, sums)
-            leave(self.finish(step, drawn, sums), self._trained)
+                summed(self._source, self._parts.load(drawn.units), drawn.clip, sums, resting)
+            leave(self.finish(step, drawn, sums), self._trained, resting)
         except BaseException:
             drop(self._trained)
             raise

@@ -14,6 +14,7 @@ from gossipfl.core.events import Receipt
 from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.mechanisms.parts import Drawn, MechanismParts, Units, Vector
 from gossipfl.privacy.sources.plain import PlainGradients
+from gossipfl.privacy.sources.seam import NOBODY, Places
 
 _STEP = Charge(sample_rate=1.0, noise_multiplier=0.0)
 
@@ -39,12 +40,12 @@ class PlainMechanism:
         """See `Mechanism.finish`: the mean."""
         return sums.div_(drawn.divisor)
 
-    def gradient(self, step: int) -> Receipt:
+    def gradient(self, step: int, resting: Places = NOBODY) -> Receipt:
         """See `Mechanism.gradient`."""
         drawn = self.draw(step)
         self._parts.module.train()
         with self._dropout_of(step):
-            self._source.leave(self._parts.load(drawn.units), drawn.divisor)
+            self._source.leave(self._parts.load(drawn.units), drawn.divisor, resting)
         return drawn.receipt
 
     def release(self, first_step: int, before: Vector, after: Vector) -> Vector:  # noqa: ARG002  # phases are alike

@@ -22,7 +22,7 @@ from gossipfl.core.events import Receipt
 from gossipfl.privacy.account import Account
 from gossipfl.privacy.plan import Plan
 from gossipfl.privacy.rows import RowLosses, Rows
-from gossipfl.privacy.sources.seam import UnitSource, pieces
+from gossipfl.privacy.sources.seam import NOBODY, Places, UnitSource, pieces
 from gossipfl.privacy.streams import Stream
 
 Units = NDArray[np.int64]
@@ -75,8 +75,12 @@ class Mechanism(Protocol):
         """
         ...
 
-    def gradient(self, step: int) -> Receipt:
+    def gradient(self, step: int, resting: Places = NOBODY) -> Receipt:
         """Draws, sums and finishes: leaves the mean gradient of one batch in `grad` of every trainable parameter.
+
+        Args:
+            step: as for `draw`.
+            resting: parameters that are not trained now: they get no gradient, no noise, and no part in a norm.
 
         Guarantees:
             See `draw`; the receipt covers this step. When anything raises, no gradient is left.
@@ -132,10 +136,10 @@ class MechanismParts:
     source: UnitSource | None = None
 
 
-def leave(gradient: Tensor, parameters: Sequence[nn.Parameter]) -> None:
-    """Puts a flat gradient into `grad` of the parameters, as views where their type is fp32."""
-    for parameter, piece in zip(parameters, pieces(gradient, parameters), strict=True):
-        parameter.grad = piece.to(parameter.dtype)
+def leave(gradient: Tensor, parameters: Sequence[nn.Parameter], resting: Places = NOBODY) -> None:
+    """Puts a flat gradient into `grad` of the parameters that do not rest, as views where their type is fp32."""
+    for place, (parameter, piece) in enumerate(zip(parameters, pieces(gradient, parameters), strict=True)):
+        parameter.grad = None if place in resting else piece.to(parameter.dtype)
 
 
 def drop(parameters: Sequence[nn.Parameter]) -> None:

@@ -25,6 +25,7 @@ from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.mechanisms.none import PlainMechanism
 from gossipfl.privacy.mechanisms.parts import Drawn, MechanismParts, Vector
 from gossipfl.privacy.plan import Plan
+from gossipfl.privacy.sources.seam import NOBODY, Places
 from gossipfl.privacy.streams import CHUNK
 
 
@@ -53,10 +54,10 @@ class UpdateMechanism:
         """See `Mechanism.finish`: the mean."""
         return self._steps.finish(step, drawn, sums)
 
-    def gradient(self, step: int) -> Receipt:
+    def gradient(self, step: int, resting: Places = NOBODY) -> Receipt:
         """See `Mechanism.gradient`."""
         receipt = self._pay()
-        self._steps.gradient(step)
+        self._steps.gradient(step, resting)
         return receipt
 
     def release(self, first_step: int, before: Vector, after: Vector) -> Vector:

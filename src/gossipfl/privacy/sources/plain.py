@@ -1,12 +1,13 @@
 """Sums of gradients by one plain backward pass: for training without privacy."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from gossipfl.privacy.rows import RowLosses, Rows, row_losses
-from gossipfl.privacy.sources.seam import pieces, trainable
+from gossipfl.privacy.sources.seam import NOBODY, Places, pieces, trainable
 
 
 class PlainGradients:
@@ -17,23 +18,24 @@ class PlainGradients:
         self._losses = losses
         self._trained = trainable(module)
 
-    def add(self, rows: Rows, clip: float | None, into: Tensor) -> None:
+    def add(self, rows: Rows, clip: float | None, into: Tensor, resting: Places = NOBODY) -> None:
         """See `GradientSource.add`."""
         if clip is not None:
             raise ValueError("a plain backward pass knows no single unit's gradient to clip")
-        total = self._total(rows, 1.0)
+        with self._resting(resting):
+            total = self._total(rows, 1.0)
         if not total.requires_grad:
             return
-        for parameter, piece in zip(self._trained, pieces(into, self._trained), strict=True):
+        for place, piece in enumerate(pieces(into, self._trained)):
             # torch adds to what is there
-            parameter.grad = piece
+            self._trained[place].grad = None if place in resting else piece
         try:
             total.backward()  # type: ignore[no-untyped-call]
         finally:
             self.clear()
 
-    def leave(self, batches: Iterable[Rows], divisor: float) -> None:
-        """Leaves the sum over all micro-batches, divided, in `grad` of every trained parameter.
+    def leave(self, batches: Iterable[Rows], divisor: float, resting: Places = NOBODY) -> None:
+        """Leaves the sum over all micro-batches, divided, in `grad` of every trained parameter that does not rest.
 
         It is what `add` gives up to rounding, without a pass over memory to zero, to add up and to divide a vector.
 
@@ -42,16 +44,29 @@ class PlainGradients:
         """
         self.clear()
         try:
-            for rows in batches:
-                if rows.count and (total := self._total(rows, divisor)).requires_grad:
-                    total.backward()  # type: ignore[no-untyped-call]
+            with self._resting(resting):
+                for rows in batches:
+                    if rows.count and (total := self._total(rows, divisor)).requires_grad:
+                        total.backward()  # type: ignore[no-untyped-call]
         except BaseException:
             self.clear()
             raise
-        for parameter in self._trained:
+        for place, parameter in enumerate(self._trained):
             # no loss depends on it: the optimizer's moments fade all the same
-            if parameter.grad is None:
+            if parameter.grad is None and place not in resting:
                 parameter.grad = torch.zeros_like(parameter)
+
+    @contextmanager
+    def _resting(self, places: Places) -> Iterator[None]:
+        """No gradient is computed for these."""
+        parameters = [self._trained[place] for place in places]
+        for parameter in parameters:
+            parameter.requires_grad = False
+        try:
+            yield
+        finally:
+            for parameter in parameters:
+                parameter.requires_grad = True
 
     def _total(self, rows: Rows, divisor: float) -> Tensor:
         with torch.enable_grad():

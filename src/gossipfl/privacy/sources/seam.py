@@ -13,16 +13,21 @@ from torch import Tensor, nn
 
 from gossipfl.privacy.rows import Rows
 
+Places = frozenset[int]
+"""Some of the trainable parameters, by their number in the order of `module.parameters()`."""
+NOBODY: Places = frozenset()
+
 
 class GradientSource(Protocol):
     """Sums of unit gradients of one module, micro-batch by micro-batch."""
 
-    def add(self, rows: Rows, clip: float | None, into: Tensor) -> None:
+    def add(self, rows: Rows, clip: float | None, into: Tensor, resting: Places = NOBODY) -> None:
         """Adds the sum of the unit gradients of a micro-batch to a flat vector.
 
         Args:
-            clip: largest norm of one unit's gradient over all trainable parameters; None does not clip.
+            clip: largest norm of one unit's gradient over all parameters that do not rest; None does not clip.
             into: (size,) fp32; what is in it after an error is to be thrown away.
+            resting: parameters that are not trained now: nothing is added there, nor counted in the norm.
 
         Guarantees:
             No gradient is left on the module's parameters. With a clip, values that are not finite count as 0.
@@ -64,8 +69,10 @@ def zeros_for(module: nn.Module) -> Tensor:
     return torch.zeros(sum(parameter.numel() for parameter in parameters), device=device)
 
 
-def summed(source: GradientSource, batches: Iterable[Rows], clip: float | None, into: Tensor) -> None:
+def summed(
+    source: GradientSource, batches: Iterable[Rows], clip: float | None, into: Tensor, resting: Places = NOBODY
+) -> None:
     """Adds the unit gradients of all micro-batches; a micro-batch without rows adds nothing."""
     for rows in batches:
         if rows.count:
-            source.add(rows, clip, into)
+            source.add(rows, clip, into, resting)

@@ -149,14 +149,15 @@ class Trial:
     def _together(self, batches: Batches) -> Callable[[], None]:
         gradients = GroupedGradients(self._adapted.module, self._losses, reuse=True)
         slots = torch.empty(len(batches), self._adapted.spec.size)
-        vectors = {str(place): torch.nn.Parameter(slot) for place, slot in enumerate(slots)}
-        optimizers = share_optimizer(vectors, self._config)
+        vectors = [torch.nn.Parameter(slot) for slot in slots]
+        named = {str(place): {"vector": vector} for place, vector in enumerate(vectors)}
+        optimizers = share_optimizer(named, self._config)
 
         def run() -> None:
             for place, (state, _) in enumerate(batches):
                 slots.numpy()[place] = state.vector
             groups = [Group(slot, rows, self._clip) for slot, (_, rows) in zip(slots, batches, strict=True)]
-            for vector, sums in zip(vectors.values(), gradients.sums(groups), strict=True):
+            for vector, sums in zip(vectors, gradients.sums(groups), strict=True):
                 vector.grad = sums
             step_together([(optimizer, 0) for optimizer in optimizers.values()])
             for slot in slots.numpy():

@@ -24,7 +24,7 @@ class BatchedEngine:
 
     def compute(self, phases: Sequence[tuple[str, Train[AdapterState]]]) -> list[Trained[AdapterState]]:
         """See `Engine.compute`."""
-        wished = [Phase(node, phase.snapshot, phase.first_step, phase.steps) for node, phase in phases]
+        wished = [Phase(node, phase.snapshot, phase.first_step, phase.steps, phase.version) for node, phase in phases]
         trainings = self._together.train(wished)
         return [trained(phase, training) for (_, phase), training in zip(phases, trainings, strict=True)]
 

@@ -33,7 +33,7 @@ class LoopEngine:
 
     def _train(self, node: str, phase: Train[AdapterState]) -> Training:
         learner = self._fleet.benches[node].learner
-        return learner.train(phase.snapshot, first_step=phase.first_step, steps=phase.steps)
+        return learner.train(phase.snapshot, first_step=phase.first_step, steps=phase.steps, phase=phase.version)
 
 
 def trained(phase: Train[AdapterState], training: Training) -> Trained[AdapterState]:
