@@ -122,6 +122,10 @@ def test_what_makes_no_sense_is_left_out_with_the_reason(ask: Advise) -> None:
     assert "a node of 8 has 7 others to meet, not 8" in reasons["base:8", "sync"]
     assert "wait_free nodes count rounds of their own" in reasons["base:1", "wait_free"]
     assert ("static:ring", "sync") not in reasons
+    every = ask("--schedules", "base:1", "--codecs", "fp32", folder="every")
+    why = {one["protocol"]: one["reason"] for one in every["left_out"]}
+    assert "without training it is sync" in why["noloco"]
+    assert {run["protocol"] for run in every["grid"]} == {"sync", "push_sum"}
 
 
 def test_the_same_question_has_the_same_answer_in_any_number_of_processes_and_after_a_stop(

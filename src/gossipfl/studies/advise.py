@@ -22,7 +22,7 @@ from gossipfl.core.json_text import json_text
 from gossipfl.errors import TopologyError
 from gossipfl.state import AdapterSpec
 from gossipfl.studies.advise_entries import entry_for
-from gossipfl.studies.advise_grid import Combination, grid
+from gossipfl.studies.advise_grid import UNMEASURED, Combination, grid
 from gossipfl.studies.advise_race import Entry
 from gossipfl.studies.advise_runs import Ask, Done, Notebook, Racers
 from gossipfl.studies.advise_size import exchanged_spec, small_spec
@@ -149,6 +149,8 @@ def advise(
         finalists = sorted((done for done in tried if done.reached), key=_soonest)[: 2 * CHOICES]
         again = _try_again(study, [done.combination for done in finalists], racers, show, len(combinations))
     choices = _choose(study, finalists, again)
+    if "protocols" not in wish.labels:
+        refused |= {Combination("all", name, "all"): reason for name, reason in UNMEASURED.items()}
     advice = Advice(choices, (*tried, *again), refused, spec.size, folder)
     (folder / "result.json").write_text(json_text(advice.as_json()) + "\n")
     if not choices:
