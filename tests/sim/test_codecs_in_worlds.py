@@ -55,6 +55,27 @@ def test_without_loss_of_messages_the_mean_is_kept(tmp_path: Path, codec: str) -
     assert lines(tmp_path)[-1]["mean_drift"] < 1e-5
 
 
+@pytest.mark.parametrize(("schedule", "nodes", "degree"), [("one_peer_exponential", 16, None), ("base", 10, 2)])
+def test_where_each_round_has_other_partners_differences_are_short_too(
+    tmp_path: Path, schedule: str, nodes: int, degree: int | None
+) -> None:
+    common: dict[str, Any] = {
+        "vectors__size": 2000,
+        "simulation__nodes": nodes,
+        "topology": {"schedule": schedule} | ({"degree": degree} if degree else {}),
+    }
+    exact, rounded = tmp_path / "exact", tmp_path / "rounded"
+    for folder in (exact, rounded):
+        folder.mkdir()
+    run(exact, averaging(gossip__settle_rounds=8, **common))
+    run(rounded, averaging(gossip__settle_rounds=40, gossip__codec="int8", **common))
+    per_round = lines(exact)[-1]["bytes_per_node"] / lines(exact)[-1]["round"]
+    start, last = lines(rounded)[0], lines(rounded)[-1]
+    assert last["bytes_per_node"] <= 0.26 * per_round * last["round"]
+    assert last["consensus_distance"] <= 1e-6 * start["consensus_distance"]
+    assert last["mean_drift"] < 1e-5
+
+
 @pytest.mark.parametrize("protocol", ["sync", "wait_free"])
 def test_a_lost_difference_is_followed_by_a_whole_state(tmp_path: Path, protocol: str) -> None:
     links = {"latency_s": 0.1, "jitter_s": 0.3, "loss": 0.3, "duplication": 0.2, "reordering": True}

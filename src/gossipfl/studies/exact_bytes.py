@@ -166,7 +166,7 @@ def table(wish: Wish) -> str:
         [
             f"{wish.nodes} nodes, {wish.size} values, bytes a node beside those of the fp32 ring:",
             markdown_table(head, [_row(key, costs, ring) for key, costs in found.items()]),
-            "With a reference of each pair's own (computed, not built):",
+            "The same with a reference of each pair's own, computed without nodes and messages:",
             markdown_table(head, [_row(key, costs, ring) for key, costs in pairs.items()]),
         ]
     )
