@@ -1,10 +1,11 @@
 """What nodes exchange: one flat fp32 vector with named segments.
 
-    vector  [ segment 0 | segment 1 | … | segment k ]
+    vector  [ segment 0 | segment 1 | … | segment k ]        what is shared, then what is private
     spec      name, shape, shared or private, in this order
 
 A state is a value: its vector is read-only, every operation returns a new state. It forms a vector space (`+`, `-`,
-`* scalar`, `abs` for the Euclidean norm), which is all that the protocols ask of what they exchange.
+`* scalar`, `abs` for the Euclidean norm), which is all that the protocols ask of what they exchange. What comes from
+another node is the shared part of a state: added to a whole one, or moved toward, it leaves the private part alone.
 """
 
 import hashlib
@@ -75,8 +76,15 @@ class AdapterSpec:
         return places
 
     def shared(self) -> "AdapterSpec":
-        """The spec of what is exchanged: the shared segments only."""
-        return AdapterSpec(tuple(segment for segment in self.segments if segment.shared))
+        """The spec of what is exchanged: the shared segments only; itself where all are."""
+        return self if self._shared is None else self._shared
+
+    @cached_property
+    def _shared(self) -> "AdapterSpec | None":
+        shared = tuple(segment for segment in self.segments if segment.shared)
+        if shared != self.segments[: len(shared)]:
+            raise ValueError("the private segments of a spec come last")
+        return None if len(shared) == len(self.segments) else AdapterSpec(shared)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,13 +108,26 @@ class AdapterState:
         self.vector.setflags(write=False)
 
     def __add__(self, other: Self, /) -> Self:
+        if other.vector.size != self.vector.size:
+            return self._with(self.sharing() + other)
         return type(self)(self.spec, self.vector + other.vector)
 
     def __sub__(self, other: Self, /) -> Self:
+        if other.vector.size != self.vector.size:
+            return self._with(self.sharing() - other)
         return type(self)(self.spec, self.vector - other.vector)
 
     def __mul__(self, scalar: float, /) -> Self:
         return type(self)(self.spec, self.vector * np.float32(scalar))
+
+    def sharing(self) -> Self:
+        """What may be exchanged of it: the shared segments; itself where all are."""
+        shared = self.spec.shared()
+        return self if shared is self.spec else type(self)(shared, self.vector[: shared.size])
+
+    def _with(self, shared: Self) -> Self:
+        """With another shared part."""
+        return type(self)(self.spec, np.concatenate([shared.vector, self.vector[shared.vector.size :]]))
 
     def __abs__(self) -> float:
         """Euclidean norm; it does not overflow for finite fp32 values. Computed once."""
@@ -187,6 +208,8 @@ class AdapterState:
         """
         if not terms:
             return self
+        if terms[0][1].vector.size != self.vector.size:
+            return self._with(self.sharing().toward(terms))
         alike: dict[float, list[Float32Vector]] = {}
         for weight, state in terms:
             alike.setdefault(weight, []).append(state.vector)

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from tests.learning.test_learner import PLAIN, PRIVATE, UPDATE, opened, with_fields
 
 from gossipfl.config.experiment import Experiment
-from gossipfl.config.loading import parse_experiment
-from gossipfl.errors import ConfigError
 from gossipfl.learning.bench import Bench
 from gossipfl.learning.tasks import make_task
 from gossipfl.privacy.grouped.gradients import GroupedGradients
@@ -164,11 +162,3 @@ def test_another_period_is_another_adapter_in_the_handshake(adapted_of: Callable
         for kind, more in (("alternating", {}), ("alternating", {"alternate_every": 2}), ("lora", {}))
     )
     assert len({one, two, lora}) == 3
-
-
-def test_a_period_without_turns_is_refused() -> None:
-    text = (
-        "model: {source: x}\ntask: {kind: causal-lm}\nprivacy: {level: none}\nadapter: {kind: lora, alternate_every: 2}"
-    )
-    with pytest.raises(ConfigError, match="alternate_every: is for kind alternating, not lora"):
-        parse_experiment(text, source="experiment.yaml")

@@ -61,6 +61,38 @@ def test_peft_reads_the_folder_and_computes_the_same(
     assert not torch.allclose(logits(reloaded), initial_logits(adapted), atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["lora", "alternating", "core"])
+def test_a_stabilized_rank_is_one_for_peft_too(kind: str, tmp_path: Path, adapted_of: Attach) -> None:
+    adapted = adapted_of("llama", task="causal-lm", kind=kind, alpha=6.0, rank_stabilized=True)
+    assert adapted.parts.scale == pytest.approx(3.0)
+    export(adapted, random_state(adapted), tmp_path / "out")
+    config = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    assert (config["use_rslora"], config["lora_alpha"], config["r"]) == (True, pytest.approx(6.0), 4)
+    reloaded = PeftModel.from_pretrained(plain_base(adapted.experiment), tmp_path / "out")
+    assert torch.allclose(logits(reloaded), logits(adapted.module), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_what_was_folded_into_frozen_weights_is_in_the_exported_model(
+    name: str, tmp_path: Path, adapted_of: Attach
+) -> None:
+    adapted = adapted_of(name, task="causal-lm", kind="lora", merge="exact")
+    before = logits(adapted.module)
+    state = random_state(adapted)
+    export(adapted, state, tmp_path / "out")
+    assert not (tmp_path / "out" / "adapter_config.json").exists()
+    reloaded = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    assert torch.allclose(logits(reloaded), logits(adapted.module), atol=1e-5)
+    unfolded = state.vector.copy()
+    for segment in (name for name in adapted.spec.slices if name.endswith(".lora_merged")):
+        unfolded[adapted.spec.slices[segment]] = 0
+    adapted.write(AdapterState(adapted.spec, unfolded))
+    assert not torch.allclose(logits(reloaded), logits(adapted.module), atol=1e-3)
+    adapted.write(adapted.initial)
+    assert torch.equal(logits(adapted.module), before)
+    assert adapted.read() == adapted.initial
+
+
 def initial_logits(adapted: Adapted) -> torch.Tensor:
     state = adapted.read()
     adapted.write(adapted.initial)

@@ -83,6 +83,7 @@ def study(folder: Path, case: "Wanted") -> Study:
         training__threads=1,
         simulation__compute={"kind": "log_normal", "step_s": 0.1, "spread": 0.8, "slow": {"n2": 3.0}},
         **(exact if case.changing else {}),
+        **({"adapter": {"kind": "full", "private": ["output.*"]}} if case.private else {}),
     )
     return Study(content, simulated(folder, content), case.scripted)
 
@@ -178,6 +179,7 @@ class Wanted:
 
     Attributes:
         changing: who talks to whom changes from round to round; two rounds give the exact mean.
+        private: the output layer stays at its node.
     """
 
     protocol: str
@@ -185,13 +187,17 @@ class Wanted:
     scripted: bool
     changing: bool = False
     codec: str = "fp32"
+    private: bool = False
 
     @property
     def label(self) -> str:
         """Its folder's name."""
         codec = [self.codec] if self.codec != "fp32" else []
         changing = ["base"] if self.changing else []
-        return "-".join([self.protocol, self.level, "scripted" if self.scripted else "free", *changing, *codec])
+        private = ["private"] if self.private else []
+        return "-".join(
+            [self.protocol, self.level, "scripted" if self.scripted else "free", *changing, *codec, *private]
+        )
 
 
 CASES = [
@@ -203,10 +209,13 @@ CASES.append(Wanted("sync", "none", scripted=False, changing=True))
 CASES.append(Wanted("wait_free", "update", scripted=True))
 CASES.append(Wanted("sync", "none", scripted=False, codec="int8"))
 CASES.append(Wanted("sync", "example", scripted=True, codec="top_k"))
+CASES.append(Wanted("wait_free", "example", scripted=True, codec="int8", private=True))
 CASES.append(Wanted("noloco", "none", scripted=False, codec="int8"))
 CASES.append(Wanted("noloco", "example", scripted=True))
 CASES.append(Wanted("push_sum", "none", scripted=True))
 CASES.append(Wanted("push_sum", "example", scripted=True, codec="int8"))
+CASES.append(Wanted("pairwise", "none", scripted=True))
+CASES.append(Wanted("pairwise", "example", scripted=True, codec="int4"))
 
 
 @pytest.fixture(scope="module")

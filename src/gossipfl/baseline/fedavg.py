@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gossipfl.baseline.adapter_check import check_adapter
 from gossipfl.baseline.environment import prepare
 from gossipfl.baseline.noise_check import check_noise
 from gossipfl.config.experiment import Experiment
@@ -52,6 +53,7 @@ def fedavg(
     # one's own is imported later, when Flower's environment is prepared
     chosen = mode if ":" in mode else resolve(MODES, mode, field="--mode")
     check_noise(experiment.experiment)
+    check_adapter(experiment.experiment)
     directory = RunDirectory(output, drivers.run_config(drivers.fedavg(mode), experiment.experiment), resume=resume)
     earlier = directory.result()
     if earlier is not None:

@@ -1,5 +1,6 @@
 """Which noise and which strategy go together."""
 
+from gossipfl.baseline.adapter_check import check_adapter
 from gossipfl.config.experiment import Experiment
 from gossipfl.errors import ConfigError, PrivacyError
 
@@ -28,6 +29,7 @@ def check_earnest(experiment: Experiment) -> None:
         PrivacyError: a weighting that tells, without noise, how many records there are.
     """
     check_noise(experiment)
+    check_adapter(experiment)
     if experiment.flower.central_noise is not None:
         raise ConfigError(
             "flower.central_noise is for trials: its noise is seeded, and no ledger has its ε; "

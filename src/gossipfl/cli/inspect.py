@@ -56,7 +56,9 @@ def _result(found: OutgoingState) -> dict[str, object]:
         for receiver in found.receivers
     ]
     rows = [dict(zip(COLUMNS, row, strict=True)) for row in _segments(found)]
-    return {"messages": messages, "step": found.step, "blake3": found.state.digest(), "segments": rows}
+    staying = [segment.name for segment in found.staying]
+    about = {"step": found.step, "blake3": found.state.digest()}
+    return {"messages": messages, **about, "segments": rows, "staying": staying}
 
 
 def _segments(found: OutgoingState) -> list[list[object]]:
@@ -73,4 +75,5 @@ def _drawn(found: OutgoingState) -> RenderableType:
         f"to {receiver}: {found.state.spec.size} values, {found.payload_bytes} bytes" for receiver in found.receivers
     ]
     title = f"what {found.name} would send, at step {found.step}"
+    lines += [f"stays here: {segment.name}" for segment in found.staying]
     return Group(table(COLUMNS, _segments(found), title=title), *lines, f"covered by: {_covered(found)}")

@@ -35,6 +35,10 @@ __all__ = [
 ]
 
 
+MIXING_PROTOCOLS = frozenset({"sync", "wait_free", "alone"})
+"""Those in which a node's state is mixed as one; others keep sums of all values."""
+
+
 class Experiment(Section):
     """experiment.yaml as a whole."""
 
@@ -61,15 +65,45 @@ class Experiment(Section):
             raise ValueError(
                 "training.max_grad_norm is for plain steps, privacy.level none or update; set privacy.max_grad_norm"
             )
-        # a schedule of the user's own may be static in all but name: wait_free asks it
-        if (
-            self.gossip.protocol == "wait_free"
-            and self.topology.schedule != "static"
-            and ":" not in self.topology.schedule
-        ):
+        # a schedule of the user's own may be static in all but name: the protocol asks it
+        changes = self.topology.schedule != "static" and ":" not in self.topology.schedule
+        if self.gossip.protocol in {"wait_free", "pairwise"} and changes:
             raise ValueError(
-                f"topology.schedule {self.topology.schedule} changes from round to round, and wait_free nodes count "
-                "rounds of their own: set gossip.protocol sync"
+                f"topology.schedule {self.topology.schedule} changes from round to round, and {self.gossip.protocol} "
+                "nodes count rounds of their own: set gossip.protocol sync, or push_sum, which goes with any schedule"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _private_parts_can_stay(self) -> "Experiment":
+        if self.adapter.private and self.gossip.protocol not in MIXING_PROTOCOLS:
+            raise ValueError(
+                f"adapter.private: gossip.protocol {self.gossip.protocol} keeps sums of whole states: "
+                "set sync or wait_free"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _products_can_be_mixed(self) -> "Experiment":
+        merge, gossip = self.adapter.merge, self.gossip
+        if merge == "factors":
+            return self
+        if gossip.protocol not in MIXING_PROTOCOLS:
+            raise ValueError(
+                f"adapter.merge {merge} mixes products of factors, and gossip.protocol {gossip.protocol} adds up "
+                "values: set sync or wait_free"
+            )
+        if merge != "svd" and self.model.dtype != "float32":
+            raise ValueError(
+                f"adapter.merge {merge} folds small changes into the frozen weights, which model.dtype "
+                f"{self.model.dtype} would round away: float32 is wanted"
+            )
+        if gossip.mixing != "weighted":
+            raise ValueError(f"adapter.merge {merge} goes with gossip.mixing weighted, not {gossip.mixing}")
+        if gossip.codec != "fp32":
+            raise ValueError(
+                f"adapter.merge {merge} goes with gossip.codec fp32: what {gossip.codec} leaves away belongs to "
+                "factors, and mixing makes others of them"
             )
         return self
 

@@ -1,5 +1,6 @@
 """The sections of experiment.yaml that say what is trained: model, task, adapter."""
 
+import math
 from typing import Literal
 
 from pydantic import model_validator
@@ -88,13 +89,22 @@ class AdapterConfig(Section):
     rank: PositiveInt = 16
     """Rank of the update of each targeted layer; higher learns more and sends more."""
     alpha: PositiveFloat | None = None
-    """Scale of the update is alpha / rank; default: alpha = rank, a scale of 1 (core: 1, lora: 2 by alpha = 2 rank)."""
+    """Scale of the update is alpha / rank; default: 1 for core, 2 for the others."""
+    rank_stabilized: bool = False
+    """The scale is alpha / sqrt(rank), which grows more slowly with the rank falling; needs alpha."""
+    merge: Literal["factors", "svd", "exact", "stack"] = "factors"
+    """lora: what is averaged. factors: A and B by themselves, which is off by `averaging_error`. svd: their products,
+    brought back to the node's own rank. exact, stack: their products without loss; what factors cannot hold, or with
+    stack everything, is folded into the frozen weights, and messages are as large as those."""
     targets: tuple[str, ...] = ()
     """Ends of the names of the layers to adapt; empty: the usual attention projections of a known architecture."""
     train_head: bool = True
     """Classification: the head is drawn from the seed, trained and exchanged with the adapter."""
     alternate_every: PositiveInt = 1
     """alternating: phases in which B is trained, then as many for A; more lets nodes agree on what rests."""
+    private: tuple[str, ...] = ()
+    """Names of trained tensors that never leave the node, * standing for any letters: "classifier.*", "*.layer.5.*".
+    They are trained, clipped, noised, saved and exported like the others, and neither sent nor averaged."""
     basis: str | None = None
     """`core`: file with the public factors U, V, relative to experiment.yaml; `gossipfl init` writes it."""
 
@@ -102,4 +112,18 @@ class AdapterConfig(Section):
     def _settings_are_of_the_kind(self) -> "AdapterConfig":
         if self.alternate_every != 1 and self.kind != "alternating":
             raise ValueError(f"alternate_every: is for kind alternating, not {self.kind}")
+        if self.merge != "factors" and self.kind != "lora":
+            raise ValueError(
+                f"merge: {self.merge} is for kind lora; the averages of {self.kind} are those of its values"
+            )
+        if self.rank_stabilized and self.alpha is None:
+            raise ValueError("rank_stabilized: the scale alpha / sqrt(rank) needs alpha")
+        if self.rank_stabilized and self.kind == "full":
+            raise ValueError("rank_stabilized: full has no rank")
         return self
+
+    def scale(self, rank: int) -> float:
+        """The s of an update ΔW = s·B·A, or s·U·R·Vᵀ, of a rank."""
+        if self.alpha is None:
+            return 1.0 if self.kind == "core" else 2.0
+        return self.alpha / (math.sqrt(rank) if self.rank_stabilized else rank)

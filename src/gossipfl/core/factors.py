@@ -23,6 +23,8 @@ from gossipfl.state import AdapterSpec, AdapterState, Float32Vector, Segment
 Matrix = NDArray[np.float64]
 LEFT, RIGHT = ".lora_B", ".lora_A"
 """Ends of the names of the two factors."""
+MERGED = ".lora_merged"
+"""End of the name of what a layer holds beside their product."""
 
 
 @dataclass(frozen=True, slots=True)

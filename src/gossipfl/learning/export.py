@@ -1,8 +1,8 @@
 """Writes an adapter so that others can use it: a PEFT folder, or the whole model with the update folded in.
 
     lora, ffa   A, B as they are
-    core        B = U R, A = Vᵀ, alpha = scale · rank
-    full        no low rank: always the whole model
+    core        B = U R, A = Vᵀ, alpha = scale · rank, or scale · √rank where ranks are stabilized
+    full, and lora that folds (adapter.merge exact, stack): no low rank: always the whole model
     builtin     the whole model, for which PEFT has no form: safetensors and a config.json
 
 The classification head travels in PEFT's `modules_to_save`. `gossipfl.json` beside says which base model it belongs to.
@@ -10,6 +10,7 @@ The classification head travels in PEFT's `modules_to_save`. `gossipfl.json` bes
 
 import contextlib
 import json
+import math
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -55,7 +56,8 @@ def export(adapted: Adapted, state: AdapterState, output: Path, *, merge: bool =
         ModelError: the state belongs to another adapter, or `output` holds something else.
     """
     adapted.write(state)
-    whole = merge or adapted.parts.factors is None
+    # what was folded into the frozen weights has no low rank
+    whole = merge or adapted.parts.factors is None or bool(adapted.parts.folds)
     with _replacing(output) as folder, quiet():
         if adapted.experiment.model.builtin is not None:
             save_builtin(adapted.module, adapted.experiment.model, adapted.experiment.task, folder)
@@ -133,10 +135,12 @@ def _save_adapter(adapted: Adapted, state: AdapterState, folder: Path) -> None:
 
 def _peft_config(adapted: Adapted, layers: list[str], saved: list[str]) -> dict[str, object]:
     base = adapted.base
+    rank, stabilized = adapted.parts.rank, adapted.experiment.adapter.rank_stabilized
     on_hub = not base.source.startswith("package:") and not Path(base.source).is_absolute()
     config = LoraConfig(
-        r=adapted.parts.rank,
-        lora_alpha=adapted.parts.scale * adapted.parts.rank,
+        r=rank,
+        lora_alpha=adapted.parts.scale * (math.sqrt(rank) if stabilized else rank),
+        use_rslora=stabilized,
         fan_in_fan_out=all(_is_transposed(adapted, layer) for layer in layers),
         task_type=_TASKS[adapted.experiment.task.kind],
         base_model_name_or_path=base.source if on_hub else str(base.folder),

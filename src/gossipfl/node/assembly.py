@@ -21,7 +21,7 @@ from gossipfl.core.codecs import build_codec
 from gossipfl.core.codecs.packing import packer_for
 from gossipfl.core.events import Snapshot
 from gossipfl.core.handshake import LedgerHead
-from gossipfl.core.mixing import MIXINGS
+from gossipfl.core.mixing import build_mixing
 from gossipfl.core.protocol import Parts, Protocol, Schedule
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.tables import resolve
@@ -201,13 +201,14 @@ def _protocol(
     parts = Parts(
         name=name,
         schedule=schedule,
-        mixing=resolve(MIXINGS, experiment.gossip.mixing, field="gossip.mixing")(experiment.gossip),
+        mixing=build_mixing(experiment.gossip, experiment.adapter, initial),
         gossip=experiment.gossip,
         phases=experiment.training.phases,
         local_steps=experiment.training.local_steps,
         clear=Publisher(bench.account).clear,
         snapshot=saved.snapshot if saved else Snapshot(state=initial, unmixed=initial),
-        packer=partial(packer_for, experiment.gossip, experiment.seed, initial, name),
+        packer=partial(packer_for, experiment.gossip, experiment.seed, initial.sharing(), name),
+        seed=experiment.seed,
     )
     return resolve(PROTOCOLS, experiment.gossip.protocol, field="gossip.protocol")(parts)
 
@@ -268,7 +269,7 @@ def _opener(loaded: LoadedPeers, wires: Wires) -> OpenTransport:
             wires.me,
             [nodes[name] for name in wires.neighbors],
             greet=wires.greeter.greet,
-            origin=wires.bench.adapted.initial,
+            origin=wires.bench.adapted.initial.sharing(),
             codec=build_codec(gossip),
             limits=Limits(message_timeout_s=gossip.message_timeout_s, max_norm=gossip.max_norm),
             deliver=deliver,

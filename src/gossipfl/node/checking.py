@@ -224,5 +224,6 @@ def _plan(experiment: Experiment, records: NodeRecords, before: Sequence[Charge]
 def _check_model(findings: Findings, loaded: LoadedPeers) -> None:
     experiment = loaded.experiment.experiment
     adapted = load_adapted(experiment, site_of(loaded, loaded.peers.nodes[0]))
-    findings.values = adapted.spec.size
-    findings.bytes_per_exchange = build_codec(experiment.gossip).sizes(adapted.spec)[-1]
+    spec = adapted.spec.shared()
+    findings.values = spec.size
+    findings.bytes_per_exchange = build_codec(experiment.gossip).sizes(spec)[-1]

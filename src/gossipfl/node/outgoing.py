@@ -10,7 +10,7 @@ from gossipfl.core.events import Receipt
 from gossipfl.learning.bench import load_adapted
 from gossipfl.node.assembly import schedule_of, site_of, state_dir_of
 from gossipfl.node.checkpoint import load_latest
-from gossipfl.state import AdapterState
+from gossipfl.state import AdapterState, Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class OutgoingState:
     Attributes:
         name: the node.
         state: the vector that travels.
+        staying: private segments, which do not.
         payload_bytes: of one message, without framing.
         receivers: who gets it.
         receipt: what the ledger has charged for it; of zero steps before the first training.
@@ -28,6 +29,7 @@ class OutgoingState:
 
     name: str
     state: AdapterState
+    staying: tuple[Segment, ...]
     payload_bytes: int
     receivers: tuple[str, ...]
     receipt: Receipt
@@ -46,12 +48,14 @@ def next_outgoing(
     me = resolve_self(loaded.peers, name, environ)
     experiment = loaded.experiment.experiment
     saved = load_latest(state_dir or state_dir_of(loaded, me))
-    state = saved.state if saved else load_adapted(experiment, site_of(loaded, me)).initial
+    whole = saved.state if saved else load_adapted(experiment, site_of(loaded, me)).initial
+    state = whole.sharing()
     codec = build_codec(experiment.gossip)
     snapshot = saved.snapshot if saved else None
     return OutgoingState(
         name=me.name,
         state=state,
+        staying=tuple(segment for segment in whole.spec.segments if not segment.shared),
         payload_bytes=codec.sizes(state.spec)[-1],
         receivers=schedule_of(loaded).row(me.name, snapshot.round if snapshot else 0).receivers,
         receipt=snapshot.receipt if snapshot else Receipt(),

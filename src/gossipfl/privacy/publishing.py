@@ -1,15 +1,16 @@
 """The only way for a state to become publishable.
 
-    state + receipt ── covered by the account? ──> Publishable
+    state + receipt ── covered by the account? ── shared segments ──> Publishable
 
 A test walks the source: nothing else in gossipfl makes a `Publishable`.
 """
 
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from gossipfl.core.events import Publishable, Receipt
 from gossipfl.core.vector import Vector
 from gossipfl.privacy.account import Account
+from gossipfl.state import AdapterState
 
 P = TypeVar("P", bound=Vector)
 
@@ -21,10 +22,14 @@ class Publisher:
         self._account = account
 
     def clear(self, state: P, receipt: Receipt) -> Publishable[P]:
-        """A state that may leave the node; `core.events.Clear`.
+        """The part of a state that may leave the node; `core.events.Clear`.
+
+        Guarantees:
+            Private segments are not in it, nor in anything that is made of it.
 
         Raises:
             PrivacyError: the account does not cover the receipt.
         """
         self._account.require(receipt)
-        return Publishable(state, receipt)
+        shared = cast("P", state.sharing()) if isinstance(state, AdapterState) else state
+        return Publishable(shared, receipt)

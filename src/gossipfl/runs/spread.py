@@ -1,6 +1,6 @@
 """Where the states of a run's nodes lie.
 
-consensus_distance = √(Σ ‖x_i − x̄‖² / n)
+consensus_distance = √(Σ ‖x_i − x̄‖² / n)        over what is exchanged; the mean is that of all values
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class Spread:
 
     Attributes:
         mean: x̄, (size,) float64.
-        distances: (nodes,) ‖x_i − x̄‖.
+        distances: (nodes,) ‖x_i − x̄‖ of the shared segments.
     """
 
     mean: NDArray[np.float64]
@@ -37,7 +37,7 @@ class Spread:
 
 def spread_of(states: Sequence[AdapterState]) -> Spread:
     """Mean and distances, in float64; some values of some nodes at a time, so that they stay in the cache."""
-    nodes, size = len(states), states[0].spec.size
+    nodes, size, shared = len(states), states[0].spec.size, states[0].spec.shared().size
     mean, squares = np.empty(size), np.zeros(nodes)
     width = min(size, WIDTH, max(1, BLOCK // nodes))
     scratch = np.empty((nodes, width))
@@ -48,7 +48,8 @@ def spread_of(states: Sequence[AdapterState]) -> Spread:
             row[:] = state.vector[place]
         mean[place] = block.sum(axis=0) / nodes
         block -= mean[place]
-        squares += np.vecdot(block, block)
+        exchanged = block[:, : max(0, shared - start)]
+        squares += np.vecdot(exchanged, exchanged)
     return Spread(mean, np.sqrt(squares))
 
 

@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gossipfl.config.experiment import Averaging
+from gossipfl.core.mixing import MIXINGS
 from gossipfl.core.rng import generator
+from gossipfl.core.tables import resolve
 from gossipfl.errors import ConfigError
 from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.publishing import Publisher
@@ -39,6 +41,7 @@ def averaging_course(experiment: Averaging, setting: Setting) -> Course:
         origin=AdapterState.zeros(spec),
         clear=lambda _name: clear,
         trainer=Trainer(NoEngine(), undoable=False),
+        mixing=resolve(MIXINGS, experiment.gossip.mixing, field="gossip.mixing")(experiment.gossip),
     )
 
 

@@ -14,12 +14,11 @@ from gossipfl.config.simulation import SimulationConfig
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.codecs.packing import FLOW_BYTES, packer_for
 from gossipfl.core.events import Clear, Pack, Packet, Publishable, Snapshot
-from gossipfl.core.mixing import MIXINGS
-from gossipfl.core.protocol import Parts, Protocol, Schedule
+from gossipfl.core.protocol import Mixing, Parts, Protocol, Schedule
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.rng import generator
 from gossipfl.core.tables import resolve
-from gossipfl.core.topology import build_schedule, is_doubly_stochastic, second_eigenvalue, sparse_matrix
+from gossipfl.core.topology import build_schedule, is_doubly_stochastic, is_exact, second_eigenvalue, sparse_matrix
 from gossipfl.core.validation import check_state
 from gossipfl.errors import ConfigError, MessageError
 from gossipfl.runs.compute import build_duration
@@ -76,6 +75,7 @@ class Course:
         origin: what every node knows of every other before the first message.
         clear: makes a node's state publishable.
         trainer: carries out training.
+        mixing: how states combine.
     """
 
     phases: int
@@ -84,6 +84,7 @@ class Course:
     origin: AdapterState
     clear: Callable[[str], Clear[AdapterState]]
     trainer: Trainer[AdapterState]
+    mixing: Mixing[AdapterState]
 
 
 def schedule_for(setting: Setting) -> Schedule:
@@ -105,19 +106,19 @@ def node_parts(
 ) -> dict[str, Parts[AdapterState]]:
     """What each node's protocol is made from, in its first life."""
     gossip = setting.gossip
-    mixing = resolve(MIXINGS, gossip.mixing, field="gossip.mixing")(gossip)
     attackers = setting.simulation.attackers
     tamper = resolve(ATTACKS, attackers.kind, field="simulation.attackers.kind")(attackers, generators["attackers"])
     return {
         name: Parts(
             name=name,
             schedule=schedule,
-            mixing=mixing,
+            mixing=course.mixing,
             gossip=gossip,
             phases=course.phases,
             local_steps=course.local_steps,
             clear=course.clear(name),
             packer=partial(packer_of, setting, course.origin, tamper, name),
+            seed=setting.seed,
             # without `unmixed`: what is recorded of a run has the mean itself
             snapshot=Snapshot(state=course.initial[name]),
         )
@@ -129,6 +130,7 @@ def shared_objects(parts: Mapping[str, Parts[AdapterState]]) -> dict[str, object
     """What configuration builds, and checkpoints therefore name; nodes that were restarted have parts of their own."""
     one = next(iter(parts.values()))
     shared = {"schedule": one.schedule, "mixing": one.mixing, "gossip": one.gossip, "spec": one.snapshot.state.spec}
+    shared |= {"shared spec": one.snapshot.state.spec.shared()}
     own = {f"parts {name}": part for name, part in parts.items()}
     makers = {f"{kind} {name}": getattr(part, kind) for name, part in parts.items() for kind in ("clear", "packer")}
     return {**shared, **own, **makers}
@@ -148,6 +150,7 @@ def build_world(
     simulation, names = setting.simulation, setting.names
     _check_names(simulation, names)
     _warn_of_no_end(setting)
+    _warn_of_one_way(setting, next(iter(parts.values())).schedule)
     compute, links, availability = simulation.compute, simulation.links, simulation.availability
     build = resolve(PROTOCOLS, setting.gossip.protocol, field="gossip.protocol")
     carry = resolve(LINKS, links.kind, field="simulation.links.kind")
@@ -216,11 +219,31 @@ def lambda_of(schedule: Schedule) -> float | None:
     return second_eigenvalue(matrix) if is_doubly_stochastic(matrix) else None
 
 
+def averages_exactly(setting: Setting, schedule: Schedule) -> bool:
+    """Whether a period of the schedule gives the mean: rounds are kept together, and nothing is lost in encoding."""
+    gossip = setting.gossip
+    lossless = gossip.rate == 1.0 and gossip.codec == "fp32"
+    return gossip.protocol == "sync" and lossless and is_exact(schedule)
+
+
 def _check_names(simulation: SimulationConfig, names: Sequence[str]) -> None:
     for field, named in (("compute.slow", simulation.compute.slow), ("attackers.nodes", simulation.attackers.nodes)):
         unknown = sorted(set(named) - set(names))
         if unknown:
             raise ConfigError(f"simulation.{field}: {unknown[0]!r} is no node; they are {names[0]} to {names[-1]}")
+
+
+def _warn_of_one_way(setting: Setting, schedule: Schedule) -> None:
+    """Where i hears j and j does not hear i, a node that is down takes its hearer's weight from nobody."""
+    node = schedule.nodes[0]
+    row = schedule.row(node, 0)
+    one_way = schedule.period is not None and {*row.weights} - {node} != {*row.receivers}
+    if one_way and setting.gossip.protocol == "sync" and setting.simulation.availability.kind != "always":
+        logger.warning(
+            "topology.schedule: %s sends one way, so with a node down the mean of the others moves (mean_drift); base "
+            "keeps it",
+            setting.topology.schedule,
+        )
 
 
 def _warn_of_no_end(setting: Setting) -> None:

@@ -59,17 +59,17 @@ class Trainer(Generic[P]):
         engine: computes them.
         at_once: phases computed in one go, at most.
         undoable: a node may be killed in the middle of a phase: its moments are kept until it is collected.
-        keeps: see `left`.
 
     Attributes:
-        left: where each node's last phase has led, for who wants to know; empty unless it keeps that.
+        keeps: whether it keeps what is in `left`.
+        left: where each node's last phase has led, for who wants to know.
     """
 
     def __init__(self, engine: Engine[P], *, at_once: int = sys.maxsize, undoable: bool, keeps: bool = False) -> None:
         self._engine = engine
         self._at_once = at_once
         self._undoable = undoable
-        self._keeps = keeps
+        self.keeps = keeps
         self.pending: Pending[P] = Pending({}, {})
         self.left: dict[str, P] = {}
 
@@ -82,7 +82,7 @@ class Trainer(Generic[P]):
         if node not in self.pending.done:
             self._compute(node)
         trained, _ = self.pending.done.pop(node)
-        if self._keeps:
+        if self.keeps:
             self.left[node] = trained.state
         return trained
 

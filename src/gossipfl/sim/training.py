@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedExperiment
 from gossipfl.core.factors import pairs_of
+from gossipfl.core.mixing import build_mixing
 from gossipfl.core.tables import resolve
 from gossipfl.learning.together import nodes_at_once
 from gossipfl.privacy.grouped.gradients import grouping_problem
@@ -117,7 +118,7 @@ def build_training(experiment: Experiment, setting: Setting) -> Training:
     undoable = setting.simulation.availability.kind != "always"
     # processes of their own have caches of their own
     at_once = nodes_at_once(crew.resident.adapted) if isinstance(crew, Fleet) else sys.maxsize
-    keeps = bool(pairs_of(crew.initial.spec))
+    keeps = experiment.adapter.merge == "factors" and bool(pairs_of(crew.initial.spec))
     trainer = Trainer(engine, at_once=at_once, undoable=undoable, keeps=keeps)
     return Training(setting.names, crew, engine, trainer)
 
@@ -128,9 +129,10 @@ def training_course(experiment: Experiment, setting: Setting, training: Training
         phases=experiment.training.phases,
         local_steps=experiment.training.local_steps,
         initial=dict.fromkeys(setting.names, training.crew.initial),
-        origin=training.crew.initial,
+        origin=training.crew.initial.sharing(),
         clear=training.crew.clear,
         trainer=training.trainer,
+        mixing=build_mixing(experiment.gossip, experiment.adapter, training.crew.initial),
     )
 
 
@@ -148,6 +150,8 @@ def _grouped(
 def _problem(fleet: Fleet, experiment: Experiment) -> str:
     if experiment.training.dropout:
         return "training.dropout is drawn for one node at a time"
+    if fleet.resident.adapted.parts.folds:
+        return f"adapter.merge {experiment.adapter.merge} gives each node frozen weights of its own"
     bench = next(iter(fleet.benches.values()))
     rows = next(bench.data.train.rows_in_order(1))
     return grouping_problem(fleet.resident.adapted.module, fleet.resident.task.losses, rows)

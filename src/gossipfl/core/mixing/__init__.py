@@ -4,8 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gossipfl.config.gossip import GossipConfig
+from gossipfl.config.model import AdapterConfig
+from gossipfl.core.mixing.folding import Folding
+from gossipfl.core.mixing.products import Products
 from gossipfl.core.mixing.weighted import Weighted
 from gossipfl.core.protocol import Mixing
+from gossipfl.core.tables import resolve
+from gossipfl.state import AdapterState
 
 BuildMixing = Callable[[GossipConfig], Mixing[Any]]
 """How a mixing's file offers itself to the table."""
@@ -13,4 +18,26 @@ BuildMixing = Callable[[GossipConfig], Mixing[Any]]
 MIXINGS: Mapping[str, BuildMixing] = {"weighted": lambda _: Weighted()}
 """Builders by the name in `gossip.mixing`: `resolve(MIXINGS, gossip.mixing, field="gossip.mixing")(gossip)`."""
 
-__all__ = ["MIXINGS", "BuildMixing"]
+
+def build_mixing(gossip: GossipConfig, adapter: AdapterConfig, initial: AdapterState) -> Mixing[AdapterState]:
+    """How the states of an adapter combine, by `gossip.mixing` and `adapter.merge`.
+
+    Args:
+        initial: where the node starts.
+
+    Raises:
+        ConfigError: there is no mixing of that name.
+    """
+    plain: Mixing[AdapterState] = resolve(MIXINGS, gossip.mixing, field="gossip.mixing")(gossip)
+    match adapter.merge:
+        case "factors":
+            return plain
+        case "svd":
+            return Products(adapter.scale)
+        case "exact":
+            return Folding(adapter.scale, None)
+        case "stack":
+            return Folding(adapter.scale, initial)
+
+
+__all__ = ["MIXINGS", "BuildMixing", "build_mixing"]

@@ -1,17 +1,22 @@
 """What is trained and averaged: the table of adapters and `attach`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.tables import resolve
+from gossipfl.errors import ModelError
 from gossipfl.importing import quick_import
 from gossipfl.learning.adapters import full
-from gossipfl.learning.adapters.adapted import Adapted, LowRank, Parts, read_parameters, spec_of
+from gossipfl.learning.adapters.adapted import Adapted, LowRank, Parts, read_values, spec_of
 from gossipfl.learning.adapters.request import AdapterRequest
 from gossipfl.learning.base import BaseModel
 from gossipfl.learning.basis import Factors, compute_basis
 from gossipfl.state import AdapterState
+
+_SHOWN = 40
+"""Names in an error."""
 
 __all__ = ["ADAPTERS", "Adapted", "AdapterRequest", "LowRank", "Parts", "attach", "make_basis"]
 
@@ -47,7 +52,8 @@ def attach(base: BaseModel, experiment: Experiment, *, basis: Path | None = None
         changed.
 
     Raises:
-        ModelError: no layer matches the targets, a rank does not fit a layer, or the basis is not unique.
+        ModelError: no layer matches the targets, a rank does not fit a layer, the basis is not unique, or nothing is
+            called as `adapter.private` says.
         ConfigError: the kind of adapter is unknown.
     """
     config = experiment.adapter
@@ -57,17 +63,37 @@ def attach(base: BaseModel, experiment: Experiment, *, basis: Path | None = None
     base.module.requires_grad_(requires_grad=False)
     for parameter in trained.values():
         parameter.requires_grad = True
-    spec = spec_of(trained)
+    private = _private(trained, config.private)
+    merged = {name: fold.merged for name, fold in parts.folds.items()}
+    values = dict(sorted({**trained, **merged}.items(), key=lambda item: item[0] in private))
+    spec = spec_of(values, private)
     return Adapted(
         # new layers come in training mode
         module=base.module.eval(),
         base=base,
         experiment=experiment,
         spec=spec,
-        initial=AdapterState(spec, read_parameters(trained)),
+        initial=AdapterState(spec, read_values(values)),
         trained=trained,
+        values=values,
         parts=parts,
     )
+
+
+def _private(trained: Collection[str], patterns: Sequence[str]) -> frozenset[str]:
+    """The names that the patterns mean."""
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in trained):
+            raise ModelError(f"adapter.private: {pattern!r} matches no trained tensor; there are {_listed(trained)}")
+    private = frozenset(name for name in trained if any(fnmatchcase(name, pattern) for pattern in patterns))
+    if len(private) == len(trained):
+        raise ModelError("adapter.private: all that is trained would stay; nothing is left to be averaged")
+    return private
+
+
+def _listed(names: Collection[str]) -> str:
+    shown = list(names)[:_SHOWN]
+    return ", ".join(shown) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def make_basis(base: BaseModel, experiment: Experiment) -> dict[str, Factors]:

@@ -8,14 +8,14 @@ Everything above this seam sees one flat fp32 vector; everything below it sees n
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.errors import ModelError
@@ -24,7 +24,10 @@ from gossipfl.privacy.sources.seam import Places, trainable
 from gossipfl.state import AdapterSpec, AdapterState, Segment
 
 if TYPE_CHECKING:
+    # it imports transformers, which takes seconds
     from transformers import PreTrainedTokenizerBase
+
+    from gossipfl.learning.adapters.folded import Fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Parts:
         frozen: SHA-256 of what is drawn from the seed and frozen; empty for none.
         basis: SHA-256 of the basis file, or "computed"; empty for none.
         basis_sketch: see `gossipfl.learning.basis.sketch`.
+        folds: frozen weights that mixing changes, by the name of the segment that says by how much; not trained.
         resting: names of what is not trained, phase by phase, over and over; empty: all is trained in every phase.
     """
 
@@ -65,6 +69,7 @@ class Parts:
     basis: str = ""
     basis_sketch: tuple[float, ...] = ()
     resting: tuple[frozenset[str], ...] = ()
+    folds: "Mapping[str, Fold]" = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +80,10 @@ class Adapted:
         module: the model; only the trained parameters require a gradient, all of them fp32.
         base: what it was made from; `base.module` is `module`.
         experiment: what it was attached for.
-        spec: layout of the exchanged vector.
+        spec: layout of the vector; its shared part is exchanged.
         initial: the state every node starts from; equal on all nodes of one experiment.
-        trained: the parameters behind the vector, by segment name and in its order: the adapter's, then the head's.
+        trained: the parameters behind the vector, by segment name: the adapter's, then the head's.
+        values: all that is behind the vector, in its order: trained parameters, and what mixing alone changes.
         parts: what the adapter put in.
         turn: held by whoever uses the module; several learners may share it.
     """
@@ -88,6 +94,7 @@ class Adapted:
     spec: AdapterSpec
     initial: AdapterState
     trained: Mapping[str, nn.Parameter]
+    values: Mapping[str, Tensor]
     parts: Parts
     turn: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
 
@@ -113,20 +120,19 @@ class Adapted:
 
     def resting_places(self, phase: int) -> Places:
         """The same as places among the module's trainable parameters."""
-        names = self.resting(phase)
-        resting = {id(self.trained[name]) for name in names}
+        resting = {id(self.trained[name]) for name in self.resting(phase)}
         return frozenset(place for place, own in enumerate(trainable(self.module)) if id(own) in resting)
 
     def resting_values(self, phase: int) -> NDArray[np.bool_] | None:
         """(spec.size,) whether a value is not trained in a phase; None: all are."""
-        names = self.resting(phase)
+        names = self.resting(phase) | frozenset(self.parts.folds)
         if not names:
             return None
         return np.concatenate([np.full(segment.size, segment.name in names) for segment in self.spec.segments])
 
     def read(self) -> AdapterState:
         """The trained parameters as they are now, copied."""
-        return AdapterState(self.spec, read_parameters(self.trained))
+        return AdapterState(self.spec, read_values(self.values))
 
     def write(self, state: AdapterState) -> None:
         """Sets the trained parameters, in place; the state is not kept.
@@ -136,7 +142,12 @@ class Adapted:
         """
         if state.spec != self.spec:
             raise ModelError(f"a state of spec {self.spec.digest[:12]} was expected, not {state.spec.digest[:12]}")
-        parameters = [parameter.detach() for parameter in self.trained.values()]
+        self._fill(state)
+        for fold in self.parts.folds.values():
+            fold.apply()
+
+    def _fill(self, state: AdapterState) -> None:
+        parameters = [value.detach() for value in self.values.values()]
         bounds = np.cumsum([parameter.numel() for parameter in parameters])[:-1]
         if parameters[0].device.type == "cpu":
             for parameter, values in zip(parameters, np.split(state.vector, bounds), strict=True):
@@ -150,12 +161,14 @@ class Adapted:
     def components(self) -> dict[str, str]:
         """What must be equal on two nodes that average: part of the handshake's fingerprint.
 
-        `model` the base weights; `adapter` kind, scale, layout and start values; `basis` the file of public factors;
-        `head` as drawn; `labels`.
+        `model` the base weights; `adapter` kind, scale, layout and start values of what is exchanged; `basis` the file
+        of public factors; `head` as drawn; `labels`.
         """
-        start: list[object] = [self.spec.digest, self.initial.digest(), self.parts.frozen]
+        start: list[object] = [self.spec.shared().digest, self.initial.sharing().digest(), self.parts.frozen]
         if self.parts.resting:
             start.append([sorted(names) for names in self.parts.resting])
+        if self.experiment.adapter.merge != "factors":
+            start.append(self.experiment.adapter.merge)
         return {
             "model": self.base.sha256,
             "adapter": _digest([self.experiment.adapter.kind, self.parts.scale, *start]),
@@ -165,14 +178,15 @@ class Adapted:
         }
 
 
-def spec_of(trained: Mapping[str, nn.Parameter]) -> AdapterSpec:
-    """The layout of a vector that holds these parameters, in their order."""
-    return AdapterSpec(tuple(Segment(name, tuple(parameter.shape)) for name, parameter in trained.items()))
+def spec_of(values: Mapping[str, Tensor], private: Collection[str] = ()) -> AdapterSpec:
+    """The layout of a vector that holds these tensors, in their order."""
+    return AdapterSpec(tuple(Segment(name, tuple(value.shape), name not in private) for name, value in values.items()))
 
 
-def read_parameters(trained: Mapping[str, nn.Parameter]) -> NDArray[np.float32]:
+def read_values(values: Mapping[str, Tensor]) -> NDArray[np.float32]:
     """All values in one new fp32 vector."""
-    pieces = [parameter.detach().reshape(-1) for parameter in trained.values()]
+    device = next(iter(values.values())).device
+    pieces = [value.detach().to(device).reshape(-1) for value in values.values()]
     flat: NDArray[np.float32] = torch.cat(pieces).to("cpu", torch.float32).numpy()
     return flat
 

@@ -52,10 +52,10 @@ class CoreLinear(nn.Module):
 
 
 def build(request: AdapterRequest) -> Parts:
-    """R of every targeted layer; the scale alpha / rank is 1 unless alpha is given."""
+    """R of every targeted layer; the scale is 1 unless alpha is given."""
     sites = find_sites(request.base, request.config)
     basis = _basis(request, sites)
-    scale = (request.config.alpha or request.config.rank) / request.config.rank
+    scale = request.config.scale(request.config.rank)
     trained: dict[str, nn.Parameter] = {}
     for site in sites:
         layer = CoreLinear(site.layer, basis[site.name], scale=scale, dropout=request.dropout)

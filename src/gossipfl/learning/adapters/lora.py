@@ -1,6 +1,6 @@
 """LoRA through PEFT; FFA-LoRA: the same with A frozen; alternating: with A and B frozen in turn.
 
-    ΔW = (alpha / rank) · B · A        A (rank, in) uniform from the seed, B (out, rank) zero
+    ΔW = scale · B · A        A (rank, in) uniform from the seed, B (out, rank) zero
 
 `lora` trains and exchanges both: the average of the factors is not the average of ΔW, it is off by
 Σ w_i (B_i − B̄)(A_i − Ā). `ffa` trains and exchanges B alone: then it is. `alternating` exchanges both and trains one, B
@@ -25,8 +25,10 @@ from numpy.typing import NDArray
 from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 
+from gossipfl.core.factors import MERGED
 from gossipfl.core.rng import generator
 from gossipfl.learning.adapters.adapted import LowRank, Parts
+from gossipfl.learning.adapters.folded import Fold, fold_of
 from gossipfl.learning.adapters.request import AdapterRequest
 from gossipfl.learning.adapters.sites import Site, find_sites
 from gossipfl.state import AdapterState
@@ -36,17 +38,21 @@ _NAME = "default"
 
 
 def build_lora(request: AdapterRequest) -> Parts:
-    """A and B of every targeted layer; alpha is 2 · rank unless given."""
+    """A and B of every targeted layer; the scale is 2 unless alpha is given."""
     sites = find_sites(request.base, request.config)
     trained: dict[str, nn.Parameter] = {}
+    folds: dict[str, Fold] = {}
     for site in _inject(request, sites):
         trained[f"{site.name}.lora_A"] = _factor(site, "lora_A")
         trained[f"{site.name}.lora_B"] = _factor(site, "lora_B")
-    return Parts(trained, _scale(request), request.config.rank, partial(_both, [site.name for site in sites]))
+        if request.config.merge in {"exact", "stack"}:
+            folds[site.name + MERGED] = fold_of(site, site.layer.get_parameter("base_layer.weight"))
+    factors = partial(_both, [site.name for site in sites])
+    return Parts(trained, _scale(request), request.config.rank, factors, folds=folds)
 
 
 def build_ffa(request: AdapterRequest) -> Parts:
-    """B of every targeted layer over a common frozen A; alpha is 2 · rank unless given."""
+    """B of every targeted layer over a common frozen A; the scale is 2 unless alpha is given."""
     injected = _inject(request, find_sites(request.base, request.config))
     trained = {f"{site.name}.lora_B": _factor(site, "lora_B") for site in injected}
     frozen = {site.name: _factor(site, "lora_A").detach().numpy().copy() for site in injected}
@@ -66,7 +72,7 @@ def _inject(request: AdapterRequest, sites: Sequence[Site]) -> list[Site]:
     """PEFT's layers around the targeted ones, with our start values."""
     config = LoraConfig(
         r=request.config.rank,
-        lora_alpha=_alpha(request),
+        lora_alpha=_scale(request) * request.config.rank,
         lora_dropout=request.dropout,
         target_modules=[site.name for site in sites],
         fan_in_fan_out=all(site.transposed for site in sites),
@@ -97,12 +103,8 @@ def _factor(site: Site, name: str) -> nn.Parameter:
     return site.layer.get_parameter(f"{name}.{_NAME}.weight")
 
 
-def _alpha(request: AdapterRequest) -> float:
-    return request.config.alpha or 2 * request.config.rank
-
-
 def _scale(request: AdapterRequest) -> float:
-    return _alpha(request) / request.config.rank
+    return request.config.scale(request.config.rank)
 
 
 def _both(layers: Sequence[str], state: AdapterState) -> Iterator[LowRank]:

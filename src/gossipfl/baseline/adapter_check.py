@@ -1,0 +1,21 @@
+"""Which adapters go with a server that averages values."""
+
+from gossipfl.config.experiment import Experiment
+from gossipfl.errors import ConfigError
+
+
+def check_adapter(experiment: Experiment) -> None:
+    """Refuses what Flower's strategies would average otherwise than gossip does.
+
+    Raises:
+        ConfigError: the adapter's factors are merged as products, or some of it is private.
+    """
+    if experiment.adapter.private:
+        raise ConfigError(
+            "adapter.private: is for gossip; a Flower client takes all that it trains from the server: leave it empty"
+        )
+    merge = experiment.adapter.merge
+    if merge != "factors":
+        raise ConfigError(
+            f"adapter.merge: {merge} is for gossip; Flower's strategies average A and B themselves: factors is wanted"
+        )

@@ -1,0 +1,79 @@
+"""Real nodes whose adapters are trained in turn, merged as products, or in part their own."""
+
+import json
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.node.conftest import Begin
+from tests.node.study import Study
+
+from gossipfl.cli.app import main
+from gossipfl.config.loading import load_peers
+from gossipfl.learning.bench import load_adapted
+from gossipfl.node.assembly import site_of
+from gossipfl.state import AdapterState
+from gossipfl.studies.fleet import Fleet
+
+SYNC = {"protocol": "sync", "settle_rounds": 0, "linger_s": 60}
+OPEN = {"level": "none", "target_epsilon": None}
+HEAD = ("classifier.weight", "classifier.bias")
+
+
+def finals(study: Study) -> list[AdapterState]:
+    with Fleet([study.job(name) for name in study.names]) as fleet:
+        results = fleet.results(timeout_s=60)
+    assert {result["step"] for result in results.values()} == {8}
+    assert not any(result["rejected"] for result in results.values())
+    return [study.saved(name).state for name in study.names]
+
+
+def update(state: AdapterState, layer: str) -> NDArray[np.float64]:
+    product: NDArray[np.float64] = state.segment(f"{layer}.lora_B").astype(np.float64) @ state.segment(
+        f"{layer}.lora_A"
+    )
+    return product
+
+
+@pytest.mark.slow
+def test_products_agree_and_heads_stay_at_home(begin: Begin, capsys: pytest.CaptureFixture[str]) -> None:
+    adapter = {"kind": "lora", "rank": 3, "merge": "svd", "private": ["classifier.*"]}
+    study = begin(adapter=adapter, gossip=SYNC, privacy=OPEN)
+    states = finals(study)
+    layers = [segment.name.removesuffix(".lora_A") for segment in states[0].spec.segments if "lora_A" in segment.name]
+    for layer in layers:
+        products = [update(state, layer) for state in states]
+        assert np.abs(products[0]).max() > 1e-3
+        np.testing.assert_allclose(products[1:], [products[0]] * 2, atol=1e-6)
+    heads = [state.segment(HEAD[0]) for state in states]
+    assert min(np.abs(heads[0] - heads[1]).max(), np.abs(heads[1] - heads[2]).max()) > 1e-3
+    assert main(["inspect", "--outgoing", "--peers", str(study.peers), "--name", "ada", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert shown["staying"] == list(HEAD)
+    assert not set(HEAD) & {row["segment"] for row in shown["segments"]}
+    values = sum(state.size for state in states[0].spec.segments if state.shared)
+    assert {(message["values"], message["bytes"]) for message in shown["messages"]} == {(values, 4 * values)}
+
+
+@pytest.mark.slow
+def test_all_train_the_same_factor_in_the_same_phase(begin: Begin) -> None:
+    study = begin(adapter={"kind": "alternating", "rank": 3, "alternate_every": 2}, gossip=SYNC)
+    # B in phases 0 and 1, A in 2 and 3
+    states = finals(study)
+    for name in (segment.name for segment in states[0].spec.segments):
+        np.testing.assert_allclose(states[1].segment(name), states[0].segment(name), atol=1e-6)
+    loaded = load_peers(study.peers)
+    start = load_adapted(loaded.experiment.experiment, site_of(loaded, loaded.peers.nodes[0])).initial
+    for name in (segment.name for segment in start.spec.segments):
+        assert np.abs(states[0].segment(name) - start.segment(name)).max() > 1e-4
+
+
+@pytest.mark.slow
+def test_while_it_rests_a_factor_is_where_it_began(begin: Begin) -> None:
+    study = begin(adapter={"kind": "alternating", "rank": 3, "alternate_every": 9}, gossip=SYNC)
+    states = finals(study)
+    loaded = load_peers(study.peers)
+    start = load_adapted(loaded.experiment.experiment, site_of(loaded, loaded.peers.nodes[0])).initial
+    for name in (segment.name for segment in start.spec.segments if segment.name.endswith("lora_A")):
+        for state in states:
+            np.testing.assert_allclose(state.segment(name), start.segment(name), atol=1e-7)
