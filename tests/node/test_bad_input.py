@@ -130,7 +130,7 @@ MISTAKES: dict[str, tuple[Spoil, str]] = {
         wild,
         "gossip.outer_momentum 0.9 with outer_learning_rate 0.7 drives nodes apart",
     ),
-    "nothing below what is trained": (experiment("model", keep_below=True), "model.keep_below"),
+    "private records in the cache": (experiment("model", keep_below=True), "privacy.public_data true was expected"),
     "disconnected graph": (graph("ada bob\ncid dan\n"), "components"),
     "node in no edge": (graph("ada bob\n"), "cid"),
     "empty graph": (graph("# nothing\n"), "graph.edgelist"),

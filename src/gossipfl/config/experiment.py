@@ -87,6 +87,15 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _only_public_records_are_kept(self) -> "Experiment":
+        if self.model.keep_below and self.privacy.level != "none" and not self.privacy.public_data:
+            raise ValueError(
+                "model.keep_below keeps what is made of the records in the cache folder, which no account covers: it is "
+                "for public data, privacy.public_data true was expected"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _private_parts_can_stay(self) -> "Experiment":
         if self.adapter.private and self.gossip.protocol not in MIXING_PROTOCOLS:
             raise ValueError(

@@ -1,15 +1,17 @@
 """What the runs of the study of choices say, as markdown.
 
-steps to 90%: of the best arm's accuracy, at the first evaluation at which the node that was looked at has it
+steps to 90%: of the best arm's accuracy, at the first evaluation at which the node whose turn it was has it, and at
+which the mean model has it
 """
 
 from collections.abc import Callable, Sequence
+from statistics import mean
 
 from gossipfl.report import compare_cells as cells
-from gossipfl.report.comparing import steps_to_goal
 from gossipfl.report.comparison import ArmSummary, Comparison
-from gossipfl.report.measures import Measure
-from gossipfl.report.statistics import estimate, paired_difference
+from gossipfl.report.measures import first_where
+from gossipfl.report.recorded import RecordedRun
+from gossipfl.report.statistics import paired_difference
 from gossipfl.report.tables import markdown_table
 from gossipfl.studies.medical_choices_arms import ADAPTERS, CODECS, CODED, TOPOLOGIES, Arm
 
@@ -28,7 +30,9 @@ def reading(found: Comparison) -> str:
         "Accuracy of the worst node": lambda arm: cells.cell(arm, "worst_node"),
         "Accuracy of the mean model": lambda arm: cells.cell(arm, "mean_model"),
         "Bytes a node": lambda arm: cells.cell(arm, "bytes_per_node"),
-        f"Steps to {SHARE:.0%} of the best arm's accuracy ({best:.3f})": lambda arm: _steps(arm, SHARE * best),
+        f"Steps to {SHARE:.0%} of the best arm's accuracy ({best:.3f}), node / mean model": lambda arm: _steps(
+            arm, SHARE * best
+        ),
     }
     parts = [part for text, cell in figures.items() for part in (text, _grid(arms, cell))]
     return "\n\n".join([*parts, "Codecs, on the ring", _codecs(arms, figures), _against(arms)]) + "\n"
@@ -56,12 +60,17 @@ def _cell(arms: dict[str, ArmSummary], wanted: Arm, cell: Cell) -> str:
 
 
 def _steps(arm: ArmSummary, goal: float) -> str:
-    measure = Measure("test", "accuracy")
-    steps = [steps_to_goal(done.run, measure, goal) for done in arm.done.values()]
-    reached = estimate(steps)
-    if not reached.count or reached.mean is None:
+    runs = [done.run for done in arm.done.values()]
+    return " / ".join(_first(runs, column, goal) for column in ("test_accuracy", "mean_model_accuracy"))
+
+
+def _first(runs: Sequence[RecordedRun], column: str, goal: float) -> str:
+    """Mean over those that have it, and how many have not."""
+    found = [first_where(run, column, lambda value: value is not None and value >= goal) for run in runs]
+    steps = [summary.step for summary in found if summary is not None]
+    if not steps:
         return "never"
-    return f"{reached.mean:.0f}" + ("" if reached.count == len(steps) else f" ({reached.count} of {len(steps)} seeds)")
+    return f"{mean(steps):.0f}" + (f" ({len(steps)} of {len(runs)})" if len(steps) < len(runs) else "")
 
 
 def _against(arms: dict[str, ArmSummary]) -> str:
