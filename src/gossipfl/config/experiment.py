@@ -90,8 +90,8 @@ class Experiment(Section):
     def _only_public_records_are_kept(self) -> "Experiment":
         if self.model.keep_below and self.privacy.level != "none" and not self.privacy.public_data:
             raise ValueError(
-                "model.keep_below keeps what is made of the records in the cache folder, which no account covers: it is "
-                "for public data, privacy.public_data true was expected"
+                "model.keep_below keeps what is made of the records in the cache folder, which no account covers: it "
+                "is for public data, privacy.public_data true was expected"
             )
         return self
 
