@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from scripts.bench.meters import cpu_s
 
 from gossipfl.config.gossip import GossipConfig
-from gossipfl.core.events import Publishable, Snapshot
+from gossipfl.core.messages import Publishable
 from gossipfl.core.mixing import MIXINGS
 from gossipfl.core.protocol import Parts, Protocol, Schedule
 from gossipfl.core.protocols import PROTOCOLS
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.state import AdapterSpec, AdapterState
 
 

@@ -1,6 +1,6 @@
 """What simulation costs: averaging alone, its growth with the nodes, batched against loop, and against gossipy.
 
-    OMP_NUM_THREADS=1 .venv/bin/python -m scripts.bench.simulate [--part averaging push_sum growth engines gossipy] [--repeats 5]
+    OMP_NUM_THREADS=1 .venv/bin/python -m scripts.bench.simulate [--part averaging push_sum …] [--repeats 5]
 
 averaging   one-peer exponential and random-regular of degree 4, `sync`, 30% of the messages lost, 200 rounds: CPU
             time and largest resident size of a fresh process, from the configuration to the result

@@ -22,8 +22,8 @@ import numpy as np
 from gossipfl.config.peers import NodeConfig
 from gossipfl.core.codecs.dtypes import Plain
 from gossipfl.core.codecs.packing import Whole
-from gossipfl.core.events import Header, Publishable, Receipt
 from gossipfl.core.handshake import Greeting
+from gossipfl.core.messages import Header, Publishable, Receipt
 from gossipfl.net.identity import Identity
 from gossipfl.net.issuing import make_authority, make_node
 from gossipfl.net.limits import Limits

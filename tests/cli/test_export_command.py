@@ -14,7 +14,8 @@ from gossipfl.cli.app import main
 from gossipfl.config.experiment import AdapterConfig, Experiment, ModelConfig, TaskConfig
 from gossipfl.config.loading import dump_experiment
 from gossipfl.config.privacy import PrivacyConfig
-from gossipfl.core.events import Receipt, Snapshot
+from gossipfl.core.messages import Receipt
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.learning.adapters import attach
 from gossipfl.learning.models import load_base
 from gossipfl.node.checkpoint import Saved, save_checkpoint

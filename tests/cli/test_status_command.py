@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from gossipfl.cli.status import drawn
-from gossipfl.core.events import Receipt
 from gossipfl.core.json_text import json_text
+from gossipfl.core.messages import Receipt
 from gossipfl.node.asking import NodeStatus
 from gossipfl.node.record import NodeRecord
 

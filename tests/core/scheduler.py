@@ -21,21 +21,20 @@ from gossipfl.core.events import (
     Finish,
     NeighborDown,
     NeighborUp,
-    Publishable,
-    Receipt,
     Received,
     Report,
     Send,
     SetTimer,
-    Snapshot,
     Started,
     TimerFired,
     Train,
     Trained,
 )
+from gossipfl.core.messages import Publishable, Receipt
 from gossipfl.core.mixing.weighted import Weighted
 from gossipfl.core.protocol import Parts, Protocol, Schedule
 from gossipfl.core.protocols import PROTOCOLS
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.topology import build_schedule
 from gossipfl.core.vector import P
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from tests.core.scheduler import Plan, World, floats
 
-from gossipfl.core.events import Header, NeighborDown, NeighborUp, Received
+from gossipfl.core.events import NeighborDown, NeighborUp, Received
+from gossipfl.core.messages import Header
 
 
 def plan(**changes: object) -> Plan[float]:

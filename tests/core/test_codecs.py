@@ -8,7 +8,7 @@ from gossipfl.config.gossip import GossipConfig
 from gossipfl.core.codecs import CODECS
 from gossipfl.core.codecs.dtypes import Plain
 from gossipfl.core.codecs.packing import NOTHING, Differences, Heard, Unpacker, Whole, added
-from gossipfl.core.events import Packet, Publishable, Receipt
+from gossipfl.core.messages import Packet, Publishable, Receipt
 from gossipfl.core.rng import generator
 from gossipfl.core.validation import decode_state
 from gossipfl.state import AdapterSpec, AdapterState, Float32Vector, Segment

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from gossipfl.core.events import Header, Report
+from gossipfl.core.events import Report
 from gossipfl.core.influence import influence
+from gossipfl.core.messages import Header
 
 
 def report(number: int, step: int, weights: dict[str, float], sources: dict[str, Header], kept: float) -> Report:

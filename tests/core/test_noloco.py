@@ -11,24 +11,15 @@ from numpy.typing import NDArray
 from tests.core.scheduler import Plan, Weather, World, floats, names
 
 from gossipfl.config.gossip import GossipConfig
-from gossipfl.core.events import (
-    Checkpoint,
-    Effect,
-    Publishable,
-    Receipt,
-    Received,
-    Send,
-    Snapshot,
-    Started,
-    Train,
-    Trained,
-)
+from gossipfl.core.events import Checkpoint, Effect, Received, Send, Started, Train, Trained
+from gossipfl.core.messages import Publishable, Receipt
 from gossipfl.core.mixing.weighted import Weighted
 from gossipfl.core.outer import Outer
 from gossipfl.core.protocol import Parts, Protocol, Row, Schedule
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.protocols.outer_step import OuterStep
 from gossipfl.core.rng import generator
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.errors import UserError
 
 PATIENT = GossipConfig(protocol="noloco", deadline_s=1e5, linger_s=1e6, settle_rounds=0)

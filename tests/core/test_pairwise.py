@@ -14,11 +14,13 @@ from tests.core.ticks import Ticking, Weather
 
 from gossipfl.config.gossip import GossipConfig
 from gossipfl.config.topology import TopologyConfig
-from gossipfl.core.events import Publishable, Received, Send, Snapshot, Started, TimerFired
+from gossipfl.core.events import Received, Send, Started, TimerFired
+from gossipfl.core.messages import Publishable
 from gossipfl.core.mixing.weighted import Weighted
 from gossipfl.core.protocol import Parts, Protocol
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.protocols.pace import DEADLINE
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.topology import build_schedule
 from gossipfl.errors import TopologyError
 

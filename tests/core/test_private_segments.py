@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gossipfl.config.gossip import GossipConfig
 from gossipfl.core.codecs.packing import packer_for
-from gossipfl.core.events import Publishable, Receipt
+from gossipfl.core.messages import Publishable, Receipt
 from gossipfl.core.mixing.weighted import Weighted
 from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.publishing import Publisher

@@ -14,25 +14,14 @@ from tests.core.ticks import Weather as Ticks
 
 from gossipfl.config.gossip import GossipConfig
 from gossipfl.config.topology import TopologyConfig
-from gossipfl.core.events import (
-    Event,
-    Header,
-    NeighborDown,
-    Publishable,
-    Receipt,
-    Received,
-    Send,
-    Snapshot,
-    Started,
-    TimerFired,
-    Train,
-    Trained,
-)
+from gossipfl.core.events import Event, NeighborDown, Received, Send, Started, TimerFired, Train, Trained
 from gossipfl.core.mass import Flow
+from gossipfl.core.messages import Header, Publishable, Receipt
 from gossipfl.core.mixing.weighted import Weighted
 from gossipfl.core.protocol import Parts, Protocol
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.protocols.pace import DEADLINE
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.topology import build_schedule
 from gossipfl.core.vector import P
 from gossipfl.core.wide import widened

@@ -10,24 +10,22 @@ from tests.core.scheduler import Crash, Plan, Weather, World, floats, kinds, nam
 from gossipfl.config.gossip import GossipConfig
 from gossipfl.core.events import (
     Effect,
-    Header,
     NeighborDown,
     NeighborUp,
-    Publishable,
-    Receipt,
     Received,
     Report,
     Send,
     SetTimer,
-    Snapshot,
     Started,
     TimerFired,
     Train,
 )
 from gossipfl.core.influence import influence
+from gossipfl.core.messages import Header, Publishable, Receipt
 from gossipfl.core.mixing.weighted import Weighted
 from gossipfl.core.protocol import Parts
 from gossipfl.core.protocols.sync import Sync
+from gossipfl.core.snapshot import Snapshot
 
 PATIENT = GossipConfig(protocol="sync", deadline_s=1e5, linger_s=1e6, settle_rounds=3)
 NEVER = GossipConfig(protocol="sync", deadline_s=1e9, linger_s=1.0, settle_rounds=1)

@@ -12,10 +12,12 @@ from tests.core.scheduler import Crash, Plan, Weather, World, floats, kinds, nam
 
 from gossipfl.config.gossip import GossipConfig
 from gossipfl.config.topology import TopologyConfig
-from gossipfl.core.events import Header, Publishable, Received, Send, Snapshot, Started
+from gossipfl.core.events import Received, Send, Started
+from gossipfl.core.messages import Header, Publishable
 from gossipfl.core.mixing.weighted import Weighted
 from gossipfl.core.protocol import Parts, Schedule
 from gossipfl.core.protocols.sync import Sync
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.topology import build_schedule, is_doubly_stochastic, mixing_matrix
 from gossipfl.errors import TopologyError
 

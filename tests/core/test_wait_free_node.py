@@ -9,23 +9,21 @@ from gossipfl.config.gossip import GossipConfig
 from gossipfl.core.events import (
     Effect,
     Finish,
-    Header,
     NeighborDown,
     NeighborUp,
-    Publishable,
-    Receipt,
     Received,
     Report,
     Send,
     SetTimer,
-    Snapshot,
     Started,
     TimerFired,
 )
+from gossipfl.core.messages import Header, Publishable, Receipt
 from gossipfl.core.mixing.weighted import Weighted
 from gossipfl.core.protocol import Parts
 from gossipfl.core.protocols import wait_free
 from gossipfl.core.protocols.pace import OwnPace
+from gossipfl.core.snapshot import Snapshot
 
 
 def one(snapshot: Snapshot[float] | None = None, *, phases: int = 2, **settings: float) -> OwnPace[float]:

@@ -8,11 +8,13 @@ import numpy as np
 
 from gossipfl.config.gossip import GossipConfig
 from gossipfl.core.codecs.packing import FLOW_BYTES, packer_for
-from gossipfl.core.events import Packet, Publishable, Received, Send, Snapshot, Started, TimerFired
+from gossipfl.core.events import Received, Send, Started, TimerFired
+from gossipfl.core.messages import Packet, Publishable
 from gossipfl.core.mixing.weighted import Weighted
 from gossipfl.core.protocol import Parts, Protocol, Schedule
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.protocols.pace import DEADLINE
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.sim.clock import Clock
 from gossipfl.sim.happenings import Happening, Message
 from gossipfl.sim.links import Edge, Fate

@@ -11,7 +11,7 @@ from tests.net.world import WAIT_S, Player, World, state_of
 
 from gossipfl.core.codecs.blocks import Blocks
 from gossipfl.core.codecs.packing import Differences
-from gossipfl.core.events import Header, Packet, Publishable, Receipt
+from gossipfl.core.messages import Header, Packet, Publishable, Receipt
 from gossipfl.core.rng import generator
 from gossipfl.net.events import Arrived
 from gossipfl.state import AdapterSpec, AdapterState, Segment

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from tests.net.world import SPEC, WAIT_S, Player, Raw, Rejections, World, packet_of, state_of
 
-from gossipfl.core.events import Crossing, Header, Packet
 from gossipfl.core.mass import Flow, first_mass
+from gossipfl.core.messages import Crossing, Header, Packet
 from gossipfl.core.wide import Wide, widened
 from gossipfl.net.events import Arrived, LinkDown, LinkUp
 from gossipfl.state import AdapterState

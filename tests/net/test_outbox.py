@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.net.world import packet_of, state_of
 
-from gossipfl.core.events import Header, Packet
+from gossipfl.core.messages import Header, Packet
 from gossipfl.net.outbox import LONGEST, Bundle, Bundler, Outbox, Outgoing
 
 BUNDLE = Bundle(packet_of(state_of(1)), "fp32")

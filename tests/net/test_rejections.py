@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from tests.net.world import QUICK, SPEC, WAIT_S, Player, Raw, Rejections, World, plain_greeting, state_of
 
-from gossipfl.core.events import Header
 from gossipfl.core.handshake import LedgerHead
+from gossipfl.core.messages import Header
 from gossipfl.net.channels import SERVICE
 from gossipfl.net.events import Arrived, LinkDown, LinkUp
 from gossipfl.net.framing import chunk_frames, envelope_frame, hello_frame

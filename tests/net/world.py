@@ -15,9 +15,9 @@ from gossipfl.config.peers import NodeConfig
 from gossipfl.core.codecs import Codec
 from gossipfl.core.codecs.dtypes import Plain
 from gossipfl.core.codecs.packing import NOTHING
-from gossipfl.core.events import Header, Packet, Publishable, Receipt
 from gossipfl.core.handshake import Greeting
 from gossipfl.core.mass import Flow
+from gossipfl.core.messages import Header, Packet, Publishable, Receipt
 from gossipfl.net.channels import SERVICE, open_channel
 from gossipfl.net.events import NetEvent
 from gossipfl.net.framing import ack_frame, envelope_frame, hello_frame, parse_frame

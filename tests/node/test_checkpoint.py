@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gossipfl.core.events import Receipt, Snapshot
+from gossipfl.core.messages import Receipt
 from gossipfl.core.outer import Outer
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.errors import StateError
 from gossipfl.node.checkpoint import Saved, load_latest, moments_of, save_checkpoint
 from gossipfl.state import AdapterSpec, AdapterState, Segment

@@ -16,10 +16,11 @@ from tests.node.conftest import Begin
 from tests.node.study import Study
 
 from gossipfl.config.loading import LoadedPeers, load_peers
-from gossipfl.core.events import Checkpoint, Event, NeighborUp, Received, Send, Snapshot, Started, Train, Trained
+from gossipfl.core.events import Checkpoint, Event, NeighborUp, Received, Send, Started, Train, Trained
 from gossipfl.core.mixing import MIXINGS
 from gossipfl.core.protocol import Parts, Protocol
 from gossipfl.core.protocols import PROTOCOLS
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.learning.bench import Bench, build_learner
 from gossipfl.learning.books import RunTerms
 from gossipfl.node.assembly import schedule_of, site_of

@@ -8,7 +8,7 @@ import torch
 from scipy.stats import chi2
 from torch import Tensor, nn
 
-from gossipfl.core.events import Receipt
+from gossipfl.core.messages import Receipt
 from gossipfl.errors import BudgetSpentError, PrivacyError
 from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.mechanisms import MechanismParts, Rows, Units, build_mechanism

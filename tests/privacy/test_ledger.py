@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gossipfl.core.events import Receipt
+from gossipfl.core.messages import Receipt
 from gossipfl.errors import BudgetSpentError, LedgerError, PrivacyError
 from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.accounting import Charge, epsilon

@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gossipfl.core.events import Publishable, Receipt
+from gossipfl.core.messages import Publishable, Receipt
 from gossipfl.errors import LedgerError
 from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.accounting import Charge

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import gossipfl
-from gossipfl.core.events import Receipt
+from gossipfl.core.messages import Receipt
 from gossipfl.errors import PrivacyError
 from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.accounting import Charge

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from tests.privacy.test_none_mechanism import gradients, parts_for
 
-from gossipfl.core.events import Receipt
+from gossipfl.core.messages import Receipt
 from gossipfl.errors import BudgetSpentError, PrivacyError
 from gossipfl.privacy.account import Account
 from gossipfl.privacy.accounting import Charge

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable
 
 from gossipfl.config.simulation import PartitionConfig
-from gossipfl.core.events import Header, Packet, Publishable, Receipt, Send
+from gossipfl.core.events import Send
+from gossipfl.core.messages import Header, Packet, Publishable, Receipt
 from gossipfl.sim.availability import Partition
 from gossipfl.sim.clock import Clock
 from gossipfl.sim.happenings import Happening, LineFree, Message

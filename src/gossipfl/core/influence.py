@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gossipfl.core.events import Header, Report
+from gossipfl.core.events import Report
+from gossipfl.core.messages import Header
 
 Credits = NDArray[np.float64]
 

@@ -6,7 +6,9 @@ from typing import Generic
 from typing import Protocol as Seam
 
 from gossipfl.config.gossip import GossipConfig
-from gossipfl.core.events import Clear, Effect, Event, Pack, Packet, Snapshot
+from gossipfl.core.events import Effect, Event
+from gossipfl.core.messages import Clear, Pack, Packet
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.vector import P
 
 

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from gossipfl.config.training import TrainingConfig
-from gossipfl.core.events import Receipt
+from gossipfl.core.messages import Receipt
 from gossipfl.errors import BudgetSpentError, DivergedError
 from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.data import Examples

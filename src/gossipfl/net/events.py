@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from gossipfl.core.events import Header
 from gossipfl.core.handshake import Greeting
 from gossipfl.core.mass import Flow
+from gossipfl.core.messages import Header
 from gossipfl.state import AdapterState
 
 

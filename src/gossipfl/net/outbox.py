@@ -16,10 +16,10 @@ from blake3 import blake3
 
 from gossipfl.core.codecs.known import Known
 from gossipfl.core.codecs.packing import WHOLE
-from gossipfl.core.events import Crossing, Header, Packet
 from gossipfl.core.handshake import LedgerHead
 from gossipfl.core.mass import Flow
 from gossipfl.core.membership import Mark
+from gossipfl.core.messages import Crossing, Header, Packet
 from gossipfl.net.framing import chunk_frames
 from gossipfl.state import AdapterState
 

@@ -19,8 +19,8 @@ import grpc
 from gossipfl.config.peers import NodeConfig
 from gossipfl.core.codecs import Codec
 from gossipfl.core.codecs.packing import Unpacker
-from gossipfl.core.events import Crossing, Header, Packet
 from gossipfl.core.handshake import Greeting, HeadWatch, LedgerHead
+from gossipfl.core.messages import Crossing, Header, Packet
 from gossipfl.errors import CertificateError
 from gossipfl.net.context import Context
 from gossipfl.net.counters import Counters

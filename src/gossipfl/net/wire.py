@@ -3,10 +3,10 @@
 import math
 from dataclasses import dataclass
 
-from gossipfl.core.events import Header
 from gossipfl.core.handshake import Greeting, LedgerHead
 from gossipfl.core.mass import LARGEST
 from gossipfl.core.membership import Mark
+from gossipfl.core.messages import Header
 from gossipfl.errors import MessageError
 from gossipfl.net.reports import MemberReport, StatusSnapshot
 from gossipfl.v1 import gossip_pb2 as pb

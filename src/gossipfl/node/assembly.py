@@ -19,11 +19,11 @@ from gossipfl.config.loading import LoadedPeers, dump_experiment, load_peers, re
 from gossipfl.config.peers import NodeConfig
 from gossipfl.core.codecs import build_codec
 from gossipfl.core.codecs.packing import packer_for
-from gossipfl.core.events import Snapshot
 from gossipfl.core.handshake import LedgerHead
 from gossipfl.core.mixing import build_mixing
 from gossipfl.core.protocol import Parts, Protocol, Schedule
 from gossipfl.core.protocols import PROTOCOLS
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.tables import resolve
 from gossipfl.core.topology import build_schedule
 from gossipfl.errors import PrivacyError, StateError

@@ -21,8 +21,9 @@ from blake3 import blake3
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from gossipfl.core.events import Receipt, Snapshot
+from gossipfl.core.messages import Receipt
 from gossipfl.core.outer import Outer
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.errors import ModelError, StateError
 from gossipfl.node.saved_mass import mass_of, mass_tensors, mass_weights
 from gossipfl.node.tensor_file import mapped_tensors, tensor_file

@@ -7,7 +7,7 @@ from pathlib import Path
 from gossipfl.config.loading import load_peers, resolve_self
 from gossipfl.core.codecs import build_codec
 from gossipfl.core.codecs.packing import FLOW_BYTES, WHOLE
-from gossipfl.core.events import Receipt
+from gossipfl.core.messages import Receipt
 from gossipfl.learning.bench import load_adapted
 from gossipfl.node.assembly import schedule_of, site_of, state_dir_of
 from gossipfl.node.checkpoint import load_latest

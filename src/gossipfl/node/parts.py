@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gossipfl.config.experiment import Experiment
-from gossipfl.core.events import Receipt, Send, Snapshot
+from gossipfl.core.events import Send
 from gossipfl.core.handshake import Greeting, LedgerHead
+from gossipfl.core.messages import Receipt
 from gossipfl.core.protocol import Protocol
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.learning.bench import Bench
 from gossipfl.net.transport import NetEvent, Transport
 from gossipfl.node.checkpoint import Saved, moments_of, save_checkpoint

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gossipfl.core.events import Receipt, Report
+from gossipfl.core.events import Report
+from gossipfl.core.messages import Receipt
 from gossipfl.learning.evaluation import Evaluation
 from gossipfl.net.reports import StatusSnapshot
 

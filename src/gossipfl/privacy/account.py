@@ -8,7 +8,7 @@
 import math
 from typing import Protocol
 
-from gossipfl.core.events import Receipt
+from gossipfl.core.messages import Receipt
 from gossipfl.errors import PrivacyError
 from gossipfl.privacy.accounting import Charge
 

@@ -16,7 +16,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Self
 
-from gossipfl.core.events import Receipt
+from gossipfl.core.messages import Receipt
 from gossipfl.errors import BudgetSpentError, PrivacyError
 from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.ledger_book import Book, as_charges, refuse_other_levels

@@ -16,7 +16,7 @@ from threading import Lock
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from gossipfl.core.events import Publishable
+from gossipfl.core.messages import Publishable
 from gossipfl.errors import LedgerError
 from gossipfl.privacy.ledger_schema import sync_folder
 from gossipfl.privacy.publication_lines import START, Line, Publication, Published, hash_of, read_line, write_line

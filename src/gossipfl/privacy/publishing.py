@@ -7,7 +7,7 @@ A test walks the source: nothing else in gossipfl makes a `Publishable`.
 
 from typing import TypeVar, cast
 
-from gossipfl.core.events import Publishable, Receipt
+from gossipfl.core.messages import Publishable, Receipt
 from gossipfl.core.vector import Vector
 from gossipfl.privacy.account import Account
 from gossipfl.state import AdapterState
@@ -22,7 +22,7 @@ class Publisher:
         self._account = account
 
     def clear(self, state: P, receipt: Receipt) -> Publishable[P]:
-        """The part of a state that may leave the node; `core.events.Clear`.
+        """The part of a state that may leave the node; `core.messages.Clear`.
 
         Guarantees:
             Private segments are not in it, nor in anything that is made of it.

@@ -4,7 +4,7 @@ A simulation asks what a run would cost; what it does costs nothing. So nothing 
 is touched, and every result made with it says that it is not private.
 """
 
-from gossipfl.core.events import Receipt
+from gossipfl.core.messages import Receipt
 from gossipfl.errors import PrivacyError
 from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.meter import EpsilonMeter, Kind

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gossipfl.config.experiment import Experiment
-from gossipfl.core.events import Clear
+from gossipfl.core.messages import Clear
 from gossipfl.learning.bench import Bench, Resident, learner_for, load_resident
 from gossipfl.learning.books import Books, RunTerms
 from gossipfl.learning.data import DataSite, NodeRecords, load_fleet_records

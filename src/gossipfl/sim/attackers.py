@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gossipfl.config.simulation import AttackersConfig
-from gossipfl.core.events import Pack, Packet, Publishable
+from gossipfl.core.messages import Pack, Packet, Publishable
 from gossipfl.state import AdapterState
 
 Tamper = Callable[[str, AdapterState], AdapterState]

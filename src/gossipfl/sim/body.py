@@ -4,8 +4,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Generic
 
-from gossipfl.core.events import Receipt, Snapshot, Train
+from gossipfl.core.events import Train
+from gossipfl.core.messages import Receipt
 from gossipfl.core.protocol import Protocol
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.vector import P
 
 

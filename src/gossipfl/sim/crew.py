@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from gossipfl.core.events import Clear
+from gossipfl.core.messages import Clear
 from gossipfl.runs.judging import Judge
 from gossipfl.state import AdapterState
 

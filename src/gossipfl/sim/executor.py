@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gossipfl.config.experiment import Experiment
-from gossipfl.core.events import Clear, Receipt, Train, Trained
+from gossipfl.core.events import Train, Trained
+from gossipfl.core.messages import Clear, Receipt
 from gossipfl.errors import ConfigError, GossipflError
 from gossipfl.learning.evaluation import Evaluation
 from gossipfl.privacy.account import FreeAccount

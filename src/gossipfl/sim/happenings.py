@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Generic
 
-from gossipfl.core.events import Crossing, Event, Header, Packet
+from gossipfl.core.events import Event
+from gossipfl.core.messages import Crossing, Header, Packet
 from gossipfl.core.vector import P
 from gossipfl.sim.availability import Outage
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Generic
 
 from gossipfl.core.codecs.known import Known
-from gossipfl.core.events import Packet, Send
+from gossipfl.core.events import Send
+from gossipfl.core.messages import Packet
 from gossipfl.core.vector import P
 from gossipfl.sim.availability import Partition
 from gossipfl.sim.clock import Clock

@@ -13,10 +13,11 @@ from gossipfl.config.graph_files import graph_for
 from gossipfl.config.simulation import SimulationConfig
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.codecs.packing import FLOW_BYTES, packer_for
-from gossipfl.core.events import Clear, Pack, Packet, Publishable, Snapshot
+from gossipfl.core.messages import Clear, Pack, Packet, Publishable
 from gossipfl.core.protocol import Mixing, Parts, Protocol, Schedule
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.rng import generator
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.tables import resolve
 from gossipfl.core.topology import build_schedule, is_doubly_stochastic, is_exact, second_eigenvalue, sparse_matrix
 from gossipfl.core.validation import check_state

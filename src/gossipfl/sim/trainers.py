@@ -17,7 +17,8 @@ from typing import Generic, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gossipfl.core.events import Receipt, Train, Trained
+from gossipfl.core.events import Train, Trained
+from gossipfl.core.messages import Receipt
 from gossipfl.core.vector import P
 
 Moments = Mapping[str, NDArray[np.float32]]

@@ -24,11 +24,11 @@ from gossipfl.core.events import (
     Report,
     Send,
     SetTimer,
-    Snapshot,
     Started,
     TimerFired,
     Train,
 )
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.vector import P
 from gossipfl.sim.availability import Outage, Partition
 from gossipfl.sim.body import Body

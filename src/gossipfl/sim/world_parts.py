@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic
 
-from gossipfl.core.events import Snapshot
 from gossipfl.core.protocol import Protocol, Schedule
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.vector import P
 from gossipfl.runs.compute import Duration
 from gossipfl.sim.availability import Outages

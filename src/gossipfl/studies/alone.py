@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gossipfl.config.loading import LoadedPeers, load_peers, resolve_self
-from gossipfl.core.events import Snapshot
 from gossipfl.core.json_text import json_text
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.learning.bench import Bench, build_learner
 from gossipfl.learning.books import RunTerms
 from gossipfl.node.assembly import site_of

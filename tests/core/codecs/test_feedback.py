@@ -9,7 +9,7 @@ from tests.core.codecs.walks import published, state_of, walks
 from gossipfl.config.gossip import GossipConfig
 from gossipfl.core.codecs import CODECS
 from gossipfl.core.codecs.packing import Differences, packer_for
-from gossipfl.core.events import Packet
+from gossipfl.core.messages import Packet
 from gossipfl.core.rng import generator
 from gossipfl.state import AdapterState, Float32Vector
 

@@ -11,11 +11,13 @@ from tests.core.scheduler import names, schedule
 
 from gossipfl.config.gossip import GossipConfig
 from gossipfl.core.codecs import CODECS, Codec, Stream
-from gossipfl.core.events import Effect, Pack, Packet, Publishable, Received, Send, Snapshot, Started
+from gossipfl.core.events import Effect, Received, Send, Started
+from gossipfl.core.messages import Pack, Packet, Publishable
 from gossipfl.core.mixing.weighted import Weighted
 from gossipfl.core.protocol import Parts, Protocol
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.rng import generator
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.state import AdapterSpec, Segment
 
 SPEC = AdapterSpec((Segment("matrix", (20, 30)), Segment("bias", (40,))))

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gossipfl.core.events import Publishable, Receipt
+from gossipfl.core.messages import Publishable, Receipt
 from gossipfl.state import AdapterSpec, AdapterState, Float32Vector, Segment
 
 SIZE = 300

@@ -24,9 +24,9 @@ from gossipfl.config.gossip import GossipConfig
 from gossipfl.core.codecs import Codec, build_codec
 from gossipfl.core.codecs.dtypes import Plain
 from gossipfl.core.codecs.seam import Stream
-from gossipfl.core.events import Pack, Packet, Publishable
 from gossipfl.core.mass import Flow
 from gossipfl.core.membership import Mark
+from gossipfl.core.messages import Pack, Packet, Publishable
 from gossipfl.core.rng import generator
 from gossipfl.core.wide import Wide
 from gossipfl.state import AdapterState

@@ -17,7 +17,6 @@ from gossipfl.core.events import (
     Received,
     ScheduleTick,
     SendFailed,
-    Snapshot,
     Started,
     Stopped,
     TimerFired,
@@ -25,6 +24,7 @@ from gossipfl.core.events import (
 )
 from gossipfl.core.protocol import Parts, Protocol
 from gossipfl.core.protocols.own import OwnState
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.vector import P
 
 

@@ -6,7 +6,8 @@ leave  ⇔  settled  and  each neighbor's last word was `settled`, or it has bee
 import math
 from collections.abc import Collection
 
-from gossipfl.core.events import Finish, Header, SetTimer
+from gossipfl.core.events import Finish, SetTimer
+from gossipfl.core.messages import Header
 
 LINGER = "linger"
 """Timer of a settled node that waits for neighbors."""

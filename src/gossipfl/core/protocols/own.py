@@ -16,26 +16,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic
 
-from gossipfl.core.events import (
-    Checkpoint,
-    Effect,
-    Finish,
-    Header,
-    Pack,
-    Packet,
-    Publishable,
-    Report,
-    Send,
-    Snapshot,
-    Train,
-    Trained,
-)
+from gossipfl.core.events import Checkpoint, Effect, Finish, Report, Send, Train, Trained
 from gossipfl.core.mass import Mass
+from gossipfl.core.messages import Header, Pack, Packet, Publishable
 from gossipfl.core.mixing.weighted import weighted_sum
 from gossipfl.core.outer import Outer
 from gossipfl.core.protocol import Parts
 from gossipfl.core.protocols.neighborhood import Neighborhood
 from gossipfl.core.protocols.outer_step import OuterStep
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.vector import P
 
 

@@ -28,7 +28,6 @@ from typing import Protocol as Seam
 from gossipfl.core.events import (
     Effect,
     Event,
-    Header,
     NeighborDown,
     NeighborUp,
     Received,
@@ -37,15 +36,16 @@ from gossipfl.core.events import (
     Send,
     SendFailed,
     SetTimer,
-    Snapshot,
     Started,
     Stopped,
     TimerFired,
     Trained,
 )
+from gossipfl.core.messages import Header
 from gossipfl.core.protocol import Parts
 from gossipfl.core.protocols.neighborhood import LINGER, Neighborhood
 from gossipfl.core.protocols.own import OwnState
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.vector import P
 
 DEADLINE = "deadline"

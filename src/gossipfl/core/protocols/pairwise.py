@@ -25,8 +25,9 @@ Sources: Boyd, Ghosh, Prabhakar & Shah (2006), Randomized gossip algorithms; the
 from dataclasses import dataclass, replace
 from typing import Generic
 
-from gossipfl.core.events import Crossing, Header, Packet, Received, Report, Send, Trained
+from gossipfl.core.events import Received, Report, Send, Trained
 from gossipfl.core.mass import Flow, Mass, first_mass
+from gossipfl.core.messages import Crossing, Header, Packet
 from gossipfl.core.protocol import Parts
 from gossipfl.core.protocols.neighborhood import Neighborhood
 from gossipfl.core.protocols.own import OwnState

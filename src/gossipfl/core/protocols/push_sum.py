@@ -24,8 +24,9 @@ Sources: Kempe, Dobra & Gehrke (2003); Assran et al. (2019), Stochastic gradient
 from dataclasses import replace
 from typing import Generic
 
-from gossipfl.core.events import Crossing, Header, Packet, Received, Report, Send, Trained
+from gossipfl.core.events import Received, Report, Send, Trained
 from gossipfl.core.mass import Flow, Mass, first_mass, on_grid
+from gossipfl.core.messages import Crossing, Header, Packet
 from gossipfl.core.protocol import Parts, Row
 from gossipfl.core.protocols.neighborhood import Neighborhood
 from gossipfl.core.protocols.own import OwnState

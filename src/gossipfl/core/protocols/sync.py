@@ -40,7 +40,6 @@ from typing import Generic
 from gossipfl.core.events import (
     Effect,
     Event,
-    Header,
     NeighborDown,
     NeighborUp,
     Received,
@@ -48,18 +47,19 @@ from gossipfl.core.events import (
     ScheduleTick,
     SendFailed,
     SetTimer,
-    Snapshot,
     Started,
     Stopped,
     TimerFired,
     Train,
     Trained,
 )
+from gossipfl.core.messages import Header
 from gossipfl.core.protocol import Parts, Protocol, Row
 from gossipfl.core.protocols.neighborhood import LINGER, Neighborhood
 from gossipfl.core.protocols.outer_step import OuterStep
 from gossipfl.core.protocols.own import Contribution, OwnState
 from gossipfl.core.protocols.rounds import EARLY_ONE_WAY_ROUNDS, EARLY_ROUNDS, Rounds
+from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.vector import P
 
 DEADLINE = "deadline"

@@ -31,7 +31,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic
 
-from gossipfl.core.events import Header, Received, Report, Send, Trained
+from gossipfl.core.events import Received, Report, Send, Trained
+from gossipfl.core.messages import Header
 from gossipfl.core.protocol import Parts
 from gossipfl.core.protocols.neighborhood import Neighborhood
 from gossipfl.core.protocols.own import Contribution, Contributions, OwnState

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gossipfl.core.events import Receipt
+from gossipfl.core.messages import Receipt
 from gossipfl.errors import PrivacyError
 from gossipfl.privacy.mechanisms.parts import Drawn, MechanismParts, Vector, drop, leave
 from gossipfl.privacy.plan import Plan

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from gossipfl.core.events import Receipt
+from gossipfl.core.messages import Receipt
 from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.mechanisms.parts import Drawn, MechanismParts, Units, Vector
 from gossipfl.privacy.sources.plain import PlainGradients

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gossipfl.core.events import Receipt
+from gossipfl.core.messages import Receipt
 from gossipfl.privacy.account import Account
 from gossipfl.privacy.plan import Plan
 from gossipfl.privacy.rows import RowLosses, Rows

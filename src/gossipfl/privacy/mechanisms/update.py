@@ -19,7 +19,7 @@ from dataclasses import replace
 import numpy as np
 from torch import Tensor
 
-from gossipfl.core.events import Receipt
+from gossipfl.core.messages import Receipt
 from gossipfl.errors import PrivacyError
 from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.mechanisms.none import PlainMechanism
