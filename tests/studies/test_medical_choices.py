@@ -74,14 +74,16 @@ def recorded(folder: Path) -> Comparison:
 
 def test_the_reading_is_that_of_the_runs(tmp_path: Path) -> None:
     text = reading(recorded(tmp_path))
-    assert "| ring | 0.820 ± 0.020 | not run | not run | 0.810 ± 0.020 |" in text
-    assert "| torus | 0.900 (2 of 3 seeds) | not run | not run | not run |" in text
+    assert "| ring-lora | 0.820 ± 0.020 | 0.720 ± 0.020 | 0.870 ± 0.020 | 10 kB |" in text
+    assert "| torus-lora | 0.900 (2 of 3 seeds) |" in text
+    assert "| torus-core | not run | not run |" in text
     assert "| ring-core-int8 | diverged | diverged |" in text
     assert "| ring | −0.010 [−0.010, −0.010] | −0.010 [−0.010, −0.010] | 10.0 |" in text
 
 
 def test_steps_are_those_to_nine_tenths_of_the_best_arm(tmp_path: Path) -> None:
     text = reading(recorded(tmp_path))
-    assert "Steps to 90% of the best arm's accuracy (0.900)" in text
-    # .81: lora has it at the end in two runs of three, its mean model (.05 above) in all; core's mean model sooner
-    assert "| ring | 20 (2 of 3) / 20 | not run | not run | 20 (2 of 3) / 10 |" in text
+    assert "steps to 0.810, node / mean model" in text
+    # lora has it at the end in two runs of three, its mean model (.05 above) in all; core's mean model sooner
+    assert "| 10 kB | 20 (2 of 3) / 20 |" in text
+    assert "| 1 kB | 20 (2 of 3) / 10 |" in text
