@@ -242,3 +242,16 @@ def stationary_spread(pull: float, terms: tuple[float, float], count: int, varia
         crossed = M @ S @ N.T
         S = M @ S @ M.T + N @ S @ N.T - (crossed + crossed.T) / (count - 1)
     return float(S[0, 0])
+
+
+@pytest.mark.parametrize("eta", [0.2, 0.5, 0.7, 1.0, 1.5])
+def test_random_pairs_drive_each_other_apart_from_a_momentum_on_that_is_known(eta: float) -> None:
+    edge = float(np.sqrt(1 - eta / 2))
+    assert mean_square_factor(eta, edge - 1e-3) < 1 < mean_square_factor(eta, edge + 1e-3)
+
+
+def mean_square_factor(eta: float, mu: float) -> float:
+    """By what the mean square distance and momentum of endlessly many nodes grow in a round without training."""
+    own, momentum = np.array([1.0, 0]), np.array([-eta / 2, mu])
+    M, N = np.array([own + momentum, momentum]), np.full((2, 2), [eta / 2, 0])
+    return float(np.abs(np.linalg.eigvals(np.kron(M, M) + np.kron(N, N))).max())

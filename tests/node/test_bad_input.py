@@ -33,6 +33,12 @@ def peers(change: Callable[[Content], object]) -> Spoil:
     return lambda study: study.edit("peers.yaml", change)
 
 
+def wild(study: Study) -> None:
+    """Random pairs with more momentum than they bear."""
+    experiment("gossip", protocol="noloco", outer_momentum=0.9)(study)
+    peers(lambda content: content.update(topology={"schedule": "random_matching"}))(study)
+
+
 def ada(**fields: Any) -> Spoil:
     """Changes the first node of peers.yaml."""
     return peers(lambda content: content["nodes"][0].update(fields))
@@ -120,7 +126,11 @@ MISTAKES: dict[str, tuple[Spoil, str]] = {
         experiment("gossip", protocol="noloco", rounds_per_phase=2),
         "rounds_per_phase: 2 does not go with protocol noloco",
     ),
-    "nothing below what is trained": (experiment("model", keep_below=True), "model.keep_below"),
+    "momentum that drives random pairs apart": (
+        wild,
+        "gossip.outer_momentum 0.9 with outer_learning_rate 0.7 drives nodes apart",
+    ),
+    "private records in the cache": (experiment("model", keep_below=True), "privacy.public_data true was expected"),
     "disconnected graph": (graph("ada bob\ncid dan\n"), "components"),
     "node in no edge": (graph("ada bob\n"), "cid"),
     "empty graph": (graph("# nothing\n"), "graph.edgelist"),

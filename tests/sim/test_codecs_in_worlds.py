@@ -43,6 +43,15 @@ def test_the_largest_tenth_agrees_for_about_half_the_bytes(tmp_path: Path, exact
     assert sent <= 0.55 * exact[1]
 
 
+def test_with_half_the_feedback_the_largest_tenth_bears_a_higher_rate(tmp_path: Path, exact: tuple[int, float]) -> None:
+    wished = {"gossip__codec": "top_k", "gossip__codec_share": 0.1, "gossip__consensus_rate": 0.6}
+    _, sent = cost(tmp_path / "half", 420, gossip__feedback=0.5, **wished)
+    assert sent <= 0.22 * exact[1]
+    run(tmp_path / "whole", averaging(vectors__size=2000, gossip__settle_rounds=260, **wished))
+    first, *_, last = lines(tmp_path / "whole")
+    assert last["consensus_distance"] > 2 * first["consensus_distance"]
+
+
 @pytest.mark.slow
 def test_the_largest_hundredth_agrees_for_a_third_of_the_bytes(tmp_path: Path, exact: tuple[int, float]) -> None:
     _, sent = cost(tmp_path, 6000, gossip__codec="top_k", gossip__codec_share=0.01)

@@ -75,6 +75,27 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _random_pairs_bear_the_momentum(self) -> "Experiment":
+        rate, momentum = self.gossip.outer_learning_rate, self.gossip.outer_momentum
+        in_pairs = self.gossip.protocol == "noloco" and self.topology.schedule == "random_matching"
+        # see core.protocols.noloco
+        if in_pairs and momentum**2 + rate / 2 >= 1:
+            raise ValueError(
+                f"gossip.outer_momentum {momentum:g} with outer_learning_rate {rate:g} drives nodes apart that meet in "
+                f"random pairs: momentum² + rate/2 below 1 was expected, not {momentum**2 + rate / 2:.3g}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _only_public_records_are_kept(self) -> "Experiment":
+        if self.model.keep_below and self.privacy.level != "none" and not self.privacy.public_data:
+            raise ValueError(
+                "model.keep_below keeps what is made of the records in the cache folder, which no account covers: it "
+                "is for public data, privacy.public_data true was expected"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _private_parts_can_stay(self) -> "Experiment":
         if self.adapter.private and self.gossip.protocol not in MIXING_PROTOCOLS:
             raise ValueError(

@@ -24,8 +24,8 @@ class GossipConfig(Section):
     codec_rank: PositiveInt = 4
     """low_rank: rank of the products."""
     feedback: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """β, codecs with loss: part of what was lost before that is in the next difference. 1, all of it, agrees soonest;
-    less lets what is new come before what is old."""
+    """β, codecs with loss: part of what was lost before that is in the next difference. Less lets codecs that leave
+    much away bear a higher consensus_rate: top_k with a tenth .5 and .6 instead of 1 and .4, in 3/5 of the rounds."""
     zstd: bool = False
     """What the codec makes is squeezed once more by Zstandard, without loss."""
     consensus_rate: Annotated[float, Field(gt=0, le=1)] | None = None

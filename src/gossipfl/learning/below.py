@@ -28,7 +28,7 @@ def keep_below(adapted: Adapted) -> None:
     """Makes the module look up what its lowest layers give; the files are in the cache folder.
 
     Raises:
-        ModelError: no layer lies below the trained ones.
+        ModelError: no layer lies below the trained ones; when it runs, a layer gives more than one tensor.
     """
     layers = frozen_below(adapted)
     # whatever decides what comes out
@@ -88,6 +88,8 @@ class _Known:
         with torch.no_grad():
             for forward in self._forwards:
                 hidden = forward(hidden, *rest, **options)
+                if not isinstance(hidden, Tensor):
+                    raise ModelError("model.keep_below: a layer of this model gives more than one tensor")
         return hidden
 
 

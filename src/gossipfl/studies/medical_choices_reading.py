@@ -1,48 +1,37 @@
 """What the runs of the study of choices say, as markdown.
 
-steps to 90%: of the best arm's accuracy, at the first evaluation at which the node that was looked at has it
+steps to 90%: of the best arm's accuracy, at the first evaluation at which the node whose turn it was has it, and at
+which the mean model has it
 """
 
 from collections.abc import Callable, Sequence
+from statistics import mean
 
 from gossipfl.report import compare_cells as cells
-from gossipfl.report.comparing import steps_to_goal
 from gossipfl.report.comparison import ArmSummary, Comparison
-from gossipfl.report.measures import Measure
-from gossipfl.report.statistics import estimate, paired_difference
+from gossipfl.report.measures import first_where
+from gossipfl.report.recorded import RecordedRun
+from gossipfl.report.statistics import paired_difference
 from gossipfl.report.tables import markdown_table
-from gossipfl.studies.medical_choices_arms import ADAPTERS, CODECS, CODED, TOPOLOGIES, Arm
+from gossipfl.studies.medical_choices_arms import TOPOLOGIES, Arm, arms_of
 
 SHARE = 0.9
 Cell = Callable[[ArmSummary], str]
 
 
 def reading(found: Comparison) -> str:
-    """A table a figure, topologies by adapters, and one of codecs; arms without a run are left out."""
+    """A row an arm, mean ± deviation over the seeds; and core beside lora, topology by topology."""
     arms = {arm.name: arm for arm in found.arms}
     best = max((arm.figures["mean_node"].mean or 0.0 for arm in found.arms), default=0.0)
-    figures: dict[str, Cell] = {
-        "Accuracy at the end, mean over the nodes, mean ± deviation over seeds": lambda arm: cells.cell(
-            arm, "mean_node"
-        ),
-        "Accuracy of the worst node": lambda arm: cells.cell(arm, "worst_node"),
-        "Accuracy of the mean model": lambda arm: cells.cell(arm, "mean_model"),
-        "Bytes a node": lambda arm: cells.cell(arm, "bytes_per_node"),
-        f"Steps to {SHARE:.0%} of the best arm's accuracy ({best:.3f})": lambda arm: _steps(arm, SHARE * best),
+    columns: dict[str, Cell] = {
+        "accuracy, mean node": lambda arm: cells.cell(arm, "mean_node"),
+        "worst node": lambda arm: cells.cell(arm, "worst_node"),
+        "mean model": lambda arm: cells.cell(arm, "mean_model"),
+        "bytes a node": lambda arm: cells.cell(arm, "bytes_per_node"),
+        f"steps to {SHARE * best:.3f}, node / mean model": lambda arm: _steps(arm, SHARE * best),
     }
-    parts = [part for text, cell in figures.items() for part in (text, _grid(arms, cell))]
-    return "\n\n".join([*parts, "Codecs, on the ring", _codecs(arms, figures), _against(arms)]) + "\n"
-
-
-def _grid(arms: dict[str, ArmSummary], cell: Cell) -> str:
-    rows = [[topology, *(_cell(arms, Arm(topology, adapter), cell) for adapter in ADAPTERS)] for topology in TOPOLOGIES]
-    return markdown_table(["", *ADAPTERS], rows)
-
-
-def _codecs(arms: dict[str, ArmSummary], figures: dict[str, Cell]) -> str:
-    wanted = [Arm("ring", adapter, codec) for adapter in CODED for codec in ("fp32", *CODECS)]
-    rows = [[arm.name, *(_cell(arms, arm, cell) for cell in figures.values())] for arm in wanted]
-    return markdown_table(["arm", "mean node", "worst node", "mean model", "bytes a node", "steps to 90%"], rows)
+    rows = [[arm.name, *(_cell(arms, arm, cell) for cell in columns.values())] for arm in arms_of()]
+    return f"{markdown_table(['arm', *columns], rows)}\n\n{_against(arms)}\n"
 
 
 def _cell(arms: dict[str, ArmSummary], wanted: Arm, cell: Cell) -> str:
@@ -56,12 +45,17 @@ def _cell(arms: dict[str, ArmSummary], wanted: Arm, cell: Cell) -> str:
 
 
 def _steps(arm: ArmSummary, goal: float) -> str:
-    measure = Measure("test", "accuracy")
-    steps = [steps_to_goal(done.run, measure, goal) for done in arm.done.values()]
-    reached = estimate(steps)
-    if not reached.count or reached.mean is None:
+    runs = [done.run for done in arm.done.values()]
+    return " / ".join(_first(runs, column, goal) for column in ("test_accuracy", "mean_model_accuracy"))
+
+
+def _first(runs: Sequence[RecordedRun], column: str, goal: float) -> str:
+    """Mean over those that have it, and how many have not."""
+    found = [first_where(run, column, lambda value: value is not None and value >= goal) for run in runs]
+    steps = [summary.step for summary in found if summary is not None]
+    if not steps:
         return "never"
-    return f"{reached.mean:.0f}" + ("" if reached.count == len(steps) else f" ({reached.count} of {len(steps)} seeds)")
+    return f"{mean(steps):.0f}" + (f" ({len(steps)} of {len(runs)})" if len(steps) < len(runs) else "")
 
 
 def _against(arms: dict[str, ArmSummary]) -> str:
