@@ -12,7 +12,7 @@ Sums of products have a small rank, so they are never written out as (out, in) w
 Source of the error's form: FedEx-LoRA, Singhal et al. (2410.09432).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,6 +90,39 @@ def averaging_error(states: Sequence[AdapterState], weights: Sequence[float] | N
         whole += product_norm([share * left for share, left in zip(shares, lefts, strict=True)], rights) ** 2
         missed += product_norm(_about_mean(lefts, shares, shares), _about_mean(rights, shares)) ** 2
     return float(np.sqrt(missed / whole)) if whole > 0 else 0.0
+
+
+def update_distance(one: AdapterState, other: AdapterState, scale: Callable[[int], float]) -> float:
+    """How far apart two states are in what they do to the model: distances of the layers' updates and of all else shared.
+
+    One update has many factors: distances of those say nothing.
+    """
+    there = {pair.layer: pair for pair in pairs_of(other.spec)}
+    squares, products = 0.0, set()
+    for pair in pairs_of(one.spec):
+        theirs = there[pair.layer]
+        lefts = [scale(pair.rank) * pair.left(one.vector), -scale(theirs.rank) * theirs.left(other.vector)]
+        rights = [pair.right(one.vector), theirs.right(other.vector)]
+        products |= {pair.A.name, pair.B.name, pair.layer + MERGED}
+        squares += _apart(one, other, pair.layer + MERGED, (lefts, rights)) ** 2
+    for segment in one.spec.shared().segments:
+        if segment.name not in products:
+            squares += float(np.linalg.norm(_difference(one, other, segment.name))) ** 2
+    return float(np.sqrt(squares))
+
+
+def _apart(
+    one: AdapterState, other: AdapterState, merged: str, products: tuple[Sequence[Matrix], Sequence[Matrix]]
+) -> float:
+    if merged not in one.spec.slices:
+        return product_norm(*products)
+    whole = summed(*products)
+    return float(np.linalg.norm(whole + _difference(one, other, merged).reshape(whole.shape)))
+
+
+def _difference(one: AdapterState, other: AdapterState, name: str) -> NDArray[np.float64]:
+    values = one.vector[one.spec.slices[name]].astype(np.float64)
+    return values - other.vector[other.spec.slices[name]]
 
 
 def product_norm(lefts: Sequence[Matrix], rights: Sequence[Matrix]) -> float:

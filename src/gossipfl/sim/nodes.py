@@ -23,6 +23,7 @@ from gossipfl.core.validation import check_state
 from gossipfl.errors import ConfigError, MessageError
 from gossipfl.runs.compute import build_duration
 from gossipfl.runs.fleet import Roster
+from gossipfl.runs.spread import Spread, spread_of
 from gossipfl.sim.attackers import ATTACKS, Tamper, Tampered
 from gossipfl.sim.availability import AVAILABILITIES, Partition
 from gossipfl.sim.links import LINKS
@@ -76,6 +77,7 @@ class Course:
         clear: makes a node's state publishable.
         trainer: carries out training.
         mixing: how states combine.
+        spread: where states lie, as what mixing averages sees it.
     """
 
     phases: int
@@ -85,6 +87,7 @@ class Course:
     clear: Callable[[str], Clear[AdapterState]]
     trainer: Trainer[AdapterState]
     mixing: Mixing[AdapterState]
+    spread: Callable[[Sequence[AdapterState]], Spread] = spread_of
 
 
 def schedule_for(setting: Setting) -> Schedule:

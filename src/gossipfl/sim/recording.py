@@ -6,7 +6,7 @@ averaging_error   of the states as each node's last training phase has left them
                   far their mean is from the mean of their weights; only where two factors are averaged, each by itself
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,7 @@ class RecorderParts:
         rng: draws them.
         lam: λ of the schedule, for the bound; None for a schedule without.
         trainer: knows where training has led.
+        spread: where states lie.
     """
 
     directory: RunDirectory
@@ -48,6 +49,7 @@ class RecorderParts:
     phases: int
     lam: float | None
     trainer: Trainer[AdapterState]
+    spread: Callable[[Sequence[AdapterState]], Spread] = spread_of
 
 
 class Recorder:
@@ -114,7 +116,7 @@ class Recorder:
         return error_line(states)
 
     def _spread(self) -> Spread:
-        return spread_of([body.snapshot.state for body in self._world.bodies.values()])
+        return self._parts.spread([body.snapshot.state for body in self._world.bodies.values()])
 
     def _judged(
         self, nodes: Sequence[str], share: float, spread: Spread

@@ -113,6 +113,7 @@ def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
             phases=cast.course.phases,
             lam=lambda_of(schedule),
             trainer=cast.course.trainer,
+            spread=cast.course.spread,
         ),
         world,
     )

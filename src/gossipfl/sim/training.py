@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from gossipfl.config.experiment import Experiment
@@ -14,6 +15,7 @@ from gossipfl.core.tables import resolve
 from gossipfl.learning.together import nodes_at_once
 from gossipfl.privacy.grouped.gradients import grouping_problem
 from gossipfl.runs.fleet import Fleet, build_fleet
+from gossipfl.runs.spread import spread_of, spread_of_updates
 from gossipfl.sim.crew import Crew
 from gossipfl.sim.engines.auto import AutoEngine
 from gossipfl.sim.engines.batched import BatchedEngine
@@ -125,6 +127,9 @@ def build_training(experiment: Experiment, setting: Setting) -> Training:
 
 def training_course(experiment: Experiment, setting: Setting, training: Training) -> Course:
     """What every node does."""
+    adapter = experiment.adapter
+    mixing = build_mixing(experiment.gossip, adapter, training.crew.initial)
+    of_updates = partial(spread_of_updates, mixing=mixing, scale=adapter.scale)
     return Course(
         phases=experiment.training.phases,
         local_steps=experiment.training.local_steps,
@@ -132,7 +137,8 @@ def training_course(experiment: Experiment, setting: Setting, training: Training
         origin=training.crew.initial.sharing(),
         clear=training.crew.clear,
         trainer=training.trainer,
-        mixing=build_mixing(experiment.gossip, experiment.adapter, training.crew.initial),
+        mixing=mixing,
+        spread=spread_of if adapter.merge == "factors" else of_updates,
     )
 
 

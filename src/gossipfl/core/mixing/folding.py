@@ -6,9 +6,10 @@
     exact   B', A' the means of the factors             M' = Σ w_j M_j + Σ w_j s·B_j A_j − s·B'A'
     stack   B' = 0, A' as at the start                  M' = Σ w_j M_j + Σ w_j s·B_j A_j
 
-Where all nodes hear all in every round, each could work out M by itself and would send factors only; but one round that
-it missed would set it apart for good, and on a graph with fewer edges the M's drift apart at once (a ring of 8: 110% off
-after 200 rounds). So M is exchanged and averaged like everything else, and a message is as large as the layers' weights.
+Where all nodes hear all in every round, each could work out M by itself and would send factors only; but one round
+that it missed would set it apart for good, and on a graph with fewer edges the M's drift apart at once (a ring of 8:
+110% off after 200 rounds). So M is exchanged and averaged like everything else, and a message is as large as the
+layers' weights.
 
 Sources: FedEx-LoRA, Singhal et al. (2410.09432); FLoRA, Wang et al. (2409.05976).
 """
