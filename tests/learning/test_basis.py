@@ -1,5 +1,7 @@
 """The public basis: orthonormal, sign-fixed, unique, the same on every machine."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.core.test_handshake import OURS as GREETING
 
-from gossipfl.errors import ModelError
+from gossipfl.config.experiment import Experiment
+from gossipfl.core.handshake import check_greeting
+from gossipfl.errors import HandshakeError, ModelError
+from gossipfl.learning.adapters import Adapted, make_basis
 from gossipfl.learning.basis import Factors, compute_basis, load_basis, save_basis, sketch
+from gossipfl.learning.models import load_base
 
 SHAPES = st.tuples(st.integers(5, 24), st.integers(5, 24))
 
@@ -112,3 +119,24 @@ def test_factors_that_are_not_orthonormal_are_refused(tmp_path: Path) -> None:
     save_basis({**basis, "two": Factors(2 * basis["two"].U, basis["two"].V)}, path, base_sha256="abc")
     with pytest.raises(ModelError, match="the factors of two are not orthonormal"):
         load_basis(path, shapes={"one": (12, 7), "two": (12, 7)}, rank=3, base_sha256="abc")
+
+
+def test_two_nodes_with_other_basis_files_refuse_each_other_by_name(
+    adapted_of: Callable[..., Adapted], experiment_of: Callable[..., Experiment], tmp_path: Path
+) -> None:
+    experiment = experiment_of("llama", task="causal-lm", kind="core")
+    base = load_base(experiment.model, experiment.task, folder=Path(), seed=0)
+    found = make_basis(base, experiment)
+    # as good a basis of the same layers as the first, but another: R would mean something else there
+    turned = {name: Factors(-factors.U[:, ::-1], -factors.V[:, ::-1]) for name, factors in found.items()}
+    greetings = []
+    for name, basis in (("north", found), ("south", turned)):
+        path = tmp_path / f"{name}.safetensors"
+        save_basis(basis, path, base_sha256=base.sha256)
+        components = adapted_of("llama", task="causal-lm", kind="core", basis=path).components()
+        greetings.append(replace(GREETING, name=name, fingerprint=components))
+    with pytest.raises(HandshakeError, match="'south' refused: another experiment: 'basis' is") as refused:
+        check_greeting(*greetings)
+    assert refused.value.reason == "fingerprint"
+    assert str(refused.value).count(" there, ") == 1
+    check_greeting(greetings[0], replace(greetings[0], name="south"))

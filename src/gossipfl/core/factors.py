@@ -93,7 +93,7 @@ def averaging_error(states: Sequence[AdapterState], weights: Sequence[float] | N
 
 
 def update_distance(one: AdapterState, other: AdapterState, scale: Callable[[int], float]) -> float:
-    """How far apart two states are in what they do to the model: distances of the layers' updates and of all else shared.
+    """How far apart two states are in what they do to the model: by the layers' updates and all else that is shared.
 
     One update has many factors: distances of those say nothing.
     """
