@@ -28,7 +28,7 @@ MODELS = {"logistic": (), "mlp": (640, 640)}
 NODES = 100
 TOPOLOGIES: dict[str, dict[str, object]] = {
     "gossipfl, 4 neighbors": {"kind": "random_regular", "degree": 4},
-    "gossipfl, one peer": {"schedule": "one_peer_exponential"},
+    "gossipfl, one peer": {"schedule": "one_peer_exponential", "inexact": True},
 }
 
 

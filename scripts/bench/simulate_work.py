@@ -52,7 +52,11 @@ class Played:
 
 def averaging(schedule: str, nodes: int, values: int, rounds: int) -> Work:
     """Gossip alone, with 30% of the messages lost."""
-    topology = {"kind": "random_regular", "degree": 4} if schedule == "random_regular" else {"schedule": schedule}
+    topology = (
+        {"kind": "random_regular", "degree": 4}
+        if schedule == "random_regular"
+        else {"schedule": schedule, "inexact": True}
+    )
     return Work(
         {
             "training": "none",

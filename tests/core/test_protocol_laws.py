@@ -15,7 +15,7 @@ from gossipfl.core.influence import influence
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.state import AdapterSpec, AdapterState, Segment
 
-AVERAGING = sorted(PROTOCOLS.keys() - {"push_sum"})
+AVERAGING = sorted(PROTOCOLS.keys() - {"pairwise", "push_sum"})
 """Protocols whose states are averages of states; of the others there are laws of their own."""
 protocols = pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
 KINDS = ("ring", "star", "complete", "path")

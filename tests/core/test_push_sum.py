@@ -60,11 +60,13 @@ def held_and_on_its_way(snapshots: Mapping[str, Snapshot[P]]) -> Flow[P]:
     for name, mass in masses.items():
         assert mass is not None
         weight, total = weight + mass.weight, total.added(mass.sum)
-        for other, flow in mass.pushed.items():
-            far = masses[other]
-            heard = far.heard.get(name) if far else None
-            weight += flow.weight - (heard.weight if heard else 0.0)
-            total = total.moved(heard.total if heard else total.zero(), flow.total)
+        for other, far in masses.items():
+            assert far is not None
+            # after a crash one end may know nothing of what the other has booked
+            given = mass.pushed.get(other) or Flow(0.0, total.zero())
+            heard = far.heard.get(name) or Flow(0.0, total.zero())
+            weight += given.weight - heard.weight
+            total = total.moved(heard.total, given.total)
     return Flow(weight, total)
 
 
@@ -101,7 +103,7 @@ def test_sixty_nodes_in_bad_weather_find_the_mean(codec: str) -> None:
 @pytest.mark.parametrize("kind", ["one_peer_exponential", "epidemic"])
 def test_it_goes_with_schedules_whose_rounds_no_two_nodes_count_alike(kind: str) -> None:
     initial = states(12)
-    schedule = build_schedule(TopologyConfig(kind="complete", schedule=kind, degree=None), tuple(initial))
+    schedule = build_schedule(TopologyConfig(kind="complete", schedule=kind, inexact=True), tuple(initial))
     run = Ticking(schedule, initial, GossipConfig(protocol="push_sum"), Ticks(loss=0.2, most_delay=2, pauses=0.3), 2)
     while run.error(exact_mean(initial)) > 1e-6:
         run.tick()

@@ -20,7 +20,7 @@ from gossipfl.core.topology import build_schedule, is_doubly_stochastic, mixing_
 from gossipfl.errors import TopologyError
 
 PATIENT = GossipConfig(protocol="sync", deadline_s=1e5, linger_s=1e6, settle_rounds=3)
-TIME_VARYING = ["one_peer_exponential", "base", "random_edge", "epidemic"]
+TIME_VARYING = ["one_peer_exponential", "base", "random_edge", "random_matching", "random_regular", "epidemic"]
 
 
 def increment(name: str, phase: int) -> float:
@@ -47,7 +47,7 @@ def by_matrices(plan: Plan[float]) -> np.ndarray:
 @st.composite
 def undisturbed(draw: st.DrawFn) -> Plan[float]:
     count = draw(st.integers(2, 9))
-    made = schedule("ring" if count > 2 else "path", count, schedule=draw(st.sampled_from(TIME_VARYING)))
+    made = schedule("ring" if count > 2 else "path", count, schedule=draw(st.sampled_from(TIME_VARYING)), inexact=True)
     rounds, settle = draw(st.integers(1, 6)), draw(st.integers(0, 9))
     return planned(
         made,
@@ -91,7 +91,7 @@ def test_all_finish_without_waiting_for_silence(plan: Plan[float]) -> None:
 @pytest.mark.parametrize("phases", [1, 2, 3])
 @pytest.mark.parametrize("nodes", [2, 5, 6, 7, 10, 12])
 def test_a_period_a_phase_gives_the_exact_mean_after_every_phase(nodes: int, phases: int, degree: int) -> None:
-    made = schedule("path", nodes, schedule="base", degree=degree)
+    made = schedule("path", nodes, schedule="base", degree=min(degree, nodes - 1))
     assert_exact(made, phases)
 
 
@@ -126,7 +126,7 @@ def test_loss_and_crashes_end_nowhere_but_at_the_end(
 ) -> None:
     gossip = GossipConfig(protocol="sync", deadline_s=20.0, linger_s=100.0, rounds_per_phase=3, settle_rounds=5)
     plan = planned(
-        schedule("ring", count, schedule=kind),
+        schedule("ring", count, schedule=kind, inexact=True),
         gossip,
         phases=4,
         crashes=crashes,
@@ -218,6 +218,6 @@ def test_a_state_for_a_round_in_which_it_is_not_to_be_heard_is_not_mixed() -> No
 
 @pytest.mark.parametrize("kind", TIME_VARYING)
 def test_wait_free_refuses_rounds_that_differ(kind: str) -> None:
-    plan = replace(planned(schedule("ring", 6, schedule=kind)), protocol="wait_free")
+    plan = replace(planned(schedule("ring", 6, schedule=kind, inexact=True)), protocol="wait_free")
     with pytest.raises(TopologyError, match=r"topology.schedule: wait_free nodes count rounds of their own"):
         World(plan)

@@ -212,6 +212,8 @@ CASES.append(Wanted("sync", "example", scripted=True, codec="top_k"))
 CASES.append(Wanted("wait_free", "example", scripted=True, codec="int8", private=True))
 CASES.append(Wanted("push_sum", "none", scripted=True))
 CASES.append(Wanted("push_sum", "example", scripted=True, codec="int8"))
+CASES.append(Wanted("pairwise", "none", scripted=True))
+CASES.append(Wanted("pairwise", "example", scripted=True, codec="int4"))
 
 
 @pytest.fixture(scope="module")

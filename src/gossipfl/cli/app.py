@@ -47,6 +47,7 @@ COMMANDS: Mapping[str, Entry] = {
     "fedavg": Entry("gossipfl.cli.fedavg", "Run an experiment with a server in the middle, by Flower."),
     "simulate": Entry("gossipfl.cli.simulate", "Run an experiment on a virtual clock, in one process."),
     "compare": Entry("gossipfl.cli.compare", "Run arms times seeds of an experiment, and report on them."),
+    "advise": Entry("gossipfl.cli.advise", "Try schedules, protocols and codecs, and name the best three."),
     "plot": Entry("gossipfl.cli.plot", "Pictures of recorded runs."),
     "topology": Entry("gossipfl.cli.topology", "Figures and pictures of graphs."),
     "privacy": Entry("gossipfl.cli.privacy", "Plan privacy, and read what is spent."),

@@ -5,12 +5,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gossipfl.cli.names import node_names
 from gossipfl.cli.options import JsonOption, command_app, example
 from gossipfl.cli.output import emit, table
 from gossipfl.config.explain import explain
-from gossipfl.config.graph_files import graph_for
+from gossipfl.config.graph_files import graph_for, write_graph
+from gossipfl.config.graph_types import Given, Graph
 from gossipfl.config.topology import TopologyConfig
-from gossipfl.core.topology import Figures, build_graph, build_schedule, linked, measure
+from gossipfl.core.protocol import Schedule
+from gossipfl.core.topology import (
+    Figures,
+    StaticSchedule,
+    build_graph,
+    build_schedule,
+    linked,
+    measure,
+    weighted,
+)
 from gossipfl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,6 +41,7 @@ def group() -> None:
         "gossipfl topology show random_regular --nodes 64 --degree 4 --plot graph.svg",
         "gossipfl topology show topologies/hospitals.graphml --weights uniform --json",
         "gossipfl topology show --schedule base --nodes 25 --degree 2",
+        "gossipfl topology show ring --names north,south,east,lab --weights optimal --save weighted.json",
     )
 )
 def show(  # noqa: PLR0913  # one an option
@@ -37,38 +49,63 @@ def show(  # noqa: PLR0913  # one an option
     *,
     schedule: Annotated[str, typer.Option(help="As topology.schedule.")] = "static",
     nodes: Annotated[int | None, typer.Option(help="How many nodes a generator makes; default 8.", min=2)] = None,
+    names: Annotated[str | None, typer.Option(help="What they are called, as a,b,c; default n0, n1, …")] = None,
     degree: Annotated[int | None, typer.Option(help="As topology.degree.", min=1)] = None,
     probability: Annotated[float | None, typer.Option(help="As topology.probability.", min=0, max=1)] = None,
     shape: Annotated[str | None, typer.Option(help="Rows and columns of a grid or torus, as 4x6.")] = None,
     seed: Annotated[int, typer.Option(help="Of random graphs.", min=0)] = 0,
-    weights: Annotated[str, typer.Option(help="metropolis, uniform, or auto.")] = "auto",
+    weights: Annotated[str, typer.Option(help="metropolis, uniform, optimal, file, or auto.")] = "auto",
     plot: Annotated[Path | None, typer.Option(help="Write a picture: png, svg or pdf.", metavar="FILE")] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="Write graph and weights: .json, for topology.weights file.", metavar="FILE")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Degree, diameter, λ, spectral gap and steps to consensus of a graph.
 
     KIND_OR_FILE is a generator (ring, path, complete, star, grid, torus, hypercube, erdos_renyi, watts_strogatz,
     barabasi_albert, random_regular, exponential) or a file (.graphml, .gml, .edgelist, .adjlist, .json, .yaml). The
-    schedules one_peer_exponential, base and epidemic link the nodes by themselves and do not look at it. Of a schedule
-    that repeats, λ is that of a whole period; of random_edge and epidemic, λ² is what the squared distance is
-    multiplied with in a round on average.
+    schedules one_peer_exponential, base, random_matching, random_regular and epidemic link the nodes by themselves and
+    do not look at it. Of a schedule that repeats, λ is that of a whole period; of one that is drawn, λ² is what the
+    squared distance is multiplied with in a round on average. What a solver finds (--weights optimal) can differ in
+    the last digits between machines: --save it once, and give every node the file.
     """
     given = {"kind": kind, "degree": degree, "probability": probability, "seed": seed, "weights": weights}
     config = _config({**given, "schedule": schedule, "shape": _shape(shape)})
     found = graph_for(config, Path())
-    if found is not None and nodes not in (None, len(found)):
-        raise ConfigError(f"--nodes: {kind} has {len(found)} nodes, not {nodes}")
-    names = [str(number) for number in range(nodes or 8)] if found is None else list(found)
-    made = build_schedule(config, names, found)
-    graph = build_graph(config, names, found) if schedule == "static" else linked(made)
+    called = _called(found, nodes, names)
+    made = build_schedule(config, called, found)
+    graph = build_graph(config, called, found) if schedule == "static" else linked(made)
     figures = measure(graph, made)
+    if save is not None:
+        _save(graph, made, save)
     if plot is not None:
         from gossipfl.report.graph_picture import draw_graph  # noqa: PLC0415  # matplotlib is slow to import
 
         title = Path(kind).name if schedule == "static" else schedule
-        draw_graph(graph, plot, title=f"{title}, {len(names)} nodes, λ = {figures.lam:.4f}")
-    result = {"kind": kind, "schedule": schedule, **_result(figures), "plot": plot}
+        draw_graph(graph, plot, title=f"{title}, {len(called)} nodes, λ = {figures.lam:.4f}")
+    result = {"kind": kind, "schedule": schedule, **_result(figures), "plot": plot, "save": save}
     emit(result, json=json, text=_text(schedule, figures))
+
+
+def _called(found: Given, nodes: int | None, names: str | None) -> list[str]:
+    """Every node's name: of the file, or as asked for."""
+    if found is None:
+        called = [f"n{number}" for number in range(nodes or 8)] if names is None else node_names(names)
+    else:
+        graphs = found if isinstance(found, tuple) else (found,)
+        called = list(dict.fromkeys(node for graph in graphs for node in graph))
+        if names is not None:
+            raise ConfigError("--names: the nodes of a graph file have names already")
+    if nodes not in (None, len(called)):
+        raise ConfigError(f"--nodes: there are {len(called)} nodes, not {nodes}")
+    return called
+
+
+def _save(graph: Graph, schedule: Schedule, path: Path) -> None:
+    if not isinstance(schedule, StaticSchedule):
+        raise ConfigError("--save: only of a static schedule, the others have weights of their own")
+    write_graph(weighted(graph, schedule), path)
 
 
 def _config(given: dict[str, object]) -> TopologyConfig:

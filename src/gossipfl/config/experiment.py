@@ -65,15 +65,12 @@ class Experiment(Section):
             raise ValueError(
                 "training.max_grad_norm is for plain steps, privacy.level none or update; set privacy.max_grad_norm"
             )
-        # a schedule of the user's own may be static in all but name: wait_free asks it
-        if (
-            self.gossip.protocol == "wait_free"
-            and self.topology.schedule != "static"
-            and ":" not in self.topology.schedule
-        ):
+        # a schedule of the user's own may be static in all but name: the protocol asks it
+        changes = self.topology.schedule != "static" and ":" not in self.topology.schedule
+        if self.gossip.protocol in {"wait_free", "pairwise"} and changes:
             raise ValueError(
-                f"topology.schedule {self.topology.schedule} changes from round to round, and wait_free nodes count "
-                "rounds of their own: set gossip.protocol sync"
+                f"topology.schedule {self.topology.schedule} changes from round to round, and {self.gossip.protocol} "
+                "nodes count rounds of their own: set gossip.protocol sync, or push_sum, which goes with any schedule"
             )
         return self
 

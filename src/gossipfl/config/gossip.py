@@ -11,8 +11,10 @@ class GossipConfig(Section):
     """How states meet."""
 
     protocol: Choice = "wait_free"
-    """wait_free never waits; sync keeps the mean exactly and waits for the slowest until deadline_s; alone trains and
-    exchanges nothing, for comparisons."""
+    """wait_free never waits; sync keeps the mean exactly and waits for the slowest until deadline_s; push_sum never
+    waits and keeps the network's sum, whatever gets lost and on directed graphs too, for totals of 8 bytes a value
+    after each loss; pairwise averages with one random neighbor at a time, both or neither; alone trains and exchanges
+    nothing, for comparisons."""
     mixing: Choice = "weighted"
     codec: Choice = "fp32"
     """fp32: exact. With loss, as the difference to what neighbors saw last: fp16, bf16; int8, int4: blocks of 256 with

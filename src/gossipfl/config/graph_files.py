@@ -5,6 +5,8 @@
 .adjlist                   a line `a b c`: a's neighbors, each edge at one of its ends or at both
 .json                      networkx's node-link form
 .yaml      .yml            `edges: [[a, b], …]`, optional `nodes: […]` and `directed: true`
+
+Several graphs, for `topology.schedule: graphs`: .json as a list of such forms, .yaml as `graphs: [{edges: …}, …]`.
 """
 
 import json
@@ -14,13 +16,13 @@ from pathlib import Path
 
 import networkx as nx
 
-from gossipfl.config.graph_types import DiGraph, Graph
+from gossipfl.config.graph_types import DiGraph, Given, Graph
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.config.yaml_text import parse_mapping, read_text
-from gossipfl.errors import TopologyError
+from gossipfl.errors import ConfigError, TopologyError
 
-Read = Callable[[str, Path], Graph]
-"""Text of a file, and its path for errors, to a graph."""
+Read = Callable[[str, Path], Graph | list[Graph]]
+"""Text of a file, and its path for errors, to its graph or graphs."""
 
 
 def is_graph_file(kind: str) -> bool:
@@ -28,28 +30,34 @@ def is_graph_file(kind: str) -> bool:
     return "/" in kind or Path(kind).suffix.lower() in READERS
 
 
-def graph_for(topology: TopologyConfig, folder: Path) -> Graph | None:
+def graph_for(topology: TopologyConfig, folder: Path) -> Given:
     """The graph file that `topology.kind` names, read; None for a generator's name.
 
     Args:
         folder: what a relative path refers to.
     """
-    return read_graph(folder / topology.kind) if is_graph_file(topology.kind) else None
+    if not is_graph_file(topology.kind):
+        return None
+    graphs = read_graphs(folder / topology.kind)
+    return graphs if len(graphs) > 1 else graphs[0]
 
 
-def read_graph(path: Path) -> Graph:
-    """The graph in a file: nodes are strings in the file's order, no attributes, no parallel edges.
+def read_graphs(path: Path) -> tuple[Graph, ...]:
+    """The graphs in a file, at least one: nodes are strings in the file's order, no parallel edges.
+
+    Of attributes edges keep `weight`, for `topology.weights: file`.
 
     Raises:
         ConfigError: the file cannot be read or is no YAML.
-        TopologyError: its ending is unknown, its content is not of that format, or it holds no edge.
+        TopologyError: its ending is unknown, its content is not of that format, or a graph has no edge.
     """
     read = READERS.get(path.suffix.lower())
     if read is None:
         raise TopologyError(f"{path}: no graph format ends in {path.suffix!r}, known: {', '.join(READERS)}")
     text = read_text(path)
     try:
-        graph = _named(read(text, path))
+        found = read(text, path)
+        graphs = tuple(map(_named, found if isinstance(found, list) else [found]))
     # what networkx's readers raise for content that is not theirs
     except (
         nx.NetworkXException,
@@ -64,9 +72,23 @@ def read_graph(path: Path) -> Graph:
         raise TopologyError(
             f"{path} is no {kind} graph: {' '.join(str(error).split()) or type(error).__name__}"
         ) from None
-    if graph.number_of_edges() == 0:
+    if not all(graph.number_of_edges() for graph in graphs):
         raise TopologyError(f"{path}: the graph has no edge, gossip needs at least one")
-    return graph
+    return graphs
+
+
+def write_graph(graph: Graph, path: Path) -> None:
+    """Writes a graph as node-link JSON, weights with every digit.
+
+    Raises:
+        ConfigError: the file is not called .json, or cannot be written.
+    """
+    if path.suffix.lower() != ".json":
+        raise ConfigError(f"{path}: a graph is written as node-link JSON, the name has to end in .json")
+    try:
+        path.write_text(json.dumps(nx.node_link_data(graph, edges="edges"), indent=1) + "\n")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _read_graphml(text: str, _path: Path) -> Graph:
@@ -98,16 +120,28 @@ def _read_adjacency(text: str, _path: Path) -> Graph:
     return graph
 
 
-def _read_node_link(text: str, _path: Path) -> Graph:
+def _read_node_links(text: str, _path: Path) -> list[Graph]:
     data = json.loads(text)
+    return [_node_link(one) for one in (_filled(data, "graphs") if isinstance(data, list) else [data])]
+
+
+def _node_link(data: object) -> Graph:
     if not isinstance(data, dict):
         raise TypeError("an object with nodes and edges was expected")
     graph: Graph = nx.node_link_graph(data, edges="links" if "links" in data else "edges")
     return graph
 
 
-def _read_yaml(text: str, path: Path) -> Graph:
+def _read_yaml(text: str, path: Path) -> list[Graph]:
     data = parse_mapping(text, source=str(path))
+    if set(data) == {"graphs"}:
+        return [_yaml_graph(one) for one in _filled(data["graphs"], "graphs")]
+    return [_yaml_graph(data)]
+
+
+def _yaml_graph(data: object) -> Graph:
+    if not isinstance(data, dict):
+        raise TypeError("an object with nodes and edges was expected")
     strange = sorted(set(data) - {"nodes", "edges", "directed"})
     if strange:
         raise ValueError(f"unknown key {strange[0]!r}, known: nodes, edges, directed")
@@ -130,7 +164,7 @@ READERS: Mapping[str, Read] = {
     ".edgelist": _read_edges,
     ".edges": _read_edges,
     ".adjlist": _read_adjacency,
-    ".json": _read_node_link,
+    ".json": _read_node_links,
     ".yaml": _read_yaml,
     ".yml": _read_yaml,
 }
@@ -145,6 +179,12 @@ def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
             yield number, words
 
 
+def _filled(value: object, field: str) -> list[object]:
+    if not isinstance(value, list) or not value:
+        raise TypeError(f"{field}: a list of graphs was expected")
+    return value
+
+
 def _strings(value: object, field: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise TypeError(f"{field}: {value!r}, a list of names was expected (write yes, no and numbers in quotes)")
@@ -152,8 +192,10 @@ def _strings(value: object, field: str) -> list[str]:
 
 
 def _named(graph: Graph) -> Graph:
-    """Strings as nodes, nothing but nodes and edges."""
+    """Strings as nodes, nothing but nodes and edges, and weights of these."""
     named = DiGraph() if graph.is_directed() else Graph()
     named.add_nodes_from(str(node) for node in graph)
-    named.add_edges_from((str(sender), str(receiver)) for sender, receiver in graph.edges())
+    for sender, receiver, found in graph.edges(data=True):
+        weight = {"weight": found["weight"]} if "weight" in found else {}
+        named.add_edge(str(sender), str(receiver), **weight)
     return named

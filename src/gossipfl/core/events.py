@@ -82,6 +82,9 @@ class Header:
         settled: the sender will not publish of its own accord any more.
         push_weight: sum of the weights that ever crossed this edge, in push-sum; 1 elsewhere.
         settle_rounds: mixing-only rounds the sender has counted; None: it does not say (an older wire).
+        asks: number of a question, of protocols in which a state is answered; 0: it is none.
+        answers: number of the question that it answers; 0: none.
+        booked: answers of the receiver's that a question's sender has booked.
     """
 
     round: int
@@ -90,6 +93,9 @@ class Header:
     settled: bool = False
     push_weight: float = 1.0
     settle_rounds: int | None = None
+    asks: int = 0
+    answers: int = 0
+    booked: int = 0
 
 
 # ---- events ----

@@ -103,7 +103,8 @@ class Parts(Generic[P]):
         local_steps: optimizer steps a phase.
         clear: makes a state publishable.
         snapshot: where to start or go on.
-        packer: makes what encodes a life's publications.
+        packer: makes what encodes a stream of publications in one life.
+        seed: of what nodes draw for themselves.
     """
 
     name: str
@@ -115,6 +116,7 @@ class Parts(Generic[P]):
     clear: Clear[P]
     snapshot: Snapshot[P]
     packer: Callable[[], Pack[P]] = as_it_is
+    seed: int = 0
 
 
 Build = Callable[[Parts[P]], Protocol[P]]

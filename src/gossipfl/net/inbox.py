@@ -130,14 +130,18 @@ class Checks:
         wanted = self.spec.size * FLOW_BYTES
         if envelope.flow_bytes not in ({0, wanted} if self.keeps_books else {0}):
             raise _rejected(peer, "size", f"{envelope.flow_bytes} bytes of totals")
-        if self.keeps_books and not envelope.flow_bytes:
+        if self.keeps_books and not envelope.flow_bytes and envelope.after is not None:
             mark = (envelope.mark[0], envelope.after)
             if not self.unpacker.knows_flow(peer, mark):
                 raise _rejected(peer, "reference", f"what is added to its totals of {envelope.after}, not here")
 
-    def _flow(self, envelope: Envelope, totals: memoryview, state: AdapterState, *, peer: str) -> Flow[AdapterState]:
+    def _flow(
+        self, envelope: Envelope, totals: memoryview, state: AdapterState, *, peer: str
+    ) -> Flow[AdapterState] | None:
         weight = envelope.header.push_weight
-        if not totals.nbytes:
+        if not totals.nbytes and envelope.after is None:
+            return None
+        if not totals.nbytes and envelope.after is not None:
             flow = self.unpacker.flow(peer, (envelope.mark[0], envelope.after), weight, state)
             if flow is None:
                 raise _rejected(peer, "reference", f"what is added to its totals of {envelope.after}, not here")

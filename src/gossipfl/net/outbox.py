@@ -115,9 +115,9 @@ class Outgoing:
         return self.bundle.whole if self.crossing is None else self.bundle.whole_with(self.crossing.flow)
 
     @property
-    def after(self) -> int:
-        """Number of the publication before on this edge; 0 also where it does not matter."""
-        return 0 if self.whole or self.crossing is None else self.crossing.after or 0
+    def after(self) -> int | None:
+        """Number of the publication before on this edge, where the receiver has to find what crosses by it."""
+        return None if self.whole or self.crossing is None else self.crossing.after
 
     def stands_alone(self, known: int | None) -> bool:
         """Whether who knows that publication of this life, or none of it, needs it whole."""

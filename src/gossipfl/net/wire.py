@@ -43,7 +43,8 @@ class Envelope:
         payload_bytes: size of what follows in chunks.
         digest: SHA-256 of it.
         ledger_head: covers the state; None without privacy.
-        after: number of the publication whose flow this one's is found from; 0: nothing had crossed the edge.
+        after: number of the publication whose flow this one's is found from; 0: nothing had crossed the edge; None:
+            it is not found, it comes with the message, or there is none.
         flow_bytes: at the payload's end, that hold the flow itself.
     """
 
@@ -59,7 +60,7 @@ class Envelope:
     payload_bytes: int
     digest: bytes
     ledger_head: LedgerHead | None
-    after: int = 0
+    after: int | None = None
     flow_bytes: int = 0
 
 
@@ -123,6 +124,9 @@ def envelope_message(envelope: Envelope) -> pb.Envelope:
         digest=envelope.digest,
         layout=envelope.layout,
         settle_rounds=header.settle_rounds,
+        asks=header.asks,
+        answers=header.answers,
+        booked=header.booked,
     )
 
 
@@ -137,7 +141,17 @@ def envelope_of(message: pb.Envelope, *, peer: str) -> Envelope:
         reason = "nan" if math.isnan(weight) else "weight" if math.isfinite(weight) else "infinity"
         raise MessageError(f"{peer!r} sent the push-sum weight {weight}", peer=peer, reason=reason)
     settle_rounds = message.settle_rounds if message.HasField("settle_rounds") else None
-    header = Header(message.round, message.step, message.done, message.settled, weight, settle_rounds)
+    header = Header(
+        round=message.round,
+        step=message.step,
+        done=message.done,
+        settled=message.settled,
+        push_weight=weight,
+        settle_rounds=settle_rounds,
+        asks=message.asks,
+        answers=message.answers,
+        booked=message.booked,
+    )
     return Envelope(
         sender=message.sender,
         receiver=message.receiver,
@@ -147,7 +161,7 @@ def envelope_of(message: pb.Envelope, *, peer: str) -> Envelope:
         codec=message.codec,
         publication=message.publication,
         reference=message.reference,
-        after=message.after,
+        after=message.after if message.HasField("after") else None,
         flow_bytes=message.flow_bytes,
         layout=message.layout,
         payload_bytes=message.payload_bytes,

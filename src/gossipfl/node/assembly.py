@@ -208,6 +208,7 @@ def _protocol(
         clear=Publisher(bench.account).clear,
         snapshot=saved.snapshot if saved else Snapshot(state=initial, unmixed=initial),
         packer=partial(packer_for, experiment.gossip, experiment.seed, initial.sharing(), name),
+        seed=experiment.seed,
     )
     return resolve(PROTOCOLS, experiment.gossip.protocol, field="gossip.protocol")(parts)
 

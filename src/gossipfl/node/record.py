@@ -20,6 +20,7 @@ class NodeRecord:
         target_epsilon, noise_multiplier: of the privacy plan; `None` without privacy.
         step, phase: own progress.
         drift: norm of the snapshot's.
+        absences: contributions that mixings of this life went without.
         receipt: the ledger's last word.
         report: the last mixing.
         held_out: evaluation on this node's private held-out part; never leaves the node.
@@ -36,6 +37,7 @@ class NodeRecord:
     step: int = 0
     phase: int = 0
     drift: float = 0.0
+    absences: int = 0
     receipt: Receipt = field(default_factory=Receipt)
     report: Report | None = None
     held_out: Evaluation | None = None
@@ -88,6 +90,7 @@ class NodeRecord:
             "weights": dict(report.weights) if report else {},
             "staleness": dict(report.staleness) if report else {},
             "absent": list(report.absent) if report else [],
+            "absences": self.absences,
             "drift": self.drift,
             "train_s": round(self.train_s, 3),
             "gossip_s": round(self.gossip_s, 3),

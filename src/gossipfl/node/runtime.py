@@ -160,6 +160,7 @@ class Node:
                 self._set_timer(name, delay_s)
             case Report():
                 self._parts.record.report = effect
+                self._parts.record.absences += len(effect.absent)
                 self._write_metrics(transport)
             case Finish():
                 self._finish(transport, tasks)

@@ -89,8 +89,10 @@ class RunResult:
 
 def final_figures(last: dict[str, Any]) -> dict[str, Any]:
     """The figures of a line of metrics.jsonl that a run is judged by, on the common test set where there is one."""
+    # only of a schedule that averages exactly, and only where that was recorded
+    exact = {"exact": last["exact"]} if last.get("exact") is not None else {}
     if "own_loss" not in last:
-        return {"consensus_distance": last["consensus_distance"], "mean_drift": last["mean_drift"]}
+        return {"consensus_distance": last["consensus_distance"], "mean_drift": last["mean_drift"]} | exact
     part = "test" if last["test_loss"] is not None else "own"
     figure = "accuracy" if last[f"{part}_accuracy"] is not None else "loss"
     return {
@@ -99,4 +101,4 @@ def final_figures(last: dict[str, Any]) -> dict[str, Any]:
         "mean_model": last[f"mean_model_{figure}"],
         "consensus_distance": last["consensus_distance"],
         **{key: last[key] for key in ("averaging_error",) if key in last},
-    }
+    } | exact

@@ -18,7 +18,7 @@ from gossipfl.core.protocol import Mixing, Parts, Protocol, Schedule
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.rng import generator
 from gossipfl.core.tables import resolve
-from gossipfl.core.topology import build_schedule, is_doubly_stochastic, second_eigenvalue, sparse_matrix
+from gossipfl.core.topology import build_schedule, is_doubly_stochastic, is_exact, second_eigenvalue, sparse_matrix
 from gossipfl.core.validation import check_state
 from gossipfl.errors import ConfigError, MessageError
 from gossipfl.runs.compute import build_duration
@@ -121,6 +121,7 @@ def node_parts(
             local_steps=course.local_steps,
             clear=course.clear(name),
             packer=partial(packer_of, setting, course.origin, tamper, name),
+            seed=setting.seed,
             # without `unmixed`: what is recorded of a run has the mean itself
             snapshot=Snapshot(state=course.initial[name]),
         )
@@ -152,6 +153,7 @@ def build_world(
     simulation, names = setting.simulation, setting.names
     _check_names(simulation, names)
     _warn_of_no_end(setting)
+    _warn_of_one_way(setting, next(iter(parts.values())).schedule)
     compute, links, availability = simulation.compute, simulation.links, simulation.availability
     build = resolve(PROTOCOLS, setting.gossip.protocol, field="gossip.protocol")
     carry = resolve(LINKS, links.kind, field="simulation.links.kind")
@@ -220,11 +222,31 @@ def lambda_of(schedule: Schedule) -> float | None:
     return second_eigenvalue(matrix) if is_doubly_stochastic(matrix) else None
 
 
+def averages_exactly(setting: Setting, schedule: Schedule) -> bool:
+    """Whether a period of the schedule gives the mean: rounds are kept together, and nothing is lost in encoding."""
+    gossip = setting.gossip
+    lossless = gossip.rate == 1.0 and gossip.codec == "fp32"
+    return gossip.protocol == "sync" and lossless and is_exact(schedule)
+
+
 def _check_names(simulation: SimulationConfig, names: Sequence[str]) -> None:
     for field, named in (("compute.slow", simulation.compute.slow), ("attackers.nodes", simulation.attackers.nodes)):
         unknown = sorted(set(named) - set(names))
         if unknown:
             raise ConfigError(f"simulation.{field}: {unknown[0]!r} is no node; they are {names[0]} to {names[-1]}")
+
+
+def _warn_of_one_way(setting: Setting, schedule: Schedule) -> None:
+    """Where i hears j and j does not hear i, a node that is down takes its hearer's weight from nobody."""
+    node = schedule.nodes[0]
+    row = schedule.row(node, 0)
+    one_way = schedule.period is not None and {*row.weights} - {node} != {*row.receivers}
+    if one_way and setting.gossip.protocol == "sync" and setting.simulation.availability.kind != "always":
+        logger.warning(
+            "topology.schedule: %s sends one way, so with a node down the mean of the others moves (mean_drift); base "
+            "keeps it",
+            setting.topology.schedule,
+        )
 
 
 def _warn_of_no_end(setting: Setting) -> None:

@@ -4,6 +4,8 @@ bound             consensus_distance at the start, or when all have trained, · 
                   sync while nobody is missed
 averaging_error   of the states as each node's last training phase has left them, before mixing, see `core.factors`: how
                   far their mean is from the mean of their weights; only where two factors are averaged, each by itself
+exact             the schedule averages exactly, and so did this run: no node went down, and none mixed without one of
+                  its row
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +25,7 @@ from gossipfl.sim.trainers import Trainer
 from gossipfl.sim.world import World
 from gossipfl.state import AdapterState
 
-RecorderState = tuple[int, dict[str, Any], Spread | None, tuple[float, float] | None]
+RecorderState = tuple[int, dict[str, Any], Spread | None, tuple[float, float] | None, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class RecorderParts:
         share: part of the nodes evaluated.
         rng: draws them.
         lam: λ of the schedule, for the bound; None for a schedule without.
+        exact: a period of the schedule gives the mean.
         trainer: knows where training has led.
         spread: where states lie.
     """
@@ -48,6 +51,7 @@ class RecorderParts:
     rng: np.random.Generator
     phases: int
     lam: float | None
+    exact: bool
     trainer: Trainer[AdapterState]
     spread: Callable[[Sequence[AdapterState]], Spread] = spread_of
 
@@ -66,6 +70,7 @@ class Recorder:
         self.last: dict[str, Any] = {}
         self.start: Spread | None = None
         self._left: tuple[float, float] | None = None
+        self._absent = 0
         world.on_report = self._on_report
 
     def begin(self) -> None:
@@ -81,13 +86,14 @@ class Recorder:
 
     def state(self) -> RecorderState:
         """All that changes, for a checkpoint."""
-        return self._next, self.last, self.start, self._left
+        return self._next, self.last, self.start, self._left, self._absent
 
     def restore(self, state: RecorderState) -> None:
         """Takes over what `state` gave."""
-        self._next, self.last, self.start, self._left = state
+        self._next, self.last, self.start, self._left, self._absent = state
 
-    def _on_report(self, _name: str, _report: Report) -> None:
+    def _on_report(self, _name: str, report: Report) -> None:
+        self._absent += len(report.absent)
         if self._world.reports >= self._next + self._parts.every:
             self.record()
 
@@ -99,6 +105,7 @@ class Recorder:
         columns = node_columns(self._standing(nodes), spread, judgments)
         self.last = summary_line(columns, spread)
         self.last["bound"] = self._bound(spread, self.last["round"])
+        self.last |= {"absent": self._absent, "exact": self._is_exact() if self._parts.exact else None}
         if self._parts.judge is None:
             start = self.start or spread
             self.last["mean_drift"] = float(np.linalg.norm(spread.mean - start.mean))
@@ -150,6 +157,10 @@ class Recorder:
             up=[body.up for body in bodies],
             finished=[body.finished for body in bodies],
         )
+
+    def _is_exact(self) -> bool:
+        bodies = self._world.bodies.values()
+        return not self._absent and all(not body.life and (body.up or body.finished) for body in bodies)
 
     def _bound(self, spread: Spread, rounds: float) -> float | None:
         """None while anybody trains, which no λ bounds, and where there is none."""

@@ -17,6 +17,7 @@ from gossipfl.sim.averaging import averaging_course, averaging_setting
 from gossipfl.sim.nodes import (
     Course,
     Setting,
+    averages_exactly,
     build_world,
     generators_of,
     lambda_of,
@@ -112,6 +113,7 @@ def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
             rng=generators["recorder"],
             phases=cast.course.phases,
             lam=lambda_of(schedule),
+            exact=averages_exactly(setting, schedule),
             trainer=cast.course.trainer,
             spread=cast.course.spread,
         ),

@@ -72,7 +72,7 @@ class LedgerHead(_message.Message):
     def __init__(self, charges: _Optional[int] = ..., hash: _Optional[bytes] = ..., incarnation: _Optional[int] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class Envelope(_message.Message):
-    __slots__ = ("sender", "receiver", "incarnation", "sequence", "reference", "acknowledged", "round", "step", "push_weight", "codec", "done", "settled", "ledger_head", "payload_bytes", "digest", "settle_rounds", "layout", "acknowledged_incarnation", "publication", "after", "flow_bytes")
+    __slots__ = ("sender", "receiver", "incarnation", "sequence", "reference", "acknowledged", "round", "step", "push_weight", "codec", "done", "settled", "ledger_head", "payload_bytes", "digest", "settle_rounds", "layout", "acknowledged_incarnation", "publication", "after", "flow_bytes", "asks", "answers", "booked")
     SENDER_FIELD_NUMBER: _ClassVar[int]
     RECEIVER_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +94,9 @@ class Envelope(_message.Message):
     PUBLICATION_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     FLOW_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ASKS_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    BOOKED_FIELD_NUMBER: _ClassVar[int]
     sender: str
     receiver: str
     incarnation: int
@@ -115,7 +118,10 @@ class Envelope(_message.Message):
     publication: int
     after: int
     flow_bytes: int
-    def __init__(self, sender: _Optional[str] = ..., receiver: _Optional[str] = ..., incarnation: _Optional[int] = ..., sequence: _Optional[int] = ..., reference: _Optional[int] = ..., acknowledged: _Optional[int] = ..., round: _Optional[int] = ..., step: _Optional[int] = ..., push_weight: _Optional[float] = ..., codec: _Optional[str] = ..., done: bool = ..., settled: bool = ..., ledger_head: _Optional[_Union[LedgerHead, _Mapping]] = ..., payload_bytes: _Optional[int] = ..., digest: _Optional[bytes] = ..., settle_rounds: _Optional[int] = ..., layout: _Optional[bytes] = ..., acknowledged_incarnation: _Optional[int] = ..., publication: _Optional[int] = ..., after: _Optional[int] = ..., flow_bytes: _Optional[int] = ...) -> None: ...
+    asks: int
+    answers: int
+    booked: int
+    def __init__(self, sender: _Optional[str] = ..., receiver: _Optional[str] = ..., incarnation: _Optional[int] = ..., sequence: _Optional[int] = ..., reference: _Optional[int] = ..., acknowledged: _Optional[int] = ..., round: _Optional[int] = ..., step: _Optional[int] = ..., push_weight: _Optional[float] = ..., codec: _Optional[str] = ..., done: bool = ..., settled: bool = ..., ledger_head: _Optional[_Union[LedgerHead, _Mapping]] = ..., payload_bytes: _Optional[int] = ..., digest: _Optional[bytes] = ..., settle_rounds: _Optional[int] = ..., layout: _Optional[bytes] = ..., acknowledged_incarnation: _Optional[int] = ..., publication: _Optional[int] = ..., after: _Optional[int] = ..., flow_bytes: _Optional[int] = ..., asks: _Optional[int] = ..., answers: _Optional[int] = ..., booked: _Optional[int] = ...) -> None: ...
 
 class Ack(_message.Message):
     __slots__ = ("sequence", "rejected")

@@ -1,5 +1,7 @@
 """Mixing weights: the laws that keep the mean."""
 
+import math
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -68,6 +70,28 @@ def test_metropolis_on_a_directed_graph_says_what_to_take() -> None:
 def test_unknown_weights_name_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"topology.weights: 'metropolos' is unknown; did you mean 'metropolis'"):
         build_schedule(TopologyConfig(kind="ring", weights="metropolos"), list("abc"))
+
+
+def test_weights_of_a_file_are_those_of_its_edges() -> None:
+    graph = Graph([("a", "b", {"weight": 0.25}), ("b", "c", {"weight": 0.5})])
+    schedule = build_schedule(TopologyConfig(kind="f.json", weights="file"), list("abc"), graph)
+    assert schedule.row("b", 0).weights == {"b": 0.25, "a": 0.25, "c": 0.5}
+    directed = DiGraph([("a", "b", {"weight": 0.25}), ("b", "a", {"weight": 1})])
+    schedule = build_schedule(TopologyConfig(kind="f.json", weights="file"), list("ab"), directed)
+    assert schedule.row("a", 0).weights == {"a": 0.0, "b": 1.0}
+
+
+@pytest.mark.parametrize(("weight", "said"), [({}, "missing"), ({"weight": "x"}, "'x'"), ({"weight": math.nan}, "nan")])
+def test_an_edge_without_a_weight_is_named(weight: dict[str, object], said: str) -> None:
+    graph = Graph([("a", "b", {"weight": 0.25}), ("b", "c", weight)])
+    with pytest.raises(TopologyError, match=f"topology.weights: file .*; that of .* is {said}"):
+        build_schedule(TopologyConfig(kind="f.json", weights="file"), list("abc"), graph)
+
+
+def test_weights_of_a_file_above_one_together_are_refused() -> None:
+    graph = Graph([("a", "b", {"weight": 0.75}), ("b", "c", {"weight": 0.5})])
+    with pytest.raises(TopologyError, match=r"topology.weights: b weighs"):
+        build_schedule(TopologyConfig(kind="f.json", weights="file"), list("abc"), graph)
 
 
 def too_heavy(graph: Graph, node: str) -> dict[str, float]:

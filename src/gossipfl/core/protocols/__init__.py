@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from gossipfl.core.protocol import Build
-from gossipfl.core.protocols import alone, push_sum, sync, wait_free
+from gossipfl.core.protocols import alone, pairwise, push_sum, sync, wait_free
 
 PROTOCOLS: Mapping[str, Build[Any]] = {
     "alone": alone.build,
     "sync": sync.build,
     "wait_free": wait_free.build,
+    "pairwise": pairwise.build,
     "push_sum": push_sum.build,
 }
 """Builders by the name in `gossip.protocol`."""

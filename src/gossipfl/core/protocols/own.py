@@ -210,10 +210,14 @@ class OwnState(Generic[P]):
 
     def packed(self) -> Packet[P]:
         """The state as the next publication, cleared for it."""
-        content: Publishable[P] = self.parts.clear(self.snapshot.state, self.snapshot.receipt)
-        packet = self._pack(content)
+        packet = self.packed_by(self._pack)
         self._residual = packet.residual
         return packet
+
+    def packed_by(self, pack: Pack[P]) -> Packet[P]:
+        """The state as the next publication of a stream, cleared for it."""
+        content: Publishable[P] = self.parts.clear(self.snapshot.state, self.snapshot.receipt)
+        return pack(content)
 
     def publish(self, receivers: Iterable[str], header: Header, *, replaceable: bool) -> list[Send[P]]:
         """The state, cleared for publication, to each receiver; kept for `resend`."""

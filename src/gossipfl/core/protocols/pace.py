@@ -13,8 +13,8 @@ away from a neighbor that still trains, so late training reaches everybody. A ne
 counted rounds the node is settled; from then on it mixes what comes and publishes once for each message of an unsettled
 neighbor, never for that of a settled one.
 
-Where the schedule changes from round to round, a neighbor may not be heard for long: only one that is known to lag
-holds a round back from being counted, and it holds back until it is heard to have trained to its end.
+Where not every neighbor is heard in every round, one may not be heard for long: only one that is known to train holds
+a round back from being counted, until it is heard to have trained to its end.
 
 Termination. An unsettled node publishes for each phase and each settling round. The node that has counted fewest holds
 back nobody but itself, so with fair loss the smallest count rises within a deadline; counts are bounded, so settling
@@ -60,8 +60,13 @@ class Exchange(Seam[P]):
         """Whether the state, as it is, may be trained."""
         ...
 
-    def take(self, event: Received[P]) -> None:
-        """A neighbor's message."""
+    @property
+    def hears_all(self) -> bool:
+        """Whether each neighbor that ever sends to this node does so in every round."""
+        ...
+
+    def take(self, event: Received[P], header: Header) -> list[Send[P]]:
+        """A neighbor's message; what is to be said to it at once, under a header like this one."""
         ...
 
     def train(self, event: Trained[P]) -> Report:
@@ -98,7 +103,6 @@ class OwnPace(Generic[P]):
         self._own = own
         self._neighbors = neighbors
         self._exchange = exchange
-        self._static = parts.schedule.period == 1
         self._hears = self._senders()
         self._settling = False
         self._waits_to_train = False
@@ -172,13 +176,13 @@ class OwnPace(Generic[P]):
         if event.sender not in self._neighbors.names:
             return []
         self._neighbors.heard(event.sender, event.header, now)
-        self._exchange.take(event)
+        answers = self._exchange.take(event, self._header())
         if self._waits_to_train:
-            return self._try_to_train(now, anyway=False)
+            return [*self._try_to_train(now, anyway=False), *answers]
         if not self._settled:
-            return self._settle(now)
+            return [*answers, *self._settle(now)]
         report = self._exchange.mix()
-        return [*([] if event.header.settled else self._publish()), report]
+        return [*answers, *([] if event.header.settled else self._publish()), report]
 
     def _wake(self, timer: str, now: float) -> list[Effect[P]]:
         if timer == LINGER:
@@ -239,7 +243,7 @@ class OwnPace(Generic[P]):
 
     def _has_come_as_far(self, name: str) -> bool:
         header = self._neighbors.header(name)
-        if not self._static:
+        if not self._exchange.hears_all:
             return header is None or header.done
         if header is None or not header.done:
             return False
@@ -249,12 +253,14 @@ class OwnPace(Generic[P]):
         return SetTimer(DEADLINE, self._parts.gossip.deadline_s)
 
     def _publish(self) -> list[Send[P]]:
+        return self._exchange.publish(self._header())
+
+    def _header(self) -> Header:
         done = not self._own.may_train
-        header = Header(
+        return Header(
             round=self.snapshot.round,
             step=self.snapshot.step,
             done=done,
             settled=self._settled,
             settle_rounds=self.snapshot.settle_rounds if done else 0,
         )
-        return self._exchange.publish(header)

@@ -54,13 +54,20 @@ class Pushing(Generic[P]):
         """Whether an increment would count in x as little more than once."""
         return self._mass.weight >= FLOOR
 
-    def take(self, event: Received[P]) -> None:
+    @property
+    def hears_all(self) -> bool:
+        """Where the schedule is static."""
+        return self._parts.schedule.period == 1
+
+    def take(self, event: Received[P], header: Header) -> list[Send[P]]:  # noqa: ARG002  # nothing to say at once
         """Books a neighbor's newest total."""
+        # a message without totals is none of this protocol's
         if event.flow is None:
-            raise AssertionError(f"a message of {event.sender!r} without a total: the driver has to bring one")
+            return []
         self._book(self._mass.received(event.sender, event.flow))
         self._fresh.add(event.sender)
         self._heard_in[event.sender] = self._own.snapshot.round
+        return []
 
     def is_complete(self, awaited: list[str]) -> bool:
         """Whether as many as send in a round have been heard since the own last publication."""

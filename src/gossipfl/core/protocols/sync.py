@@ -6,8 +6,15 @@
 
 With a doubly stochastic W and no loss the mean is kept. A neighbor that is missing at the deadline is absent: its
 weight falls to self, the row stays stochastic, the mean can drift, and `drift` says by how much. A neighbor whose link
-is lost is not waited for. `deadline_s` runs from a node's own publication: it has to exceed what the slowest neighbor
-needs longer for a phase, or that neighbor is left out of most rounds; then `wait_free` is the better choice.
+is lost is not waited for.
+
+Churn. Where two nodes hear each other with equal weights (every schedule but epidemic and the one-way ones), both ends
+of a lost link leave it out alike: what is left is symmetric on the links that both know to be up, and keeps the mean of
+the nodes that are up. On a one-way schedule whoever heard the lost node takes its weight from nobody, and the mean of
+the others moves. An exact schedule is exact in no such round, and the reports say so: `absent` is not empty.
+
+`deadline_s` runs from a node's own publication: it has to exceed what the slowest neighbor needs longer for a phase, or
+that neighbor is left out of most rounds; then `wait_free` is the better choice.
 
 Rounds are numbered through. A neighbor that is to hear this node in a round can end it only with this node's state or
 by giving up on it. So one that is past such a round that this node has not published yet gave up: it sends nothing for

@@ -64,10 +64,16 @@ class Newest(Generic[P]):
         """Always."""
         return True
 
-    def take(self, event: Received[P]) -> None:
+    @property
+    def hears_all(self) -> bool:
+        """As its schedule is static."""
+        return True
+
+    def take(self, event: Received[P], header: Header) -> list[Send[P]]:  # noqa: ARG002  # nothing to say at once
         """Keeps a neighbor's message in place of its last."""
         self._newest[event.sender] = _Newest(event.state, event.header, self._own.snapshot.round)
         self._fresh.add(event.sender)
+        return []
 
     def is_complete(self, awaited: list[str]) -> bool:
         """Whether each has given a fresh contribution since the own last publication."""

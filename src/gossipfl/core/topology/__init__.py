@@ -4,7 +4,7 @@ graph (generated or read) ──> checked ──> weights ──> Schedule ─�
                                                          └──> W, λ, spectral gap
 """
 
-from gossipfl.core.topology.figures import Figures, linked, measure
+from gossipfl.core.topology.figures import Figures, linked, measure, weighted
 from gossipfl.core.topology.generators import GENERATORS, Generator
 from gossipfl.core.topology.graphs import build_graph, check_graph
 from gossipfl.core.topology.schedules import SCHEDULES, BuildSchedule, build_schedule
@@ -13,6 +13,7 @@ from gossipfl.core.topology.spectrum import (
     Agreement,
     agreement,
     is_doubly_stochastic,
+    is_exact,
     mixing_matrix,
     second_eigenvalue,
     sparse_matrix,
@@ -36,6 +37,7 @@ __all__ = [
     "build_schedule",
     "check_graph",
     "is_doubly_stochastic",
+    "is_exact",
     "linked",
     "measure",
     "mixing_matrix",
@@ -43,4 +45,5 @@ __all__ = [
     "sparse_matrix",
     "spectral_gap",
     "steps_to",
+    "weighted",
 ]

@@ -79,6 +79,16 @@ def linked(schedule: Schedule) -> Graph:
     return graph
 
 
+def weighted(graph: Graph, schedule: Schedule) -> Graph:
+    """The graph with what its edges weigh in a static schedule on it; directed where the two ends weigh differently."""
+    row = {node: schedule.row(node, 0).weights for node in schedule.nodes}
+    if any(row[u][v] != row[v][u] for u, v in graph.edges() if not graph.is_directed()):
+        graph = graph.to_directed()
+    copied = graph.copy()
+    nx.set_edge_attributes(copied, {(u, v): row[v][u] for u, v in graph.edges()}, "weight")
+    return copied
+
+
 def diameter(graph: Graph) -> int:
     """Longest shortest path of a connected graph; a few hundred sources at a time, so that memory stays small."""
     adjacency = sparse.csr_array(nx.to_scipy_sparse_array(graph, format="csr"))

@@ -96,12 +96,7 @@ def barabasi_albert(nodes: int, config: TopologyConfig) -> NumberedGraph:
 
 def random_regular(nodes: int, config: TopologyConfig) -> NumberedGraph:
     """Each node with `degree` random neighbors."""
-    degree = config.degree or min(nodes - 1, 3 if nodes % 2 == 0 else 4)
-    if degree >= nodes or degree * nodes % 2:
-        raise TopologyError(
-            f"topology.degree: random_regular on {nodes} nodes needs a number below {nodes} "
-            f"that makes degree × nodes even, not {degree}"
-        )
+    degree = regular_degree(nodes, config)
     return _connected(lambda seed: nx.random_regular_graph(degree, nodes, seed=seed), config)
 
 
@@ -116,6 +111,21 @@ def exponential(nodes: int, config: TopologyConfig) -> NumberedGraph:
         raise TopologyError(f"topology.degree: the exponential graph of {nodes} nodes has {longest} hops, not {hops}")
     edges = [((node + 2**hop) % nodes, node) for node in range(nodes) for hop in range(hops)]
     return nx.DiGraph(edges)
+
+
+def regular_degree(nodes: int, config: TopologyConfig) -> int:
+    """Neighbors of every node in a random regular graph, by default 3, or 4 for an odd number of nodes.
+
+    Raises:
+        TopologyError: no graph on so many nodes has it.
+    """
+    degree = config.degree or min(nodes - 1, 3 if nodes % 2 == 0 else 4)
+    if degree >= nodes or degree * nodes % 2:
+        raise TopologyError(
+            f"topology.degree: random_regular on {nodes} nodes needs a number below {nodes} "
+            f"that makes degree × nodes even, not {degree}"
+        )
+    return degree
 
 
 GENERATORS: Mapping[str, Generator] = {

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 import networkx as nx
 
-from gossipfl.config.graph_types import DiGraph, Graph, NumberedGraph
+from gossipfl.config.graph_types import DiGraph, Given, Graph, NumberedGraph
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.tables import resolve
 from gossipfl.core.topology.generators import GENERATORS
@@ -13,23 +13,28 @@ from gossipfl.errors import TopologyError
 SHOWN_NAMES = 8
 
 
-def build_graph(config: TopologyConfig, names: Sequence[str], graph: Graph | None = None) -> Graph:
+def build_graph(config: TopologyConfig, names: Sequence[str], graph: Given = None) -> Graph:
     """The graph on `names`, checked, its nodes in their order.
 
     Args:
         names: every node, in the order of peers.yaml.
-        graph: read from a file; without it `config.kind` is generated. Attributes, parallel edges and self-loops
-            are left out; u → v of a directed graph means that u sends to v.
+        graph: read from a file; without it `config.kind` is generated. Attributes but weights, parallel edges and
+            self-loops are left out; u → v of a directed graph means that u sends to v.
 
     Raises:
         ConfigError: nobody knows the kind.
         TopologyError: the graph cannot carry gossip; one line.
     """
     check_count(names)
+    if isinstance(graph, tuple):
+        raise TopologyError(
+            f"topology.kind: {config.kind} holds {len(graph)} graphs, which topology.schedule graphs goes through; "
+            f"{config.schedule} takes one"
+        )
     if graph is None:
         generate = resolve(GENERATORS, config.kind, field="topology.kind")
         graph = _on_names(generate(len(names), config), names)
-    plain = _plain(graph, names)
+    plain = plain_graph(graph, names)
     check_graph(plain, names)
     return plain
 
@@ -70,11 +75,12 @@ def _on_names(numbered: NumberedGraph, names: Sequence[str]) -> Graph:
     return named
 
 
-def _plain(graph: Graph, names: Collection[str]) -> Graph:
+def plain_graph(graph: Graph, names: Collection[str]) -> Graph:
+    """The graph with all of `names` in their order, then its other nodes, without what `build_graph` leaves out."""
     plain: Graph = DiGraph() if graph.is_directed() else Graph()
     plain.add_nodes_from(names)
     plain.add_nodes_from(graph)
-    plain.add_edges_from((sender, receiver) for sender, receiver in graph.edges() if sender != receiver)
+    plain.add_edges_from(edge for edge in graph.edges(data=True) if edge[0] != edge[1])
     return plain
 
 

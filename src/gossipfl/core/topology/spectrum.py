@@ -63,6 +63,17 @@ def agreement(schedule: Schedule) -> Agreement:
     return Agreement(0.0 if lam < EXACT else lam, period, "round" if period == 1 else "period")
 
 
+def is_exact(schedule: Schedule) -> bool:
+    """Whether the rounds of a period give every node the mean, while nobody is missed."""
+    if schedule.period is None:
+        return False
+    # of almost every vector, so that one drawn at random tells, without the product of the matrices
+    start = np.random.default_rng(0).standard_normal(len(schedule.nodes))
+    rounds = (sparse_matrix(schedule, round) for round in range(schedule.period))
+    mixed = reduce(lambda x, W: W @ x, rounds, start)
+    return bool(np.abs(mixed - start.mean()).max() <= ROUNDING)
+
+
 def sparse_matrix(schedule: Schedule, round: int = 0) -> sparse.csr_array:
     """The mixing matrix of a round, (n, n) float64: row i holds what node i's contributions count for."""
     place = {node: number for number, node in enumerate(schedule.nodes)}

@@ -1,14 +1,18 @@
-"""What a node's neighbors count for: one row of the mixing matrix, from local knowledge.
+"""What a node's neighbors count for: one row of the mixing matrix.
 
 metropolis   W_ij = 1 / (1 + max(d_i, d_j))    symmetric, doubly stochastic      Xiao, Boyd & Lall (2006)
 uniform      W_ij = 1 / (1 + d_i)              doubly stochastic on regular graphs only
+optimal      the smallest λ there is           symmetric, doubly stochastic      core.topology.optimal
+file         `weight` of the graph file's edges, of u → v what v gives u; as it is given
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 
 import networkx as nx
 
 from gossipfl.config.graph_types import Graph
+from gossipfl.core.topology.optimal import optimal
 from gossipfl.errors import TopologyError
 
 Weigh = Callable[[Graph, str], Mapping[str, float]]
@@ -39,5 +43,26 @@ def auto(graph: Graph, node: str) -> Mapping[str, float]:
     return uniform(graph, node) if graph.is_directed() else metropolis(graph, node)
 
 
-WEIGHTS: Mapping[str, Weigh] = {"auto": auto, "metropolis": metropolis, "uniform": uniform}
+def from_file(graph: Graph, node: str) -> Mapping[str, float]:
+    """What stands in the file: symmetric where it is undirected."""
+    return {peer: _written(graph, peer, node) for peer in senders(graph, node)}
+
+
+def _written(graph: Graph, sender: str, receiver: str) -> float:
+    weight = graph.edges[sender, receiver].get("weight")
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
+        raise TopologyError(
+            f"topology.weights: file wants the attribute weight, a number, of every edge of a graph file; "
+            f"that of {sender} and {receiver} is {'missing' if weight is None else repr(weight)}"
+        )
+    return float(weight)
+
+
+WEIGHTS: Mapping[str, Weigh] = {
+    "auto": auto,
+    "metropolis": metropolis,
+    "uniform": uniform,
+    "optimal": optimal,
+    "file": from_file,
+}
 """By configuration name."""

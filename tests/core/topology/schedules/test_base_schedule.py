@@ -4,6 +4,7 @@ import pytest
 
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.topology import agreement, build_schedule
+from gossipfl.errors import TopologyError
 
 
 @pytest.mark.parametrize("degree", [None, 1, 2, 3])
@@ -22,6 +23,12 @@ def test_five_nodes_are_the_example_of_the_paper() -> None:
     assert [schedule.row("e", round).receivers for round in range(5)] == [(), (), ("a",), (), ()]
     assert schedule.row("e", 2).weights == pytest.approx({"e": 0.2, "a": 0.8})
     assert schedule.row("e", 0).weights == {"e": 1.0}
+
+
+def test_more_peers_than_others_are_refused() -> None:
+    with pytest.raises(TopologyError, match=r"topology.degree: a node of 4 has 3 others to meet, not 4"):
+        build_schedule(TopologyConfig(schedule="base", degree=4), list("abcd"))
+    assert build_schedule(TopologyConfig(schedule="base", degree=3), list("abcd")).period == 1
 
 
 def test_the_average_of_ten_thousand_nodes_is_exact() -> None:

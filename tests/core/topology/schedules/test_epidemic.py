@@ -47,5 +47,5 @@ def test_the_mean_is_kept_on_average() -> None:
 
 
 def test_more_receivers_than_others_are_refused() -> None:
-    with pytest.raises(TopologyError, match=r"topology.degree: a node of 4 has 3 others to send to, not 4"):
+    with pytest.raises(TopologyError, match=r"topology.degree: a node of 4 has 3 others to meet, not 4"):
         build_schedule(TopologyConfig(schedule="epidemic", degree=4), list("abcd"))

@@ -6,10 +6,13 @@ import pytest
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.protocol import Schedule
 from gossipfl.core.topology import agreement, build_schedule, mixing_matrix
+from gossipfl.errors import TopologyError
 
 
 def made(nodes: int) -> Schedule:
-    return build_schedule(TopologyConfig(schedule="one_peer_exponential"), [f"n{number}" for number in range(nodes)])
+    return build_schedule(
+        TopologyConfig(schedule="one_peer_exponential", inexact=True), [f"n{number}" for number in range(nodes)]
+    )
 
 
 @pytest.mark.parametrize("nodes", [2, 3, 8, 13])
@@ -37,6 +40,16 @@ def test_only_powers_of_two_are_exact(nodes: int) -> None:
     assert (found.rounds, found.of) == ((nodes - 1).bit_length(), "period" if nodes > 2 else "round")
     assert (found.lam == 0.0) == (nodes.bit_count() == 1)
     assert found.lam < 1
+
+
+@pytest.mark.parametrize("nodes", range(2, 20))
+def test_a_number_that_is_no_power_of_two_has_to_be_asked_for(nodes: int) -> None:
+    config, names = TopologyConfig(schedule="one_peer_exponential"), [f"n{number}" for number in range(nodes)]
+    if nodes in (2, 4, 8, 16):
+        assert agreement(build_schedule(config, names)).lam == 0.0
+    else:
+        with pytest.raises(TopologyError, match=f"power of two nodes only, not {nodes}: take base"):
+            build_schedule(config, names)
 
 
 def test_sixteen_nodes_need_four_messages_each_where_a_ring_needs_fifty_times_as_many() -> None:

@@ -9,11 +9,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gossipfl.config.graph_types import Graph
+from gossipfl.config.graph_types import Given
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.protocol import Row
 from gossipfl.core.topology.base_graph import Edges, base_graph
-from gossipfl.core.topology.schedules.terms import digest_of, refuse_graph
+from gossipfl.core.topology.schedules.terms import check_degree, digest_of, refuse_graph
 
 Meetings = tuple[tuple[tuple[int, float], ...], ...]
 """One round: by node, (peer, weight) of everybody it meets."""
@@ -61,10 +61,12 @@ class BaseSchedule:
         return digest_of(self.version, "base", self.nodes, self.rounds)
 
 
-def base(config: TopologyConfig, names: Sequence[str], given: Graph | None) -> BaseSchedule:
+def base(config: TopologyConfig, names: Sequence[str], given: Given) -> BaseSchedule:
     """The schedule on all nodes; it needs no graph."""
     refuse_graph(config, names, given)
-    rounds = tuple(_meetings(edges, len(names)) for edges in base_graph(len(names), config.degree or 1))
+    degree = config.degree or 1
+    check_degree(degree, names)
+    rounds = tuple(_meetings(edges, len(names)) for edges in base_graph(len(names), degree))
     return BaseSchedule(tuple(names), {name: place for place, name in enumerate(names)}, rounds)
 
 

@@ -17,12 +17,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gossipfl.config.graph_types import Graph
+from gossipfl.config.graph_types import Given
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.protocol import Row
 from gossipfl.core.rng import generator
-from gossipfl.core.topology.schedules.terms import digest_of, refuse_graph
-from gossipfl.errors import TopologyError
+from gossipfl.core.topology.schedules.terms import check_degree, digest_of, others_of, refuse_graph
 
 Numbers = NDArray[np.int64]
 
@@ -68,7 +67,7 @@ class EpidemicSchedule:
 
     def neighbors(self, node: str) -> tuple[str, ...]:
         """Everybody else, sorted."""
-        return tuple(sorted(name for name in self.nodes if name != node))
+        return others_of(self.nodes, node)
 
     def digest(self) -> str:
         """SHA-256 over nodes, fanout, seed and the first round, as hex."""
@@ -80,13 +79,12 @@ class EpidemicSchedule:
         return _draw(self.seed, len(self.nodes), self.fanout, round)
 
 
-def epidemic(config: TopologyConfig, names: Sequence[str], given: Graph | None) -> EpidemicSchedule:
+def epidemic(config: TopologyConfig, names: Sequence[str], given: Given) -> EpidemicSchedule:
     """The schedule on all nodes; it needs no graph."""
     refuse_graph(config, names, given)
     others = len(names) - 1
     fanout = config.degree or others.bit_length()
-    if fanout > others:
-        raise TopologyError(f"topology.degree: a node of {len(names)} has {others} others to send to, not {fanout}")
+    check_degree(fanout, names)
     return EpidemicSchedule(tuple(names), {name: place for place, name in enumerate(names)}, fanout, config.seed)
 
 

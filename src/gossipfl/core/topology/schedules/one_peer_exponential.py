@@ -3,7 +3,7 @@
     round t:  x_i ← (x_i + x_{(i + 2^t) mod n}) / 2        t modulo τ = ⌈log₂ n⌉
 
 After τ rounds every node holds the mean exactly when n = 2^k: the rounds add up all binary numbers. For another n the
-matrices are still doubly stochastic, and the mean is approached.
+matrices are still doubly stochastic, and the mean is approached; that has to be asked for, `topology.inexact`.
 
 Source: Ying et al. (2021), Exponential graph is provably efficient for decentralized deep training.
 """
@@ -11,10 +11,11 @@ Source: Ying et al. (2021), Exponential graph is provably efficient for decentra
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gossipfl.config.graph_types import Graph
+from gossipfl.config.graph_types import Given
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.protocol import Row
 from gossipfl.core.topology.schedules.terms import digest_of, refuse_graph
+from gossipfl.errors import TopologyError
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,12 @@ class OnePeerExponential:
         return self.nodes[(self.places[node] + distance) % len(self.nodes)]
 
 
-def one_peer_exponential(config: TopologyConfig, names: Sequence[str], given: Graph | None) -> OnePeerExponential:
+def one_peer_exponential(config: TopologyConfig, names: Sequence[str], given: Given) -> OnePeerExponential:
     """The schedule on all nodes; it needs no graph."""
     refuse_graph(config, names, given)
+    if len(names).bit_count() != 1 and not config.inexact:
+        raise TopologyError(
+            f"topology.schedule: one_peer_exponential is exact for a power of two nodes only, not {len(names)}: take "
+            "base, which is for any number, or allow topology.inexact"
+        )
     return OnePeerExponential(tuple(names), {name: place for place, name in enumerate(names)})

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from gossipfl.config.graph_types import Graph
+from gossipfl.config.graph_types import Given
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.protocol import Row
 from gossipfl.core.rng import generator
@@ -72,7 +72,7 @@ class RandomEdge:
         return digest_of(self.version, "random_edge", self.nodes, self.edges, self.seed, draws)
 
 
-def random_edge(config: TopologyConfig, names: Sequence[str], given: Graph | None) -> RandomEdge:
+def random_edge(config: TopologyConfig, names: Sequence[str], given: Given) -> RandomEdge:
     """The schedule on the graph of `topology.kind`, which has to be undirected."""
     refuse_weights(config)
     graph = build_graph(config, names, given)

@@ -1,10 +1,10 @@
 """static: every edge of the graph in every round."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gossipfl.config.graph_types import Graph
+from gossipfl.config.graph_types import Given, Graph
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.protocol import Row
 from gossipfl.core.tables import resolve
@@ -55,14 +55,24 @@ class StaticSchedule:
         return digest_of(self.version, [[node, sorted(self.rows[node].weights.items())] for node in self.nodes])
 
 
-def static(config: TopologyConfig, names: Sequence[str], given: Graph | None) -> StaticSchedule:
+def static(config: TopologyConfig, names: Sequence[str], given: Given) -> StaticSchedule:
     """The schedule that uses all of the graph, always."""
     graph = build_graph(config, names, given)
+    rows = rows_of(config, graph)
+    return StaticSchedule(tuple(graph), rows, {node: linked_in(node, [rows]) for node in graph})
+
+
+def rows_of(config: TopologyConfig, graph: Graph) -> Mapping[str, Row]:
+    """Each node's part where all edges of a graph are used, with the weights of the settings."""
     weigh = resolve(WEIGHTS, config.weights, field="topology.weights")
     place = {node: number for number, node in enumerate(graph)}
-    rows = {node: _row(graph, node, weigh, place) for node in graph}
-    links = {node: tuple(sorted({*rows[node].weights, *rows[node].receivers} - {node})) for node in graph}
-    return StaticSchedule(tuple(graph), rows, links)
+    return {node: _row(graph, node, weigh, place) for node in graph}
+
+
+def linked_in(node: str, rounds: Iterable[Mapping[str, Row]]) -> tuple[str, ...]:
+    """Everybody the node sends to or hears from in these rounds, sorted."""
+    rows = [rows[node] for rows in rounds]
+    return tuple(sorted({peer for row in rows for peer in (*row.weights, *row.receivers)} - {node}))
 
 
 def _row(graph: Graph, node: str, weigh: Weigh, place: Mapping[str, int]) -> Row:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from gossipfl.config.graph_types import Graph
+from gossipfl.config.graph_types import Given
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.topology.graphs import check_count
 from gossipfl.errors import TopologyError
@@ -15,6 +15,19 @@ def digest_of(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
+def others_of(nodes: Sequence[str], node: str) -> tuple[str, ...]:
+    """All nodes but one, sorted: the links of a schedule in which everybody may meet everybody."""
+    return tuple(sorted(name for name in nodes if name != node))
+
+
+def check_degree(degree: int, names: Sequence[str]) -> None:
+    """Raises `TopologyError` when a node is to meet more in a round than there are others."""
+    if degree >= len(names):
+        raise TopologyError(
+            f"topology.degree: a node of {len(names)} has {len(names) - 1} others to meet, not {degree}"
+        )
+
+
 def refuse_weights(config: TopologyConfig) -> None:
     """Raises `TopologyError` when weights are chosen for a schedule that brings its own."""
     if config.weights != "auto":
@@ -23,7 +36,7 @@ def refuse_weights(config: TopologyConfig) -> None:
         )
 
 
-def refuse_graph(config: TopologyConfig, names: Sequence[str], graph: Graph | None) -> None:
+def refuse_graph(config: TopologyConfig, names: Sequence[str], graph: Given) -> None:
     """Raises `TopologyError` unless the settings fit a schedule that links the nodes by itself.
 
     A generator's name in `topology.kind` may be a default and does not count. A file says who is able to talk to whom:
