@@ -71,6 +71,7 @@ def test_the_mean_model_is_that_of_the_updates_and_agreement_is_on_them(
     wanted = content(tmp_path, tiny_folders, merge, **COMPLETE)
     result = resume(tmp_path, with_engine(wanted, "loop"))
     lines = lines_of(result)
+    assert (lines[-1]["bound"] is None) is (merge == "svd")
     # with svd nodes agree on products in factors of their own
     assert result.final["consensus_distance"] < 1e-5
     assert max(line["consensus_distance"] for line in lines) < 1e-5

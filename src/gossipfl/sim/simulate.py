@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gossipfl.config.loading import LoadedAveraging, LoadedExperiment
+from gossipfl.core.mixing.products import Products
 from gossipfl.core.tables import resolve
 from gossipfl.runs.judging import Judge
 from gossipfl.runs.progress import Progress
@@ -112,7 +113,8 @@ def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
             share=simulation.evaluate_share,
             rng=generators["recorder"],
             phases=cast.course.phases,
-            lam=lambda_of(schedule),
+            # a truncated mean need not contract
+            lam=None if isinstance(cast.course.mixing, Products) else lambda_of(schedule),
             exact=averages_exactly(setting, schedule),
             trainer=cast.course.trainer,
             spread=cast.course.spread,
