@@ -86,6 +86,7 @@ class World:
         self.nodes: dict[str, NodeConfig] = {}
         self.pairs: dict[str, KeyPair] = {}
         self.spec = SPEC
+        self.specs: dict[str, AdapterSpec] = {}
 
     def add(self, name: str, *, dials_only: bool = False, pair: KeyPair | None = None) -> NodeConfig:
         """A node of peers.yaml."""
@@ -122,6 +123,7 @@ class World:
             deliver=events.put_nowait,
             status=lambda: StatusSnapshot(name, step=3, epsilon=1.5),
             members=list(self.nodes.values()),
+            specs=self.specs,
         )
         return Player(name, transport, said, events)
 

@@ -77,3 +77,20 @@ def test_while_it_rests_a_factor_is_where_it_began(begin: Begin) -> None:
     for name in (segment.name for segment in start.spec.segments if segment.name.endswith("lora_A")):
         for state in states:
             np.testing.assert_allclose(state.segment(name), start.segment(name), atol=1e-7)
+
+
+@pytest.mark.slow
+def test_real_nodes_of_several_ranks_agree_on_what_each_can_hold(begin: Begin) -> None:
+    adapter = {"kind": "lora", "rank": 3, "alpha": 6, "merge": "svd", "mixed_ranks": True}
+    study = begin(adapter=adapter, gossip=SYNC, privacy=OPEN)
+    study.edit("peers.yaml", lambda content: content["nodes"][0].update(rank=2))
+    study.edit("peers.yaml", lambda content: content["nodes"][2].update(rank=2))
+    ada, bob, cid = finals(study)
+    layers = [name.removesuffix(".lora_A") for name in ada.spec.slices if name.endswith(".lora_A")]
+    for layer in layers:
+        assert [len(state.segment(f"{layer}.lora_A")) for state in (ada, bob, cid)] == [2, 3, 2]
+        # those of one rank have the same product, though not the same factors
+        np.testing.assert_allclose(3 * update(ada, layer), 3 * update(cid, layer), atol=1e-5)
+        assert np.abs(update(bob, layer)).max() > 1e-3
+    for name in HEAD:
+        np.testing.assert_allclose(ada.segment(name), bob.segment(name), atol=1e-6)

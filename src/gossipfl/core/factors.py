@@ -12,8 +12,8 @@ Sums of products have a small rank, so they are never written out as (out, in) w
 Source of the error's form: FedEx-LoRA, Singhal et al. (2410.09432).
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from gossipfl.state import AdapterSpec, AdapterState, Float32Vector, Segment
 Matrix = NDArray[np.float64]
 LEFT, RIGHT = ".lora_B", ".lora_A"
 """Ends of the names of the two factors."""
+CORE = ".core_R"
+"""End of the name of a square core."""
 MERGED = ".lora_merged"
 """End of the name of what a layer holds beside their product."""
 
@@ -66,6 +68,20 @@ def pairs_of(spec: AdapterSpec) -> tuple[Pair, ...]:
         for layer in layers
         if (A := layer + RIGHT) in shared and (B := layer + LEFT)
     )
+
+
+def resized(spec: AdapterSpec, rank: int) -> AdapterSpec:
+    """The layout of the same adapter at another rank."""
+    shapes: Mapping[str, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
+        RIGHT: lambda shape: (rank, shape[1]),
+        LEFT: lambda shape: (shape[0], rank),
+        CORE: lambda _: (rank, rank),
+    }
+    segments = []
+    for segment in spec.segments:
+        resize = shapes.get(f".{segment.name.rpartition('.')[2]}")
+        segments.append(replace(segment, shape=resize(segment.shape)) if resize else segment)
+    return AdapterSpec(tuple(segments))
 
 
 def averaging_error(states: Sequence[AdapterState], weights: Sequence[float] | None = None) -> float | None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gossipfl.core.factors import update_distance
 from gossipfl.core.protocol import Mixing
 from gossipfl.state import AdapterState
 
@@ -56,16 +55,19 @@ def spread_of(states: Sequence[AdapterState]) -> Spread:
 
 
 def spread_of_updates(
-    states: Sequence[AdapterState], mixing: Mixing[AdapterState], scale: Callable[[int], float]
+    states: Sequence[AdapterState],
+    mixing: Mixing[AdapterState],
+    distance: Callable[[AdapterState, AdapterState], float],
 ) -> Spread:
     """The same of states whose products are averaged: the mean is what mixing makes of them, distances are of updates.
 
     Nodes that agree on the updates may hold them in different factors.
     """
     share = 1 / len(states)
-    first, *others = states
+    # of the highest rank, if they differ: it holds most of the mean
+    first, *others = sorted(states, key=lambda state: -state.spec.size)
     mean = mixing.mix(first, share, {str(place): (share, state) for place, state in enumerate(others)})
-    distances = np.array([update_distance(state, mean, scale) for state in states])
+    distances = np.array([distance(state, mean) for state in states])
     return Spread(mean.vector.astype(np.float64), distances)
 
 

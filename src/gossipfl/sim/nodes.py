@@ -132,8 +132,10 @@ def node_parts(
 def shared_objects(parts: Mapping[str, Parts[AdapterState]]) -> dict[str, object]:
     """What configuration builds, and checkpoints therefore name; nodes that were restarted have parts of their own."""
     one = next(iter(parts.values()))
-    shared = {"schedule": one.schedule, "mixing": one.mixing, "gossip": one.gossip, "spec": one.snapshot.state.spec}
-    shared |= {"shared spec": one.snapshot.state.spec.shared()}
+    shared: dict[str, object] = {"schedule": one.schedule, "mixing": one.mixing, "gossip": one.gossip}
+    for name, part in parts.items():
+        spec = part.snapshot.state.spec
+        shared |= {f"spec {name}": spec, f"shared spec {name}": spec.shared()}
     own = {f"parts {name}": part for name, part in parts.items()}
     makers = {f"{kind} {name}": getattr(part, kind) for name, part in parts.items() for kind in ("clear", "packer")}
     return {**shared, **own, **makers}

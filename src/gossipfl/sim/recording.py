@@ -138,7 +138,9 @@ class Recorder:
         return dict(zip(chosen, judge.judge(states), strict=True)), mean
 
     def _mean(self, spread: Spread) -> AdapterState:
-        spec = next(iter(self._world.bodies.values())).snapshot.state.spec
+        # where ranks differ the mean has the highest
+        specs = (body.snapshot.state.spec for body in self._world.bodies.values())
+        spec = next(spec for spec in specs if spec.size == spread.mean.size)
         return AdapterState(spec, spread.mean.astype(np.float32))
 
     def _drawn(self, nodes: Sequence[str], count: int) -> list[str]:
