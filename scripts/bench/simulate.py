@@ -1,9 +1,10 @@
 """What simulation costs: averaging alone, its growth with the nodes, batched against loop, and against gossipy.
 
-    OMP_NUM_THREADS=1 .venv/bin/python -m scripts.bench.simulate [--part averaging growth engines gossipy] [--repeats 5]
+    OMP_NUM_THREADS=1 .venv/bin/python -m scripts.bench.simulate [--part averaging push_sum …] [--repeats 5]
 
 averaging   one-peer exponential and random-regular of degree 4, `sync`, 30% of the messages lost, 200 rounds: CPU
             time and largest resident size of a fresh process, from the configuration to the result
+push_sum    1,000 nodes x 10,000 values, random-regular of degree 4, 30% of the messages lost, rounds enough for 1e-6
 growth      the same with 1,000 values and 100 to 10,000 nodes, 30 rounds: the exponent of CPU time over nodes
 engines     optimizer steps of small Llamas through the whole simulator; a ratio is of two runs next to each other
 gossipy     against gossipy-dfl 0.0.1 in an environment of its own, `--gossipy-python PATH`: see `simulate_gossipy`
@@ -18,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from scripts.bench.simulate_gossipy import MODELS, Contest, contest
-from scripts.bench.simulate_work import averaging, fresh, language
+from scripts.bench.simulate_work import averaging, fresh, language, pushing
 
 SCHEDULES = ("one_peer_exponential", "random_regular")
 ENGINES = ("loop", "batched", "auto")
@@ -42,6 +43,19 @@ def measure_averaging(repeats: int) -> None:
                 f"{last.final['consensus_distance']:.2e}, mean drift {last.final['mean_drift']:.2e}",
                 flush=True,
             )
+
+
+def measure_push_sum(repeats: int) -> None:
+    """1,000 nodes x 10,000 values to 1e-6 of the spread at the start."""
+    played = [fresh(pushing(1_000, 10_000, 115)) for _ in range(repeats)]
+    start = math.sqrt(10_000)
+    for one in played:
+        print(
+            f"push_sum, 1000 nodes x 10000 values: {one.whole_s:.3g} CPU-s, {one.peak_bytes / BYTES:.2f} GB; of the "
+            f"start are left {one.final['consensus_distance'] / start:.2e}, mean drift "
+            f"{one.final['mean_drift'] / start:.2e}",
+            flush=True,
+        )
 
 
 def measure_growth(repeats: int) -> None:
@@ -94,6 +108,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts: dict[str, Callable[[argparse.Namespace], None]] = {
         "averaging": lambda chosen: measure_averaging(chosen.repeats),
+        "push_sum": lambda chosen: measure_push_sum(chosen.repeats),
         "growth": lambda chosen: measure_growth(chosen.repeats),
         "engines": lambda chosen: measure_engines(chosen.repeats),
         "gossipy": lambda chosen: measure_gossipy(chosen.repeats, chosen.gossipy_python),

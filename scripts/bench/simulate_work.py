@@ -68,6 +68,24 @@ def averaging(schedule: str, nodes: int, values: int, rounds: int) -> Work:
     )
 
 
+def pushing(nodes: int, values: int, rounds: int) -> Work:
+    """Push-sum alone, with 30% of the messages lost; a round is a second."""
+    return Work(
+        {
+            "training": "none",
+            "vectors": {"size": values},
+            "topology": {"kind": "random_regular", "degree": 4},
+            "gossip": {"protocol": "push_sum", "settle_rounds": 10 * rounds, "deadline_s": 1.0, "linger_s": 1e3},
+            "simulation": {
+                "nodes": nodes,
+                "evaluate_every": rounds,
+                "until_s": float(rounds),
+                "links": {"latency_s": 0.1, "loss": 0.3},
+            },
+        }
+    )
+
+
 def language(engine: str, nodes: int, rows: int, tokens: int) -> Work:
     """A tiny Llama with LoRA of rank 8, `rows` sequences a step."""
     return Work(

@@ -204,19 +204,22 @@ class AdapterState:
 
         Two states that move toward each other by one weight keep their sum, up to the rounding of the addition. The
         plain weighted sum multiplies it by the sum of the rounded weights: 1 + 3e-8 for three of 1/3, in every round.
+        Differences of one weight are added up before they are weighed: two passes over memory each instead of three.
         """
         if not terms:
             return self
         if terms[0][1].vector.size != self.vector.size:
             return self._with(self.sharing().toward(terms))
+        alike: dict[float, list[Float32Vector]] = {}
+        for weight, state in terms:
+            alike.setdefault(weight, []).append(state.vector)
         total = np.empty_like(self.vector)
-        scratch = np.empty(min(_MIX_BLOCK, total.size), np.float32)
+        scratch = np.empty((2, min(_MIX_BLOCK, total.size)), np.float32)
         for start in range(0, total.size, _MIX_BLOCK):
             place = slice(start, start + _MIX_BLOCK)
             own = sofar = self.vector[place]
-            step = scratch[: own.size]
-            for weight, state in terms:
-                np.subtract(state.vector[place], own, out=step)
+            for weight, vectors in alike.items():
+                step = _differences([vector[place] for vector in vectors], own, scratch[:, : own.size])
                 np.multiply(step, np.float32(weight), out=step)
                 sofar = np.add(sofar, step, out=total[place])
         return type(self)(self.spec, total)
@@ -225,3 +228,13 @@ class AdapterState:
     def zeros(cls, spec: AdapterSpec) -> Self:
         """The origin of the space."""
         return cls(spec, np.zeros(spec.size, np.float32))
+
+
+def _differences(vectors: Sequence[Float32Vector], own: Float32Vector, scratch: Float32Vector) -> Float32Vector:
+    """Sum of vector - own over at least one vector, in the first row of `scratch` (2, size)."""
+    total: Float32Vector = scratch[0]
+    step = scratch[1]
+    np.subtract(vectors[0], own, out=total)
+    for vector in vectors[1:]:
+        np.add(total, np.subtract(vector, own, out=step), out=total)
+    return total

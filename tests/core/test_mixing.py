@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -54,6 +56,35 @@ def test_a_hundred_rounds_in_fp32_keep_the_mean_and_leave_agreement_alone() -> N
         ]
     assert abs(np.mean([state.vector for state in ring], axis=0, dtype=np.float64) - mean).max() < 3e-7
     assert mixing.mix(ring[0], 1 - 2 / 3, {"l": (1 / 3, ring[0]), "r": (1 / 3, ring[0])}) == ring[0]
+
+
+def test_mixing_makes_one_vector_however_many_neighbors_there_are() -> None:
+    own, *others = states(6)
+    mixing = Weighted[AdapterState]()
+    contributions = {str(number): (1 / 6, state) for number, state in enumerate(others)}
+    tracemalloc.start()
+    mixed = mixing.mix(own, 1 / 6, contributions)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # beside the result two blocks, which are as long as the vector or a megabyte
+    assert peak < 3.1 * mixed.vector.nbytes
+
+
+@pytest.mark.parametrize("weights", [(0.2, 0.2, 0.2), (0.1, 0.2, 0.1), (0.3, 0.2, 0.1)])
+def test_equal_weights_are_mixed_as_unequal_ones_are(weights: tuple[float, ...]) -> None:
+    own, *others = states(4)
+    mixed = own.toward(list(zip(weights, others, strict=True))).vector
+    parts = [w * (state.vector.astype(np.float64) - own.vector) for w, state in zip(weights, others, strict=True)]
+    assert np.abs(mixed - (own.vector + np.sum(parts, axis=0))).max() < 1e-6
+
+
+def test_what_one_gains_the_other_loses() -> None:
+    first, second, third = states(3)
+    there, back = (one.toward([(0.25, other), (0.25, third)]) for one, other in ((first, second), (second, first)))
+    moved = third.toward([(0.25, first), (0.25, second)])
+    before = sum(state.vector.astype(np.float64) for state in (first, second, third))
+    after = sum(state.vector.astype(np.float64) for state in (there, back, moved))
+    assert np.abs(after - before).max() < 1e-6
 
 
 def test_numbers_and_adapters_are_summed_alike() -> None:

@@ -1,6 +1,8 @@
 """Codecs that lose something, on real links: differences where the neighbor can read them, else whole states."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -62,6 +64,28 @@ async def test_a_neighbor_without_the_codec_gets_whole_states(world: World) -> N
         await both_up(a, b)
         for packet in publications(3):
             assert await sent_for(a, b, packet) > WHOLE_BYTES
+
+
+async def test_a_link_keeps_one_decoded_state_of_a_neighbor_and_only_where_differences_are_added_to_it(
+    world: World,
+) -> None:
+    world.spec = SPEC
+    for name in ("a", "b"):
+        world.add(name)
+    a, b = (world.player(*each, codec=INT8, codecs=READS) for each in (("a", "b"), ("b", "a")))
+    decoded: list[weakref.ref[AdapterState]] = []
+    async with a.transport, b.transport:
+        await both_up(a, b)
+        for packet in publications(9):
+            post(a, "b", packet)
+            arrived = await b.event(Arrived)
+            assert arrived.state == packet.seen
+            decoded.append(weakref.ref(arrived.state))
+            # whoever is told drops it: what is left is the link's own
+            del arrived
+        gc.collect()
+        kept = [number for number, state in enumerate(decoded) if state() is not None]
+    assert kept == [8]
 
 
 async def test_after_a_publication_that_was_dropped_comes_a_whole_one(world: World) -> None:

@@ -17,13 +17,14 @@ from gossipfl.core.codecs.dtypes import Plain
 from gossipfl.core.codecs.packing import NOTHING
 from gossipfl.core.events import Header, Packet, Publishable, Receipt
 from gossipfl.core.handshake import Greeting
+from gossipfl.core.mass import Flow
 from gossipfl.net.channels import SERVICE, open_channel
 from gossipfl.net.events import NetEvent
 from gossipfl.net.framing import ack_frame, envelope_frame, hello_frame, parse_frame
 from gossipfl.net.identity import Identity
 from gossipfl.net.issuing import KeyPair, make_authority, make_node
 from gossipfl.net.limits import Limits
-from gossipfl.net.outbox import Bundle
+from gossipfl.net.outbox import Bundle, Parcel
 from gossipfl.net.pinning import Trust
 from gossipfl.net.reports import StatusSnapshot
 from gossipfl.net.transport import Transport
@@ -107,6 +108,7 @@ class World:
         identity: Identity | None = None,
         limits: Limits = QUICK,
         codec: Codec | None = None,
+        keeps_books: bool = False,
         **greeting: object,
     ) -> Player:
         """A node's transport, not entered yet."""
@@ -124,6 +126,7 @@ class World:
             status=lambda: StatusSnapshot(name, step=3, epsilon=1.5),
             members=list(self.nodes.values()),
             specs=self.specs,
+            keeps_books=keeps_books,
         )
         return Player(name, transport, said, events)
 
@@ -190,7 +193,23 @@ class Raw:
     async def send(self, state: AdapterState, **changes: object) -> None:
         """A whole message with something changed in its envelope."""
         await self.announce(self.envelope(state, **changes))
-        for frame in Bundle(packet_of(state), "fp32").usual.frames:
+        await self.write(Bundle(packet_of(state), "fp32").usual)
+
+    async def send_with(self, state: AdapterState, flow: Flow[AdapterState], **changes: object) -> None:
+        """The same, with all that ever crossed the edge."""
+        parcel = Bundle(packet_of(state), "fp32").whole_with(flow)
+        said = {
+            "payload_bytes": parcel.payload_bytes,
+            "flow_bytes": parcel.flow_bytes,
+            "digest": parcel.digest,
+            "header": Header(0, 1, push_weight=flow.weight),
+        }
+        await self.announce(self.envelope(state, **{**said, **changes}))
+        await self.write(parcel)
+
+    async def write(self, parcel: Parcel) -> None:
+        """A payload."""
+        for frame in parcel.frames:
             await self.call.write(frame)
 
     async def announce(self, envelope: Envelope) -> None:

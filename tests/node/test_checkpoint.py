@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gossipfl.core.events import Receipt, Snapshot
+from gossipfl.core.outer import Outer
 from gossipfl.errors import StateError
 from gossipfl.node.checkpoint import Saved, load_latest, moments_of, save_checkpoint
 from gossipfl.state import AdapterSpec, AdapterState, Segment
@@ -50,6 +51,16 @@ def test_what_is_loaded_is_what_was_saved(tmp_path: Path, step: int, epsilon: fl
     loaded = load_latest(tmp_path)
     assert loaded is not None
     assert equal(loaded, saved(step, epsilon=epsilon))
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_an_outer_step_is_saved_with_its_momentum_if_it_has_one(tmp_path: Path, steps: int) -> None:
+    outer = [None, Outer(saved(1).state), Outer(saved(1).state, saved(2).state)][steps]
+    wanted = replace(saved(3), snapshot=replace(saved(3).snapshot, outer=outer))
+    save_checkpoint(tmp_path, wanted)
+    loaded = load_latest(tmp_path)
+    assert loaded is not None
+    assert equal(loaded, wanted)
 
 
 def test_mapped_moments_are_those_saved_also_when_the_file_is_gone_and_can_be_saved_again(tmp_path: Path) -> None:

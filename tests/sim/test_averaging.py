@@ -1,6 +1,7 @@
 """Gossip alone, simulated: the laws of mixing, measured through the protocols' own code."""
 
 import itertools
+import json
 import math
 from pathlib import Path
 
@@ -29,6 +30,32 @@ def test_rounds_are_those_of_the_mixing_matrix(tmp_path: Path) -> None:
     run(tmp_path, averaging(topology__kind="torus", vectors__start="one_hot", gossip__settle_rounds=3))
     W = mixing_matrix(build_schedule(TopologyConfig(kind="torus"), [f"n{number}" for number in range(16)]))
     wanted = np.linalg.norm(np.linalg.matrix_power(W, 3) - 1 / 16, axis=1)
+    assert np.allclose(lines(tmp_path, "nodes.jsonl")[3]["distance"], wanted, atol=1e-6)
+
+
+def test_graphs_of_a_file_are_gone_through_in_turn_with_its_weights(tmp_path: Path) -> None:
+    weights = ({("n0", "n1"): 0.5, ("n2", "n3"): 0.25}, {("n1", "n2"): 0.75, ("n0", "n3"): 0.125})
+    graphs = [
+        {
+            "nodes": [{"id": f"n{number}"} for number in range(4)],
+            "edges": [{"source": u, "target": v, "weight": weight} for (u, v), weight in edges.items()],
+        }
+        for edges in weights
+    ]
+    (tmp_path / "two.json").write_text(json.dumps(graphs))
+    topology = {"kind": "two.json", "schedule": "graphs", "weights": "file"}
+    content = averaging(
+        topology=topology, simulation__nodes=4, vectors={"start": "one_hot", "size": 4}, gossip__settle_rounds=3
+    )
+    run(tmp_path, content)
+    first, second = np.eye(4), np.eye(4)
+    for W, edges in ((first, weights[0]), (second, weights[1])):
+        for (u, v), weight in edges.items():
+            i, j = int(u[1]), int(v[1])
+            W[i, j] = W[j, i] = weight
+            W[i, i] -= weight
+            W[j, j] -= weight
+    wanted = np.linalg.norm(first @ second @ first - 1 / 4, axis=1)
     assert np.allclose(lines(tmp_path, "nodes.jsonl")[3]["distance"], wanted, atol=1e-6)
 
 

@@ -1,5 +1,6 @@
 """A run that was stopped goes on as if it had not been."""
 
+import io
 import os
 import pickle
 import signal
@@ -10,7 +11,7 @@ import pytest
 from tests.sim.averaging import averaging, lines, request, run
 
 from gossipfl.errors import DataError, StateError
-from gossipfl.runs.checkpoint_file import read_frozen, write_frozen
+from gossipfl.runs.checkpoint_file import reading_frozen, writing_frozen
 from gossipfl.runs.progress import Progress
 from gossipfl.sim.freezing import freeze, thaw
 
@@ -81,13 +82,17 @@ class _Calls:
 
 
 def test_a_checkpoint_calls_nothing(tmp_path: Path) -> None:
-    write_frozen(tmp_path / "file.bin", pickle.dumps(_Calls()))
-    with pytest.raises(StateError, match="no place in a checkpoint"):
-        thaw(read_frozen(tmp_path / "file.bin"), {})
+    with writing_frozen(tmp_path / "file.bin") as sink:
+        sink.write(pickle.dumps(_Calls()))
+    with reading_frozen(tmp_path / "file.bin") as file, pytest.raises(StateError, match="no place in a checkpoint"):
+        thaw(file, {})
 
 
 def test_shared_objects_stay_the_same_objects() -> None:
     spec = object()
-    first, second = thaw(freeze([spec, {"again": spec}], {"spec": spec}), {"spec": spec})
+    file = io.BytesIO()
+    freeze([spec, {"again": spec}], {"spec": spec}, file)
+    file.seek(0)
+    first, second = thaw(file, {"spec": spec})
     assert first is spec
     assert second["again"] is spec

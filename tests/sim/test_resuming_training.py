@@ -27,6 +27,7 @@ CASES = [
 
 
 CASES.append(pytest.param("wait_free", "batched", "update", "churn"))
+CASES.append(pytest.param("noloco", "loop", "none", "churn"))
 
 
 @pytest.mark.parametrize(("protocol", "engine", "level", "availability"), CASES)

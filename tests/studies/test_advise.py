@@ -1,8 +1,13 @@
 """`gossipfl advise`, by the command: it recommends the best of what it tried, and networks change it as they should."""
 
 import json
+import os
 import re
+import select
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,6 +122,10 @@ def test_what_makes_no_sense_is_left_out_with_the_reason(ask: Advise) -> None:
     assert "a node of 8 has 7 others to meet, not 8" in reasons["base:8", "sync"]
     assert "wait_free nodes count rounds of their own" in reasons["base:1", "wait_free"]
     assert ("static:ring", "sync") not in reasons
+    every = ask("--schedules", "base:1", "--codecs", "fp32", folder="every")
+    why = {one["protocol"]: one["reason"] for one in every["left_out"]}
+    assert "without training it is sync" in why["noloco"]
+    assert {run["protocol"] for run in every["grid"]} == {"sync", "push_sum"}
 
 
 def test_the_same_question_has_the_same_answer_in_any_number_of_processes_and_after_a_stop(
@@ -132,6 +141,25 @@ def test_the_same_question_has_the_same_answer_in_any_number_of_processes_and_af
     for key in ("choices", "grid", "left_out"):
         assert resumed[key] == whole[key]
     assert (tmp_path / "half" / "grid.jsonl").read_text().splitlines() == [line.rstrip() for line in lines]
+
+
+def test_ctrl_c_ends_it_soon_and_keeps_what_is_done(tmp_path: Path) -> None:
+    content = PLAIN | {"simulation": {"nodes": 200, "links": {"latency_s": 0.01}}}
+    (tmp_path / "large.yaml").write_text(yaml.safe_dump(content))
+    ring = ["--schedules", "base:1,static:ring", "--codecs", "fp32", "--protocols", "sync", "--rounds", "100000"]
+    arguments = ["advise", str(tmp_path / "large.yaml"), *ring, "--jobs", "1", "--output", str(tmp_path / "large")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gossipfl", *arguments], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    grid = tmp_path / "large" / "grid.jsonl"
+    # the ring takes minutes: it is under way when the first is done
+    while process.poll() is None and not (grid.exists() and grid.read_text().endswith("\n")):
+        select.select([], [], [], 0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume" in said
+    assert len(grid.read_text().splitlines()) == 1
 
 
 @pytest.mark.parametrize(

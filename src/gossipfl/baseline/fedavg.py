@@ -60,7 +60,8 @@ def fedavg(
         return earlier
     names = experiment.experiment.simulation.names
     with directory.alone(), _home() as home:
-        directory.load()
+        # nothing is gone on from: lines of a stopped run are cut off
+        directory.load(lambda _: None)
         directory.write_topology(names, lambda _name: ())
         prepare(home)
         # Flower is imported by them

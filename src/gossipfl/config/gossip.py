@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from gossipfl.config.section import Choice, NonNegativeInt, PositiveFloat, PositiveInt, Section
+from gossipfl.config.section import Choice, Fraction, NonNegativeInt, PositiveFloat, PositiveInt, Section
 
 
 class GossipConfig(Section):
@@ -13,8 +13,8 @@ class GossipConfig(Section):
     protocol: Choice = "wait_free"
     """wait_free never waits; sync keeps the mean exactly and waits for the slowest until deadline_s; push_sum never
     waits and keeps the network's sum, whatever gets lost and on directed graphs too, for totals of 8 bytes a value
-    after each loss; pairwise averages with one random neighbor at a time, both or neither; alone trains and exchanges
-    nothing, for comparisons."""
+    after each loss; pairwise averages with one random neighbor at a time, both or neither; noloco is sync with an
+    outer step, for random_matching; alone trains and exchanges nothing, for comparisons."""
     mixing: Choice = "weighted"
     codec: Choice = "fp32"
     """fp32: exact. With loss, as the difference to what neighbors saw last: fp16, bf16; int8, int4: blocks of 256 with
@@ -23,6 +23,9 @@ class GossipConfig(Section):
     """top_k, random_k: share of the values that is sent."""
     codec_rank: PositiveInt = 4
     """low_rank: rank of the products."""
+    feedback: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """β, codecs with loss: part of what was lost before that is in the next difference. 1, all of it, agrees soonest;
+    less lets what is new come before what is old."""
     zstd: bool = False
     """What the codec makes is squeezed once more by Zstandard, without loss."""
     consensus_rate: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -31,6 +34,11 @@ class GossipConfig(Section):
     protection: Literal["plain"] = "plain"
     rounds_per_phase: PositiveInt = 1
     """sync: exchanges after each training phase; an exact schedule of length τ wants τ (`gossipfl topology show`)."""
+    outer_learning_rate: PositiveFloat = 0.7
+    """noloco: η, factor on what a phase and its mixing have changed; 1, with outer_momentum 0, is sync."""
+    outer_momentum: Fraction = 0.5
+    """noloco: μ, part of the last outer step that is taken again; more is faster far from the goal, and keeps nodes
+    farther apart."""
     deadline_s: PositiveFloat = 60.0
     """sync: seconds to wait for a round's neighbors; wait_free: for a settling round."""
     max_staleness: PositiveInt = 4
@@ -55,3 +63,12 @@ class GossipConfig(Section):
         return min(
             1.0, {"top_k": 4 * self.codec_share, "random_k": self.codec_share, "low_rank": 0.1}.get(self.codec, 1.0)
         )
+
+    @model_validator(mode="after")
+    def _an_outer_step_is_a_phases(self) -> "GossipConfig":
+        if self.protocol == "noloco" and self.rounds_per_phase != 1:
+            raise ValueError(
+                f"rounds_per_phase: {self.rounds_per_phase} does not go with protocol noloco, which steps outward "
+                "after the one exchange of a phase: 1 was expected"
+            )
+        return self

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Generic
 
 from gossipfl.core.mass import Flow, Mass
+from gossipfl.core.outer import Outer
 from gossipfl.core.vector import P
 
 
@@ -269,6 +270,7 @@ class Snapshot(Generic[P]):
         exhausted: the privacy budget is spent; mixing and serving go on.
         settle_rounds: mixing-only rounds done after the last training phase.
         mass: of protocols that keep books of what crosses edges.
+        outer: of protocols with an outer step.
     """
 
     state: P
@@ -280,6 +282,7 @@ class Snapshot(Generic[P]):
     exhausted: bool = False
     settle_rounds: int = 0
     mass: Mass[P] | None = None
+    outer: Outer[P] | None = None
 
     @property
     def drift(self) -> P:

@@ -185,7 +185,13 @@ def load_adapted(experiment: Experiment, site: DataSite) -> Adapted:
     base = load_base(experiment.model, experiment.task, folder=site.folder, seed=experiment.seed)
     _check_length(base.module, experiment.task.max_length)
     basis = experiment.adapter.basis
-    return attach(base, experiment, basis=None if basis is None else site.folder / basis)
+    adapted = attach(base, experiment, basis=None if basis is None else site.folder / basis)
+    if experiment.model.keep_below:
+        # a builtin model has nothing to keep, and does without what this imports
+        from gossipfl.learning.below import keep_below  # noqa: PLC0415
+
+        keep_below(adapted)
+    return adapted
 
 
 def _streams(experiment: Experiment, site: DataSite, terms: RunTerms) -> tuple[Stream, Stream]:

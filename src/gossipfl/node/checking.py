@@ -131,6 +131,11 @@ def _check_agreement(findings: Findings, experiment: Experiment, schedule: Sched
             f"topology.schedule: {experiment.topology.schedule} gives the exact mean after {agrees.rounds} rounds, and "
             f"gossip.rounds_per_phase is {rounds}: with {agrees.rounds} every phase ends in agreement"
         )
+    if experiment.topology.weights == "optimal":
+        findings.notes.append(
+            "topology.weights: optimal is solved on each machine, and nodes whose last digits differ do not meet: "
+            "gossipfl topology show --save writes them to a file once, for topology.weights file"
+        )
 
 
 def _check_nodes(findings: Findings, loaded: LoadedPeers, name: str | None, schedule: Schedule | None) -> None:

@@ -1,6 +1,6 @@
 """A node's durable memory: what it needs to go on after kill -9 at any moment.
 
-    checkpoint-00000012.safetensors    state, unmixed, books, optimizer moments; the rest as JSON in the file's metadata
+    checkpoint-00000012.safetensors    tensors: state, unmixed, books, outer step, moments; the rest as JSON metadata
 
 A file is written beside its place, fsynced, renamed, and the folder fsynced; the one before is kept. Each carries a
 BLAKE3 of everything else in it, so that a torn or rotten file is noticed, set aside as `….corrupt`, and the one before
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from gossipfl.core.events import Receipt, Snapshot
+from gossipfl.core.outer import Outer
 from gossipfl.errors import ModelError, StateError
 from gossipfl.node.saved_mass import mass_of, mass_tensors, mass_weights
 from gossipfl.node.tensor_file import mapped_tensors, tensor_file
@@ -29,10 +30,11 @@ from gossipfl.state import AdapterSpec, AdapterState, Segment
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 KEPT = 2
 _NAME = re.compile(r"checkpoint-(\d{8})\.safetensors")
 _OPTIMIZER = "optimizer/"
+_SLOW, _MOMENTUM = "outer/slow", "outer/momentum"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,7 +148,19 @@ def _tensors(saved: Saved) -> dict[str, NDArray[Any]]:
     if unmixed is None:
         raise ValueError("a node keeps what it would be unmixed")
     books = mass_tensors(saved.snapshot.mass)
-    return {"state": saved.snapshot.state.vector, "unmixed": unmixed.vector, **books, **moments}
+    outer = _outer_tensors(saved.snapshot.outer)
+    return {"state": saved.snapshot.state.vector, "unmixed": unmixed.vector, **books, **outer, **moments}
+
+
+def _outer_tensors(outer: Outer[AdapterState] | None) -> dict[str, NDArray[Any]]:
+    states = {} if outer is None else {_SLOW: outer.slow, _MOMENTUM: outer.momentum}
+    return {name: state.vector for name, state in states.items() if state is not None}
+
+
+def _outer(tensors: Mapping[str, NDArray[Any]], spec: AdapterSpec) -> Outer[AdapterState] | None:
+    """Since schema 4, of protocols that have one."""
+    slow, momentum = (AdapterState(spec, tensors[name]) if name in tensors else None for name in (_SLOW, _MOMENTUM))
+    return None if slow is None else Outer(slow, momentum)
 
 
 def _digest(about: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> str:
@@ -211,5 +225,6 @@ def _snapshot(
         settle_rounds=about["settle_rounds"],
         # since schema 3
         mass=mass_of(about.get("mass"), tensors, state.spec),
+        outer=_outer(tensors, state.spec),
         receipt=Receipt(steps, charges, head, float.fromhex(epsilon), float.fromhex(delta)),
     )

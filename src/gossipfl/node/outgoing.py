@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gossipfl.config.loading import load_peers, resolve_self
 from gossipfl.core.codecs import build_codec
+from gossipfl.core.codecs.packing import FLOW_BYTES, WHOLE
 from gossipfl.core.events import Receipt
 from gossipfl.learning.bench import load_adapted
 from gossipfl.node.assembly import schedule_of, site_of, state_dir_of
@@ -22,7 +23,7 @@ class OutgoingState:
         name: the node.
         state: the vector that travels.
         staying: private segments, which do not.
-        payload_bytes: of one message, without framing.
+        payload_bytes: of one message, without framing; with all that ever crossed the edge where books are kept.
         receivers: who gets it.
         receipt: what the ledger has charged for it; of zero steps before the first training.
         step: optimizer steps inside.
@@ -54,11 +55,15 @@ def next_outgoing(
     state = whole.sharing()
     codec = build_codec(experiment.gossip)
     snapshot = saved.snapshot if saved else None
+    # the first message of a life brings all that ever crossed its edge
+    books = snapshot.mass if snapshot else None
     return OutgoingState(
         name=me.name,
         state=state,
         staying=tuple(segment for segment in whole.spec.segments if not segment.shared),
-        payload_bytes=codec.sizes(state.spec)[-1],
+        payload_bytes=codec.sizes(state.spec)[-1]
+        if books is None
+        else WHOLE.sizes(state.spec)[-1] + FLOW_BYTES * state.spec.size,
         receivers=schedule_of(loaded).row(me.name, snapshot.round if snapshot else 0).receivers,
         receipt=snapshot.receipt if snapshot else Receipt(),
         step=snapshot.step if snapshot else 0,

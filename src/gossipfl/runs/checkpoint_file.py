@@ -1,37 +1,75 @@
-"""A file that after a crash is the old one or the new one, and that knows when it is damaged."""
+"""The file a run goes on from: written beside its place and renamed, read only if it is whole.
+
+    BLAKE3 of the rest, 32 bytes | the rest, as it was written
+
+What is written goes to disk as it comes: a checkpoint as large as the run's memory takes none of its own.
+"""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
 from blake3 import blake3
 
 from gossipfl.errors import StateError
 
-_DIGEST_BYTES = 32
+_DIGEST_BYTES = blake3.digest_size
+_BLOCK = 1 << 20
 
 
-def write_frozen(path: Path, data: bytes) -> None:
-    """Writes with a digest; after a crash there is the old file or the new one."""
+class Sink(Protocol):
+    """Where bytes go."""
+
+    def write(self, data: bytes, /) -> object:
+        """Takes some."""
+        ...
+
+
+class _Hashed:
+    """A file that knows the digest of what was written to it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.digest = blake3()
+
+    def write(self, data: bytes, /) -> int:
+        self.digest.update(data)
+        return self._file.write(data)
+
+
+@contextmanager
+def writing_frozen(path: Path) -> Iterator[Sink]:
+    """Where to write; after a crash, or an error on the way, there is the old file, else the new one."""
     fresh = path.with_suffix(".new")
     with fresh.open("wb") as file:
-        file.write(blake3(data).digest())
-        file.write(data)
+        file.write(bytes(_DIGEST_BYTES))
+        sink = _Hashed(file)
+        yield sink
+        file.seek(0)
+        file.write(sink.digest.digest())
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
 
 
-def read_frozen(path: Path) -> bytes:
-    """What `write_frozen` wrote.
+@contextmanager
+def reading_frozen(path: Path) -> Iterator[BinaryIO]:
+    """What was written, from its beginning.
 
     Raises:
         StateError: the file is damaged or cannot be read.
     """
     try:
-        content = path.read_bytes()
+        file = path.open("rb")
     except OSError as error:
         raise StateError(f"{path}: {error.strerror}") from error
-    digest, data = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-    if blake3(data).digest() != digest:
-        raise StateError(f"{path} is damaged; begin the run anew in another folder")
-    return data
+    with file:
+        wanted, digest = file.read(_DIGEST_BYTES), blake3()
+        while block := file.read(_BLOCK):
+            digest.update(block)
+        if digest.digest() != wanted:
+            raise StateError(f"{path} is damaged; begin the run anew in another folder")
+        file.seek(_DIGEST_BYTES)
+        yield file

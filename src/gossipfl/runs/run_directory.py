@@ -15,11 +15,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
+from typing import BinaryIO, TypeVar
 
 from gossipfl.core.json_text import json_text
 from gossipfl.errors import DataError, StateError
-from gossipfl.runs.checkpoint_file import read_frozen, write_frozen
+from gossipfl.runs.checkpoint_file import Sink, reading_frozen, writing_frozen
 from gossipfl.runs.result import RunResult
+
+T = TypeVar("T")
 
 PACKAGES = ("gossipfl", "torch", "transformers", "peft", "opacus", "networkx", "numpy", "scikit-learn", "ray", "flwr")
 _LINES = ("metrics.jsonl", "nodes.jsonl")
@@ -98,28 +101,36 @@ class RunDirectory:
             raise StateError(f"{path} is damaged; begin the run anew in another folder")
         return RunResult.from_json(result, self.path)
 
-    def save(self, state: bytes) -> None:
-        """What the run goes on from, with how long the lines were then."""
-        lengths = [_length(self.path / name) for name in _LINES]
-        header = json.dumps(lengths).encode() + b"\n"
-        write_frozen(self.path / "checkpoint.bin", header + state)
+    def save(self, write: Callable[[Sink], None]) -> None:
+        """What the run goes on from, with how long the lines were then.
 
-    def load(self) -> bytes | None:
-        """What `save` was given; lines written later are cut off. None: there is nothing to go on from.
+        Args:
+            write: writes it.
+        """
+        lengths = [_length(self.path / name) for name in _LINES]
+        with writing_frozen(self.path / "checkpoint.bin") as sink:
+            sink.write(json.dumps(lengths).encode() + b"\n")
+            write(sink)
+
+    def load(self, read: Callable[[BinaryIO], T]) -> T | None:
+        """What `read` makes of what `save` wrote, None without; lines written later are cut off.
 
         Raises:
             StateError: the checkpoint is damaged.
         """
         path = self.path / "checkpoint.bin"
-        lengths, state = [0] * len(_LINES), None
-        if path.exists():
-            header, _, state = read_frozen(path).partition(b"\n")
-            lengths = json.loads(header)
+        if not path.exists():
+            self._cut([0] * len(_LINES))
+            return None
+        with reading_frozen(path) as file:
+            self._cut(json.loads(file.readline()))
+            return read(file)
+
+    def _cut(self, lengths: Sequence[int]) -> None:
         for name, length in zip(_LINES, lengths, strict=True):
             if (self.path / name).exists():
                 with (self.path / name).open("r+b") as file:
                     file.truncate(length)
-        return state
 
 
 def check_begun(path: Path, config: str) -> None:

@@ -5,12 +5,12 @@ their names. A checkpoint is read back by classes of this package and arrays alo
 there cannot call anything else; and only a file that this very run's configuration wrote is read.
 """
 
-import io
 import pickle
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 from gossipfl.errors import StateError
+from gossipfl.runs.checkpoint_file import Sink
 
 _ALLOWED = frozenset(
     {
@@ -28,7 +28,7 @@ _ALLOWED = frozenset(
 
 
 class _Writer(pickle.Pickler):
-    def __init__(self, file: io.BytesIO, shared: Mapping[int, str]) -> None:
+    def __init__(self, file: Sink, shared: Mapping[int, str]) -> None:
         super().__init__(file, protocol=5)
         self._shared = shared
 
@@ -37,7 +37,7 @@ class _Writer(pickle.Pickler):
 
 
 class _Reader(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, shared: Mapping[str, object]) -> None:
+    def __init__(self, file: BinaryIO, shared: Mapping[str, object]) -> None:
         super().__init__(file)
         self._shared = shared
 
@@ -53,20 +53,18 @@ class _Reader(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{module}.{name} has no place in a checkpoint")
 
 
-def freeze(value: object, shared: Mapping[str, object]) -> bytes:
-    """The value as bytes; objects in `shared` are written as their names."""
-    file = io.BytesIO()
-    _Writer(file, {id(item): name for name, item in shared.items()}).dump(value)
-    return file.getvalue()
+def freeze(value: object, shared: Mapping[str, object], sink: Sink) -> None:
+    """Writes the value; objects in `shared` are written as their names."""
+    _Writer(sink, {id(item): name for name, item in shared.items()}).dump(value)
 
 
-def thaw(data: bytes, shared: Mapping[str, object]) -> Any:  # noqa: ANN401  # what was frozen
+def thaw(file: BinaryIO, shared: Mapping[str, object]) -> Any:  # noqa: ANN401  # what was frozen
     """What `freeze` was given.
 
     Raises:
         StateError: the bytes hold something else.
     """
     try:
-        return _Reader(io.BytesIO(data), shared).load()
+        return _Reader(file, shared).load()
     except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, TypeError) as error:
         raise StateError(f"a checkpoint cannot be read: {error}") from error

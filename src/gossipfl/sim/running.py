@@ -94,11 +94,11 @@ class Run:
 
     def __call__(self) -> Ran:
         """Runs to the end, or until SIGINT or SIGTERM: then a checkpoint is left."""
-        state = self._parts.directory.load()
+        state = self._parts.directory.load(lambda file: thaw(file, self._parts.shared))
         if state is None:
             self._parts.recorder.begin()
         else:
-            self._thaw(state)
+            self._take_up(state)
         with handling((SIGINT, SIGTERM), self._stop), _rarely_collecting():
             self._advance()
         if self._stopped:
@@ -145,10 +145,10 @@ class Run:
             "generators": {name: rng.bit_generator.state for name, rng in parts.generators.items()},
             "seconds": self._seconds,
         }
-        parts.directory.save(freeze(state, parts.shared))
+        parts.directory.save(lambda sink: freeze(state, parts.shared, sink))
 
-    def _thaw(self, data: bytes) -> None:
-        parts, state = self._parts, thaw(data, self._parts.shared)
+    def _take_up(self, state: Any) -> None:  # noqa: ANN401  # what `_save` wrote
+        parts = self._parts
         if parts.engines is not None:
             parts.engines.restore(state["engines"])
         parts.world.restore(state["world"])

@@ -1,6 +1,6 @@
 """`gossipfl advise`: which schedule, protocol and codec agree soonest on a network like the user's, by trying them.
 
-    every combination once, 16 at a time  ─>  the 6 soonest with other seeds  ─>  the 3 soonest on average
+    every combination once, 4, then 16 at a time  ─>  the 6 soonest with other seeds  ─>  the 3 soonest on average
               └ given up at 1.5 times the third soonest of those before
 
 FOLDER/config.yaml   the question          FOLDER/grid.jsonl   every run, as it came          FOLDER/result.json
@@ -9,7 +9,7 @@ What is given up, and when, follows from results alone: neither the number of pr
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,13 @@ from gossipfl.core.json_text import json_text
 from gossipfl.errors import TopologyError
 from gossipfl.state import AdapterSpec
 from gossipfl.studies.advise_entries import entry_for
-from gossipfl.studies.advise_grid import Combination, grid
+from gossipfl.studies.advise_grid import UNMEASURED, Combination, grid
 from gossipfl.studies.advise_race import Entry
 from gossipfl.studies.advise_runs import Ask, Done, Notebook, Racers
 from gossipfl.studies.advise_size import exchanged_spec, small_spec
 
-WAVE = 16
+WAVES = (4, 16)
+"""Combinations tried before it is looked who is soonest: the first are quick as a rule, and limit the others."""
 PATIENCE = 1.5
 CHOICES = 3
 
@@ -148,6 +149,8 @@ def advise(
         finalists = sorted((done for done in tried if done.reached), key=_soonest)[: 2 * CHOICES]
         again = _try_again(study, [done.combination for done in finalists], racers, show, len(combinations))
     choices = _choose(study, finalists, again)
+    if "protocols" not in wish.labels:
+        refused |= {Combination("all", name, "all"): reason for name, reason in UNMEASURED.items()}
     advice = Advice(choices, (*tried, *again), refused, spec.size, folder)
     (folder / "result.json").write_text(json_text(advice.as_json()) + "\n")
     if not choices:
@@ -197,10 +200,10 @@ def _try_all(
     """Each once."""
     done: list[Done] = []
     refused: dict[Combination, str] = {}
-    for first in range(0, len(combinations), WAVE):
+    for wave in _waves(combinations):
         reached = sorted(one.seconds for one in done if one.reached)
         until_s = PATIENCE * reached[CHOICES - 1] if len(reached) >= CHOICES else math.inf
-        asks = [Ask(one, 0, until_s) for one in combinations[first : first + WAVE]]
+        asks = [Ask(one, 0, until_s) for one in wave]
         for found in racers.run(asks, study.entry):
             if isinstance(found, Done):
                 done.append(found)
@@ -208,6 +211,13 @@ def _try_all(
                 refused[found.combination] = found.reason
             show(len(done) + len(refused), len(combinations))
     return done, refused
+
+
+def _waves(combinations: Sequence[Combination]) -> Iterator[Sequence[Combination]]:
+    first, later = WAVES
+    yield combinations[:first]
+    for start in range(first, len(combinations), later):
+        yield combinations[start : start + later]
 
 
 def _try_again(

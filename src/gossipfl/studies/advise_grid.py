@@ -14,8 +14,11 @@ from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.topology import GENERATORS, SCHEDULES
 from gossipfl.errors import ConfigError
 
-ALONE = "alone"
-"""The protocol that exchanges nothing."""
+UNMEASURED: Mapping[str, str] = {
+    "alone": "it exchanges nothing",
+    "noloco": "without training it is sync: what it gains is not in the averaging, compare arms with training",
+}
+"""Protocols that are tried only when they are asked for, and why."""
 _LINKED = ("random_edge", "graphs")
 """Schedules that keep to the links of `topology.kind`, as static does."""
 _CODEC_FIELDS = {"top_k": "codec_share", "random_k": "codec_share", "low_rank": "codec_rank"}
@@ -68,7 +71,7 @@ def grid(kind: str, nodes: int, wished: Mapping[str, Sequence[str]]) -> list[Com
         ConfigError: a label names nothing.
     """
     schedules = wished.get("schedules") or _schedules(kind, nodes)
-    protocols = wished.get("protocols") or [name for name in PROTOCOLS if name != ALONE]
+    protocols = wished.get("protocols") or [name for name in PROTOCOLS if name not in UNMEASURED]
     codecs = wished.get("codecs") or ["int8", "fp32", "int4", "fp16", "top_k:0.1", "random_k:0.1", "low_rank:4"]
     _check(schedules, SCHEDULES, "--schedules")
     _check(protocols, PROTOCOLS, "--protocols")

@@ -7,7 +7,7 @@
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,8 +81,11 @@ class Outcome:
     drift: float
 
 
-def race(entry: Entry) -> Outcome:
+def race(entry: Entry, *, stopped: Callable[[], bool] = lambda: False) -> Outcome:
     """Averages until the error is reached, or given up.
+
+    Args:
+        stopped: asked now and then; then it is given up at once.
 
     Raises:
         UserError: the combination is refused.
@@ -93,7 +96,7 @@ def race(entry: Entry) -> Outcome:
     last, sent = start, 0
     for sent_before in _instants(world, entry.until_s):
         last, sent = _spread(world), sent_before
-        if last.consensus_distance <= wanted:
+        if last.consensus_distance <= wanted or stopped():
             break
     drift = float(np.linalg.norm(last.mean - start.mean)) / start.consensus_distance
     bodies = world.bodies.values()

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any, Self
 
@@ -125,7 +126,8 @@ class Racers:
         context = multiprocessing.get_context("forkserver" if forks else "spawn")
         if forks:
             context.set_forkserver_preload([race.__module__])
-        self._pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_leave_signals)
+        self._stop = context.Event()
+        self._pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(self._stop,))
         self._notebook = notebook
 
     def __enter__(self) -> Self:
@@ -133,7 +135,8 @@ class Racers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Waits for what runs, starts nothing more."""
+        """Ends what runs, starts nothing more."""
+        self._stop.set()
         self._pool.shutdown(cancel_futures=True)
 
     def run(self, asks: Sequence[Ask], entry: MakeEntry) -> Iterator[Found]:
@@ -157,7 +160,7 @@ class Racers:
             refused = Refused(ask.combination, str(error))
             self._notebook.write(ask, refused)
             return refused
-        return self._pool.submit(race, made)
+        return self._pool.submit(_race, made)
 
 
 def _found(ask: Ask, under_way: "Future[Outcome]") -> Found:
@@ -167,6 +170,15 @@ def _found(ask: Ask, under_way: "Future[Outcome]") -> Found:
         return Refused(ask.combination, str(error))
 
 
-def _leave_signals() -> None:
+_is_over: list[Event] = []
+"""Of this process of the pool: set when nobody waits any more."""
+
+
+def _begin(stop: Event) -> None:
     # Ctrl-C reaches all processes of a terminal: the one that waits for them ends them
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _is_over.append(stop)
+
+
+def _race(entry: Entry) -> Outcome:
+    return race(entry, stopped=_is_over[-1].is_set)

@@ -92,7 +92,7 @@ def train_pooled(
     if earlier is not None:
         return earlier
     with directory.alone():
-        directory.load()
+        directory.load(lambda _: None)
         directory.write_topology(loaded.experiment.simulation.names, lambda _name: ())
         result = _train(_open_school(loaded), directory, show)
     directory.write_result(result.as_json())

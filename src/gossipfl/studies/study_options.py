@@ -27,8 +27,13 @@ def study_options(description: str | None, *, name: str, quick: str | None = Non
     parser.add_argument("--resume", action="store_true", help="go on with a study that was stopped")
     options = parser.parse_args()
     options.output = options.output or default_folder(name)
-    options.command = shlex.join(sys.orig_argv)
+    options.command = command_line()
     return options
+
+
+def command_line() -> str:
+    """The exact command that runs this process."""
+    return shlex.join(sys.orig_argv)
 
 
 @dataclass(frozen=True, slots=True)

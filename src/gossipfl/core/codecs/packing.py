@@ -2,11 +2,16 @@
 
     exact codec      x                              seen as x
     lossy codec      C(x − x̂), x̂ ← x̂ + decoded      seen as x̂: what was lost before is in the next difference
+    with feedback β  C(β·lost + change of x)          of what was lost before, that part; β = 1 is the line above
     a receiver that lacks the x̂ of the reference    gets x̂ whole, in fp32
 
 All neighbors get the same payload and see the same x̂. Publication 0 is where all nodes start: a node that was restarted
 begins with a difference to it. A sum in fp32 is the same on both ends, bit for bit.
-Source: CHOCO, Koloskova, Stich & Jaggi (2019).
+
+Feedback. SparseLoCo keeps an e of its own: e ← β·e + change, send C(e), e ← e − sent. At β = 1 its e is x − x̂. Below,
+it forgets, and what it forgot never reaches x̂: nodes would agree on their x̂ and stay apart by what was forgotten. Here
+e is made of the true x − x̂ each time, so that everything comes in the end, later the smaller β is.
+Sources: CHOCO, Koloskova, Stich & Jaggi (2019); SparseLoCo (2508.15706).
 """
 
 from dataclasses import dataclass
@@ -53,22 +58,32 @@ class Differences:
     Args:
         origin: publication 0, the same on all nodes.
         rng: of what the codec draws.
+        feedback: β.
     """
 
-    def __init__(self, codec: Codec, origin: AdapterState, rng: np.random.Generator) -> None:
+    def __init__(self, codec: Codec, origin: AdapterState, rng: np.random.Generator, *, feedback: float = 1.0) -> None:
         self._codec = codec
         self._seen = origin
+        self._held_back = 1.0 - feedback
+        self._lost: AdapterState | None = None
         self._stream = Stream(rng)
         self._number = 0
 
     def __call__(self, content: Publishable[AdapterState]) -> Packet[AdapterState]:
         """The next publication."""
         state = content.state
-        payload = memoryview(self._codec.encode((state - self._seen).vector, state.spec, self._stream)).cast("B")
+        payload = memoryview(self._codec.encode(self._sent(state).vector, state.spec, self._stream)).cast("B")
         self._seen = added(self._seen, self._codec, payload)
         self._number += 1
         lost = state - self._seen
+        if self._held_back:
+            self._lost = lost
         return Packet(content, self._seen, lost, self._number, self._number - 1, payload, payload.nbytes)
+
+    def _sent(self, state: AdapterState) -> AdapterState:
+        """What is to be encoded: β·lost + change = (state − seen) − (1 − β)·lost."""
+        missing = state - self._seen
+        return missing if self._lost is None else missing - self._lost * self._held_back
 
 
 def packer_for(gossip: GossipConfig, seed: int, origin: AdapterState, name: str) -> Pack[AdapterState]:
@@ -81,7 +96,8 @@ def packer_for(gossip: GossipConfig, seed: int, origin: AdapterState, name: str)
     codec = build_codec(gossip)
     if codec.exact:
         return Whole(codec)
-    return Differences(codec, origin, generator(seed, node=name, purpose="codec"))
+    rng = generator(seed, node=name, purpose="codec")
+    return Differences(codec, origin, rng, feedback=gossip.feedback)
 
 
 @dataclass(frozen=True, slots=True)

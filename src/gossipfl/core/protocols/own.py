@@ -32,8 +32,10 @@ from gossipfl.core.events import (
 )
 from gossipfl.core.mass import Mass
 from gossipfl.core.mixing.weighted import weighted_sum
+from gossipfl.core.outer import Outer
 from gossipfl.core.protocol import Parts
 from gossipfl.core.protocols.neighborhood import Neighborhood
+from gossipfl.core.protocols.outer_step import OuterStep
 from gossipfl.core.vector import P
 
 
@@ -118,7 +120,21 @@ class OwnState(Generic[P]):
             exhausted=now.exhausted or event.exhausted,
             settle_rounds=now.settle_rounds,
             mass=now.mass,
+            outer=now.outer,
         )
+
+    def begin_outward(self) -> None:
+        """In the first life: the phase that outer steps are counted from begins where the node does."""
+        if self.snapshot.outer is None:
+            self.snapshot = replace(self.snapshot, outer=Outer(self.snapshot.state))
+
+    def step_outward(self, step: OuterStep) -> None:
+        """Takes the mixed state for a wish, and goes as the outer step says."""
+        now = self.snapshot
+        if now.outer is None:
+            raise AssertionError("no outer step was begun")
+        after = step(now.outer, now.state)
+        self.snapshot = replace(now, state=after.slow, outer=after)
 
     def mix(self, contributions: Contributions[P], staleness: Mapping[str, int]) -> Report:
         """Mixes; what the contributions leave of weight 1 is the own state's. One round more is finished.
@@ -160,6 +176,7 @@ class OwnState(Generic[P]):
             exhausted=now.exhausted,
             settle_rounds=now.settle_rounds,
             mass=mass,
+            outer=now.outer,
         )
 
     def _slowed(self, contributions: Contributions[P]) -> Contributions[P]:
@@ -180,6 +197,7 @@ class OwnState(Generic[P]):
             exhausted=now.exhausted,
             settle_rounds=now.settle_rounds,
             mass=now.mass,
+            outer=now.outer,
         )
 
     def _mixed(self, own: P, contributions: Contributions[P], kept: float) -> P:

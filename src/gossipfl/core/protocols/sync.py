@@ -57,6 +57,7 @@ from gossipfl.core.events import (
 )
 from gossipfl.core.protocol import Parts, Protocol, Row
 from gossipfl.core.protocols.neighborhood import LINGER, Neighborhood
+from gossipfl.core.protocols.outer_step import OuterStep
 from gossipfl.core.protocols.own import Contribution, OwnState
 from gossipfl.core.protocols.rounds import EARLY_ONE_WAY_ROUNDS, EARLY_ROUNDS, Rounds
 from gossipfl.core.vector import P
@@ -70,12 +71,19 @@ _KEPT_ROWS = 8
 
 
 class Sync(Generic[P]):
-    """The protocol's state machine."""
+    """The protocol's state machine.
 
-    def __init__(self, parts: Parts[P]) -> None:
+    Args:
+        outer: step that follows the mixing of a phase; see `noloco`.
+    """
+
+    def __init__(self, parts: Parts[P], outer: OuterStep | None = None) -> None:
         gossip, neighbors = parts.gossip, parts.schedule.neighbors(parts.name)
         self._parts = parts
         self._own = OwnState(parts)
+        self._outer = outer
+        if outer is not None:
+            self._own.begin_outward()
         self._neighbors = Neighborhood(neighbors, gossip.linger_s)
         self._rows: dict[int, tuple[Row, tuple[str, ...]]] = {}
         mutual = parts.schedule.period == 1 and {*self._senders(0)} == {*self._row(0).receivers}
@@ -252,6 +260,8 @@ class Sync(Generic[P]):
         }
         staleness = {name: phase - self._phase_heard.get(name, 0) for name in senders}
         report = self._own.mix(present, staleness)
+        if self._outer is not None and number < self._training_rounds:
+            self._own.step_outward(self._outer)
         self._own.snapshot = self._counted(self.snapshot)
         return report
 
