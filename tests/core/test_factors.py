@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gossipfl.core.factors import averaging_error, pairs_of, product_norm
+from gossipfl.core.factors import averaging_error, pairs_of, product_norm, update_distance
 from gossipfl.state import AdapterSpec, AdapterState, Segment
 
 Matrix = NDArray[np.float64]
@@ -51,6 +51,7 @@ seeds = st.integers(0, 2**20)
 
 
 @given(layout=layouts, count=st.integers(2, 7), seed=seeds)
+@settings(deadline=None)
 def test_the_error_is_that_of_the_products_written_out(layout: AdapterSpec, count: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     found, weights = states(layout, count, rng), rng.uniform(0.1, 3.0, count).tolist()
@@ -59,6 +60,7 @@ def test_the_error_is_that_of_the_products_written_out(layout: AdapterSpec, coun
 
 
 @given(layout=layouts, count=st.integers(1, 5), seed=seeds, agreed=st.sampled_from([".lora_A", ".lora_B"]))
+@settings(deadline=None)
 def test_there_is_none_where_the_nodes_agree_on_one_factor(
     layout: AdapterSpec, count: int, seed: int, agreed: str
 ) -> None:
@@ -92,6 +94,7 @@ def test_products_that_are_nearly_equal_lose_no_digits() -> None:
     ranks=st.lists(st.integers(1, 6), min_size=1, max_size=5),
     seed=seeds,
 )
+@settings(deadline=None)
 def test_the_norm_of_a_sum_of_products_needs_no_large_matrix(out: int, into: int, ranks: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)
     lefts = [rng.standard_normal((out, rank)) for rank in ranks]
@@ -109,3 +112,26 @@ def test_without_two_exchanged_factors_there_is_nothing_to_miss() -> None:
 
 def test_zeros_miss_nothing() -> None:
     assert averaging_error([AdapterState.zeros(spec([(3, 5)], 2))] * 3) == 0.0
+
+
+@given(layout=layouts, seed=seeds)
+@settings(deadline=None)
+def test_the_distance_of_updates_is_that_of_the_products_written_out(layout: AdapterSpec, seed: int) -> None:
+    one, other = states(layout, 2, np.random.default_rng(seed))
+    squares = float(np.sum((one.segment("head.weight") - other.segment("head.weight")).astype(np.float64) ** 2))
+    for pair in pairs_of(layout):
+        product, theirs = (2.0 * pair.left(state.vector) @ pair.right(state.vector) for state in (one, other))
+        squares += float(np.sum((product - theirs) ** 2))
+    assert update_distance(one, other, lambda _rank: 2.0) == pytest.approx(np.sqrt(squares), rel=1e-6)
+
+
+def test_other_factors_of_the_same_product_are_no_distance_away() -> None:
+    layout, rng = spec([(9, 7)], 3), np.random.default_rng(1)
+    (one,) = states(layout, 1, rng)
+    (pair,) = pairs_of(layout)
+    turn, vector = rng.standard_normal((3, 3)) + 3 * np.eye(3), one.vector.copy()
+    vector[pair.A_place] = (turn @ pair.right(one.vector)).reshape(-1)
+    vector[pair.B_place] = (pair.left(one.vector) @ np.linalg.inv(turn)).reshape(-1)
+    other = AdapterState(layout, vector)
+    assert abs(one - other) > 1.0
+    assert update_distance(one, other, lambda _rank: 2.0) < 1e-5

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gossipfl.config.gossip import GossipConfig
@@ -45,6 +45,7 @@ def test_a_state_without_private_segments_is_published_as_it_is() -> None:
 
 
 @given(seed=SEEDS, weights=st.lists(st.floats(0.01, 0.3), min_size=1, max_size=3))
+@settings(deadline=None)
 def test_mixing_leaves_the_private_part_alone_and_the_shared_one_is_as_without(seed: int, weights: list[float]) -> None:
     own, others = drawn(seed), [drawn(seed + 1 + place).sharing() for place in range(len(weights))]
     terms = {str(place): (weight, state) for place, (weight, state) in enumerate(zip(weights, others, strict=True))}
@@ -55,6 +56,7 @@ def test_mixing_leaves_the_private_part_alone_and_the_shared_one_is_as_without(s
 
 
 @given(seed=SEEDS)
+@settings(deadline=None)
 def test_sums_with_a_shared_part_move_that_part_alone(seed: int) -> None:
     own, part = drawn(seed), drawn(seed + 1).sharing()
     operations: list[Callable[[AdapterState, AdapterState], AdapterState]] = [lambda x, y: x + y, lambda x, y: x - y]

@@ -1,5 +1,7 @@
 """The public basis: orthonormal, sign-fixed, unique, the same on every machine."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.core.test_handshake import OURS as GREETING
 
-from gossipfl.errors import ModelError
+from gossipfl.config.experiment import Experiment
+from gossipfl.core.handshake import check_greeting
+from gossipfl.errors import HandshakeError, ModelError
+from gossipfl.learning.adapters import Adapted, attach, make_basis
 from gossipfl.learning.basis import Factors, compute_basis, load_basis, save_basis, sketch
+from gossipfl.learning.models import load_base
 
 SHAPES = st.tuples(st.integers(5, 24), st.integers(5, 24))
 
@@ -112,3 +119,63 @@ def test_factors_that_are_not_orthonormal_are_refused(tmp_path: Path) -> None:
     save_basis({**basis, "two": Factors(2 * basis["two"].U, basis["two"].V)}, path, base_sha256="abc")
     with pytest.raises(ModelError, match="the factors of two are not orthonormal"):
         load_basis(path, shapes={"one": (12, 7), "two": (12, 7)}, rank=3, base_sha256="abc")
+
+
+def test_two_nodes_with_other_basis_files_refuse_each_other_by_name(
+    adapted_of: Callable[..., Adapted], experiment_of: Callable[..., Experiment], tmp_path: Path
+) -> None:
+    experiment = experiment_of("llama", task="causal-lm", kind="core")
+    base = load_base(experiment.model, experiment.task, folder=Path(), seed=0)
+    found = make_basis(base, experiment)
+    # as good a basis of the same layers as the first, but another: R would mean something else there
+    turned = {name: Factors(-factors.U[:, ::-1], -factors.V[:, ::-1]) for name, factors in found.items()}
+    greetings = []
+    for name, basis in (("north", found), ("south", turned)):
+        path = tmp_path / f"{name}.safetensors"
+        save_basis(basis, path, base_sha256=base.sha256)
+        components = adapted_of("llama", task="causal-lm", kind="core", basis=path).components()
+        greetings.append(replace(GREETING, name=name, fingerprint=components))
+    with pytest.raises(HandshakeError, match="'south' refused: another experiment: 'basis' is") as refused:
+        check_greeting(*greetings)
+    assert refused.value.reason == "fingerprint"
+    assert str(refused.value).count(" there, ") == 1
+    check_greeting(greetings[0], replace(greetings[0], name="south"))
+
+
+def test_where_ranks_may_differ_they_are_no_part_of_the_handshake(
+    experiment_of: Callable[..., Experiment], tmp_path: Path
+) -> None:
+    experiment, path = experiment_of("llama", task="causal-lm", kind="core"), tmp_path / "basis.safetensors"
+    base = load_base(experiment.model, experiment.task, folder=Path(), seed=0)
+    save_basis(make_basis(base, experiment), path, base_sha256=base.sha256)
+
+    def nodes(**adapter: object) -> list[Adapted]:
+        found = []
+        for rank in (2, 4):
+            wanted = experiment_of("llama", task="causal-lm", rank=rank, **adapter)
+            fresh = load_base(wanted.model, wanted.task, folder=Path(), seed=0)
+            found.append(attach(fresh, wanted, basis=path if adapter["kind"] == "core" else None))
+        return found
+
+    core = {"kind": "core", "basis": str(path), "mixed_ranks": True}
+    svd = {"kind": "lora", "merge": "svd", "mixed_ranks": True}
+    for wanted in (core, svd):
+        small, large = nodes(**wanted)
+        assert small.components() == large.components()
+        assert small.basis_sketch == large.basis_sketch == ()
+        assert small.components() != nodes(**{**wanted, "alpha": 3.0})[0].components()
+    small, large = nodes(**core)
+    # the leading block of the larger one's space
+    for layer, R in ((name, small.initial.segment(name)) for name in small.spec.slices if name.endswith("core_R")):
+        assert R.shape == (2, 2)
+        site = layer.removesuffix(".core_R")
+        for side in ("core_U", "core_V"):
+            mine, theirs = (
+                found.module.get_submodule(f"{site}.{side}").get_parameter("weight").detach().numpy()
+                for found in (small, large)
+            )
+            leading = theirs[:, :2] if side == "core_U" else theirs[:2]
+            assert np.array_equal(mine, leading)
+    for merge in ("factors", "svd"):
+        small, large = nodes(kind="lora", merge=merge)
+        assert small.components() != large.components()

@@ -61,6 +61,14 @@ def test_peft_reads_the_folder_and_computes_the_same(
     assert not torch.allclose(logits(reloaded), initial_logits(adapted), atol=1e-3)
 
 
+def test_private_tensors_are_exported_too(tmp_path: Path, adapted_of: Attach) -> None:
+    adapted = adapted_of("bert", kind="core", private=("classifier.*", "*.layer.0.*"))
+    state = random_state(adapted)
+    export(adapted, state, tmp_path / "out")
+    reloaded = PeftModel.from_pretrained(plain_base(adapted.experiment), tmp_path / "out")
+    assert torch.allclose(logits(reloaded), logits(adapted.module), atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["lora", "alternating", "core"])
 def test_a_stabilized_rank_is_one_for_peft_too(kind: str, tmp_path: Path, adapted_of: Attach) -> None:
     adapted = adapted_of("llama", task="causal-lm", kind=kind, alpha=6.0, rank_stabilized=True)

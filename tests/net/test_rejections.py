@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tests.net.world import QUICK, SPEC, WAIT_S, Player, Raw, Rejections, World, plain_greeting, state_of
 
+from gossipfl.core.factors import resized
 from gossipfl.core.handshake import LedgerHead
 from gossipfl.core.messages import Header
 from gossipfl.net.channels import SERVICE
@@ -94,6 +95,22 @@ async def test_a_wrong_state_is_counted_and_the_link_stays(
     await peer.send(state, layout=bytes.fromhex(SPEC.digest))
     await still_works(node, peer)
     assert node.transport.counters.of("b").rejected == {reason: 1}
+
+
+async def test_a_peer_of_another_rank_sends_what_its_rank_predicts_and_nothing_else(world: World) -> None:
+    two, three = (AdapterSpec((Segment("x.core_R", (rank, rank)), Segment("head", (2,)))) for rank in (2, 3))
+    world.spec, world.specs = two, {"b": resized(two, 3)}
+    world.add("a")
+    world.add("b", dials_only=True)
+    node = world.player("a", "b")
+    async with node.transport, world.stranger("b", "a") as peer:
+        assert not (await peer.greet()).rejected
+        own, other = (AdapterState(spec, np.ones(spec.size, np.float32)) for spec in (two, three))
+        await peer.send(own)
+        await peer.send(own, layout=bytes.fromhex(three.digest))
+        await peer.send(other)
+        assert (await node.event(Arrived)).state == other
+        assert node.transport.counters.of("b").rejected == {"shape": 1, "size": 1}
 
 
 async def test_a_message_of_four_exabytes_costs_no_memory(node: Player, peer: Raw) -> None:

@@ -87,6 +87,7 @@ class World:
         self.nodes: dict[str, NodeConfig] = {}
         self.pairs: dict[str, KeyPair] = {}
         self.spec = SPEC
+        self.specs: dict[str, AdapterSpec] = {}
 
     def add(self, name: str, *, dials_only: bool = False, pair: KeyPair | None = None) -> NodeConfig:
         """A node of peers.yaml."""
@@ -124,6 +125,7 @@ class World:
             deliver=events.put_nowait,
             status=lambda: StatusSnapshot(name, step=3, epsilon=1.5),
             members=list(self.nodes.values()),
+            specs=self.specs,
             keeps_books=keeps_books,
         )
         return Player(name, transport, said, events)

@@ -10,7 +10,10 @@ from tests.node.study import Study
 
 from gossipfl.cli.app import main
 from gossipfl.config.loading import load_peers
+from gossipfl.learning.adapters import make_basis
+from gossipfl.learning.basis import save_basis
 from gossipfl.learning.bench import load_adapted
+from gossipfl.learning.models import load_base
 from gossipfl.node.assembly import site_of
 from gossipfl.state import AdapterState
 from gossipfl.studies.fleet import Fleet
@@ -77,3 +80,39 @@ def test_while_it_rests_a_factor_is_where_it_began(begin: Begin) -> None:
     for name in (segment.name for segment in start.spec.segments if segment.name.endswith("lora_A")):
         for state in states:
             np.testing.assert_allclose(state.segment(name), start.segment(name), atol=1e-7)
+
+
+@pytest.mark.slow
+def test_real_nodes_of_several_ranks_agree_on_what_each_can_hold(begin: Begin) -> None:
+    adapter = {"kind": "lora", "rank": 3, "alpha": 6, "merge": "svd", "mixed_ranks": True}
+    study = begin(adapter=adapter, gossip=SYNC, privacy=OPEN)
+    study.edit("peers.yaml", lambda content: content["nodes"][0].update(rank=2))
+    study.edit("peers.yaml", lambda content: content["nodes"][2].update(rank=2))
+    ada, bob, cid = finals(study)
+    layers = [name.removesuffix(".lora_A") for name in ada.spec.slices if name.endswith(".lora_A")]
+    for layer in layers:
+        assert [len(state.segment(f"{layer}.lora_A")) for state in (ada, bob, cid)] == [2, 3, 2]
+        # those of one rank have the same product, though not the same factors
+        np.testing.assert_allclose(3 * update(ada, layer), 3 * update(cid, layer), atol=1e-5)
+        assert np.abs(update(bob, layer)).max() > 1e-3
+    for name in HEAD:
+        np.testing.assert_allclose(ada.segment(name), bob.segment(name), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_real_nodes_share_the_leading_block_of_their_cores(begin: Begin) -> None:
+    study = begin(adapter={"kind": "core", "rank": 4, "alpha": 6}, gossip={**SYNC, "settle_rounds": 40}, privacy=OPEN)
+    loaded = load_peers(study.peers)
+    experiment = loaded.experiment.experiment
+    base = load_base(experiment.model, experiment.task, folder=study.folder, seed=experiment.seed)
+    save_basis(make_basis(base, experiment), study.folder / "basis.safetensors", base_sha256=base.sha256)
+    mixed = {"rank": 3, "basis": "basis.safetensors", "mixed_ranks": True}
+    study.edit("experiment.yaml", lambda content: content["adapter"].update(mixed))
+    study.edit("peers.yaml", lambda content: content["nodes"][0].update(rank=2))
+    study.edit("peers.yaml", lambda content: content["nodes"][1].update(rank=4))
+    ada, bob, cid = finals(study)
+    for name in (name for name in ada.spec.slices if name.endswith(".core_R")):
+        small, large, middle = (6 / rank * state.segment(name) for rank, state in ((2, ada), (4, bob), (3, cid)))
+        np.testing.assert_allclose(small, large[:2, :2], atol=1e-5)
+        np.testing.assert_allclose(middle, large[:3, :3], atol=1e-5)
+        assert np.abs(large[3]).max() > 1e-5

@@ -103,6 +103,7 @@ MISTAKES: dict[str, tuple[Spoil, str]] = {
     "one record": (data('{"text": "w1", "label": "red"}\n'), "held_out"),
     "target that matches nothing": (experiment("adapter", targets=["q_porj"]), "q_porj"),
     "rank beyond the layer": (experiment("adapter", rank=99), "99"),
+    "rank of a node's own": (ada(rank=2), "adapter.mixed_ranks"),
     "private pattern that matches nothing": (experiment("adapter", private=["clasifier.*"]), "classifier.weight"),
     "merge without factors": (experiment("adapter", merge="svd"), "for kind lora"),
     "turns without factors": (experiment("adapter", alternate_every=3), "for kind alternating"),

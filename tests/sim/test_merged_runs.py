@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.baseline.flower_runs import COMPLETE, centralized
+from tests.baseline.flower_runs import COMPLETE, centralized, lines_of
 from tests.sim.test_engines import both
 from tests.sim.training import FILES, PRIVACY, Content, Played, play, resume, sentences, with_engine
 
+from gossipfl.core.factors import update_distance
 from gossipfl.errors import ConfigError
+from gossipfl.runs.adapter_file import read_adapter
 from gossipfl.state import AdapterState
 
 Models = Mapping[str, Path]
@@ -60,6 +62,25 @@ def test_a_stopped_run_ends_as_if_uninterrupted(
     assert "averaging_error" not in whole.final
     for name in FILES:
         assert (tmp_path / "parts" / "run" / name).read_bytes() == (tmp_path / "whole" / "run" / name).read_bytes()
+
+
+@pytest.mark.parametrize("merge", ["svd", "exact", "stack"])
+def test_the_mean_model_is_that_of_the_updates_and_agreement_is_on_them(
+    tmp_path: Path, tiny_folders: Models, merge: str
+) -> None:
+    wanted = content(tmp_path, tiny_folders, merge, **COMPLETE)
+    result = resume(tmp_path, with_engine(wanted, "loop"))
+    lines = lines_of(result)
+    assert (lines[-1]["bound"] is None) is (merge == "svd")
+    # with svd nodes agree on products in factors of their own
+    assert result.final["consensus_distance"] < 1e-5
+    assert max(line["consensus_distance"] for line in lines) < 1e-5
+    played = play(tmp_path, with_engine(wanted, "loop"))
+    adapted = played.training.crew.resident.adapted  # type: ignore[attr-defined]
+    kept = read_adapter(result.output, adapted.spec)
+    for body in played.world.bodies.values():
+        assert update_distance(kept, body.snapshot.state, adapted.experiment.adapter.scale) < 1e-5
+    assert update_distance(kept, adapted.initial, adapted.experiment.adapter.scale) > 1e-2
 
 
 @pytest.mark.parametrize("merge", ["exact", "stack"])

@@ -14,6 +14,8 @@ def check_adapter(experiment: Experiment) -> None:
         raise ConfigError(
             "adapter.private: is for gossip; a Flower client takes all that it trains from the server: leave it empty"
         )
+    if experiment.adapter.mixed_ranks:
+        raise ConfigError("adapter.mixed_ranks: is for gossip; Flower's strategies average values of one layout")
     merge = experiment.adapter.merge
     if merge != "factors":
         raise ConfigError(

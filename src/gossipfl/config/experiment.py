@@ -105,6 +105,17 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _ranks_may_differ(self) -> "Experiment":
+        if not self.adapter.mixed_ranks:
+            return self
+        gossip = self.gossip
+        if gossip.protocol not in MIXING_PROTOCOLS:
+            raise ValueError(f"adapter.mixed_ranks: gossip.protocol {gossip.protocol} adds up values of one layout")
+        if gossip.mixing != "weighted" or gossip.codec != "fp32":
+            raise ValueError("adapter.mixed_ranks goes with gossip.mixing weighted and gossip.codec fp32")
+        return self
+
+    @model_validator(mode="after")
     def _products_can_be_mixed(self) -> "Experiment":
         merge, gossip = self.adapter.merge, self.gossip
         if merge == "factors":

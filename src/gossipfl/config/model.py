@@ -96,6 +96,9 @@ class AdapterConfig(Section):
     """lora: what is averaged. factors: A and B by themselves, which is off by `averaging_error`. svd: their products,
     brought back to the node's own rank. exact, stack: their products without loss; what factors cannot hold, or with
     stack everything, is folded into the frozen weights, and messages are as large as those."""
+    mixed_ranks: bool = False
+    """Nodes may have ranks of their own: `rank` of a node in peers.yaml, `simulation.ranks`. For lora with merge svd,
+    and for core with a basis file of the highest rank, of which lower ones take the leading part."""
     targets: tuple[str, ...] = ()
     """Ends of the names of the layers to adapt; empty: the usual attention projections of a known architecture."""
     train_head: bool = True
@@ -115,6 +118,11 @@ class AdapterConfig(Section):
         if self.merge != "factors" and self.kind != "lora":
             raise ValueError(
                 f"merge: {self.merge} is for kind lora; the averages of {self.kind} are those of its values"
+            )
+        if self.mixed_ranks and not (self.merge == "svd" or (self.kind == "core" and self.basis is not None)):
+            raise ValueError(
+                f"mixed_ranks: {self.kind} of several ranks cannot be averaged; lora with merge svd can, and core with "
+                "a basis file"
             )
         if self.rank_stabilized and self.alpha is None:
             raise ValueError("rank_stabilized: the scale alpha / sqrt(rank) needs alpha")

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from gossipfl.config.addresses import parse_address
 from gossipfl.config.experiment import Experiment
-from gossipfl.config.section import Section
+from gossipfl.config.section import PositiveInt, Section
 from gossipfl.config.topology import TopologyConfig
 
 NodeName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$")]
@@ -31,6 +31,8 @@ class NodeConfig(Section):
     """The node's records: file, folder or hub id, relative to peers.yaml; read on its own machine only."""
     ledger: str | None = None
     """The ledger of this node's data; default: `privacy.ledger`, else beside the data."""
+    rank: PositiveInt | None = None
+    """Rank of this node's adapter, with `adapter.mixed_ranks`; default: `adapter.rank`."""
 
     @field_validator("address", "listen")
     @classmethod

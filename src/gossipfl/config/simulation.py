@@ -1,5 +1,6 @@
 """The `simulation` section of experiment.yaml: how many nodes, how fast they compute, what their network does."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -120,6 +121,8 @@ class SimulationConfig(Section):
     """ray: of a running cluster, for example `auto` or HOST:6379; None starts one on this machine for the run."""
     most_rows: PositiveInt = 1024
     """batched: rows in one pass; halved when memory runs out."""
+    ranks: Mapping[str, PositiveInt] = Field(default_factory=dict)
+    """With `adapter.mixed_ranks`: rank by node; others have `adapter.rank`."""
     compute: ComputeConfig = ComputeConfig()
     links: LinksConfig = LinksConfig()
     availability: AvailabilityConfig = AvailabilityConfig()

@@ -12,8 +12,8 @@ Sums of products have a small rank, so they are never written out as (out, in) w
 Source of the error's form: FedEx-LoRA, Singhal et al. (2410.09432).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from gossipfl.state import AdapterSpec, AdapterState, Float32Vector, Segment
 Matrix = NDArray[np.float64]
 LEFT, RIGHT = ".lora_B", ".lora_A"
 """Ends of the names of the two factors."""
+CORE = ".core_R"
+"""End of the name of a square core."""
 MERGED = ".lora_merged"
 """End of the name of what a layer holds beside their product."""
 
@@ -68,6 +70,20 @@ def pairs_of(spec: AdapterSpec) -> tuple[Pair, ...]:
     )
 
 
+def resized(spec: AdapterSpec, rank: int) -> AdapterSpec:
+    """The layout of the same adapter at another rank."""
+    shapes: Mapping[str, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
+        RIGHT: lambda shape: (rank, shape[1]),
+        LEFT: lambda shape: (shape[0], rank),
+        CORE: lambda _: (rank, rank),
+    }
+    segments = []
+    for segment in spec.segments:
+        resize = shapes.get(f".{segment.name.rpartition('.')[2]}")
+        segments.append(replace(segment, shape=resize(segment.shape)) if resize else segment)
+    return AdapterSpec(tuple(segments))
+
+
 def averaging_error(states: Sequence[AdapterState], weights: Sequence[float] | None = None) -> float | None:
     """‖Σ w BA − B̄Ā‖ over ‖Σ w BA‖, Frobenius norms over all layers: by how much averaging the factors misses the mean.
 
@@ -90,6 +106,39 @@ def averaging_error(states: Sequence[AdapterState], weights: Sequence[float] | N
         whole += product_norm([share * left for share, left in zip(shares, lefts, strict=True)], rights) ** 2
         missed += product_norm(_about_mean(lefts, shares, shares), _about_mean(rights, shares)) ** 2
     return float(np.sqrt(missed / whole)) if whole > 0 else 0.0
+
+
+def update_distance(one: AdapterState, other: AdapterState, scale: Callable[[int], float]) -> float:
+    """How far apart two states are in what they do to the model: by the layers' updates and all else that is shared.
+
+    One update has many factors: distances of those say nothing.
+    """
+    there = {pair.layer: pair for pair in pairs_of(other.spec)}
+    squares, products = 0.0, set()
+    for pair in pairs_of(one.spec):
+        theirs = there[pair.layer]
+        lefts = [scale(pair.rank) * pair.left(one.vector), -scale(theirs.rank) * theirs.left(other.vector)]
+        rights = [pair.right(one.vector), theirs.right(other.vector)]
+        products |= {pair.A.name, pair.B.name, pair.layer + MERGED}
+        squares += _apart(one, other, pair.layer + MERGED, (lefts, rights)) ** 2
+    for segment in one.spec.shared().segments:
+        if segment.name not in products:
+            squares += float(np.linalg.norm(_difference(one, other, segment.name))) ** 2
+    return float(np.sqrt(squares))
+
+
+def _apart(
+    one: AdapterState, other: AdapterState, merged: str, products: tuple[Sequence[Matrix], Sequence[Matrix]]
+) -> float:
+    if merged not in one.spec.slices:
+        return product_norm(*products)
+    whole = summed(*products)
+    return float(np.linalg.norm(whole + _difference(one, other, merged).reshape(whole.shape)))
+
+
+def _difference(one: AdapterState, other: AdapterState, name: str) -> NDArray[np.float64]:
+    values = one.vector[one.spec.slices[name]].astype(np.float64)
+    return values - other.vector[other.spec.slices[name]]
 
 
 def product_norm(lefts: Sequence[Matrix], rights: Sequence[Matrix]) -> float:

@@ -70,8 +70,13 @@ def save_basis(basis: Basis, path: Path, *, base_sha256: str) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def load_basis(path: Path, *, shapes: Mapping[str, tuple[int, int]], rank: int, base_sha256: str) -> dict[str, Factors]:
+def load_basis(
+    path: Path, *, shapes: Mapping[str, tuple[int, int]], rank: int, base_sha256: str, leading: bool = False
+) -> dict[str, Factors]:
     """The factors of the layers in `shapes`, each (out, in), as `save_basis` wrote them.
+
+    Args:
+        leading: the file may hold more than the rank: the leading columns are taken.
 
     Raises:
         ModelError: the file is missing, damaged, or made for another model, rank or other layers.
@@ -84,6 +89,10 @@ def load_basis(path: Path, *, shapes: Mapping[str, tuple[int, int]], rank: int, 
             found = {name: Factors(file.get_tensor(f"{name}.U"), file.get_tensor(f"{name}.V")) for name in shapes}
     except (OSError, SafetensorError) as error:
         raise ModelError(f"adapter.basis: {path} cannot be read: {error}") from error
+    if leading:
+        found = {
+            name: Factors(factors.U[:, :rank].copy(), factors.V[:, :rank].copy()) for name, factors in found.items()
+        }
     for name, factors in found.items():
         _check_factors(path, name, factors, (*shapes[name], rank))
     return found

@@ -5,7 +5,7 @@ Envelope ─ checks ─> one buffer of the predicted size <─ chunks        ful
 a chunk nobody announced, or more than announced ─> the link is dropped
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -42,6 +42,7 @@ class Checks:
     Attributes:
         me: this node's name.
         spec: of the states exchanged.
+        specs: of the states of peers that have ranks of their own.
         codec: the one in use.
         unpacker: of its differences.
         max_norm: largest Euclidean norm of a state.
@@ -60,6 +61,7 @@ class Checks:
     freshness: Freshness = field(default_factory=Freshness)
     heads: HeadWatch = field(default_factory=HeadWatch)
     keeps_books: bool = False
+    specs: Mapping[str, AdapterSpec] = field(default_factory=dict)
 
     def envelope(self, envelope: Envelope, *, peer: str) -> None:
         """Returns if the announced message may be received; cheap checks first, the signature last.
@@ -72,10 +74,10 @@ class Checks:
         if envelope.receiver != self.me:
             raise _rejected(peer, "receiver", f"a message for {envelope.receiver[:63]!r}")
         codec = self._codec_of(envelope, peer=peer)
-        if envelope.layout != bytes.fromhex(self.spec.digest):
+        if envelope.layout != bytes.fromhex(self._spec(peer).digest):
             raise _rejected(peer, "shape", "a state with other names or shapes")
         self._flow_bytes(envelope, peer=peer)
-        check_size(envelope.payload_bytes - envelope.flow_bytes, codec, self.spec, peer=peer)
+        check_size(envelope.payload_bytes - envelope.flow_bytes, codec, self._spec(peer), peer=peer)
         self._reference(envelope, codec, peer=peer)
         if len(envelope.digest) != blake3.digest_size:
             raise _rejected(peer, "digest", f"a digest of {len(envelope.digest)} bytes")
@@ -117,7 +119,7 @@ class Checks:
             raise _rejected(peer, "replay", f"message {envelope.mark} again")
         codec = self._codec_of(envelope, peer=peer)
         encoded = payload[: payload.nbytes - envelope.flow_bytes]
-        state = decode_state(encoded, codec, self.spec, self._reference(envelope, codec, peer=peer), peer=peer)
+        state = decode_state(encoded, codec, self._spec(peer), self._reference(envelope, codec, peer=peer), peer=peer)
         check_state(state, peer=peer, max_norm=self.max_norm)
         flow = self._flow(envelope, payload[encoded.nbytes :], state, peer=peer) if self.keeps_books else None
         if self.keeps_books or not self.codec.exact:
@@ -149,6 +151,9 @@ class Checks:
         flow = Flow(weight, Wide(np.frombuffer(totals, "<f8").astype(np.float64, copy=False), self.spec))
         check_flow(flow, peer=peer, max_norm=self.max_norm)
         return flow
+
+    def _spec(self, peer: str) -> AdapterSpec:
+        return self.specs.get(peer, self.spec)
 
     def _codec_of(self, envelope: Envelope, *, peer: str) -> Codec:
         """The one in use, or fp32, in which a state travels whole."""

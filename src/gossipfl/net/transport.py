@@ -35,7 +35,7 @@ from gossipfl.net.pinning import Trust, get_acquainted
 from gossipfl.net.reports import StatusSnapshot
 from gossipfl.net.server import start_server
 from gossipfl.privacy.signing import verify_head
-from gossipfl.state import AdapterState
+from gossipfl.state import AdapterSpec, AdapterState
 
 __all__ = ["Arrived", "LinkDown", "LinkUp", "NetEvent", "Transport", "Undelivered"]
 
@@ -51,6 +51,7 @@ class Transport:
         neighbors: whom it exchanges with.
         greet: what to say to a peer, as of now; asked for every Hello and every message.
         origin: what every node knows of every other before the first message.
+        specs: of the states of peers that have ranks of their own.
         codec: as what states travel.
         limits: bounds.
         deliver: told what happens, on the event loop; must not block.
@@ -78,6 +79,7 @@ class Transport:
         members: Sequence[NodeConfig] = (),
         heads: Mapping[str, LedgerHead] | None = None,
         keeps_books: bool = False,
+        specs: Mapping[str, AdapterSpec] | None = None,
     ) -> None:
         self.counters = Counters(tuple(node.name for node in neighbors))
         trust = Trust(identity)
@@ -96,6 +98,7 @@ class Transport:
                 _signed_by(identity, trust),
                 heads=HeadWatch(heads),
                 keeps_books=keeps_books,
+                specs=specs or {},
             ),
             counters=self.counters,
             limits=limits,

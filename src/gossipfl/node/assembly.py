@@ -21,6 +21,7 @@ from gossipfl.core.codecs import build_codec
 from gossipfl.core.codecs.packing import packer_for
 from gossipfl.core.handshake import LedgerHead
 from gossipfl.core.mixing import build_mixing
+from gossipfl.core.mixing.blocks import check_connected
 from gossipfl.core.protocol import Parts, Protocol, Schedule
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.snapshot import Snapshot
@@ -37,6 +38,7 @@ from gossipfl.node.checkpoint import Saved, load_latest
 from gossipfl.node.freed_memory import return_freed_memory
 from gossipfl.node.greeting import Greeter, experiment_fingerprint
 from gossipfl.node.parts import NodeParts, OpenTransport
+from gossipfl.node.ranks import as_node, ranks_in, specs_of
 from gossipfl.node.record import NodeRecord
 from gossipfl.node.runtime import Node
 from gossipfl.node.state_directory import StateDirectory
@@ -97,6 +99,7 @@ def assemble(
     """
     loaded = load_peers(request.peers, request.overrides)
     me = resolve_self(loaded.peers, request.name, os.environ)
+    loaded = as_node(loaded, me)
     schedule = schedule_of(loaded)
     neighbors = schedule.neighbors(me.name)
     identity = load_identity(loaded.peers, loaded.folder, me, neighbors=neighbors, insecure=request.insecure)
@@ -129,9 +132,16 @@ def assemble(
 
 
 def schedule_of(loaded: LoadedPeers) -> Schedule:
-    """Who talks to whom, by peers.yaml."""
-    topology = loaded.experiment.experiment.topology
-    return build_schedule(topology, loaded.names, graph_for(topology, loaded.experiment.topology_folder))
+    """Who talks to whom, by peers.yaml.
+
+    Raises:
+        TopologyError: the graph cannot carry gossip, or not of all ranks.
+    """
+    topology, adapter = loaded.experiment.experiment.topology, loaded.experiment.experiment.adapter
+    schedule = build_schedule(topology, loaded.names, graph_for(topology, loaded.experiment.topology_folder))
+    if adapter.mixed_ranks and adapter.kind == "core":
+        check_connected(schedule, ranks_in(loaded))
+    return schedule
 
 
 def site_of(loaded: LoadedPeers, node: NodeConfig) -> DataSite:
@@ -261,7 +271,7 @@ class Wires:
 
 def _opener(loaded: LoadedPeers, wires: Wires) -> OpenTransport:
     gossip = loaded.experiment.experiment.gossip
-    nodes = {node.name: node for node in loaded.peers.nodes}
+    nodes, spec = {node.name: node for node in loaded.peers.nodes}, wires.bench.adapted.spec.shared()
 
     def open_transport(deliver: Callable[[NetEvent], None]) -> Transport:
         return Transport(
@@ -277,6 +287,7 @@ def _opener(loaded: LoadedPeers, wires: Wires) -> OpenTransport:
             members=loaded.peers.nodes,
             heads=wires.directory.load_heads(),
             keeps_books=wires.keeps_books,
+            specs=specs_of(loaded, spec),
         )
 
     return open_transport

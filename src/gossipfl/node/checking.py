@@ -12,6 +12,7 @@ from typing import TypeVar
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedPeers, load_peers, resolve_self
 from gossipfl.config.peers import NodeConfig
+from gossipfl.config.ranks import at_rank
 from gossipfl.core.codecs import build_codec
 from gossipfl.core.mixing import MIXINGS
 from gossipfl.core.protocol import Schedule
@@ -24,6 +25,7 @@ from gossipfl.learning.books import ledger_file
 from gossipfl.learning.data import NodeRecords, load_all_node_records, load_node_records, load_test_records
 from gossipfl.net.identity import load_identity
 from gossipfl.node.assembly import schedule_of, site_of, state_dir_of
+from gossipfl.node.ranks import ranks_in
 from gossipfl.node.state_directory import run_name_in
 from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.mechanisms import LEVELS
@@ -228,7 +230,8 @@ def _plan(experiment: Experiment, records: NodeRecords, before: Sequence[Charge]
 
 def _check_model(findings: Findings, loaded: LoadedPeers) -> None:
     experiment = loaded.experiment.experiment
-    adapted = load_adapted(experiment, site_of(loaded, loaded.peers.nodes[0]))
+    largest = max(ranks_in(loaded).values())
+    adapted = load_adapted(at_rank(experiment, largest), site_of(loaded, loaded.peers.nodes[0]))
     spec = adapted.spec.shared()
     findings.values = spec.size
     findings.bytes_per_exchange = build_codec(experiment.gossip).sizes(spec)[-1]

@@ -12,6 +12,7 @@ from gossipfl.learning.evaluation import Evaluation, evaluate
 from gossipfl.learning.tasks import make_task
 from gossipfl.node.assembly import site_of, state_dir_of
 from gossipfl.node.checkpoint import load_latest
+from gossipfl.node.ranks import as_node
 
 
 def evaluate_node(
@@ -28,6 +29,7 @@ def evaluate_node(
     """
     loaded = load_peers(peers, overrides)
     me = resolve_self(loaded.peers, name, {})
+    loaded = as_node(loaded, me)
     experiment, site = loaded.experiment.experiment, site_of(loaded, me)
     folder = state_dir or state_dir_of(loaded, me)
     saved = load_latest(folder)

@@ -11,6 +11,7 @@ from gossipfl.core.messages import Receipt
 from gossipfl.learning.bench import load_adapted
 from gossipfl.node.assembly import schedule_of, site_of, state_dir_of
 from gossipfl.node.checkpoint import load_latest
+from gossipfl.node.ranks import as_node
 from gossipfl.state import AdapterState, Segment
 
 
@@ -47,6 +48,7 @@ def next_outgoing(
     """
     loaded = load_peers(peers, overrides)
     me = resolve_self(loaded.peers, name, environ)
+    loaded = as_node(loaded, me)
     experiment = loaded.experiment.experiment
     saved = load_latest(state_dir or state_dir_of(loaded, me))
     whole = saved.state if saved else load_adapted(experiment, site_of(loaded, me)).initial

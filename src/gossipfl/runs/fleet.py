@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gossipfl.config.experiment import Experiment
+from gossipfl.config.ranks import at_rank, simulated_ranks
 from gossipfl.core.messages import Clear
 from gossipfl.learning.bench import Bench, Resident, learner_for, load_resident
 from gossipfl.learning.books import Books, RunTerms
@@ -37,8 +38,8 @@ class Fleet:
     """Everything that trains and evaluates.
 
     Attributes:
-        resident: the one model.
-        benches: by node, at that model.
+        resident: the one model; where ranks differ that of the highest.
+        benches: by node, at that model, or at the one of its rank.
         simulated: accounts of the nodes under privacy, those of their benches.
     """
 
@@ -48,8 +49,12 @@ class Fleet:
 
     @property
     def initial(self) -> AdapterState:
-        """Where every node starts."""
+        """Where every node starts, where ranks differ one of the highest."""
         return self.resident.adapted.initial
+
+    def start(self, node: str) -> AdapterState:
+        """Where a node starts."""
+        return self.benches[node].adapted.initial
 
     def judge(self, states: States) -> list[Judgment]:
         """See `Judge`."""
@@ -59,7 +64,8 @@ class Fleet:
         """See `Judge`; only a common test set is the same for all."""
         if self.resident.test is None:
             return None
-        return next(iter(self.benches.values())).learner.evaluate(state, self.resident.test)
+        bench = next(bench for bench in self.benches.values() if bench.adapted is self.resident.adapted)
+        return bench.learner.evaluate(state, self.resident.test)
 
     def accounts(self) -> dict[str, Any]:
         """State of all accounts, for a checkpoint."""
@@ -101,17 +107,25 @@ def build_fleet(experiment: Experiment, roster: Roster, nodes: Sequence[str]) ->
     experiment = on_one_thread(experiment)
     sites = [DataSite(name, roster.names, None, roster.folder, roster.folder) for name in nodes]
     records = load_fleet_records(experiment, sites)
-    resident = load_resident(experiment, sites[0], records.test)
+    ranks = simulated_ranks(experiment)
+    residents = {
+        rank: load_resident(at_rank(experiment, rank), sites[0], records.test)
+        for rank in sorted({ranks[name] for name in nodes}, reverse=True)
+    }
     terms = RunTerms(run="simulation", streams="seeded")
     benches = {
         site.node: learner_for(
-            resident, site, terms, records.nodes[site.node], books=simulated_books(experiment, records.nodes[site.node])
+            residents[ranks[site.node]],
+            site,
+            terms,
+            records.nodes[site.node],
+            books=simulated_books(experiment, records.nodes[site.node]),
         )
         for site in sites
     }
     accounts = {name: bench.account for name, bench in benches.items()}
     simulated = {name: account for name, account in accounts.items() if isinstance(account, SimulatedAccount)}
-    return Fleet(resident, benches, simulated)
+    return Fleet(next(iter(residents.values())), benches, simulated)
 
 
 def on_one_thread(experiment: Experiment) -> Experiment:

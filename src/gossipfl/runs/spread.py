@@ -3,12 +3,13 @@
 consensus_distance = √(Σ ‖x_i − x̄‖² / n)        over what is exchanged; the mean is that of all values
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gossipfl.core.protocol import Mixing
 from gossipfl.state import AdapterState
 
 BLOCK = 1 << 18
@@ -51,6 +52,23 @@ def spread_of(states: Sequence[AdapterState]) -> Spread:
         exchanged = block[:, : max(0, shared - start)]
         squares += np.vecdot(exchanged, exchanged)
     return Spread(mean, np.sqrt(squares))
+
+
+def spread_of_updates(
+    states: Sequence[AdapterState],
+    mixing: Mixing[AdapterState],
+    distance: Callable[[AdapterState, AdapterState], float],
+) -> Spread:
+    """The same of states whose products are averaged: the mean is what mixing makes of them, distances are of updates.
+
+    Nodes that agree on the updates may hold them in different factors.
+    """
+    share = 1 / len(states)
+    # of the highest rank, if they differ: it holds most of the mean
+    first, *others = sorted(states, key=lambda state: -state.spec.size)
+    mean = mixing.mix(first, share, {str(place): (share, state) for place, state in enumerate(others)})
+    distances = np.array([distance(state, mean) for state in states])
+    return Spread(mean.vector.astype(np.float64), distances)
 
 
 def spread_of_one(state: AdapterState, nodes: int) -> Spread:

@@ -13,7 +13,11 @@ class Crew(Judge, Protocol):
 
     @property
     def initial(self) -> AdapterState:
-        """Where every node starts."""
+        """Where every node starts, where ranks differ one of the highest."""
+        ...
+
+    def start(self, node: str) -> AdapterState:
+        """Where a node starts."""
         ...
 
     def clear(self, node: str) -> Clear[AdapterState]:

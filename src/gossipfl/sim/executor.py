@@ -95,6 +95,8 @@ class Cluster:
     name = "ray"
 
     def __init__(self, experiment: Experiment, setting: Setting, *, address: str | None) -> None:
+        if experiment.adapter.mixed_ranks:
+            raise ConfigError("simulation.engine: ray has nodes of one rank; adapter.mixed_ranks wants loop")
         self._ray = _ray()
         self._started = _connect(self._ray, address, setting.simulation.actors)
         crews = [setting.names[place :: setting.simulation.actors] for place in range(setting.simulation.actors)]
@@ -146,6 +148,10 @@ class Cluster:
         self._get([self._actor(node).restore.remote({node: moments})])
 
     # ---- fleet ----
+
+    def start(self, node: str) -> AdapterState:  # noqa: ARG002  # all start alike
+        """See `Fleet.start`."""
+        return self.initial
 
     def judge(self, states: States) -> list[Judgment]:
         """See `Judge.judge`."""

@@ -24,6 +24,7 @@ from gossipfl.core.validation import check_state
 from gossipfl.errors import ConfigError, MessageError
 from gossipfl.runs.compute import build_duration
 from gossipfl.runs.fleet import Roster
+from gossipfl.runs.spread import Spread, spread_of
 from gossipfl.sim.attackers import ATTACKS, Tamper, Tampered
 from gossipfl.sim.availability import AVAILABILITIES, Partition
 from gossipfl.sim.links import LINKS
@@ -77,6 +78,7 @@ class Course:
         clear: makes a node's state publishable.
         trainer: carries out training.
         mixing: how states combine.
+        spread: where states lie, as what mixing averages sees it.
     """
 
     phases: int
@@ -86,6 +88,7 @@ class Course:
     clear: Callable[[str], Clear[AdapterState]]
     trainer: Trainer[AdapterState]
     mixing: Mixing[AdapterState]
+    spread: Callable[[Sequence[AdapterState]], Spread] = spread_of
 
 
 def schedule_for(setting: Setting) -> Schedule:
@@ -130,8 +133,10 @@ def node_parts(
 def shared_objects(parts: Mapping[str, Parts[AdapterState]]) -> dict[str, object]:
     """What configuration builds, and checkpoints therefore name; nodes that were restarted have parts of their own."""
     one = next(iter(parts.values()))
-    shared = {"schedule": one.schedule, "mixing": one.mixing, "gossip": one.gossip, "spec": one.snapshot.state.spec}
-    shared |= {"shared spec": one.snapshot.state.spec.shared()}
+    shared: dict[str, object] = {"schedule": one.schedule, "mixing": one.mixing, "gossip": one.gossip}
+    for name, part in parts.items():
+        spec = part.snapshot.state.spec
+        shared |= {f"spec {name}": spec, f"shared spec {name}": spec.shared()}
     own = {f"parts {name}": part for name, part in parts.items()}
     makers = {f"{kind} {name}": getattr(part, kind) for name, part in parts.items() for kind in ("clear", "packer")}
     return {**shared, **own, **makers}

@@ -8,7 +8,7 @@ exact             the schedule averages exactly, and so did this run: no node we
                   its row
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,7 @@ class RecorderParts:
         lam: λ of the schedule, for the bound; None for a schedule without.
         exact: a period of the schedule gives the mean.
         trainer: knows where training has led.
+        spread: where states lie.
     """
 
     directory: RunDirectory
@@ -52,6 +53,7 @@ class RecorderParts:
     lam: float | None
     exact: bool
     trainer: Trainer[AdapterState]
+    spread: Callable[[Sequence[AdapterState]], Spread] = spread_of
 
 
 class Recorder:
@@ -121,7 +123,7 @@ class Recorder:
         return error_line(states)
 
     def _spread(self) -> Spread:
-        return spread_of([body.snapshot.state for body in self._world.bodies.values()])
+        return self._parts.spread([body.snapshot.state for body in self._world.bodies.values()])
 
     def _judged(
         self, nodes: Sequence[str], share: float, spread: Spread
@@ -136,7 +138,9 @@ class Recorder:
         return dict(zip(chosen, judge.judge(states), strict=True)), mean
 
     def _mean(self, spread: Spread) -> AdapterState:
-        spec = next(iter(self._world.bodies.values())).snapshot.state.spec
+        # where ranks differ the mean has the highest
+        specs = (body.snapshot.state.spec for body in self._world.bodies.values())
+        spec = next(spec for spec in specs if spec.size == spread.mean.size)
         return AdapterState(spec, spread.mean.astype(np.float32))
 
     def _drawn(self, nodes: Sequence[str], count: int) -> list[str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gossipfl.config.loading import LoadedAveraging, LoadedExperiment
+from gossipfl.core.mixing.blocks import LeadingBlocks, check_connected, cores_rank
+from gossipfl.core.mixing.products import Products
 from gossipfl.core.tables import resolve
 from gossipfl.runs.judging import Judge
 from gossipfl.runs.progress import Progress
@@ -99,6 +101,8 @@ def _cast(loaded: LoadedExperiment | LoadedAveraging) -> _Cast:
 
 def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
     setting, schedule = cast.setting, schedule_for(cast.setting)
+    if isinstance(cast.course.mixing, LeadingBlocks):
+        check_connected(schedule, {name: cores_rank(state) for name, state in cast.course.initial.items()})
     directory.write_topology(schedule.nodes, schedule.neighbors)
     generators = generators_of(setting)
     parts = node_parts(setting, schedule, cast.course, generators)
@@ -112,9 +116,11 @@ def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
             share=simulation.evaluate_share,
             rng=generators["recorder"],
             phases=cast.course.phases,
-            lam=lambda_of(schedule),
+            # a truncated mean need not contract
+            lam=None if isinstance(cast.course.mixing, Products) else lambda_of(schedule),
             exact=averages_exactly(setting, schedule),
             trainer=cast.course.trainer,
+            spread=cast.course.spread,
         ),
         world,
     )

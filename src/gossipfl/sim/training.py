@@ -4,16 +4,19 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedExperiment
-from gossipfl.core.factors import pairs_of
+from gossipfl.core.factors import pairs_of, update_distance
 from gossipfl.core.mixing import build_mixing
+from gossipfl.core.mixing.blocks import block_distance
 from gossipfl.core.tables import resolve
 from gossipfl.learning.together import nodes_at_once
 from gossipfl.privacy.grouped.gradients import grouping_problem
 from gossipfl.runs.fleet import Fleet, build_fleet
+from gossipfl.runs.spread import spread_of, spread_of_updates
 from gossipfl.sim.crew import Crew
 from gossipfl.sim.engines.auto import AutoEngine
 from gossipfl.sim.engines.batched import BatchedEngine
@@ -125,14 +128,20 @@ def build_training(experiment: Experiment, setting: Setting) -> Training:
 
 def training_course(experiment: Experiment, setting: Setting, training: Training) -> Course:
     """What every node does."""
+    adapter = experiment.adapter
+    mixing = build_mixing(experiment.gossip, adapter, training.crew.initial)
+    distance = block_distance if adapter.kind == "core" else update_distance
+    of_updates = partial(spread_of_updates, mixing=mixing, distance=partial(distance, scale=adapter.scale))
+    plain = adapter.merge == "factors" and not adapter.mixed_ranks
     return Course(
         phases=experiment.training.phases,
         local_steps=experiment.training.local_steps,
-        initial=dict.fromkeys(setting.names, training.crew.initial),
+        initial={name: training.crew.start(name) for name in setting.names},
         origin=training.crew.initial.sharing(),
         clear=training.crew.clear,
         trainer=training.trainer,
-        mixing=build_mixing(experiment.gossip, experiment.adapter, training.crew.initial),
+        mixing=mixing,
+        spread=spread_of if plain else of_updates,
     )
 
 
@@ -150,6 +159,8 @@ def _grouped(
 def _problem(fleet: Fleet, experiment: Experiment) -> str:
     if experiment.training.dropout:
         return "training.dropout is drawn for one node at a time"
+    if experiment.adapter.mixed_ranks:
+        return "adapter.mixed_ranks gives nodes models of their own"
     if fleet.resident.adapted.parts.folds:
         return f"adapter.merge {experiment.adapter.merge} gives each node frozen weights of its own"
     bench = next(iter(fleet.benches.values()))

@@ -5,6 +5,7 @@ from typing import Any
 
 from gossipfl.config.gossip import GossipConfig
 from gossipfl.config.model import AdapterConfig
+from gossipfl.core.mixing.blocks import LeadingBlocks
 from gossipfl.core.mixing.folding import Folding
 from gossipfl.core.mixing.products import Products
 from gossipfl.core.mixing.weighted import Weighted
@@ -31,7 +32,7 @@ def build_mixing(gossip: GossipConfig, adapter: AdapterConfig, initial: AdapterS
     plain: Mixing[AdapterState] = resolve(MIXINGS, gossip.mixing, field="gossip.mixing")(gossip)
     match adapter.merge:
         case "factors":
-            return plain
+            return LeadingBlocks(adapter.scale) if adapter.mixed_ranks else plain
         case "svd":
             return Products(adapter.scale)
         case "exact":

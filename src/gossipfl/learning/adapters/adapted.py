@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gossipfl.config.experiment import Experiment
+from gossipfl.core.factors import resized
 from gossipfl.errors import ModelError
 from gossipfl.learning.base import BaseModel
 from gossipfl.privacy.sources.seam import Places, trainable
@@ -164,14 +165,23 @@ class Adapted:
         `model` the base weights; `adapter` kind, scale, layout and start values of what is exchanged; `basis` the file
         of public factors; `head` as drawn; `labels`.
         """
-        start: list[object] = [self.spec.shared().digest, self.initial.sharing().digest(), self.parts.frozen]
+        adapter = self.experiment.adapter
+        if adapter.mixed_ranks:
+            # what every rank has in common
+            layout = resized(self.spec.shared(), 1).digest
+            return self._components([layout, adapter.alpha, adapter.rank_stabilized, adapter.merge])
+        layout, begin = self.spec.shared().digest, self.initial.sharing().digest()
+        start: list[object] = [self.parts.scale, layout, begin, self.parts.frozen]
         if self.parts.resting:
             start.append([sorted(names) for names in self.parts.resting])
         if self.experiment.adapter.merge != "factors":
             start.append(self.experiment.adapter.merge)
+        return self._components(start)
+
+    def _components(self, agreed: list[object]) -> dict[str, str]:
         return {
             "model": self.base.sha256,
-            "adapter": _digest([self.experiment.adapter.kind, self.parts.scale, *start]),
+            "adapter": _digest([self.experiment.adapter.kind, *agreed]),
             "basis": self.parts.basis,
             "head": self.base.head_sha256,
             "labels": _digest(list(self.labels)) if self.labels else "",

@@ -67,7 +67,8 @@ def build(request: AdapterRequest) -> Parts:
         request.config.rank,
         partial(_factors, basis),
         basis=file_sha256(request.basis) if request.basis else "computed",
-        basis_sketch=sketch(basis),
+        # of one rank it says nothing of another; the file's hash does
+        basis_sketch=() if request.config.mixed_ranks else sketch(basis),
     )
 
 
@@ -76,7 +77,9 @@ def _basis(request: AdapterRequest, sites: list[Site]) -> Basis:
     if request.basis is None:
         return compute_basis(((site.name, site.matrix()) for site in sites), rank)
     shapes = {site.name: site.shape for site in sites}
-    return load_basis(request.basis, shapes=shapes, rank=rank, base_sha256=request.base.sha256)
+    return load_basis(
+        request.basis, shapes=shapes, rank=rank, base_sha256=request.base.sha256, leading=request.config.mixed_ranks
+    )
 
 
 def _linear(weight: Tensor) -> nn.Linear:
