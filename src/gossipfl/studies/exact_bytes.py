@@ -2,10 +2,6 @@
 
     {ring, one-peer exponential, Base-2} × {fp32, int8, …}, simulated       rounds, kB, times fewer
 
-On a schedule that changes, whom a node sends to in this round did not hear it in the last, and lacks the x̂ that a
-difference is added to: it gets x̂ whole, in fp32. The second table says what a reference of each pair's own would save:
-x̂ as this neighbor saw it when the two last met.
-
 python -m gossipfl.studies.exact_bytes [--nodes 16] [--size 2000] [--goals 1e-2,1e-3,1e-6]
 
 A goal of 1e-3 of the distance is 1e-6 of the sum of squares, which is how some count.
@@ -24,16 +20,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from gossipfl.config.gossip import GossipConfig
 from gossipfl.config.loading import load_simulation
-from gossipfl.config.topology import TopologyConfig
-from gossipfl.core.codecs import Codec, Stream, build_codec
-from gossipfl.core.protocol import Schedule
-from gossipfl.core.rng import generator
-from gossipfl.core.topology import build_schedule
 from gossipfl.report.tables import markdown_table
 from gossipfl.sim.simulate import simulate
-from gossipfl.state import AdapterSpec, Float32Vector, Segment
 
 ROUNDS = 400
 SCHEDULES: Mapping[str, Mapping[str, Any]] = {
@@ -88,86 +77,28 @@ def simulated(wish: Wish, schedule: str, codec: str, folder: Path) -> Costs:
     # a line is written when the last node has mixed: all others have sent what belongs to the round after
     until = [0.0, *(before + (after - before) / wish.nodes for before, after in pairwise(sent))]
     distances = [line["consensus_distance"] for line in lines]
-    return [_reached(goal * distances[0], distances, until) for goal in wish.goals]
+    return [reached(goal * distances[0], distances, until) for goal in wish.goals]
 
 
-def by_pair(wish: Wish, schedule: str, codec: str) -> Costs:
-    """With a reference of each pair's own, computed here: x ← x + Σ w (x̂ of the other to me − x̂ of me to the other)."""
-    topology = TopologyConfig.model_validate(SCHEDULES[schedule])
-    names = tuple(f"n{place}" for place in range(wish.nodes))
-    pairs = _Pairs(build_schedule(topology, names), build_codec(GossipConfig.model_validate(CODECS[codec])), wish)
-    distances, until = [pairs.distance()], [0.0]
-    while len(until) <= ROUNDS and distances[-1] > min(wish.goals) * distances[0]:
-        pairs.exchange(len(until) - 1)
-        distances.append(pairs.distance())
-        until.append(pairs.sent / wish.nodes)
-    return [_reached(goal * distances[0], distances, until) for goal in wish.goals]
-
-
-def _reached(wished: float, distances: Sequence[float], until: Sequence[float]) -> Cost:
+def reached(wished: float, distances: Sequence[float], until: Sequence[float]) -> Cost:
     """The first round after which the distance is as wished."""
     found = (Cost(number, until[number]) for number, distance in enumerate(distances) if distance <= wished)
     return next(found, NEVER)
 
 
-class _Pairs:
-    """All nodes, and what each saw of each."""
-
-    def __init__(self, schedule: Schedule, codec: Codec, wish: Wish) -> None:
-        self._schedule, self._codec = schedule, codec
-        self._spec = AdapterSpec((Segment("vector", (wish.size,)),))
-        self._stream = Stream(generator(0, purpose="by pair"))
-        draw = {name: generator(0, node=name, purpose="vectors") for name in schedule.nodes}
-        self._states = {name: rng.standard_normal(wish.size, np.float32) for name, rng in draw.items()}
-        self._seen: dict[tuple[str, str], Float32Vector] = {}
-        self.sent = 0
-
-    def distance(self) -> float:
-        """Root of the sum of squares around the mean."""
-        states = np.stack(list(self._states.values())).astype(np.float64)
-        return float(np.linalg.norm(states - states.mean(axis=0)))
-
-    def exchange(self, number: int) -> None:
-        """One round."""
-        rows = {name: self._schedule.row(name, number) for name in self._schedule.nodes}
-        for sender, row in rows.items():
-            for receiver in row.receivers:
-                self._send(sender, receiver)
-        self._states = {name: self._mixed(name, row.weights) for name, row in rows.items()}
-
-    def _send(self, sender: str, receiver: str) -> None:
-        seen = self._seen.setdefault((sender, receiver), np.zeros(self._spec.size, np.float32))
-        payload = memoryview(self._codec.encode(self._states[sender] - seen, self._spec, self._stream)).cast("B")
-        self.sent += payload.nbytes
-        self._seen[sender, receiver] = seen + self._codec.decode(payload, self._spec)
-
-    def _mixed(self, name: str, weights: Mapping[str, float]) -> Float32Vector:
-        own = self._states[name]
-        others = [other for other in weights if other != name]
-        # where only one of the two sends, there is nothing of its own that it saw of me
-        mine = {other: self._seen.get((name, other), own) for other in others}
-        return own + sum(
-            (np.float32(weights[other]) * (self._seen[other, name] - mine[other]) for other in others),
-            np.zeros_like(own),
-        )
-
-
 def table(wish: Wish) -> str:
-    """Both tables, as markdown."""
+    """The table, as markdown."""
     found: dict[tuple[str, str], Costs] = {}
     for schedule in SCHEDULES:
         for codec in CODECS:
             with tempfile.TemporaryDirectory() as folder:
                 found[schedule, codec] = simulated(wish, schedule, codec, Path(folder))
-    pairs = {(schedule, codec): by_pair(wish, schedule, codec) for schedule, codec in found if codec != "fp32"}
     goals = [f"to {goal:g}: rounds, kB, times fewer" for goal in wish.goals]
     head, ring = ("schedule", "codec", *goals), found["ring", "fp32"]
     return "\n\n".join(
         [
             f"{wish.nodes} nodes, {wish.size} values, bytes a node beside those of the fp32 ring:",
             markdown_table(head, [_row(key, costs, ring) for key, costs in found.items()]),
-            "The same with a reference of each pair's own, computed without nodes and messages:",
-            markdown_table(head, [_row(key, costs, ring) for key, costs in pairs.items()]),
         ]
     )
 
@@ -181,7 +112,7 @@ def _row(key: tuple[str, str], costs: Costs, ring: Costs) -> tuple[str, ...]:
 
 
 def main() -> None:
-    """Prints the tables."""
+    """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nodes", type=int, default=16)
     parser.add_argument("--size", type=int, default=2000)
