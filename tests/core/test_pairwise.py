@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,11 +36,12 @@ class Table:
     def __init__(self, initial: Mapping[str, float], kind: str = "complete", rounds: int = 100) -> None:
         schedule = build_schedule(TopologyConfig(kind=kind), tuple(initial))
         gossip = GossipConfig(protocol="pairwise", settle_rounds=rounds, linger_s=1e6, deadline_s=1.0)
-        self.nodes: dict[str, Protocol[float]] = {
-            name: PROTOCOLS["pairwise"](
-                Parts(name, schedule, Weighted[float](), gossip, 0, 1, Publishable, Snapshot(state, state))
-            )
+        self._parts = {
+            name: Parts(name, schedule, Weighted[float](), gossip, 0, 1, Publishable, Snapshot(state, state))
             for name, state in initial.items()
+        }
+        self.nodes: dict[str, Protocol[float]] = {
+            name: PROTOCOLS["pairwise"](parts) for name, parts in self._parts.items()
         }
         self.under_way: deque[tuple[str, Send[float]]] = deque()
 
@@ -53,6 +55,28 @@ class Table:
         del self.under_way[place]
         flow = send.crossing.flow if send.crossing else None
         self.tell(send.receiver, Received(sender, send.packet.seen, send.header, flow))
+
+    def meet_all(self) -> None:
+        """Delivers until nothing is on its way."""
+        for _ in range(5000):
+            if not self.under_way:
+                return
+            self.deliver()
+        raise AssertionError("they do not stop to talk")
+
+    def ask(self, name: str, event: Started | TimerFired, now: float = 0.0) -> None:
+        """One question and its answer; whatever else is said gets lost."""
+        self.under_way.clear()
+        self.tell(name, event, now)
+        self.deliver()
+        while self.under_way[0][1].receiver != name or not self.under_way[0][1].header.answers:
+            self.under_way.popleft()
+        self.deliver()
+        self.under_way.clear()
+
+    def restore(self, name: str, snapshot: Snapshot[float]) -> None:
+        """A new life."""
+        self.nodes[name] = PROTOCOLS["pairwise"](replace(self._parts[name], snapshot=snapshot))
 
     @property
     def snapshots(self) -> dict[str, Snapshot[float]]:
@@ -98,6 +122,40 @@ def test_an_answer_that_is_lost_is_made_up_for_by_the_next_and_nothing_is_exchan
     assert table.states == {"a": 1.0, "b": 2.5}
     table.deliver()
     assert table.states == {"a": 2.5, "b": 2.5}
+
+
+def test_books_of_two_lives_that_count_alike_are_put_right() -> None:
+    table = Table({"a": 1.0, "b": 4.0, "c": 8.0}, "path", rounds=1000)
+    old = table.snapshots["b"]
+    table.ask("a", Started())
+    kept = table.snapshots["a"]
+    assert table.states == {"a": 2.5, "b": 2.5, "c": 8.0}
+    # b goes on from before, meets another, and then gives a first answer once more, of another size
+    table.restore("b", old)
+    table.ask("c", Started())
+    for now in (1.0, 2.0):
+        table.ask("a", TimerFired(DEADLINE), now)
+    # a goes on with the first first answer: one, as many as b counts
+    table.restore("a", kept)
+    table.ask("a", Started(), 3.0)
+    for now in range(4, 200):
+        table.ask("ac"[now % 2], TimerFired(DEADLINE), float(now))
+    assert table.states == {name: pytest.approx(13 / 3, abs=1e-6) for name in "abc"}
+
+
+def test_all_leaves_of_a_star_meet_its_middle_in_every_round_that_counts() -> None:
+    table = Table({f"n{place:02d}": float(place) for place in range(12)}, "star", rounds=30)
+    for name in table.nodes:
+        table.tell(name, Started())
+    now = 0.0
+    while not all(snapshot.settle_rounds == 30 for snapshot in table.snapshots.values()):
+        table.meet_all()
+        now += 1.0
+        assert now < 200
+        for name in table.nodes:
+            table.tell(name, TimerFired(DEADLINE), now)
+    assert np.ptp(list(table.states.values())) < 1.0
+    assert sum(table.states.values()) == pytest.approx(66.0)
 
 
 @settings(max_examples=100, deadline=None)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.core.scheduler import Plan, Weather, World, floats
+from tests.core.scheduler import Crash, Plan, Weather, World, floats
 from tests.core.test_protocol_laws import plans
 from tests.core.ticks import Ticking
 from tests.core.ticks import Weather as Ticks
@@ -176,15 +176,38 @@ def robbed() -> Alone:
 def test_a_node_of_next_to_no_weight_waits_with_training_until_some_arrives() -> None:
     alone = robbed()
     assert not alone.hear("c", 0.25, 0.75, 1.5)
-    assert not alone.trains(TimerFired(DEADLINE), 2.0)
     assert alone.hear("c", 0.5, 1.5, 2.5)
     assert alone.weight == pytest.approx(1 / 6)
 
 
-def test_a_node_of_no_weight_trains_all_the_same_when_nobody_is_there_to_bring_it() -> None:
+def test_a_node_of_no_weight_trains_all_the_same_when_none_came_until_the_deadline() -> None:
     alone = robbed()
-    assert not alone.trains(TimerFired(DEADLINE), 2.0)
-    assert alone.trains(TimerFired(DEADLINE), 8.0)
+    assert alone.trains(TimerFired(DEADLINE), 2.0)
+    assert alone.weight < 0
+
+
+@pytest.mark.parametrize("kind", ["ring", "star", "complete"])
+def test_a_neighbor_that_takes_and_never_gives_stops_nobody(kind: str) -> None:
+    gossip = GossipConfig(protocol="push_sum", settle_rounds=2, deadline_s=20.0, linger_s=30.0)
+    plan = floats("push_sum", kind, 5, increment=lambda _name, _phase: 1.0, gossip=gossip, phases=60)
+    plan = replace(plan, weather=Weather(latency_s=0.05, news=False), crashes=[Crash("n4", 1, None)])
+    world = World(plan).run()
+    assert {name: body.protocol.snapshot.phase for name, body in world.bodies.items()} == {
+        **dict.fromkeys(("n0", "n1", "n2", "n3"), 60),
+        "n4": 0,
+    }
+    # what it holds is two shares of each neighbor, and the others go on at their own speed
+    assert world.now < 60 + 20 + 60
+
+
+@pytest.mark.parametrize("codec", ["top_k", "random_k"])
+def test_codecs_that_leave_much_away_find_the_mean_too(codec: str) -> None:
+    initial = states(8)
+    schedule = build_schedule(TopologyConfig(kind="ring"), tuple(initial))
+    run = Ticking(schedule, initial, GossipConfig(protocol="push_sum", codec=codec), Ticks(), seed=1)
+    for _ in range(900):
+        run.tick()
+    assert run.error(exact_mean(initial)) < 1e-4
 
 
 def test_nothing_is_pushed_to_a_neighbor_whose_link_is_lost() -> None:

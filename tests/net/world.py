@@ -197,7 +197,7 @@ class Raw:
 
     async def send_with(self, state: AdapterState, flow: Flow[AdapterState], **changes: object) -> None:
         """The same, with all that ever crossed the edge."""
-        parcel = Bundle(packet_of(state), "fp32").whole_with(flow)
+        parcel = Bundle(packet_of(state), "fp32").with_totals(flow, whole=True)
         said = {
             "payload_bytes": parcel.payload_bytes,
             "flow_bytes": parcel.flow_bytes,

@@ -13,6 +13,8 @@ from gossipfl.errors import HandshakeError
 PROTOCOL_VERSION = 1
 BASIS_TOLERANCE = 1e-4
 """Singular vectors are not bit-equal across machines and thread counts."""
+LAST_LIFE = 2**62
+"""Incarnations above it are nobody's: who believed one could not count on from it."""
 _SHOWN = 16
 """A peer's text is cut to this many characters in our messages."""
 
@@ -65,11 +67,15 @@ def check_greeting(ours: Greeting, theirs: Greeting) -> None:
     """Returns if the two may exchange states.
 
     Raises:
-        HandshakeError: its message names what differs; its reason is version, fingerprint, basis, topology or codec.
+        HandshakeError: its message names what differs; its reason is version, incarnation, fingerprint, basis, topology
+            or codec.
     """
     if abs(ours.protocol_version - theirs.protocol_version) > 1:
         versions = f"protocol version {theirs.protocol_version} there, {ours.protocol_version} here"
         raise _refusal(theirs, "version", f"{versions}; adjacent ones interoperate")
+    life = max(theirs.incarnation, theirs.seen_incarnation)
+    if life > LAST_LIFE:
+        raise _refusal(theirs, "incarnation", f"a life number of {life}, at most {LAST_LIFE} was expected")
     _check_fingerprint(ours, theirs)
     if not _basis_agrees(ours.basis_sketch, theirs.basis_sketch):
         raise _refusal(

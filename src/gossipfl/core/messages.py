@@ -82,7 +82,7 @@ class Header:
         settle_rounds: mixing-only rounds the sender has counted; None: it does not say (an older wire).
         asks: number of a question, of protocols in which a state is answered; 0: it is none.
         answers: number of the question that it answers; 0: none.
-        booked: answers of the receiver's that a question's sender has booked.
+        booked: mark of what a question's sender has booked of the receiver's answers.
     """
 
     round: int

@@ -147,6 +147,7 @@ class Checks:
             flow = self.unpacker.flow(peer, (envelope.mark[0], envelope.after), weight, state)
             if flow is None:
                 raise _rejected(peer, "reference", f"what is added to its totals of {envelope.after}, not here")
+            check_flow(flow, peer=peer, max_norm=self.max_norm)
             return flow
         flow = Flow(weight, Wide(np.frombuffer(totals, "<f8").astype(np.float64, copy=False), self.spec))
         check_flow(flow, peer=peer, max_norm=self.max_norm)

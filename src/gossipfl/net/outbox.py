@@ -75,11 +75,12 @@ class Bundle:
         """What receivers come to see, in full."""
         return _parcel(self._seen_bytes(), WHOLE.name, None)
 
-    def whole_with(self, flow: Flow[AdapterState]) -> Parcel:
-        """The same, and all that ever crossed one edge."""
+    def with_totals(self, flow: Flow[AdapterState], *, whole: bool) -> Parcel:
+        """The one or the other, and behind it all that ever crossed one edge."""
+        plain = self.whole if whole else self.usual
         totals = np.asarray(flow.total.values).astype("<f8", copy=False).tobytes()
-        parcel = _parcel(self._seen_bytes() + totals, WHOLE.name, None)
-        return replace(parcel, flow_bytes=len(totals))
+        both = b"".join([self._seen_bytes() if whole else self._packet.payload, totals])
+        return replace(_parcel(both, plain.codec, plain.reference), flow_bytes=len(totals))
 
     def _seen_bytes(self) -> bytes:
         return self._packet.seen.vector.astype("<f4", copy=False).tobytes()
@@ -95,7 +96,8 @@ class Outgoing:
         header: of the protocol.
         ledger_head: covers the state; None without privacy.
         replaceable: a newer message may take its place while it has not left.
-        whole: the neighbor lacks what the bundle's difference, or what crosses, is added to.
+        whole: the neighbor lacks what the bundle's difference is added to.
+        with_totals: the neighbor lacks what is added to all that crossed before.
         crossing: of protocols that keep books of what crosses edges.
     """
 
@@ -105,24 +107,20 @@ class Outgoing:
     ledger_head: LedgerHead | None
     replaceable: bool = True
     whole: bool = False
+    with_totals: bool = False
     crossing: Crossing[AdapterState] | None = None
 
     @cached_property
     def parcel(self) -> Parcel:
         """What travels."""
-        if not self.whole:
-            return self.bundle.usual
-        return self.bundle.whole if self.crossing is None else self.bundle.whole_with(self.crossing.flow)
+        if self.crossing is not None and self.with_totals:
+            return self.bundle.with_totals(self.crossing.flow, whole=self.whole)
+        return self.bundle.whole if self.whole else self.bundle.usual
 
     @property
     def after(self) -> int | None:
         """Number of the publication before on this edge, where the receiver has to find what crosses by it."""
-        return None if self.whole or self.crossing is None else self.crossing.after
-
-    def stands_alone(self, known: int | None) -> bool:
-        """Whether who knows that publication of this life, or none of it, needs it whole."""
-        crosses = self.crossing is not None and not self.crossing.follows(known)
-        return crosses or not self.bundle.fits(known)
+        return None if self.with_totals or self.crossing is None else self.crossing.after
 
     def repeats(self, other: "Outgoing") -> bool:
         """Whether it says what the other says already."""
@@ -185,10 +183,11 @@ class Outbox:
         if not self._pending:
             return None
         message = self._pending.popleft()
-        readable = self._reads_codec and not message.stands_alone(self._known.mark)
-        whole = self._known.alone(readable=readable)
-        if message.whole != whole:
-            message = replace(message, whole=whole)
+        trusted, known, crossing = self._known.is_trusted(), self._known.mark, message.crossing
+        whole = not (trusted and self._reads_codec and message.bundle.fits(known))
+        with_totals = crossing is not None and not (trusted and crossing.follows(known))
+        if (message.whole, message.with_totals) != (whole, with_totals):
+            message = replace(message, whole=whole, with_totals=with_totals)
         self._known.mark = message.bundle.number
         self._writing.append(message)
         return message

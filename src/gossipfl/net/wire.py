@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from gossipfl.core.handshake import Greeting, LedgerHead
-from gossipfl.core.mass import LARGEST
+from gossipfl.core.mass import GRID, LARGEST
 from gossipfl.core.membership import Mark
 from gossipfl.core.messages import Header
 from gossipfl.errors import MessageError
@@ -137,7 +137,7 @@ def envelope_of(message: pb.Envelope, *, peer: str) -> Envelope:
         MessageError: reason nan, infinity or weight: the push-sum weight is none.
     """
     weight = message.push_weight
-    if not 0 <= weight <= LARGEST:
+    if not 0 <= weight <= LARGEST or weight % GRID:
         reason = "nan" if math.isnan(weight) else "weight" if math.isfinite(weight) else "infinity"
         raise MessageError(f"{peer!r} sent the push-sum weight {weight}", peer=peer, reason=reason)
     settle_rounds = message.settle_rounds if message.HasField("settle_rounds") else None

@@ -46,6 +46,7 @@ class Message(Generic[P]):
         replaceable: see `core.events.Send`.
         life: of the sender.
         whole: its state travels in full, not as a difference; known when it is transmitted.
+        with_totals: all that ever crossed its edge travels with it; known when it is transmitted.
         crossing: see `core.events.Send`.
     """
 
@@ -57,6 +58,7 @@ class Message(Generic[P]):
     replaceable: bool
     life: int = 0
     whole: bool = False
+    with_totals: bool = False
     crossing: Crossing[P] | None = None
 
 

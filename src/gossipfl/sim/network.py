@@ -136,7 +136,7 @@ class Network(Generic[P]):
             return "replay"
         line.newest = message.number
         packet = message.packet
-        if not message.whole and not _readable(message, line.heard):
+        if not _readable(message, line.heard):
             # the sender is told: what comes next stands by itself
             line.known.refused()
             return "reference"
@@ -188,11 +188,12 @@ class Network(Generic[P]):
     def _transmit(self, line: Line[P], message: Message[P]) -> None:
         clock, now, packet = self._clock, self._clock.now, message.packet
         weighed = self._weighed(message.sender, packet)
-        message.whole = line.known.alone(readable=_readable(message, line.known.mark))
+        trusted, crossing = line.known.is_trusted(), message.crossing
+        number = _number(message, line.known.mark)
+        message.whole = not (trusted and packet.reference in {None, 0, number})
+        message.with_totals = crossing is not None and not (trusted and crossing.follows(number))
         line.known.mark = (message.life, packet.number)
-        size = weighed.whole if message.whole else weighed.size
-        if message.whole and message.crossing is not None:
-            size += weighed.flow
+        size = (weighed.whole if message.whole else weighed.size) + weighed.flow * message.with_totals
         self._on_sent(message.sender, size)
         fate = self._parts.carry((message.sender, message.receiver), size)
         line.free_at = now + fate.line_s
@@ -203,7 +204,11 @@ class Network(Generic[P]):
 
 
 def _readable(message: Message[P], known: tuple[int, int] | None) -> bool:
-    """Whether who knows that publication of a sender's life can read a message that does not stand by itself."""
-    packet, crossing = message.packet, message.crossing
-    number = known[1] if known is not None and known[0] == message.life else None
-    return packet.reference in {None, 0, number} and (crossing is None or crossing.follows(number))
+    """Whether who knows that publication of a sender's life can read a message."""
+    packet, crossing, number = message.packet, message.crossing, _number(message, known)
+    found = crossing is None or message.with_totals or crossing.follows(number)
+    return found and (message.whole or packet.reference in {None, 0, number})
+
+
+def _number(message: Message[P], known: tuple[int, int] | None) -> int | None:
+    return known[1] if known is not None and known[0] == message.life else None

@@ -1,8 +1,8 @@
 """What a sender takes for known at the other end of an edge, and how far it trusts that.
 
 A publication that builds on one before costs less than one that stands by itself, and is worth nothing where the other
-was lost. Each refusal doubles the number of the next ones that stand by themselves, sixteen that build on each other
-take one off: on a line that loses nothing all do, on one that loses much hardly any does.
+was lost. Each refusal doubles the number of the next ones that stand by themselves, sixteen that need not take one off:
+on a line that loses nothing all build on each other, on one that loses much hardly any does.
 """
 
 from dataclasses import dataclass
@@ -25,17 +25,13 @@ class Known(Generic[M]):
     _doubt: float = 0.0
     _alone: int = 0
 
-    def alone(self, *, readable: bool) -> bool:
-        """Whether the next publication is to stand by itself; asked once for each.
-
-        Args:
-            readable: it builds on nothing, or on `mark`.
-        """
+    def is_trusted(self) -> bool:
+        """Whether the next publication may build on `mark`; asked once for each."""
         if self._alone:
             self._alone -= 1
-            return True
+            return False
         self._doubt = max(0, self._doubt - _TRUST)
-        return not readable
+        return True
 
     def forget(self) -> None:
         """The line was lost, and perhaps what was on it."""

@@ -8,11 +8,20 @@ from collections.abc import Collection
 
 from gossipfl.core.events import Finish, SetTimer
 from gossipfl.core.messages import Header
+from gossipfl.core.protocol import Schedule
 
 LINGER = "linger"
 """Timer of a settled node that waits for neighbors."""
 _CLOCK_S = 1e-3
 """A timer may come this much early."""
+
+
+def senders_to(name: str, schedule: Schedule) -> frozenset[str]:
+    """Who ever sends to a node."""
+    if schedule.period is None:
+        return frozenset(schedule.neighbors(name))
+    heard = {other for number in range(schedule.period) for other in schedule.row(name, number).weights}
+    return frozenset(heard - {name})
 
 
 class Neighborhood:
@@ -58,9 +67,9 @@ class Neighborhood:
         """The neighbor's last word."""
         return self._headers.get(name)
 
-    def wait_from(self, now: float) -> None:
-        """From the first call on silence counts: this node has nothing to do but to wait for its neighbors."""
-        if self._waiting_since == -math.inf:
+    def wait_from(self, now: float, *, anew: bool = False) -> None:
+        """From the first call on, or anew, silence counts: there is nothing to do but to wait for the neighbors."""
+        if anew or self._waiting_since == -math.inf:
             self._waiting_since = now
 
     def reachable(self, now: float) -> list[str]:

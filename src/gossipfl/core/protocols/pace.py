@@ -3,8 +3,8 @@
     train ─> meet ─> Train | Checkpoint | publish ─> …     then settle ─> leave
 
 The next `Train` stands before `Checkpoint` and `Send`: training waits for neither disk nor network. Nothing is lost by
-it: the steps are charged to the ledger as they are done, and a crash falls back to a checkpoint no older than what was
-sent.
+it: the steps are charged to the ledger as they are done, and a crash falls back to a checkpoint with all training that
+was sent.
 
 Settling. A node that trains no more mixes whenever it has heard since its own last publication all whom it could, or
 after `deadline_s`, and publishes. Such a round is counted when every neighbor has counted at least as many: nobody runs
@@ -14,7 +14,8 @@ counted rounds the node is settled; from then on it mixes what comes and publish
 neighbor, never for that of a settled one.
 
 Where not every neighbor is heard in every round, one may not be heard for long: only one that is known to train holds
-a round back from being counted, until it is heard to have trained to its end.
+a round back from being counted, until it is heard to have trained to its end; and rounds that would not be counted wait
+for the deadline. So a node may be settled before one that lags; it answers it all the same.
 
 Termination. An unsettled node publishes for each phase and each settling round. The node that has counted fewest holds
 back nobody but itself, so with fair loss the smallest count rises within a deadline; counts are bounded, so settling
@@ -43,7 +44,7 @@ from gossipfl.core.events import (
 )
 from gossipfl.core.messages import Header
 from gossipfl.core.protocol import Parts
-from gossipfl.core.protocols.neighborhood import LINGER, Neighborhood
+from gossipfl.core.protocols.neighborhood import LINGER, Neighborhood, senders_to
 from gossipfl.core.protocols.own import OwnState
 from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.vector import P
@@ -77,6 +78,11 @@ class Exchange(Seam[P]):
         """Mixes without training."""
         ...
 
+    @property
+    def has_met(self) -> bool:
+        """Whether the round that ends now was one: it heard, or could hear, somebody."""
+        ...
+
     def is_complete(self, awaited: list[str]) -> bool:
         """Whether nothing is to be waited for before the next mixing, of neighbors that may be heard any moment."""
         ...
@@ -103,7 +109,7 @@ class OwnPace(Generic[P]):
         self._own = own
         self._neighbors = neighbors
         self._exchange = exchange
-        self._hears = self._senders()
+        self._hears = senders_to(parts.name, parts.schedule)
         self._settling = False
         self._waits_to_train = False
 
@@ -162,10 +168,10 @@ class OwnPace(Generic[P]):
             return [*self._next_phase(), self._own.checkpoint(), *self._publish(), report]
         return [self._own.checkpoint(), *self._begin_settling(now), report]
 
-    def _try_to_train(self, now: float, *, anyway: bool) -> list[Effect[P]]:
-        """The phase that waits, once the state may be trained, or nobody is there who could change that."""
+    def _try_to_train(self, *, anyway: bool) -> list[Effect[P]]:
+        """The phase that waits, once the state may be trained, or that did not change until the deadline."""
         report = self._exchange.mix()
-        if self._exchange.may_train or (anyway and not self._neighbors.reachable(now)):
+        if self._exchange.may_train or anyway:
             self._waits_to_train = False
             return [self._own.train(), report]
         return [report]
@@ -178,7 +184,7 @@ class OwnPace(Generic[P]):
         self._neighbors.heard(event.sender, event.header, now)
         answers = self._exchange.take(event, self._header())
         if self._waits_to_train:
-            return [*self._try_to_train(now, anyway=False), *answers]
+            return [*self._try_to_train(anyway=False), *answers]
         if not self._settled:
             return [*answers, *self._settle(now)]
         report = self._exchange.mix()
@@ -188,9 +194,7 @@ class OwnPace(Generic[P]):
         if timer == LINGER:
             self._neighbors.linger_over()
         if timer == DEADLINE and self._waits_to_train:
-            self._neighbors.wait_from(now)
-            effects = self._try_to_train(now, anyway=True)
-            return [*effects, self._deadline(), *self._publish()] if self._waits_to_train else effects
+            return self._try_to_train(anyway=True)
         if timer != DEADLINE or not self._settling or self._settled:
             return []
         if self._neighbors.awaited(now):
@@ -202,7 +206,7 @@ class OwnPace(Generic[P]):
 
     def _begin_settling(self, now: float) -> list[Effect[P]]:
         self._settling = True
-        self._neighbors.wait_from(now)
+        self._neighbors.wait_from(now, anew=True)
         return [*self._publish(), *([] if self._settled else [self._deadline()]), *self._settle(now)]
 
     def _settle(self, now: float) -> list[Effect[P]]:
@@ -212,6 +216,9 @@ class OwnPace(Generic[P]):
             awaited, missing = self._heard_by_now(now)
             if missing or not awaited or not self._exchange.is_complete(awaited):
                 break
+            if not self._exchange.hears_all and not self._counts(now):
+                # nothing paces such rounds but the deadline
+                break
             effects += self._settling_round(now)
         return effects
 
@@ -220,8 +227,7 @@ class OwnPace(Generic[P]):
         return [self._own.checkpoint(), *self._publish()]
 
     def _settling_round(self, now: float) -> list[Effect[P]]:
-        awaited, missing = self._heard_by_now(now)
-        counts = all(self._has_come_as_far(name) for name in (*awaited, *missing))
+        counts = self._counts(now)
         report = self._exchange.mix()
         if counts:
             self._own.snapshot = replace(self.snapshot, settle_rounds=self.snapshot.settle_rounds + 1)
@@ -229,17 +235,15 @@ class OwnPace(Generic[P]):
             return [self._own.checkpoint(), *self._publish(), report]
         return [*self._publish(), self._deadline(), report]
 
+    def _counts(self, now: float) -> bool:
+        """Whether the settling round that ends now is counted."""
+        awaited, missing = self._heard_by_now(now)
+        return self._exchange.has_met and all(self._has_come_as_far(name) for name in (*awaited, *missing))
+
     def _heard_by_now(self, now: float) -> tuple[list[str], list[str]]:
         """Of those who ever send to this node: who may be heard any moment, and whose link is lost."""
         awaited, missing = self._neighbors.awaited(now), self._neighbors.missing(now)
         return [name for name in awaited if name in self._hears], [name for name in missing if name in self._hears]
-
-    def _senders(self) -> frozenset[str]:
-        schedule, me = self._parts.schedule, self._parts.name
-        if schedule.period is None:
-            return frozenset(schedule.neighbors(me))
-        heard = {name for number in range(schedule.period) for name in schedule.row(me, number).weights}
-        return frozenset(heard - {me})
 
     def _has_come_as_far(self, name: str) -> bool:
         header = self._neighbors.header(name)

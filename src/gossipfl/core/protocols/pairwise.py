@@ -5,16 +5,16 @@
     i hears it:          x_i ← x_i − ½ (x̂_i − x̂_j)                 the very same numbers
 
 What one gains is what the other loses, to the last bit, so the network's sum is kept. An answer that is lost would
-break that: so j keeps, for each neighbor, the sum of all it ever gave and how often, i how many answers of j's it has
-booked, and each question says so. Where that is behind, j answers with the whole sum and exchanges nothing: both ends
-are even again, whatever got lost and whoever goes on from an old checkpoint, see `core.mass`. So an exchange happens at
-both ends or at neither.
+break that: so j keeps, for each neighbor, the sum of all it ever gave, i the sum of all it booked of j's, and each
+question carries a hash of the latter. Where that is not j's, j answers with the whole sum and exchanges nothing: both
+ends are even again, whatever got lost and whoever goes on from an old checkpoint, see `core.mass`. So an exchange
+happens at both ends or at neither.
 
 Concurrency. Nobody waits for anybody: a question is answered at once, or refused at once. A node has one question of
 its own under way and meanwhile answers one other, no more: then its new state is still an average of states, since half
 of what it asked with is still there. Of two that ask each other the question of the lower name is answered. So nothing
-can wait in a circle. A refused node asks somebody else in its next round; so does one whose question has no answer when
-its next phase is over or at the deadline.
+can wait in a circle. A refused node asks again, `TRIES` times in a round, whomever it draws; a round in which it met
+nobody does not count. A question without answer is given up when the next phase is over, or at the deadline.
 
 How it settles and ends: `pace`. Neighbors hear each other where the graph is undirected; schedules that change leave no
 choice of whom to ask, and are refused.
@@ -55,6 +55,10 @@ class _Question(Generic[P]):
     answered: bool = False
 
 
+TRIES = 4
+"""Questions in one round, until one is answered."""
+
+
 class Meeting(Generic[P]):
     """An exchange of two: pushed and heard count answers, and sum what they gave."""
 
@@ -64,7 +68,8 @@ class Meeting(Generic[P]):
         self._neighbors = neighbors
         self._packs = {name: parts.packer() for name in neighbors.names}
         self._question: _Question[P] | None = None
-        self._numbers = 0
+        self._numbers = self._tries = 0
+        self._told_all = False
         self._met: set[str] = set()
         self._met_in: dict[str, int] = {}
         if parts.snapshot.mass is None:
@@ -87,9 +92,10 @@ class Meeting(Generic[P]):
     def take(self, event: Received[P], header: Header) -> list[Send[P]]:
         """A question is answered; an answer is booked."""
         self._met_in[event.sender] = self._own.snapshot.round
-        if event.header.answers:
-            self._hear(event)
-        return [self._answer(event, header)] if event.header.asks else []
+        again: list[Send[P]] = []
+        if event.header.answers and self._hear(event) and self._tries < TRIES:
+            again = self._ask(header)
+        return [*([self._answer(event, header)] if event.header.asks else []), *again]
 
     def train(self, event: Trained[P]) -> Report:
         """Adds a training phase."""
@@ -103,23 +109,32 @@ class Meeting(Generic[P]):
         self._own.book(self._mass, self._own.snapshot.state, rounds=1)
         now = self._own.snapshot
         ages = {name: now.round - 1 - self._met_in.get(name, 0) for name in self._neighbors.names}
-        absent = tuple(name for name in ages if name not in self._met)
         self._met = set()
         # in the network's sum, which exchanges keep, every step of every node counts once
-        return Report(now.round, now.phase, now.step, {self._parts.name: 1.0}, ages, absent)
+        return Report(now.round, now.phase, now.step, {self._parts.name: 1.0}, ages, ())
+
+    @property
+    def has_met(self) -> bool:
+        """Whether anything was exchanged since the last round."""
+        return bool(self._met)
 
     def publish(self, header: Header) -> list[Send[P]]:
-        """A question to a random neighbor whose link is not lost; of a settled node a last word to all."""
-        self._question = None
-        if header.settled:
-            return [self._send(name, self._packed(name), header) for name in self._neighbors.names]
+        """A question to a random neighbor whose link is not lost; of a settled node a last word to all, once."""
+        self._question, self._tries = None, 0
+        if not header.settled:
+            return self._ask(header)
+        names = () if self._told_all else self._neighbors.names
+        self._told_all = True
+        return [self._send(name, self._packed(name), header) for name in names]
+
+    def _ask(self, header: Header) -> list[Send[P]]:
         partner = self._partner()
         if partner is None:
             return []
         packet = self._packed(partner)
-        self._numbers += 1
+        self._numbers, self._tries = self._numbers + 1, self._tries + 1
         self._question = _Question(partner, self._numbers, packet.seen)
-        asking = replace(header, asks=self._numbers, booked=int(self._heard(partner).weight))
+        asking = replace(header, asks=self._numbers, booked=self._heard(partner).mark)
         return [self._send(partner, packet, asking)]
 
     def welcome(self, name: str) -> list[Send[P]]:  # noqa: ARG002  # the next question makes up for a lost one
@@ -131,7 +146,7 @@ class Meeting(Generic[P]):
     def _answer(self, event: Received[P], header: Header) -> Send[P]:
         name, given = event.sender, self._given(event.sender)
         packet, header = self._packed(name), replace(header, answers=event.header.asks)
-        if event.header.booked != given.weight:
+        if event.header.booked != given.mark:
             return self._send(name, packet, header, Crossing(given, None))
         if self._is_busy(name):
             return self._send(name, packet, header)
@@ -154,19 +169,22 @@ class Meeting(Generic[P]):
         busy, question.answered = question.answered, True
         return busy
 
-    def _hear(self, event: Received[P]) -> None:
+    def _hear(self, event: Received[P]) -> bool:
+        """Books an answer; whether the own question was refused, or answered by books put right, and nobody was met."""
         name, heard, question = event.sender, self._heard(event.sender), self._question
         if event.flow is not None:
             # whatever was asked: the sum of all that was given
             self._get(name, event.flow)
         if question is None or (question.partner, question.number) != (name, event.header.answers):
-            return
+            return False
         self._question = None
         # one answer more than before: it is no refusal
-        if event.flow is None and event.header.push_weight == heard.weight + 1:
-            share = self._share(question.seen, event.state)
-            self._get(name, Flow(heard.weight + 1, heard.total.moved(share, share.zero())))
-            self._met.add(name)
+        if event.flow is not None or event.header.push_weight != heard.weight + 1:
+            return not self._met
+        share = self._share(question.seen, event.state)
+        self._get(name, Flow(heard.weight + 1, heard.total.moved(share, share.zero())))
+        self._met.add(name)
+        return False
 
     def _share(self, asked: P, answered: P) -> Wide[P]:
         """What the one who answers gains and the one who asked loses; equal at both ends."""
@@ -207,7 +225,7 @@ class Meeting(Generic[P]):
         up = [name for name in self._neighbors.names if not self._neighbors.is_down(name)]
         if not up:
             return None
-        rng = generator(self._parts.seed, node=self._parts.name, purpose="pairwise", step=self._own.snapshot.round)
+        rng = generator(self._parts.seed, node=self._parts.name, purpose="pairwise", step=self._numbers)
         return up[int(rng.integers(len(up)))]
 
     def _packed(self, name: str) -> Packet[P]:

@@ -11,10 +11,12 @@ lost, comes late, twice or out of order, and whoever starts anew from an old che
 goes with it, directed ones too: a sender need not know who hears it. It does not divide by the weights of the schedule.
 
 Nobody pushes or trains with w < 0.1 (a neighbor lost its memory, or what comes is late): an increment would count ten
-times in x. Such a node only repeats its totals, and goes on when weight arrives; when nobody is there to bring it,
+times in x. Such a node only repeats its totals, and goes on when weight arrives. When none has come for `deadline_s`,
 it trains all the same, its x moved by its own increments alone.
 
-To a neighbor whose link is lost nothing is pushed: what it would have been given would be missing until it comes back.
+To a neighbor whose link is lost nothing is pushed, nor to one that was pushed to twice since it was last heard, if it
+ever sends to this node at all: what it would be given would be missing while it is slow, and for good if it never
+comes. Its totals are repeated to it. So a slow neighbor holds back at most what two shares are.
 
 How it settles and ends: `pace`.
 
@@ -28,13 +30,15 @@ from gossipfl.core.events import Received, Report, Send, Trained
 from gossipfl.core.mass import Flow, Mass, first_mass, on_grid
 from gossipfl.core.messages import Crossing, Header, Packet
 from gossipfl.core.protocol import Parts, Row
-from gossipfl.core.protocols.neighborhood import Neighborhood
+from gossipfl.core.protocols.neighborhood import Neighborhood, senders_to
 from gossipfl.core.protocols.own import OwnState
 from gossipfl.core.protocols.pace import OwnPace
 from gossipfl.core.vector import P
 
 FLOOR = 0.1
 """Weight below which nothing is pushed or trained."""
+UNANSWERED = 2
+"""Shares a neighbor gets since it was last heard."""
 
 
 class Pushing(Generic[P]):
@@ -48,7 +52,10 @@ class Pushing(Generic[P]):
         # in a new life the first message on an edge that was used before brings its total
         self._sent: dict[str, Send[P]] = {}
         self._fresh: set[str] = set()
+        self._told_all = False
         self._heard_in: dict[str, int] = {}
+        self._unanswered: dict[str, int] = {}
+        self._senders = senders_to(parts.name, parts.schedule)
 
     @property
     def may_train(self) -> bool:
@@ -67,8 +74,14 @@ class Pushing(Generic[P]):
             return []
         self._book(self._mass.received(event.sender, event.flow))
         self._fresh.add(event.sender)
+        self._unanswered[event.sender] = 0
         self._heard_in[event.sender] = self._own.snapshot.round
         return []
+
+    @property
+    def has_met(self) -> bool:
+        """Always: a round mixes what there is."""
+        return True
 
     def is_complete(self, awaited: list[str]) -> bool:
         """Whether as many as send in a round have been heard since the own last publication."""
@@ -101,12 +114,15 @@ class Pushing(Generic[P]):
     def publish(self, header: Header) -> list[Send[P]]:
         """A share to each neighbor of this round that can be reached; the totals once more to those that get none."""
         self._fresh.clear()
-        up = tuple(name for name in self._row.receivers if not self._neighbors.is_down(name))
+        up = tuple(name for name in self._row.receivers if self._gives_to(name))
         packet = self._own.packed()
         if up and self.may_train:
             share = on_grid(self._mass.weight * self._parts.gossip.rate / (len(up) + 1))
             self._book(self._mass.pushes(up, share, packet.seen))
-        receivers = self._neighbors.all_if(header.settled, self._row.receivers)
+            for name in up:
+                self._unanswered[name] = self._unanswered.get(name, 0) + 1
+        receivers = self._neighbors.all_if(header.settled and not self._told_all, self._row.receivers)
+        self._told_all = header.settled
         return [self._send(name, packet, header) for name in receivers]
 
     def welcome(self, name: str) -> list[Send[P]]:
@@ -115,6 +131,11 @@ class Pushing(Generic[P]):
         if sent is None or sent.crossing is None:
             return []
         return [replace(sent, crossing=replace(sent.crossing, after=None))]
+
+    def _gives_to(self, name: str) -> bool:
+        if self._neighbors.is_down(name):
+            return False
+        return name not in self._senders or self._unanswered.get(name, 0) < UNANSWERED
 
     @property
     def _me(self) -> str:

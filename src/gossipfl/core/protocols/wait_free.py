@@ -59,6 +59,7 @@ class Newest(Generic[P]):
         self._neighbors = neighbors
         self._newest: dict[str, _Newest[P]] = {}
         self._fresh: set[str] = set()
+        self._told_all = False
 
     @property
     def may_train(self) -> bool:
@@ -75,6 +76,11 @@ class Newest(Generic[P]):
         self._newest[event.sender] = _Newest(event.state, event.header, self._own.snapshot.round)
         self._fresh.add(event.sender)
         return []
+
+    @property
+    def has_met(self) -> bool:
+        """Always: a round mixes what there is."""
+        return True
 
     def is_complete(self, awaited: list[str]) -> bool:
         """Whether each has given a fresh contribution since the own last publication."""
@@ -115,7 +121,9 @@ class Newest(Generic[P]):
         """The state, to all who mix it."""
         self._fresh.clear()
         receivers = self._parts.schedule.row(self._parts.name, self._own.snapshot.round).receivers
-        return self._own.publish(self._neighbors.all_if(header.settled, receivers), header, replaceable=True)
+        told = self._neighbors.all_if(header.settled and not self._told_all, receivers)
+        self._told_all = header.settled
+        return self._own.publish(told, header, replaceable=True)
 
     def welcome(self, name: str) -> list[Send[P]]:
         """The newest publication once more."""
