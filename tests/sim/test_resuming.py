@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.sim.averaging import averaging, lines, request, run
 
@@ -96,3 +97,26 @@ def test_shared_objects_stay_the_same_objects() -> None:
     first, second = thaw(file, {"spec": spec})
     assert first is spec
     assert second["again"] is spec
+
+
+def test_large_arrays_of_any_type_and_order_come_back(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    plain = rng.standard_normal((300, 400)).astype(np.float32)
+    frozen = plain.copy()
+    frozen.setflags(write=False)
+    # a pickler hands these over as they are, not as bytes
+    arrays: list[Any] = [
+        plain,
+        np.asfortranarray(plain),
+        frozen,
+        plain.astype(np.float64),
+        plain[::2, 1:],
+        np.arange(99_999),
+    ]
+    with writing_frozen(tmp_path / "run.frozen") as sink:
+        freeze(arrays, {}, sink)
+    with reading_frozen(tmp_path / "run.frozen") as file:
+        found = thaw(file, {})
+    for one, other in zip(found, arrays, strict=True):
+        assert one.dtype == other.dtype
+        assert np.array_equal(one, other)

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import PickleBuffer
 from typing import BinaryIO, Protocol
 
 from blake3 import blake3
@@ -22,7 +23,7 @@ _BLOCK = 1 << 20
 class Sink(Protocol):
     """Where bytes go."""
 
-    def write(self, data: bytes, /) -> object:
+    def write(self, data: bytes | PickleBuffer, /) -> object:
         """Takes some."""
         ...
 
@@ -34,9 +35,11 @@ class _Hashed:
         self._file = file
         self.digest = blake3()
 
-    def write(self, data: bytes, /) -> int:
-        self.digest.update(data)
-        return self._file.write(data)
+    def write(self, data: bytes | PickleBuffer, /) -> int:
+        # a pickler hands large arrays over as they are, whatever their type and shape
+        raw = PickleBuffer(data).raw()
+        self.digest.update(raw)
+        return self._file.write(raw)
 
 
 @contextmanager

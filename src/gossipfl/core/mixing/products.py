@@ -10,7 +10,7 @@ always.
 **The gauge.** B A = (B G⁻¹)(G A) for every G, so a product does not say which factors. Increments of training and the
 optimizer's moments belong to the factors they were computed at: they are kept as they are as far as possible. With
 target ≈ U Σ Vᵀ the new A is the own one, projected onto the rows of V; what of its span the target does not need stays.
-So nodes that agree do not move at all, and at B = 0, where every node starts, A stays.
+So nodes that agree do not move, where the directions of A are of similar lengths, as at the start; at B = 0 A stays.
 
 Sources: FlexLoRA, Bai et al. (2402.11505); DeCAF (2505.21382); best product: Eckart & Young (1936).
 """
@@ -26,8 +26,9 @@ from gossipfl.state import AdapterSpec, AdapterState
 
 Scale = Callable[[int], float]
 """Rank to the scale s of ΔW = s·B·A."""
-FLOOR = 1e-2
-"""Smallest length of a direction of the new A, relative to the largest of the own one: B makes up for it."""
+FLOOR = 0.5
+"""Smallest length of a direction of the new A, relative to the largest of the own one: B makes up for it. Small ones
+make a large B, which multiplies every step of A: with 0.01 MiniLM did not learn (.24 accuracy in place of .84)."""
 NOTHING = 1e-12
 """Singular values below this share of the largest are rounding."""
 
