@@ -30,18 +30,23 @@ def reading(found: Comparison) -> str:
         "bytes a node": lambda arm: cells.cell(arm, "bytes_per_node"),
         f"steps to {SHARE * best:.3f}, node / mean model": lambda arm: _steps(arm, SHARE * best),
     }
-    rows = [[arm.name, *(_cell(arms, arm, cell) for cell in columns.values())] for arm in arms_of()]
+    rows = [[_named(arms, arm), *(_cell(arms, arm, cell) for cell in columns.values())] for arm in arms_of()]
     return f"{markdown_table(['arm', *columns], rows)}\n\n{_against(arms)}\n"
+
+
+def _named(arms: dict[str, ArmSummary], wanted: Arm) -> str:
+    """The arm, and how many of its seeds there are where some have no result."""
+    arm = arms.get(wanted.name)
+    if arm is None or not arm.done or len(arm.done) == len(arm.trials):
+        return wanted.name
+    return f"{wanted.name} ({len(arm.done)} of {len(arm.trials)} seeds)"
 
 
 def _cell(arms: dict[str, ArmSummary], wanted: Arm, cell: Cell) -> str:
     arm = arms.get(wanted.name)
     if arm is None:
         return "not run"
-    if not arm.done:
-        return next(iter(arm.faults.values())).status
-    lost = len(arm.trials) - len(arm.done)
-    return cell(arm) + (f" ({len(arm.done)} of {len(arm.trials)} seeds)" if lost else "")
+    return cell(arm) if arm.done else next(iter(arm.faults.values())).status
 
 
 def _steps(arm: ArmSummary, goal: float) -> str:
