@@ -50,7 +50,10 @@ class Client:
     def asked(self, kind: str, server: Path | None = None) -> Message:
         """Its answer to a server whose experiment is the same, or lies in that file."""
         adapted = adapted_of(server or Path(str(self.node["experiment"])))
-        content = RecordDict({ARRAYS: arrays_of(adapted.initial), CONFIG: terms_of(adapted)})
+        config = terms_of(adapted)
+        # as Flower's strategies say it
+        config["server-round"] = 1
+        content = RecordDict({ARRAYS: arrays_of(adapted.initial), CONFIG: config})
         return {"train": train, "evaluate": evaluate, "query": query}[kind](Message(content, 2, kind), self.context)
 
 
