@@ -41,7 +41,7 @@ class Envelope:
         reference: number of the publication that the payload is a difference to, if the codec is one of differences.
         layout: SHA-256 of the adapter's layout.
         payload_bytes: size of what follows in chunks.
-        digest: SHA-256 of it.
+        digest: BLAKE3 of it.
         ledger_head: covers the state; None without privacy.
         after: number of the publication whose flow this one's is found from; 0: nothing had crossed the edge; None:
             it is not found, it comes with the message, or there is none.
