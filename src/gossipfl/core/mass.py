@@ -75,9 +75,17 @@ class Mass(Generic[P]):
     pushed: Mapping[str, Flow[P]] = field(default_factory=dict)
     heard: Mapping[str, Flow[P]] = field(default_factory=dict)
 
+    def given(self, name: str) -> Flow[P]:
+        """All that was ever given to a neighbor."""
+        return self.pushed.get(name) or Flow(0.0, self.sum.zero())
+
+    def booked(self, name: str) -> Flow[P]:
+        """All that was ever booked of a neighbor."""
+        return self.heard.get(name) or Flow(0.0, self.sum.zero())
+
     def received(self, name: str, flow: Flow[P]) -> "Mass[P]":
         """With a neighbor's newest total booked."""
-        before = self.heard.get(name) or Flow(0.0, self.sum.zero())
+        before = self.booked(name)
         gained = self.sum.moved(before.total, flow.total)
         return Mass(self.weight + flow.weight - before.weight, gained, self.pushed, {**self.heard, name: flow})
 
@@ -85,7 +93,7 @@ class Mass(Generic[P]):
         """With `share` of what is seen of the vector given to each of some neighbors."""
         empty = self.sum.zero()
         given = empty.plus(share, seen)
-        flows = {name: self.pushed.get(name) or Flow(0.0, empty) for name in names}
+        flows = {name: self.given(name) for name in names}
         pushed = {name: Flow(flow.weight + share, flow.total.added(given)) for name, flow in flows.items()}
         left = self.sum.plus(-share * len(names), seen)
         return Mass(self.weight - share * len(names), left, {**self.pushed, **pushed}, self.heard)

@@ -158,8 +158,30 @@ class OwnState(Generic[P]):
         self._blend(late, kept, rounds=1)
         return self._report({**early, **late}, staleness, kept)
 
+    @property
+    def books(self) -> Mass[P]:
+        """Of what crosses edges; for protocols that keep them from their beginning."""
+        if self.snapshot.mass is None:
+            raise AssertionError("books are kept from the beginning")
+        return self.snapshot.mass
+
     def book(self, mass: Mass[P], state: P, *, rounds: int = 0) -> None:
         """Keeps new books, and the state that follows from them."""
+        self._become(state, mass, rounds)
+
+    def _slowed(self, contributions: Contributions[P]) -> Contributions[P]:
+        rate = self.parts.gossip.rate
+        if rate == 1.0:
+            return contributions
+        return {name: replace(part, weight=part.weight * rate) for name, part in contributions.items()}
+
+    def _blend(self, contributions: Contributions[P], kept: float, *, rounds: int) -> None:
+        now = self.snapshot
+        state = self._mixed(now.state, contributions, kept) if contributions else now.state
+        self._become(state, now.mass, rounds)
+
+    def _become(self, state: P, mass: Mass[P] | None, rounds: int) -> None:
+        """Another state without training."""
         now = self.snapshot
         self.snapshot = Snapshot(
             state=state,
@@ -171,27 +193,6 @@ class OwnState(Generic[P]):
             exhausted=now.exhausted,
             settle_rounds=now.settle_rounds,
             mass=mass,
-            outer=now.outer,
-        )
-
-    def _slowed(self, contributions: Contributions[P]) -> Contributions[P]:
-        rate = self.parts.gossip.rate
-        if rate == 1.0:
-            return contributions
-        return {name: replace(part, weight=part.weight * rate) for name, part in contributions.items()}
-
-    def _blend(self, contributions: Contributions[P], kept: float, *, rounds: int) -> None:
-        now = self.snapshot
-        self.snapshot = Snapshot(
-            state=self._mixed(now.state, contributions, kept) if contributions else now.state,
-            unmixed=now.unmixed,
-            phase=now.phase,
-            step=now.step,
-            round=now.round + rounds,
-            receipt=now.receipt,
-            exhausted=now.exhausted,
-            settle_rounds=now.settle_rounds,
-            mass=now.mass,
             outer=now.outer,
         )
 

@@ -134,7 +134,7 @@ class Meeting(Generic[P]):
         packet = self._packed(partner)
         self._numbers, self._tries = self._numbers + 1, self._tries + 1
         self._question = _Question(partner, self._numbers, packet.seen)
-        asking = replace(header, asks=self._numbers, booked=self._heard(partner).mark)
+        asking = replace(header, asks=self._numbers, booked=self._mass.booked(partner).mark)
         return [self._send(partner, packet, asking)]
 
     def welcome(self, name: str) -> list[Send[P]]:  # noqa: ARG002  # the next question makes up for a lost one
@@ -144,7 +144,7 @@ class Meeting(Generic[P]):
     # ---- answers ----
 
     def _answer(self, event: Received[P], header: Header) -> Send[P]:
-        name, given = event.sender, self._given(event.sender)
+        name, given = event.sender, self._mass.given(event.sender)
         packet, header = self._packed(name), replace(header, answers=event.header.asks)
         if event.header.booked != given.mark:
             return self._send(name, packet, header, Crossing(given, None))
@@ -171,7 +171,7 @@ class Meeting(Generic[P]):
 
     def _hear(self, event: Received[P]) -> bool:
         """Books an answer; whether the own question was refused, or answered by books put right, and nobody was met."""
-        name, heard, question = event.sender, self._heard(event.sender), self._question
+        name, heard, question = event.sender, self._mass.booked(event.sender), self._question
         if event.flow is not None:
             # whatever was asked: the sum of all that was given
             self._get(name, event.flow)
@@ -195,28 +195,19 @@ class Meeting(Generic[P]):
 
     @property
     def _mass(self) -> Mass[P]:
-        mass = self._own.snapshot.mass
-        if mass is None:
-            raise AssertionError("books are kept from the beginning")
-        return mass
+        return self._own.books
 
     def _book(self, mass: Mass[P]) -> None:
         self._own.book(mass, mass.sum.over(1.0))
 
-    def _given(self, name: str) -> Flow[P]:
-        return self._mass.pushed.get(name) or Flow(0.0, self._mass.sum.zero())
-
-    def _heard(self, name: str) -> Flow[P]:
-        return self._mass.heard.get(name) or Flow(0.0, self._mass.sum.zero())
-
     def _give(self, name: str, flow: Flow[P]) -> None:
         mass = self._mass
-        left = mass.sum.moved(flow.total, self._given(name).total)
+        left = mass.sum.moved(flow.total, self._mass.given(name).total)
         self._book(Mass(1.0, left, {**mass.pushed, name: flow}, mass.heard))
 
     def _get(self, name: str, flow: Flow[P]) -> None:
         mass = self._mass
-        gained = mass.sum.moved(self._heard(name).total, flow.total)
+        gained = mass.sum.moved(self._mass.booked(name).total, flow.total)
         self._book(Mass(1.0, gained, mass.pushed, {**mass.heard, name: flow}))
 
     # ---- messages ----
@@ -233,7 +224,7 @@ class Meeting(Generic[P]):
         return self._own.packed_by(self._packs[name])
 
     def _send(self, name: str, packet: Packet[P], header: Header, crossing: Crossing[P] | None = None) -> Send[P]:
-        header = replace(header, push_weight=self._given(name).weight)
+        header = replace(header, push_weight=self._mass.given(name).weight)
         return Send(name, packet, header, replaceable=False, crossing=crossing)
 
 

@@ -27,7 +27,7 @@ from dataclasses import replace
 from typing import Generic
 
 from gossipfl.core.events import Received, Report, Send, Trained
-from gossipfl.core.mass import Flow, Mass, first_mass, on_grid
+from gossipfl.core.mass import Mass, first_mass, on_grid
 from gossipfl.core.messages import Crossing, Header, Packet
 from gossipfl.core.protocol import Parts, Row
 from gossipfl.core.protocols.neighborhood import Neighborhood, senders_to
@@ -143,10 +143,7 @@ class Pushing(Generic[P]):
 
     @property
     def _mass(self) -> Mass[P]:
-        mass = self._own.snapshot.mass
-        if mass is None:
-            raise AssertionError("books are kept from the beginning")
-        return mass
+        return self._own.books
 
     def _book(self, mass: Mass[P]) -> None:
         self._own.book(mass, self._own.snapshot.state)
@@ -156,7 +153,7 @@ class Pushing(Generic[P]):
         return self._parts.schedule.row(self._me, self._own.snapshot.round)
 
     def _send(self, name: str, packet: Packet[P], said: Header) -> Send[P]:
-        flow = self._mass.pushed.get(name) or Flow(0.0, self._mass.sum.zero())
+        flow = self._mass.given(name)
         # spelled out: `replace` takes thrice as long
         header = Header(said.round, said.step, said.done, said.settled, flow.weight, said.settle_rounds)
         self._sent[name] = Send(name, packet, header, crossing=Crossing(flow, self._after(name)))
