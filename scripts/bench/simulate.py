@@ -47,7 +47,7 @@ def measure_averaging(repeats: int) -> None:
 
 def measure_push_sum(repeats: int) -> None:
     """1,000 nodes x 10,000 values to 1e-6 of the spread at the start."""
-    played = [fresh(pushing(1_000, 10_000, 115)) for _ in range(repeats)]
+    played = [fresh(pushing(1_000, 10_000, 125)) for _ in range(repeats)]
     start = math.sqrt(10_000)
     for one in played:
         print(
