@@ -136,7 +136,8 @@ def real(folder: Path, studies: Mapping[str, Study]) -> dict[str, Ended]:
 
 def ended(folder: Path, told: Mapping[str, dict[str, Any]]) -> Ended:
     """What the processes said of one study."""
-    assert not any(told[name]["rejected"] for name in NAMES)
+    rejected = {name: told[name]["rejected"] for name in NAMES}
+    assert not any(rejected.values()), f"{folder.name}: {rejected}"
     return Ended(
         np.stack([np.load(folder / f"{name}.npy") for name in NAMES]),
         {name: [happened_of(note) for note in told[name]["notes"]] for name in NAMES},
