@@ -137,7 +137,8 @@ def real(folder: Path, studies: Mapping[str, Study]) -> dict[str, Ended]:
 def ended(folder: Path, told: Mapping[str, dict[str, Any]]) -> Ended:
     """What the processes said of one study."""
     rejected = {name: told[name]["rejected"] for name in NAMES}
-    assert not any(rejected.values()), f"{folder.name}: {rejected}"
+    # a link that gives way to the other end's may cut a message, which goes again; that nothing is missing, bits tell
+    assert all(each.keys() <= {"reference", "truncated"} for each in rejected.values()), f"{folder.name}: {rejected}"
     return Ended(
         np.stack([np.load(folder / f"{name}.npy") for name in NAMES]),
         {name: [happened_of(note) for note in told[name]["notes"]] for name in NAMES},
