@@ -141,9 +141,9 @@ class Checks:
         self, envelope: Envelope, totals: memoryview, state: AdapterState, *, peer: str
     ) -> Flow[AdapterState] | None:
         weight = envelope.header.push_weight
-        if not totals.nbytes and envelope.after is None:
-            return None
-        if not totals.nbytes and envelope.after is not None:
+        if not totals.nbytes:
+            if envelope.after is None:
+                return None
             flow = self.unpacker.flow(peer, (envelope.mark[0], envelope.after), weight, state)
             if flow is None:
                 raise _rejected(peer, "reference", f"what is added to its totals of {envelope.after}, not here")

@@ -37,6 +37,7 @@ class Neighborhood:
         self._waiting_since = -math.inf
         self._timer_runs = False
         self._finished = False
+        self._told_all = False
 
     def heard(self, name: str, header: Header, now: float) -> None:
         """Notes a message."""
@@ -59,17 +60,20 @@ class Neighborhood:
         """Whether the link was lost and did not come back; False before it first opens."""
         return name in self._down
 
-    def all_if(self, settled: bool, receivers: tuple[str, ...]) -> tuple[str, ...]:  # noqa: FBT001  # reads well
-        """The receivers; of a settled node all neighbors besides."""
-        return (*receivers, *(name for name in self.names if name not in receivers)) if settled else receivers
+    def audience(self, receivers: tuple[str, ...], *, settled: bool) -> tuple[str, ...]:
+        """The receivers; of a settled node, the first time, all neighbors besides: nobody has to linger for it."""
+        if not settled or self._told_all:
+            return receivers
+        self._told_all = True
+        return (*receivers, *(name for name in self.names if name not in receivers))
 
     def header(self, name: str) -> Header | None:
         """The neighbor's last word."""
         return self._headers.get(name)
 
-    def wait_from(self, now: float, *, anew: bool = False) -> None:
-        """From the first call on, or anew, silence counts: there is nothing to do but to wait for the neighbors."""
-        if anew or self._waiting_since == -math.inf:
+    def wait_from(self, now: float) -> None:
+        """From the first call on silence counts: this node has nothing to do but to wait for its neighbors."""
+        if self._waiting_since == -math.inf:
             self._waiting_since = now
 
     def reachable(self, now: float) -> list[str]:

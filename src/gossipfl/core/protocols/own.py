@@ -83,13 +83,6 @@ class OwnState(Generic[P]):
         self._under_way = Train(now.phase, now.state, now.step, self.parts.local_steps)
         return self._under_way
 
-    @property
-    def started_from(self) -> P:
-        """The state that the training phase under way began with."""
-        if self._under_way is None:
-            raise AssertionError("no phase is under way")
-        return self._under_way.snapshot
-
     def answers(self, event: Trained[P]) -> bool:
         """Whether the event answers the training phase under way, and is to be absorbed."""
         return self._under_way is not None and event.version == self._under_way.version
@@ -114,7 +107,7 @@ class OwnState(Generic[P]):
             receipt=event.receipt,
             exhausted=now.exhausted or event.exhausted,
             settle_rounds=now.settle_rounds,
-            mass=now.mass,
+            mass=None if now.mass is None else now.mass.trained(start, event.state),
             outer=now.outer,
         )
 

@@ -206,7 +206,7 @@ class OwnPace(Generic[P]):
 
     def _begin_settling(self, now: float) -> list[Effect[P]]:
         self._settling = True
-        self._neighbors.wait_from(now, anew=True)
+        self._neighbors.wait_from(now)
         return [*self._publish(), *([] if self._settled else [self._deadline()]), *self._settle(now)]
 
     def _settle(self, now: float) -> list[Effect[P]]:

@@ -69,7 +69,6 @@ class Meeting(Generic[P]):
         self._packs = {name: parts.packer() for name in neighbors.names}
         self._question: _Question[P] | None = None
         self._numbers = self._tries = 0
-        self._told_all = False
         self._met: set[str] = set()
         self._met_in: dict[str, int] = {}
         if parts.snapshot.mass is None:
@@ -99,9 +98,8 @@ class Meeting(Generic[P]):
 
     def train(self, event: Trained[P]) -> Report:
         """Adds a training phase."""
-        start = self._own.started_from
         self._own.absorb(event)
-        self._book(self._mass.trained(start, event.state))
+        self._book(self._mass)
         return self.mix()
 
     def mix(self) -> Report:
@@ -123,9 +121,7 @@ class Meeting(Generic[P]):
         self._question, self._tries = None, 0
         if not header.settled:
             return self._ask(header)
-        names = () if self._told_all else self._neighbors.names
-        self._told_all = True
-        return [self._send(name, self._packed(name), header) for name in names]
+        return [self._send(name, self._packed(name), header) for name in self._neighbors.audience((), settled=True)]
 
     def _ask(self, header: Header) -> list[Send[P]]:
         partner = self._partner()

@@ -52,7 +52,6 @@ class Pushing(Generic[P]):
         # in a new life the first message on an edge that was used before brings its total
         self._sent: dict[str, Send[P]] = {}
         self._fresh: set[str] = set()
-        self._told_all = False
         self._heard_in: dict[str, int] = {}
         self._unanswered: dict[str, int] = {}
         self._senders = senders_to(parts.name, parts.schedule)
@@ -90,9 +89,7 @@ class Pushing(Generic[P]):
 
     def train(self, event: Trained[P]) -> Report:
         """Adds a training phase to the sum."""
-        start = self._own.started_from
         self._own.absorb(event)
-        self._book(self._mass.trained(start, event.state))
         return self.mix()
 
     def mix(self) -> Report:
@@ -121,8 +118,7 @@ class Pushing(Generic[P]):
             self._book(self._mass.pushes(up, share, packet.seen))
             for name in up:
                 self._unanswered[name] = self._unanswered.get(name, 0) + 1
-        receivers = self._neighbors.all_if(header.settled and not self._told_all, self._row.receivers)
-        self._told_all = header.settled
+        receivers = self._neighbors.audience(self._row.receivers, settled=header.settled)
         return [self._send(name, packet, header) for name in receivers]
 
     def welcome(self, name: str) -> list[Send[P]]:

@@ -59,7 +59,6 @@ class Newest(Generic[P]):
         self._neighbors = neighbors
         self._newest: dict[str, _Newest[P]] = {}
         self._fresh: set[str] = set()
-        self._told_all = False
 
     @property
     def may_train(self) -> bool:
@@ -121,9 +120,8 @@ class Newest(Generic[P]):
         """The state, to all who mix it."""
         self._fresh.clear()
         receivers = self._parts.schedule.row(self._parts.name, self._own.snapshot.round).receivers
-        told = self._neighbors.all_if(header.settled and not self._told_all, receivers)
-        self._told_all = header.settled
-        return self._own.publish(told, header, replaceable=True)
+        audience = self._neighbors.audience(receivers, settled=header.settled)
+        return self._own.publish(audience, header, replaceable=True)
 
     def welcome(self, name: str) -> list[Send[P]]:
         """The newest publication once more."""
