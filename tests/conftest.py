@@ -7,8 +7,12 @@ processes comes first, so that one worker has all of it, pays for `tests.forked`
 import gc
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 gc.disable()
+# how long an example takes says something of the machine, and fails a test on a busy one
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

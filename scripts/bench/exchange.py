@@ -77,8 +77,8 @@ def measure(level: str, work: Work, *, tls: bool) -> Figures:
         tls=tls,
         values=values,
         node_rounds=len(NAMES) * work.rounds,
-        cpu_s=_spread(_blocks(played, "cpu_s", work)),
-        seconds=_spread(_blocks(played, "at_s", work)),
+        cpu_s=spread_of(blocks_of(played, "cpu_s", work)),
+        seconds=spread_of(blocks_of(played, "at_s", work)),
         counted=sum(one.counted_bytes for one in played) / payload,
         sockets=sockets / payload if sockets else None,
         interface=over_interface / payload,
@@ -87,13 +87,15 @@ def measure(level: str, work: Work, *, tls: bool) -> Figures:
     )
 
 
-def _blocks(played: Sequence[Played], what: str, work: Work) -> list[float]:
+def blocks_of(played: Sequence[Played], what: str, work: Work) -> list[float]:
+    """Mean over nodes of what a round of each block cost; the first block warms up."""
     """Mean over nodes of what a round of each block cost; the first block warms up."""
     columns = [[getattr(mark, what) for mark in one.marks] for one in played]
     return [float(cost) / work.block for cost in np.diff(columns, axis=1).mean(axis=0)[1:]]
 
 
-def _spread(costs: Sequence[float]) -> tuple[float, float, float]:
+def spread_of(costs: Sequence[float]) -> tuple[float, float, float]:
+    """Median, smallest, largest."""
     return statistics.median(costs), min(costs), max(costs)
 
 

@@ -2,12 +2,14 @@
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scripts.bench.meters import cpu_s
 
 from gossipfl.config.gossip import GossipConfig
+from gossipfl.core.codecs.packing import packer_for
 from gossipfl.core.messages import Publishable
 from gossipfl.core.mixing import MIXINGS
 from gossipfl.core.protocol import Parts, Protocol, Schedule
@@ -25,12 +27,16 @@ class Work:
         values: fp32 values in the state.
         rounds: exchanges in all.
         block: rounds between two marks.
+        graph: who is whose neighbor.
+        protection: of contributions; in whole nodes.
     """
 
     protocol: str
     values: int
     rounds: int
     block: int
+    graph: str = "ring"
+    protection: str = "plain"
 
     @property
     def gossip(self) -> GossipConfig:
@@ -86,5 +92,7 @@ def build_protocol(name: str, schedule: Schedule, spec: AdapterSpec, work: Work)
         local_steps=1,
         clear=Publishable,
         snapshot=Snapshot(start, start),
+        packer=partial(packer_for, work.gossip, 0, AdapterState.zeros(spec), name),
+        sums_only=work.protection != "plain",
     )
     return PROTOCOLS[work.protocol](parts)

@@ -21,6 +21,8 @@ LABELS = ("business", "entertainment", "politics", "sports", "tech")
 WORDS = ("market", "film", "vote", "goal", "chip", "the", "of", "and", "a", "to")
 RANKS = {460_000: 33, 4_600_000: 333}
 """LoRA rank for about so many values: 13,824 a rank in the 6 layers of MiniLM, and a head of 1,925."""
+CORES = 4_608
+"""Values of cores of rank 16 at the same places, without the head."""
 RECORDS = 200
 
 
@@ -31,11 +33,15 @@ def node_names(count: int) -> tuple[str, ...]:
 
 def experiment(values: int, *, gossip: GossipConfig, privacy: PrivacyConfig, micro_batch: int = 8) -> Experiment:
     """One phase of one step of about `values` trained values."""
-    rank = RANKS[values]
+    targets = ("query", "key", "value")
+    if values == CORES:
+        adapter = AdapterConfig(kind="core", rank=16, targets=targets, train_head=False)
+    else:
+        adapter = AdapterConfig(kind="lora", rank=RANKS[values], alpha=RANKS[values], targets=targets)
     return Experiment(
         model=ModelConfig(source=MODEL),
         task=TaskConfig(kind="sequence-classification", labels=LABELS, max_length=48),
-        adapter=AdapterConfig(kind="lora", rank=rank, alpha=rank, targets=("query", "key", "value")),
+        adapter=adapter,
         data=DataConfig(held_out=0.0),
         training=TrainingConfig(
             phases=1, local_steps=2, batch_size=32, micro_batch=micro_batch, threads=1, device="cpu", evaluate_every=0

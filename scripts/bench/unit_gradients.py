@@ -8,7 +8,6 @@ clipping, noise. Groups: nodes with a batch each, adapters of their own, in one 
 """
 
 import argparse
-import copy
 import json
 import statistics
 import tempfile
@@ -106,20 +105,22 @@ def rows_of(adapted: Adapted, count: int, length: int, seed: int = 0) -> Rows:
     return Rows({"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}, torch.arange(count))
 
 
-def step_of(adapted: Adapted, losses: RowLosses, length: int, kind: str) -> Callable[[], object]:
-    """One step of 32 units: plain, hooks or grouped."""
+def parts_of(adapted: Adapted, losses: RowLosses, length: int) -> MechanismParts:
+    """What a step of 32 units is made from."""
     batches = [rows_of(adapted, MICRO_BATCH, length, seed) for seed in range(BATCH // MICRO_BATCH)]
 
     def load(_units: Units) -> Iterator[Rows]:
         yield from batches
 
     noise, choice = SeededStream(0, "a", "noise"), SeededStream(0, "a", "batches")
-    plain = kind == "plain"
-    parts = MechanismParts(
-        adapted.module, losses, load, BATCH, BATCH, None if plain else PLAN, FreeAccount(), noise, choice
-    )
-    if plain:
-        return partial(build_mechanism("none", parts).gradient, 0)
+    return MechanismParts(adapted.module, losses, load, BATCH, BATCH, PLAN, FreeAccount(), noise, choice)
+
+
+def step_of(adapted: Adapted, losses: RowLosses, length: int, kind: str) -> Callable[[], object]:
+    """One step of 32 units: plain, hooks or grouped."""
+    parts = parts_of(adapted, losses, length)
+    if kind == "plain":
+        return partial(build_mechanism("none", replace(parts, plan=None)).gradient, 0)
     engine: Engine = "hooks" if kind == "hooks" else "grouped"
     source = ENGINES[engine](adapted.module, losses)
     return partial(build_mechanism("example", replace(parts, source=source)).gradient, 0)
@@ -172,14 +173,15 @@ def compare(name: str, ways: Mapping[str, Callable[[], object]], repeats: int) -
 
 def measure(repeats: int) -> list[Ratio]:
     """All comparisons."""
-    with tempfile.TemporaryDirectory() as folder:
-        llama = tiny_llama(Path(folder))
     found = []
-    for name, adapted, length in (("tiny Llama, 32 tokens", llama, 32), ("MiniLM, 48 tokens", minilm(), 48)):
-        losses = make_task(adapted.experiment.task).losses
-        # each on a module of its own: hooks would slow the others down
-        ways = {kind: step_of(copy.deepcopy(adapted), losses, length, kind) for kind in ("plain", "hooks", "grouped")}
-        found += compare(f"step of {name}", ways, repeats)
+    with tempfile.TemporaryDirectory() as folder:
+        make = partial(tiny_llama, Path(folder))
+        llama = make()
+        for name, fresh, length in (("tiny Llama, 32 tokens", make, 32), ("MiniLM, 48 tokens", minilm, 48)):
+            losses = make_task(fresh().experiment.task).losses
+            # each on a model of its own: hooks would slow the others down
+            ways = {kind: step_of(fresh(), losses, length, kind) for kind in ("plain", "hooks", "grouped")}
+            found += compare(f"step of {name}", ways, repeats)
     losses = make_task(llama.experiment.task).losses
     for shape in ((32, 1, 16), (128, 1, 32), (32, 16, 16)):
         one_by_one, together = many(llama, losses, shape)

@@ -18,6 +18,7 @@ def on_sentences(folder: Path, model: Path, kind: str, **changes: Any) -> Conten
 
 @pytest.mark.parametrize("network", [COMPLETE, EXACT], ids=["complete graph", "exact schedule"])
 @pytest.mark.parametrize("privacy", [{"level": "none"}, NOISE], ids=["plain", "private"])
+@pytest.mark.slow
 def test_fedavg_is_exact_gossip_for_full(tmp_path: Path, network: dict[str, Any], privacy: dict[str, Any]) -> None:
     content = small(**network, privacy=privacy)
     assert distance(centralized(tmp_path, content), gossiped(tmp_path, content)) <= CLOSE
@@ -25,6 +26,7 @@ def test_fedavg_is_exact_gossip_for_full(tmp_path: Path, network: dict[str, Any]
 
 @pytest.mark.parametrize("network", [COMPLETE, EXACT], ids=["complete graph", "exact schedule"])
 @pytest.mark.parametrize("kind", ADAPTERS)
+@pytest.mark.slow
 def test_fedavg_is_exact_gossip_for_adapters(
     tmp_path: Path, tiny_folders: dict[str, Path], kind: str, network: dict[str, Any]
 ) -> None:

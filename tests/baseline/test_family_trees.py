@@ -55,6 +55,7 @@ with family({{}}) as members:
 
 
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.slow
 def test_a_second_ctrl_c_leaves_nobody_behind(tmp_path: Path, first: signal.Signals) -> None:
     """The child is deaf to SIGTERM, so that the second signal comes while the family is being ended."""
     command = [sys.executable, "-c", COMMAND.format(deaf=DEAF), str(tmp_path / "log")]

@@ -125,6 +125,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> NDArray[np.float32]:
         ("QFedAvg", {"client_learning_rate": 0.1, "q": 0.2}),
     ],
 )
+@pytest.mark.slow
 def test_flowers_other_strategies_run_and_are_not_fedavg(
     tmp_path: Path, plain: NDArray[np.float32], strategy: str, options: dict[str, Any]
 ) -> None:

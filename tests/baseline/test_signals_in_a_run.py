@@ -26,6 +26,7 @@ WAIT_S = 120.0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.slow
 def test_a_signal_leaves_no_temporary_files(tmp_path: Path, number: signal.Signals) -> None:
     (temporary := tmp_path / "tmp").mkdir()
     load(tmp_path, small(training__phases=100_000))

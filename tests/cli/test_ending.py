@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 BUSY = """
 import asyncio, sys, threading, torch
 from gossipfl.node.worker import Worker
@@ -32,6 +34,7 @@ def end(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_exit_code_is_the_commands_while_a_training_step_is_under_way() -> None:
     done = end("topology", "show", "ring", "--json")
     assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ from gossipfl.errors import ConfigError
 
 TEXT = "model: {source: some/model}\ntask: {kind: causal-lm}\nprivacy: {level: none}\n"
 SVD = ("adapter.kind=lora", "adapter.merge=svd")
+CORE = ("adapter.basis=b.safetensors", "adapter.mixed_ranks=true")
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,23 @@ SVD = ("adapter.kind=lora", "adapter.merge=svd")
             ("adapter.kind=lora", "adapter.alternate_every=2"), "is for kind alternating, not lora", id="turns"
         ),
         pytest.param(("adapter.rank_stabilized=true",), "rank_stabilized: the scale .* needs alpha", id="no alpha"),
+        pytest.param(
+            ("adapter.kind=lora", "adapter.merge=exact", "model.dtype=bfloat16"), "float32 is wanted", id="rounded away"
+        ),
+        pytest.param((*SVD, "adapter.mixed_ranks=true", "gossip.codec=int8"), "gossip.codec fp32", id="ranks, codec"),
+        pytest.param(
+            (*CORE, "gossip.protocol=push_sum"),
+            "mixed_ranks: gossip.protocol push_sum adds up values",
+            id="ranks, sums",
+        ),
+        pytest.param((*CORE, "gossip.codec=int8"), "mixed_ranks goes with .* gossip.codec fp32", id="cores, codec"),
+        pytest.param(
+            ("adapter.mixed_ranks=true",), "mixed_ranks: core of several ranks cannot be averaged", id="no basis"
+        ),
+        pytest.param(
+            ("adapter.private=['a.*']", "gossip.protocol=pairwise"), "pairwise keeps sums of whole states", id="private"
+        ),
+        pytest.param(("adapter.kind=alternating", "adapter.alternate_every=0"), "greater than 0", id="no turns"),
         pytest.param(
             ("adapter.kind=full", "adapter.alpha=2", "adapter.rank_stabilized=true"), "full has no rank", id="full"
         ),

@@ -91,6 +91,11 @@ BAD = {
     "graphs.yaml": ("graphs: []", "graphs: a list of graphs was expected"),
     "in.yaml": ("graphs: [{edges: [[a, b]]}, {edges: []}]", "the graph has no edge"),
     "graph.yaml": ("graphs: [[a, b]]", "an object with nodes and edges"),
+    "directed.yaml": ("directed: 'true'\nedges: [[a, b]]", "directed: 'true', true or false was expected"),
+    "directed.json": ('{"directed": "no", "nodes": [], "edges": []}', "directed: 'no', true or false was expected"),
+    "nodes.json": ('{"nodes": null, "edges": []}', "nodes: a list was expected"),
+    "links.json": ('{"nodes": [], "links": {"source": 1}}', "links: a list was expected"),
+    "same.json": ('{"nodes": [{"id": 1}, {"id": "1"}], "edges": []}', "nodes: '1' is there as text and as a number"),
     "empty.json": ("[]", "graphs: a list of graphs was expected"),
     "x.docx": ("a b", "no graph format ends in '.docx'"),
 }
@@ -129,6 +134,21 @@ def test_of_attributes_an_edge_keeps_its_weight(tmp_path: Path) -> None:
     graph.add_edge("a", "b", weight=0.25, color="red")
     nx.write_graphml(graph, tmp_path / "heavy.graphml")
     assert list(only(tmp_path / "heavy.graphml").edges(data=True)) == [("a", "b", {"weight": 0.25})]
+
+
+@pytest.mark.parametrize("form", [{}, {"multigraph": False}, {"multigraph": True}, {"directed": True}])
+def test_an_edge_that_is_there_twice_has_one_weight(form: dict[str, bool], tmp_path: Path) -> None:
+    edges: list[dict[str, object]] = [{"source": "a", "target": "b", "weight": weight} for weight in (0.25, 0.5)]
+    if "directed" not in form:
+        edges[1] |= {"source": "b", "target": "a"}
+    content = {"nodes": [{"id": "a"}, {"id": "b"}], "edges": edges, **form}
+    path = tmp_path / "twice.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(TopologyError, match=r"edges: ., . is there twice, with weight 0.25 and 0.5"):
+        only(path)
+    edges[1]["weight"] = 0.25
+    path.write_text(json.dumps(content))
+    assert list(only(path).edges(data=True)) == [("a", "b", {"weight": 0.25})]
 
 
 def test_gml_without_labels_is_named_by_ids(tmp_path: Path) -> None:

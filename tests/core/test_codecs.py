@@ -5,12 +5,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from gossipfl.config.gossip import GossipConfig
-from gossipfl.core.codecs import CODECS
+from gossipfl.core.codecs import CODECS, build_codec
 from gossipfl.core.codecs.dtypes import Plain
 from gossipfl.core.codecs.packing import NOTHING, Differences, Heard, Unpacker, Whole, added
 from gossipfl.core.messages import Packet, Publishable, Receipt
 from gossipfl.core.rng import generator
 from gossipfl.core.validation import decode_state
+from gossipfl.errors import ConfigError
 from gossipfl.state import AdapterSpec, AdapterState, Float32Vector, Segment
 
 LOSSY = sorted(name for name, build in CODECS.items() if not build(GossipConfig()).exact)
@@ -28,6 +29,7 @@ def published(state: AdapterState) -> Publishable[AdapterState]:
 @pytest.mark.parametrize("name", LOSSY)
 @settings(deadline=None)
 @given(vectors=steps)
+@pytest.mark.slow
 def test_the_receiver_sees_what_the_sender_was_told_bit_for_bit(name: str, vectors: list[Float32Vector]) -> None:
     codec, origin = CODECS[name](GossipConfig()), AdapterState.zeros(state_of(vectors[0]).spec)
     pack, unpacker = Differences(codec, origin, generator(0, purpose="test")), Unpacker(origin)
@@ -88,3 +90,9 @@ def test_a_sum_is_the_same_on_both_ends() -> None:
     reference, step = (state_of(rng.standard_normal(1000).astype(np.float32)) for _ in range(2))
     payload = memoryview(Plain().encode(step.vector, step.spec, NOTHING)).cast("B")
     np.testing.assert_array_equal(added(reference, Plain(), payload).vector, reference.vector + step.vector)
+
+
+@pytest.mark.parametrize(("said", "meant"), [("top-k", "top_k"), ("low-rank", "low_rank")])
+def test_a_codec_written_another_way_is_told_the_nearest_name(said: str, meant: str) -> None:
+    with pytest.raises(ConfigError, match=f"^gossip.codec: '{said}' is unknown; did you mean '{meant}'"):
+        build_codec(GossipConfig(codec=said))

@@ -64,6 +64,27 @@ def test_the_order_of_delivery_changes_no_state(plan: Plan[float], rate: float, 
     }
 
 
+def test_rounds_without_training_only_mix() -> None:
+    left, settled = (
+        World(
+            floats(
+                "noloco",
+                "complete",
+                5,
+                increment=lambda name, phase: np.sin(int(name[1:]) * 7.0 + phase),
+                gossip=PATIENT.model_copy(update={"settle_rounds": rounds}),
+                phases=3,
+            )
+        )
+        .run()
+        .snapshots()
+        for rounds in (0, 1)
+    )
+    states = [node.state for node in left.values()]
+    assert np.ptp(states) > 0.1
+    assert [node.state for node in settled.values()] == pytest.approx([np.mean(states)] * 5, abs=1e-12)
+
+
 @given(st.floats(-1e3, 1e3), st.floats(0.01, 1.0), st.floats(0.0, 0.9))
 def test_where_nothing_has_changed_the_outer_step_goes_nowhere(phi: float, rate: float, momentum: float) -> None:
     assert OuterStep(rate, momentum)(Outer(phi), phi).slow == phi
@@ -220,6 +241,7 @@ def test_the_mean_is_a_heavy_ball_that_comes_to_rest_at_the_best_model(terms: tu
 
 
 @pytest.mark.parametrize("terms", [PAPER, (1.0, 0.0), (0.5, 0.8)])
+@pytest.mark.slow
 def test_how_far_nodes_stay_apart_is_known(terms: tuple[float, float]) -> None:
     states = played(0.2, terms, 4000)[200:]
     spread = float(((states - states.mean(axis=1, keepdims=True)) ** 2).mean())

@@ -160,6 +160,7 @@ def test_all_leaves_of_a_star_meet_its_middle_in_every_round_that_counts() -> No
 
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
+@pytest.mark.slow
 def test_under_any_order_of_messages_states_stay_averages_and_their_sum_what_it_was(data: st.DataObject) -> None:
     count = data.draw(st.integers(3, 6))
     initial = {f"n{place}": float(place) for place in range(count)}
@@ -210,6 +211,7 @@ def test_no_sum_is_ever_lost_or_made(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("codec", ["fp32", "int8"])
+@pytest.mark.slow
 def test_in_bad_weather_all_find_the_mean(codec: str) -> None:
     initial = states(16)
     schedule = build_schedule(TopologyConfig(kind="random_regular", degree=4), tuple(initial))

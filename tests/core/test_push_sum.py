@@ -61,6 +61,7 @@ def held_and_on_its_way(snapshots: Mapping[str, Snapshot[P]]) -> Flow[P]:
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
+@pytest.mark.slow
 def test_no_weight_and_no_sum_is_ever_lost_or_made(data: st.DataObject) -> None:
     world = World(data.draw(plans("push_sum"))).run()
     all_of_it = held_and_on_its_way(world.snapshots())
@@ -74,6 +75,7 @@ def test_no_weight_and_no_sum_is_ever_lost_or_made(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("codec", ["fp32", "int8"])
+@pytest.mark.slow
 def test_sixty_nodes_in_bad_weather_find_the_mean(codec: str) -> None:
     initial = states(60)
     schedule = build_schedule(TopologyConfig(kind="random_regular", degree=4), tuple(initial))
@@ -201,6 +203,7 @@ def test_a_neighbor_that_takes_and_never_gives_stops_nobody(kind: str) -> None:
 
 
 @pytest.mark.parametrize("codec", ["top_k", "random_k"])
+@pytest.mark.slow
 def test_codecs_that_leave_much_away_find_the_mean_too(codec: str) -> None:
     initial = states(8)
     schedule = build_schedule(TopologyConfig(kind="ring"), tuple(initial))

@@ -48,6 +48,7 @@ def matrix(reports: dict[str, Report], up: list[str]) -> np.ndarray:
 
 @settings(max_examples=60, deadline=None)
 @given(plan=leaving(SCHEDULES))
+@pytest.mark.slow
 def test_those_who_stay_agree_within_the_hull_and_the_drift_says_what_moved(plan: Plan[float]) -> None:
     world = World(plan).run()
     states = [body.protocol.snapshot.state for body in world.bodies.values() if body.alive]
@@ -60,6 +61,7 @@ def test_those_who_stay_agree_within_the_hull_and_the_drift_says_what_moved(plan
 
 @settings(max_examples=60, deadline=None)
 @given(plan=leaving(["base", "random_matching"]))
+@pytest.mark.slow
 def test_once_all_know_who_left_the_mean_of_those_who_stay_is_kept(plan: Plan[float]) -> None:
     world = World(plan).run()
     up = [name for name, body in world.bodies.items() if body.alive]
@@ -79,6 +81,7 @@ def test_once_all_know_who_left_the_mean_of_those_who_stay_is_kept(plan: Plan[fl
 
 @settings(max_examples=60, deadline=None)
 @given(plan=leaving(SCHEDULES))
+@pytest.mark.slow
 def test_a_round_that_moves_the_mean_of_those_who_stay_is_reported_by_somebody(plan: Plan[float]) -> None:
     world = World(plan).run()
     up = [name for name, body in world.bodies.items() if body.alive]

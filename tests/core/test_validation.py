@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gossipfl.core.codecs import Codec
-from gossipfl.core.codecs.dtypes import Plain
+from gossipfl.core.codecs.blocks import Blocks
+from gossipfl.core.codecs.dtypes import Half, Plain
+from gossipfl.core.codecs.low_rank import LowRank
 from gossipfl.core.validation import check_size, check_state, decode_state
 from gossipfl.errors import MessageError
 from gossipfl.state import AdapterSpec, AdapterState, Segment
@@ -78,3 +80,15 @@ def test_garbage_bytes_are_a_message_error(payload: bytes) -> None:
     with pytest.raises(MessageError, match="fp32 cannot decode") as raised:
         decode_state(memoryview(payload), Plain(), spec_of(5), None, peer="p")
     assert raised.value.reason == "payload"
+
+
+@pytest.mark.parametrize("codec", [Plain(), Half(), Blocks(8), LowRank(1)], ids=lambda codec: codec.name)
+@pytest.mark.filterwarnings("error")
+def test_numbers_that_are_none_are_refused_without_a_warning_of_numpy(codec: Codec) -> None:
+    spec = AdapterSpec((Segment("x", (20, 20)),))
+    for byte in (0x7F, 0xFF):
+        # NaN, or in scales and factors the largest number that there is
+        payload = memoryview(bytes([255, 255, 127, byte]) * (codec.sizes(spec)[0] // 4))
+        state = decode_state(payload, codec, spec, AdapterState(spec, np.full(400, -np.inf, np.float32)), peer="p")
+        with pytest.raises(MessageError, match=r"NaN|infinite"):
+            check_state(state, peer="p", max_norm=1e4)

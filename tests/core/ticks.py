@@ -91,8 +91,9 @@ class Ticking:
         for name in self.nodes:
             if self._rng.random() >= self._weather.pauses:
                 for message in self._read(name):
+                    assert isinstance(message.content, Packet)
                     flow = message.crossing.flow if message.crossing else None
-                    self._handle(name, Received(message.sender, message.packet.seen, message.header, flow))
+                    self._handle(name, Received(message.sender, message.content.seen, message.header, flow))
                 self._handle(name, TimerFired(DEADLINE))
 
     @property

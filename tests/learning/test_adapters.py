@@ -232,3 +232,27 @@ def test_dropout_is_the_adapters_own_and_only_in_training(kind: str, experiment_
     assert torch.equal(logits(adapted), logits(adapted))
     adapted.module.train()
     assert not torch.equal(logits(adapted), logits(adapted))
+
+
+def test_nodes_of_several_ranks_have_one_fingerprint_that_tells_scales_apart(adapted_of: Attach) -> None:
+    usual = {"kind": "lora", "merge": "svd", "mixed_ranks": True, "alpha": 6}
+    two, three = (adapted_of("llama", **usual, rank=rank).components() for rank in (2, 3))
+    assert two == three
+    for change in ({"alpha": 7}, {"rank_stabilized": True}, {"targets": ("k_proj",)}):
+        assert adapted_of("llama", **{**usual, **change}, rank=3).components()["adapter"] != three["adapter"]
+
+
+def test_another_way_to_merge_is_another_adapter_though_the_layout_is_one(adapted_of: Attach) -> None:
+    plain, products = (adapted_of("llama", kind="lora", merge=merge) for merge in ("factors", "svd"))
+    assert plain.spec == products.spec
+    assert plain.components()["adapter"] != products.components()["adapter"]
+
+
+def test_what_mixing_alone_changes_rests_in_every_phase(adapted_of: Attach) -> None:
+    # a release at level update would put noise on it, which no clipping knows of
+    adapted = adapted_of("llama", kind="lora", merge="exact")
+    for phase in (0, 1):
+        resting = adapted.resting_values(phase)
+        assert resting is not None
+        for name, place in adapted.spec.slices.items():
+            assert resting[place].all() == resting[place].any() == (name in adapted.parts.folds)

@@ -16,6 +16,7 @@ from gossipfl.learning.tasks import make_task
 from gossipfl.privacy.grouped.gradients import GroupedGradients
 from gossipfl.privacy.grouped.seam import Group
 from gossipfl.privacy.sources import ENGINES, Engine
+from gossipfl.privacy.sources.clip import Clip
 from gossipfl.privacy.sources.seam import pieces, trainable, zeros_for
 from gossipfl.state import AdapterState
 
@@ -103,7 +104,7 @@ def test_what_rests_counts_for_nothing_in_the_clipped_norm(prepared: Prepare, tm
             norms = flat.norm(dim=1, keepdim=True)
             assert float(norms.min()) > clip
             into = zeros_for(adapted.module)
-            source.add(rows, clip, into, resting)
+            source.add(rows, Clip(clip), into, resting)
             torch.testing.assert_close(into, (flat * clip / norms).sum(0), rtol=1e-3, atol=1e-6)
         source.close()
 
@@ -115,7 +116,7 @@ def test_groups_that_rest_differently_share_a_pass(prepared: Prepare, tmp_path: 
         adapted.write(AdapterState(adapted.spec, adapted.initial.vector + np.float32(0.3) * away))
         batches = [next(bench.data.train.load(np.arange(first, first + 4), micro_batch=4)) for first in (0, 4, 8)]
         many = GroupedGradients(adapted.module, make_task(adapted.experiment.task, autocast=None).losses)
-        for clip in (None, 0.05):
+        for clip in (None, Clip(0.05)):
             groups = [
                 Group(None, rows, clip, resting=adapted.resting_places(phase)) for phase, rows in enumerate(batches)
             ]
@@ -162,3 +163,10 @@ def test_another_period_is_another_adapter_in_the_handshake(adapted_of: Callable
         for kind, more in (("alternating", {}), ("alternating", {"alternate_every": 2}), ("lora", {}))
     )
     assert len({one, two, lora}) == 3
+
+
+def test_turns_take_no_room_however_long_they_are(adapted_of: Callable[..., Any]) -> None:
+    every = 10**12
+    adapted = adapted_of("bert", kind="alternating", alternate_every=every)
+    ends = [{name.rpartition(".")[2] for name in adapted.resting(phase)} for phase in (0, every - 1, every, 2 * every)]
+    assert ends == [{"lora_A"}, {"lora_A"}, {"lora_B"}, {"lora_A"}]

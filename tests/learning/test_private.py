@@ -49,6 +49,23 @@ def test_all_private_is_an_error(adapted_of: Attach) -> None:
         adapted_of("bert", kind="core", private=("*",))
 
 
+@pytest.mark.parametrize("merge", ["svd", "exact", "stack"])
+def test_half_a_product_cannot_stay_where_products_are_averaged(merge: str, adapted_of: Attach) -> None:
+    said = rf"query\.lora_A would stay and .*query\.lora_B leave, but adapter\.merge {merge} averages their product"
+    with pytest.raises(ModelError, match=said) as no:
+        adapted_of("bert", kind="lora", merge=merge, private=("*.layer.1.*.lora_A",))
+    assert "\n" not in str(no.value)
+    # each by itself is averaged as it is
+    assert names(adapted_of("bert", kind="lora", private=("*.lora_B",)), shared=False)
+
+
+@pytest.mark.parametrize("merge", ["exact", "stack"])
+def test_nothing_is_folded_nor_sent_of_a_layer_that_stays(merge: str, adapted_of: Attach) -> None:
+    adapted = adapted_of("bert", kind="lora", merge=merge, private=("*.layer.0.*",))
+    assert adapted.parts.folds
+    assert not any(".layer.0." in name for name in [*names(adapted, shared=True), *adapted.parts.folds])
+
+
 def test_the_handshake_tells_what_is_shared_from_what_is_not(adapted_of: Attach) -> None:
     found = [adapted_of("bert", kind="core", private=private).components() for private in ((), ("classifier.*",))]
     assert found[0]["adapter"] != found[1]["adapter"]

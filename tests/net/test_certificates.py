@@ -31,8 +31,6 @@ from gossipfl.net.issuing import (
 )
 from gossipfl.net.pem_files import write_key
 
-NOW = datetime.now(UTC)
-
 
 def files(folder: Path, pair: KeyPair, key: bytes | None = None) -> tuple[Path, Path]:
     (folder / "n.pem").write_bytes(pair.certificate)
@@ -70,10 +68,10 @@ def test_a_fingerprint_is_the_hash_of_the_der_form() -> None:
 
 
 def test_validity_is_about_two_years_for_nodes_and_ten_for_the_authority() -> None:
-    authority = make_authority()
+    now, authority = datetime.now(UTC), make_authority()
     for pair, days in ((authority, 3650), (make_node("a", authority=authority), 825)):
         end = x509.load_pem_x509_certificate(pair.certificate).not_valid_after_utc
-        assert abs(end - NOW - timedelta(days=days)) < timedelta(minutes=5)
+        assert abs(end - now - timedelta(days=days)) < timedelta(minutes=5)
 
 
 def test_a_request_is_signed_for_what_the_signer_says() -> None:

@@ -109,6 +109,7 @@ class World:
         limits: Limits = QUICK,
         codec: Codec | None = None,
         keeps_books: bool = False,
+        letters: Mapping[str, range] | None = None,
         **greeting: object,
     ) -> Player:
         """A node's transport, not entered yet."""
@@ -127,6 +128,7 @@ class World:
             members=list(self.nodes.values()),
             specs=self.specs,
             keeps_books=keeps_books,
+            letters=letters,
         )
         return Player(name, transport, said, events)
 

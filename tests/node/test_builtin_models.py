@@ -84,6 +84,11 @@ def test_check_found_it_sound_and_knew_the_plan(finished: Finished) -> None:
     assert finished.found.plans.keys() == set(NAMES)
 
 
+def test_check_says_that_a_row_is_protected_and_not_a_person(finished: Finished) -> None:
+    row = "ε protects one row, not one person; data.unit names the column that says whose a row is"
+    assert finished.found.notes.count(row) == 1
+
+
 def test_two_processes_and_this_one_begin_with_the_same_weights(finished: Finished) -> None:
     loaded = load_peers(finished.study.peers)
     mine = load_adapted(loaded.experiment.experiment, site_of(loaded, loaded.peers.nodes[0])).components()

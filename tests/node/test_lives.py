@@ -114,6 +114,7 @@ def test_a_higher_target_lets_a_spent_node_train_on_from_where_it_was(study: Stu
 
 @pytest.mark.parametrize("protocol", ["wait_free", "sync"])
 @pytest.mark.parametrize("lost", ["ledger", "noise"])
+@pytest.mark.slow
 def test_training_that_the_ledger_does_not_cover_never_leaves_under_its_epsilon(
     study: Study, node: Node, capsys: pytest.CaptureFixture[str], protocol: str, lost: str
 ) -> None:

@@ -12,6 +12,8 @@ from gossipfl.core.mass import Mass
 from gossipfl.state import AdapterState
 from gossipfl.studies.fleet import Fleet
 
+pytestmark = pytest.mark.slow
+
 PHASES = 20
 NAMES = ("ada", "bob", "cid", "dan")
 

@@ -148,6 +148,7 @@ def run(study: Study, home: Path, *, kill_after: frozenset[int]) -> list[Snapsho
         ("sync", "none", "sgd"),
     ],
 )
+@pytest.mark.slow
 def test_a_run_killed_between_phases_equals_one_that_never_stopped(
     begin: Begin, tmp_path: Path, protocol: str, level: str, optimizer: str
 ) -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from gossipfl.errors import ConfigError, PrivacyError
 from gossipfl.privacy.accounting import Charge, bound, compose, epsilon, merge, noise_multiplier_for
 from gossipfl.privacy.gaussian import gaussian_delta, gaussian_epsilon
+from gossipfl.privacy.pld import has_pld, pld_epsilon
 from gossipfl.privacy.prv import MAX_KINDS, prv_epsilon
 
 Row = tuple[float, float, int, float, float, float, float]
@@ -42,6 +43,34 @@ def test_the_convolution_alone_equals_the_known_constants(row: Row) -> None:
     assert found is not None
     assert found == pytest.approx(prv, rel=0.01)
     assert pld * 0.999 < found < rdp
+
+
+@pytest.mark.skipif(not has_pld(), reason="dp-accounting is not installed")
+@pytest.mark.parametrize("row", CONSTANTS)
+def test_privacy_loss_distributions_give_the_known_constants(row: Row) -> None:
+    rate, sigma, steps, delta, _, _, pld = row
+    found = pld_epsilon(((rate, sigma, steps),), delta)
+    # the constants have three places behind the point
+    assert found == pytest.approx(pld, abs=1e-3)
+    stated = bound([Charge(rate, sigma, steps)], delta, "pld")
+    assert stated.epsilon == pytest.approx(pld, abs=1e-3)
+    assert stated.method == ("exact" if rate == 1 else "pld")
+
+
+@pytest.mark.skipif(not has_pld(), reason="dp-accounting is not installed")
+@settings(max_examples=5, deadline=None)
+@given(rates, noises, counts)
+def test_two_independent_libraries_agree_and_neither_is_below_the_truth(rate: float, sigma: float, steps: int) -> None:
+    charges = [Charge(rate, sigma, steps), Charge(1.0, 30.0, 2)]
+    pld, prv = epsilon(charges, 1e-5, "pld"), epsilon(charges, 1e-5, "prv")
+    assert pld <= prv * (1 + 1e-4)
+    assert pld >= 0.99 * prv - 0.011  # the mesh of prv is known to within a hundredth
+
+
+@pytest.mark.skipif(has_pld(), reason="dp-accounting is installed")
+def test_without_its_library_the_accountant_says_how_to_install_it() -> None:
+    with pytest.raises(ConfigError, match="extra `pld`"):
+        epsilon([Charge(0.1, 1.0)], 1e-5, "pld")
 
 
 @pytest.mark.parametrize(("nominal", "composed"), TUTORIAL)
@@ -136,6 +165,7 @@ def test_where_the_convolution_cannot_be_trusted_renyi_answers_and_says_so(charg
 @pytest.mark.parametrize("rate", [1e-7, 1e-5, 0.999999])
 @pytest.mark.parametrize("sigma", [0.3, 1.0, 1000.0])
 @pytest.mark.parametrize("steps", [1, 10_000])
+@pytest.mark.slow
 def test_extreme_parameters_give_a_finite_bound(rate: float, sigma: float, steps: int) -> None:
     assert 0 <= epsilon([Charge(rate, sigma, steps)], 1e-6) < math.inf
 
@@ -159,7 +189,7 @@ def test_impossible_deltas_and_unknown_accountants_are_refused() -> None:
         epsilon([Charge(0.1, 1.0)], 1e-5, "prw")
 
 
-@pytest.mark.parametrize("accountant", ["prv", "rdp"])
+@pytest.mark.parametrize("accountant", ["prv", "rdp", *(["pld"] if has_pld() else [])])
 @pytest.mark.parametrize(
     ("target", "delta", "rate", "steps", "spent"),
     [
@@ -170,6 +200,7 @@ def test_impossible_deltas_and_unknown_accountants_are_refused() -> None:
         (8.0, 1e-5, 0.1, 100, [Charge(0.1, 1.0, 20), Charge(0.05, 2.0, 100), Charge(1.0, 30.0, 10)]),
     ],
 )
+@pytest.mark.slow
 def test_calibrated_noise_spends_the_target_and_no_more(
     target: float, delta: float, rate: float, steps: int, spent: list[Charge], accountant: str
 ) -> None:
@@ -186,6 +217,7 @@ def test_a_target_already_spent_is_refused_in_one_line() -> None:
 
 
 @pytest.mark.parametrize("accountant", ["prv", "rdp"])
+@pytest.mark.slow
 def test_a_target_that_no_noise_reaches_is_refused_in_one_line(accountant: str) -> None:
     with pytest.raises(PrivacyError, match="too small") as refused:
         noise_multiplier_for(1e-7, delta=1e-6, sample_rate=0.5, steps=1000, accountant=accountant)

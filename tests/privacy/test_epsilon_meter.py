@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from gossipfl.errors import BudgetSpentError
 from gossipfl.privacy.accounting import Charge, epsilon, noise_multiplier_for
-from gossipfl.privacy.meter import EpsilonMeter, Kind
+from gossipfl.privacy.curve import Kind
+from gossipfl.privacy.meter import EpsilonMeter
 
 DELTA = 1e-5
 

@@ -66,7 +66,7 @@ def test_a_long_update_is_cut_to_the_norm_and_keeps_its_direction(size: int, fac
 
 def release_of(mechanism: Mechanism, first_step: int, increment: NDArray[np.float32]) -> NDArray[np.float32]:
     """What becomes of a phase that begins at 0."""
-    found: NDArray[np.float32] = mechanism.release(first_step, np.zeros_like(increment), increment)
+    found: NDArray[np.float32] = mechanism.release(first_step, np.zeros_like(increment), increment, phase=0)
     return found
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from tests.learning.conftest import tiny_folders
+from tests.learning.conftest import experiment_of, tiny_folders
 
-__all__ = ["tiny_folders"]
+__all__ = ["experiment_of", "tiny_folders"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from blake3 import blake3
 
-from gossipfl.core.events import Event, NeighborDown, NeighborUp, Received, Started, TimerFired, Trained
+from gossipfl.core.events import Event, Heard, NeighborDown, NeighborUp, Received, Started, Summed, TimerFired, Trained
 from gossipfl.net.transport import NetEvent, Transport
 from gossipfl.node.order import ArrivalOrder, Failed, Item
 from gossipfl.node.parts import OpenTransport
@@ -60,6 +60,11 @@ def happened(event: Event[AdapterState], at: float) -> Happened:
             return Happened(kind, sender, at, _digest(state), words)
         case Trained(state=state, version=version, steps=steps, receipt=receipt, exhausted=exhausted):
             return Happened(kind, "", at, _digest(state), (version, steps, receipt.steps, exhausted))
+        case Heard(sender=sender, header=header, contributes=contributes):
+            words = (header.round, header.step, header.done, header.settled, header.settle_rounds, contributes)
+            return Happened(kind, sender, at, "", words)
+        case Summed(round=number, mean=mean):
+            return Happened(kind, "", at, "" if mean is None else _digest(mean), (number,))
         case TimerFired(name=name) | NeighborUp(name=name) | NeighborDown(name=name):
             return Happened(kind, name, at)
         case _:

@@ -32,6 +32,7 @@ def content(folder: Path, models: Models, level: str, protocol: str, **changes: 
 
 @pytest.mark.parametrize("protocol", ["sync", "wait_free"])
 @pytest.mark.parametrize("level", ["none", "example", "update"])
+@pytest.mark.slow
 def test_batched_is_the_loop_though_nodes_are_in_different_phases(
     tmp_path: Path, tiny_folders: Models, level: str, protocol: str
 ) -> None:
@@ -40,6 +41,7 @@ def test_batched_is_the_loop_though_nodes_are_in_different_phases(
 
 
 @pytest.mark.parametrize("engine", ["loop", "batched"])
+@pytest.mark.slow
 def test_a_stopped_run_ends_as_if_uninterrupted(
     tmp_path: Path, tiny_folders: Models, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:

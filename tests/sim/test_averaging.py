@@ -79,6 +79,7 @@ def test_bytes_are_those_of_the_codec(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["sync", "wait_free"])
+@pytest.mark.slow
 def test_loss_duplicates_and_overtaking_do_not_stop_agreement(tmp_path: Path, protocol: str) -> None:
     links = {"latency_s": 0.1, "jitter_s": 0.3, "loss": 0.3, "duplication": 0.3, "reordering": True}
     result = run(

@@ -53,6 +53,7 @@ def test_loop_and_batched_differ_by_rounding_alone(tmp_path: Path, training: dic
 
 
 @pytest.mark.parametrize(("engine", "level"), [("loop", "none"), ("batched", "none"), ("batched", "update")])
+@pytest.mark.slow
 def test_the_choice_of_an_engine_changes_nothing_but_the_engine(
     tmp_path: Path, engine: str, level: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

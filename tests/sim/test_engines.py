@@ -83,6 +83,7 @@ MODELS = [
 
 
 @pytest.mark.parametrize(("model", "optimizer", "level"), MODELS)
+@pytest.mark.slow
 def test_batched_is_the_loop_on_transformers(  # fixtures and cases
     tmp_path: Path, tiny_folders: dict[str, Path], model: str, optimizer: str, level: str
 ) -> None:

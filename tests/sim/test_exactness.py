@@ -2,12 +2,20 @@
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from tests.sim.averaging import averaging, lines, run
+from tests.sim.training import digits, resume
+
+from gossipfl.config.gossip import GossipConfig
+from gossipfl.config.simulation import AttackersConfig
+from gossipfl.sim.attackers import Tamper
+from gossipfl.state import AdapterState
 
 
 def without_two(folder: Path, schedule: str, rounds: int) -> dict[str, Any]:
@@ -24,12 +32,53 @@ def without_two(folder: Path, schedule: str, rounds: int) -> dict[str, Any]:
     )
 
 
+class Stubborn:
+    """A mixing of the user's own that takes nothing."""
+
+    def mix(self, own: AdapterState, *_others: object) -> AdapterState:
+        return own
+
+
+def everybody_for_itself(_gossip: GossipConfig) -> Stubborn:
+    return Stubborn()
+
+
+def turned(_config: AttackersConfig, _rng: np.random.Generator) -> Tamper:
+    return lambda _sender, state: replace(state, vector=-state.vector)
+
+
 @pytest.mark.parametrize("schedule", ["base", "one_peer_exponential"])
 def test_an_undisturbed_run_is_exact(tmp_path: Path, schedule: str) -> None:
     result = run(tmp_path, averaging(topology={"schedule": schedule}, gossip__settle_rounds=4))
     assert result.final["exact"] is True
     assert lines(tmp_path)[-1]["absent"] == 0
     assert result.final["consensus_distance"] < 1e-6
+    # not before the mean is there
+    assert [line["exact"] for line in lines(tmp_path)] == [None] * 4 + [True] * (len(lines(tmp_path)) - 4)
+
+
+@pytest.mark.parametrize("rounds", [(3, 0, True), (2, 2, True), (2, 1, None), (1, 4, True), (1, 3, None)])
+def test_a_whole_period_after_the_last_training_is_wanted(tmp_path: Path, rounds: tuple[int, int, bool | None]) -> None:
+    # of three nodes a period has three rounds, and one that begins in its middle does not give the mean
+    rounds_per_phase, settle_rounds, exact = rounds
+    content = digits(
+        topology={"schedule": "base"},
+        training__phases=2,
+        gossip__rounds_per_phase=rounds_per_phase,
+        gossip__settle_rounds=settle_rounds,
+        simulation__nodes=3,
+    )
+    result = resume(tmp_path, content)
+    assert result.final.get("exact") is exact
+    assert (result.final["consensus_distance"] < 1e-5) == (exact is True)
+
+
+@pytest.mark.parametrize("rate", [0.5, 1.0])
+def test_the_bound_counts_the_rate_in(tmp_path: Path, rate: float) -> None:
+    run(tmp_path, averaging(gossip__consensus_rate=rate, gossip__settle_rounds=100))
+    recorded = lines(tmp_path)
+    assert all(line["consensus_distance"] <= line["bound"] * 1.0001 for line in recorded)
+    assert recorded[-1]["bound"] < 0.8 * recorded[0]["bound"]
 
 
 @pytest.mark.parametrize(
@@ -38,10 +87,21 @@ def test_an_undisturbed_run_is_exact(tmp_path: Path, schedule: str) -> None:
         {"topology__kind": "ring"},
         {"topology__schedule": "random_matching"},
         {"topology__schedule": "base", "gossip__codec": "int8"},
+        {"topology__schedule": "base", "gossip__consensus_rate": 0.5},
+        {"topology__schedule": "base", "gossip__protocol": "push_sum"},
+        # the period is four rounds
+        {"topology__schedule": "base", "gossip__settle_rounds": 3},
+        {"topology__schedule": "base", "simulation__until_s": 0.35},
+        {"topology__schedule": "base", "gossip__mixing": "test_exactness:everybody_for_itself"},
+        {"topology__schedule": "base", "simulation__attackers": {"kind": "test_exactness:turned", "nodes": ["n3"]}},
     ],
 )
-def test_where_nothing_is_exact_nothing_is_said_of_it(tmp_path: Path, changes: dict[str, Any]) -> None:
-    result = run(tmp_path, averaging(gossip__settle_rounds=2, **changes))
+def test_where_nothing_is_exact_nothing_is_said_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    monkeypatch.syspath_prepend(__file__.rpartition("/")[0])
+    result = run(tmp_path, averaging(**{"gossip__settle_rounds": 4, **changes}))
+    assert result.final["consensus_distance"] > 1e-6 or "push_sum" in changes.values()
     assert "exact" not in result.final
     assert lines(tmp_path)[-1]["exact"] is None
 
@@ -64,6 +124,20 @@ def test_nodes_that_leave_end_exactness_and_the_drift_is_reported(
     # two leave in the second round: once all know, the mean of the others stays, or goes on moving
     assert (abs(drifts[0] - drifts[1]) < 1e-6) == keeps
     assert any("sends one way" in record.message for record in caplog.records) == (not keeps)
+
+
+def test_a_schedule_that_is_one_way_in_a_later_round_only_warns_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    circle = [[f"n{number}", f"n{(number + 1) % 16}"] for number in range(16)]
+    (tmp_path / "both.yaml").write_text(
+        yaml.safe_dump({"graphs": [{"edges": circle}, {"edges": circle, "directed": True}]})
+    )
+    content = without_two(tmp_path, "graphs", 2)
+    content["topology"]["kind"] = "both.yaml"
+    with caplog.at_level(logging.WARNING):
+        run(tmp_path, content)
+    assert any("graphs sends one way" in record.message for record in caplog.records)
 
 
 def test_a_message_that_is_lost_ends_exactness(tmp_path: Path) -> None:

@@ -72,6 +72,8 @@ def test_the_mean_model_is_that_of_the_updates_and_agreement_is_on_them(
     result = resume(tmp_path, with_engine(wanted, "loop"))
     lines = lines_of(result)
     assert (lines[-1]["bound"] is None) is (merge == "svd")
+    # a truncated mean is none
+    assert lines[-1]["exact"] is (None if merge == "svd" else True)
     # with svd nodes agree on products in factors of their own
     assert result.final["consensus_distance"] < 1e-5
     assert max(line["consensus_distance"] for line in lines) < 1e-5
@@ -132,3 +134,18 @@ def test_a_folded_run_that_was_stopped_ends_as_if_uninterrupted(
 def test_flower_averages_values_and_says_so(tmp_path: Path, tiny_folders: Models) -> None:
     with pytest.raises(ConfigError, match=r"adapter\.merge: svd is for gossip"):
         centralized(tmp_path, content(tmp_path, tiny_folders, "svd"))
+
+
+@pytest.mark.parametrize("merge", ["svd", "exact"])
+def test_of_what_stays_the_mean_is_kept_too_and_not_one_nodes(tmp_path: Path, tiny_folders: Models, merge: str) -> None:
+    adapter = {**LORA, "merge": merge, "private": ["*.layers.0.*"]}
+    wanted = with_engine(content(tmp_path, tiny_folders, merge, **COMPLETE, adapter=adapter), "loop")
+    played = play(tmp_path, wanted)
+    states = [body.snapshot.state for body in played.world.bodies.values()]
+    kept = read_adapter(resume(tmp_path, wanted).output, states[0].spec)
+    staying = [segment.name for segment in kept.spec.segments if not segment.shared]
+    assert [name.rpartition(".")[2] for name in staying] == ["lora_A", "lora_B"]
+    for name in staying:
+        values = np.stack([state.segment(name) for state in states])
+        assert np.abs(values[0] - values[1]).max() > 1e-3
+        np.testing.assert_allclose(kept.segment(name), values.mean(axis=0), atol=1e-6)

@@ -11,10 +11,11 @@ from tests.sim.training import Content, Played, play, resume, sentences, with_en
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.factors import update_distance
 from gossipfl.core.mixing.blocks import block_distance
-from gossipfl.errors import ConfigError, TopologyError
+from gossipfl.errors import ConfigError, ModelError, TopologyError
 from gossipfl.learning.adapters import make_basis
 from gossipfl.learning.basis import save_basis
 from gossipfl.learning.models import load_base
+from gossipfl.runs.adapter_file import read_adapter
 from gossipfl.runs.fleet import Fleet
 
 Models = dict[str, Path]
@@ -91,6 +92,30 @@ def test_what_is_recorded_is_of_updates_and_survives_a_stop(
     assert all(np.isfinite(line["consensus_distance"]) for line in lines_of(whole))
 
 
+@pytest.mark.parametrize("kind", ["lora", "core"])
+def test_neither_a_bound_nor_an_exact_mean_is_claimed_where_ranks_differ(
+    tmp_path: Path, tiny_folders: Models, kind: str
+) -> None:
+    # of a complete graph λ is 0, and what only some have takes many rounds all the same
+    make = lora if kind == "lora" else core
+    quiet = {"gossip": {**COMPLETE["gossip"], "settle_rounds": 3}, "simulation__evaluate_every": 1}
+    result = resume(tmp_path, with_engine(make(tmp_path, tiny_folders, **quiet), "loop"))
+    assert result.final["consensus_distance"] > 1e-6
+    assert all(line["bound"] is None and line["exact"] is None for line in lines_of(result))
+
+
+def test_the_kept_core_is_the_mean_of_those_that_have_each_entry(tmp_path: Path, tiny_folders: Models) -> None:
+    # n1 and n2 share the last row; a mean that leans on one of them would be off there
+    wanted = with_engine(core(tmp_path, tiny_folders, simulation__ranks={"n1": 4, "n2": 4}), "loop")
+    states = states_of(played := play(tmp_path, wanted))
+    kept = read_adapter(resume(tmp_path, wanted).output, states["n1"].spec)
+    assert isinstance(played.training.crew, Fleet)
+    for name in (name for name in kept.spec.slices if name.endswith(".core_R")):
+        one, other = states["n1"].segment(name), states["n2"].segment(name)
+        assert np.abs(one[3] - other[3]).max() > 1e-4
+        np.testing.assert_allclose(kept.segment(name)[3], (one[3] + other[3]) / 2, atol=1e-7)
+
+
 def test_what_makes_no_sense_is_refused(tmp_path: Path, tiny_folders: Models) -> None:
     plain = {**SVD, "mixed_ranks": False}
     for adapter, ranks, said in (
@@ -100,6 +125,8 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path, tiny_folders: Models) ->
     ):
         with pytest.raises(ConfigError, match=said):
             play(tmp_path, lora(tmp_path, tiny_folders, adapter=adapter, simulation__ranks=ranks))
+    with pytest.raises(ModelError, match=r"mixed_ranks: a node's rank 40 does not fit layer .* at most 16"):
+        play(tmp_path, lora(tmp_path, tiny_folders, simulation__ranks={"n1": 40}))
     with pytest.raises(ConfigError, match=r"adapter\.mixed_ranks wants loop"):
         play(tmp_path, with_engine(lora(tmp_path, tiny_folders), "ray"))
     with pytest.raises(ConfigError, match=r"adapter\.mixed_ranks: is for gossip"):

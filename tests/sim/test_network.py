@@ -41,8 +41,8 @@ class World:
     def run(self, before_each: Callable[[], None] = lambda: None) -> None:
         while len(self.clock):
             match self.clock.next():
-                case Message() as message if not self.network.passes(message):
-                    self.arrived.append((self.clock.now, message.packet.seen))
+                case Message(content=Packet(seen=seen)) as message if not self.network.passes(message):
+                    self.arrived.append((self.clock.now, seen))
                 case LineFree(sender=sender, receiver=receiver):
                     before_each()
                     self.network.line_free((sender, receiver))

@@ -22,6 +22,7 @@ def noloco(**changes: Any) -> dict[str, dict[str, Any]]:
     )
 
 
+@pytest.mark.slow
 def test_rate_one_without_momentum_records_what_sync_records(tmp_path: Path) -> None:
     resume(tmp_path / "here", noloco(gossip__outer_learning_rate=1.0, gossip__outer_momentum=0.0))
     resume(tmp_path / "there", noloco(gossip__protocol="sync"))
@@ -30,6 +31,7 @@ def test_rate_one_without_momentum_records_what_sync_records(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("codec", ["fp32", "int8"])
+@pytest.mark.slow
 def test_nodes_learn_and_agree_when_training_is_over(tmp_path: Path, codec: str) -> None:
     resume(tmp_path, noloco(gossip__codec=codec))
     recorded = lines(tmp_path)

@@ -12,7 +12,7 @@ from gossipfl.config.loading import LoadedAveraging, load_simulation
 from gossipfl.core.events import Event, NeighborDown, NeighborUp
 from gossipfl.errors import ConfigError
 from gossipfl.sim.averaging import averaging_course, averaging_setting
-from gossipfl.sim.nodes import build_world, generators_of, node_parts, schedule_for
+from gossipfl.sim.nodes import build_world, generators_of, node_parts, schedule_for, weigher
 from gossipfl.sim.world import World
 from gossipfl.state import AdapterState
 
@@ -31,7 +31,7 @@ def world_of(folder: Path, **changes: Any) -> World[AdapterState]:
     course = averaging_course(loaded.experiment, setting)
     generators = generators_of(setting)
     parts = node_parts(setting, schedule_for(setting), course, generators)
-    return build_world(setting, course, parts, generators)
+    return build_world(setting, parts, generators, trainer=course.trainer, weigh=weigher(setting))
 
 
 def news_of(world: World[AdapterState], node: str) -> list[tuple[float, str, str]]:

@@ -22,6 +22,7 @@ def content(**changes: Any) -> Content:
 
 @pytest.mark.parametrize("level", ["none", "example", "update"])
 @pytest.mark.parametrize("protocol", ["sync", "wait_free"])
+@pytest.mark.slow
 def test_batched_is_the_loop(tmp_path: Path, level: str, protocol: str) -> None:
     gossip = {"protocol": protocol, "settle_rounds": 3, "deadline_s": 60.0}
     looped, batched = both(tmp_path, content(privacy=PRIVACY[level], gossip=gossip))

@@ -43,10 +43,12 @@ def assert_ray_is_the_loop(folder: Path, content: Content) -> None:
 
 
 @pytest.mark.parametrize("privacy", [NOISE, UPDATE], ids=["example", "update"])
+@pytest.mark.slow
 def test_ray_is_the_loop_exactly(tmp_path: Path, privacy: dict[str, Any]) -> None:
     assert_ray_is_the_loop(tmp_path, {**QUICK, "privacy": privacy})
 
 
+@pytest.mark.slow
 def test_factors_take_turns_in_actors_as_in_the_loop(tmp_path: Path, tiny_folders: dict[str, Path]) -> None:
     turns = {"kind": "alternating", "rank": 3, "targets": ["q_proj"]}
     few = {"training__phases": 3, "training__local_steps": 2}

@@ -6,6 +6,7 @@ World ── what happened, in order ──> script ──> Node, Transport, Sta
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,7 @@ def study(folder: Path, case: "Wanted") -> Study:
         simulation__compute={"kind": "log_normal", "step_s": 0.1, "spread": 0.8, "slow": {"n2": 3.0}},
         **(exact if case.changing else {}),
         **({"adapter": {"kind": "full", "private": ["output.*"]}} if case.private else {}),
+        **({"protection": case.protection, "topology": {"kind": "complete"}} if case.protection else {}),
     )
     return Study(content, simulated(folder, content), case.scripted)
 
@@ -118,7 +120,7 @@ def real(folder: Path, studies: Mapping[str, Study]) -> dict[str, Ended]:
             {
                 "peers": str(peers[label]),
                 "name": name,
-                "neighbors": [NAMES[place - 1], NAMES[(place + 1) % len(NAMES)]],
+                "neighbors": _neighbors(place, study.content),
                 "entries": [asdict(entry) for entry in study.here.events[name]] if study.scripted else None,
             }
             for label, study in studies.items()
@@ -132,6 +134,11 @@ def real(folder: Path, studies: Mapping[str, Study]) -> dict[str, Ended]:
     return {
         label: ended(folder / label, {name: told[name][place] for name in NAMES}) for place, label in enumerate(studies)
     }
+
+
+def _neighbors(place: int, content: Content) -> list[str]:
+    complete = content["topology"].get("kind") == "complete"
+    return [*NAMES[:place], *NAMES[place + 1 :]] if complete else [NAMES[place - 1], NAMES[(place + 1) % len(NAMES)]]
 
 
 def ended(folder: Path, told: Mapping[str, dict[str, Any]]) -> Ended:
@@ -182,6 +189,7 @@ class Wanted:
     Attributes:
         changing: who talks to whom changes from round to round; two rounds give the exact mean.
         private: the output layer stays at its node.
+        protection: each is linked to all others, and learns of their sum alone.
     """
 
     protocol: str
@@ -190,6 +198,7 @@ class Wanted:
     changing: bool = False
     codec: str = "fp32"
     private: bool = False
+    protection: str = ""
 
     @property
     def label(self) -> str:
@@ -197,9 +206,8 @@ class Wanted:
         codec = [self.codec] if self.codec != "fp32" else []
         changing = ["base"] if self.changing else []
         private = ["private"] if self.private else []
-        return "-".join(
-            [self.protocol, self.level, "scripted" if self.scripted else "free", *changing, *codec, *private]
-        )
+        scripted, protection = "scripted" if self.scripted else "free", [self.protection] if self.protection else []
+        return "-".join([self.protocol, self.level, scripted, *changing, *codec, *private, *protection])
 
 
 CASES = [
@@ -219,6 +227,11 @@ CASES.append(Wanted("push_sum", "none", scripted=True))
 CASES.append(Wanted("push_sum", "example", scripted=True, codec="int8"))
 CASES.append(Wanted("pairwise", "none", scripted=True))
 CASES.append(Wanted("pairwise", "example", scripted=True, codec="int4"))
+
+CASES.append(Wanted("sync", "none", scripted=False, protection="masked"))
+CASES.append(Wanted("sync", "example", scripted=True, private=True, protection="masked"))
+if find_spec("tenseal"):
+    CASES.append(Wanted("sync", "none", scripted=False, protection="homomorphic"))
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,7 @@ CASES.append(pytest.param("noloco", "loop", "none", "churn"))
 
 
 @pytest.mark.parametrize(("protocol", "engine", "level", "availability"), CASES)
+@pytest.mark.slow
 def test_stopped_training_ends_as_if_uninterrupted(
     tmp_path: Path, protocol: str, engine: str, level: str, availability: str
 ) -> None:

@@ -17,7 +17,7 @@ from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedExperiment, load_experiment
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.result import RunResult
-from gossipfl.sim.nodes import build_world, generators_of, node_parts, schedule_for
+from gossipfl.sim.nodes import build_world, generators_of, guards_of, node_parts, schedule_for, weigher
 from gossipfl.sim.simulate import simulate
 from gossipfl.sim.training import Training, build_training, training_course, training_setting
 from gossipfl.sim.world import World
@@ -143,8 +143,10 @@ def build(folder: Path, content: Mapping[str, Any]) -> Played:
     training = build_training(loaded.experiment, setting)
     course = training_course(loaded.experiment, setting, training)
     generators = generators_of(setting)
-    parts = node_parts(setting, schedule_for(setting), course, generators)
-    return Played(loaded.experiment, training, build_world(setting, course, parts, generators))
+    schedule = schedule_for(setting)
+    parts, guard = node_parts(setting, schedule, course, generators), guards_of(setting, schedule, course)
+    world = build_world(setting, parts, generators, trainer=course.trainer, weigh=weigher(setting), guard=guard)
+    return Played(loaded.experiment, training, world)
 
 
 def play(folder: Path, content: Mapping[str, Any]) -> Played:

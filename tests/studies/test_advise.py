@@ -54,6 +54,7 @@ def first_runs(result: Json) -> list[Json]:
     return [run for run in result["grid"] if run["repeat"] == 0]
 
 
+@pytest.mark.slow
 def test_what_it_recommends_is_the_soonest_of_all_that_was_tried(ask: Advise) -> None:
     result = ask(*FEW)
     choices = result["choices"]
@@ -65,6 +66,10 @@ def test_what_it_recommends_is_the_soonest_of_all_that_was_tried(ask: Advise) ->
     assert [choice["seconds"] for choice in choices] == sorted(choice["seconds"] for choice in choices)
     by_name = {(choice["schedule"], choice["codec"]): choice for choice in choices}
     assert len(by_name) == 3
+    firsts = {(run["schedule"], run["codec"]): run["seconds"] for run in first_runs(result)}
+    again = [run for run in result["grid"] if run["repeat"]]
+    # one that another seed makes endless is given up
+    assert [run["until_s"] for run in again] == [10 * firsts[run["schedule"], run["codec"]] for run in again] != []
     for choice in choices:
         low, high = choice["seconds_between"]
         assert low <= choice["seconds"] <= high
@@ -94,6 +99,30 @@ def test_what_it_prints_to_paste_is_a_part_of_an_experiment(ask: Advise) -> None
         assert experiment.gossip.codec == choice["codec"]
         assert experiment.gossip.settle_rounds >= choice["rounds"]
         assert choice["schedule"].partition(":")[0] == experiment.topology.schedule
+
+
+def test_what_it_prints_holds_all_that_was_measured_and_nothing_that_was_not(ask: Advise) -> None:
+    own = ["--set", "topology.weights=uniform", "--set", "gossip.consensus_rate=0.5", "--set", "gossip.zstd=true"]
+    result = ask(*FEW, *own, "--set", "gossip.settle_rounds=99")
+    pasted = {
+        choice["schedule"] + " " + choice["codec"]: yaml.safe_load(choice["yaml"]) for choice in result["choices"]
+    }
+    assert len(pasted) == 3
+    for label, sections in pasted.items():
+        assert sections["gossip"]["deadline_s"] == 30.0
+        assert sections["gossip"]["zstd"] is True
+        assert sections["gossip"]["settle_rounds"] < 99
+        # the rate belongs to the file's codec, the weights to its graph
+        assert ("consensus_rate" in sections["gossip"]) == label.endswith("fp32")
+        assert ("weights" in sections["topology"]) == label.startswith("static:ring")
+
+
+def test_names_of_one_graph_are_one_choice(ask: Advise) -> None:
+    three = ["--set", "simulation.nodes=3", "--protocols", "sync", "--codecs", "fp32,int8"]
+    choices = ask("--schedules", "static:ring,static:exponential,static:complete,base:1", *three)["choices"]
+    static = [(choice["schedule"], choice["codec"]) for choice in choices if choice["schedule"] != "base:1"]
+    assert sorted(static) == [("static:ring", "fp32"), ("static:ring", "int8")]
+    assert len(choices) == 3
 
 
 def test_where_latency_counts_fewest_rounds_win_and_where_bandwidth_counts_fewest_bytes(ask: Advise) -> None:
@@ -143,6 +172,7 @@ def test_the_same_question_has_the_same_answer_in_any_number_of_processes_and_af
     assert (tmp_path / "half" / "grid.jsonl").read_text().splitlines() == [line.rstrip() for line in lines]
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_soon_and_keeps_what_is_done(tmp_path: Path) -> None:
     content = PLAIN | {"simulation": {"nodes": 200, "links": {"latency_s": 0.01}}}
     (tmp_path / "large.yaml").write_text(yaml.safe_dump(content))
@@ -168,11 +198,19 @@ def test_ctrl_c_ends_it_soon_and_keeps_what_is_done(tmp_path: Path) -> None:
         (["--schedules", "based:1"], "--schedules: 'based:1' is unknown; known: base"),
         (["--schedules", "static:rign"], "--schedules: 'static:rign': no such graph"),
         (["--schedules", "base:x"], "'base:x': NAME:NUMBER was expected"),
+        (["--schedules", "one_peer_exponential:3"], "takes nothing behind a colon, 'one_peer_exponential' alone was"),
+        (["--codecs", "int8:3"], "--codecs: 'int8:3': int8 takes nothing behind a colon, 'int8' alone was expected"),
+        (["--protocols", "sync:1"], "--protocols: 'sync:1': sync takes nothing behind a colon"),
+        (
+            [*FEW[2:], "--codecs", "fp32", "--schedules", "base:9"],
+            "advise: it is refused: topology.degree: a node of 8",
+        ),
         (["--codecs", "int9"], "--codecs: 'int9' is unknown"),
         (["--protocols", "synch"], "--protocols: 'synch' is unknown"),
         (["--error", "2"], "--error 2"),
         (["--schedules", "base:1", "--protocols", "wait_free"], "all 7 combinations are refused, the first: topology"),
         ([*FEW, "--rounds", "1", "--schedules", "static:ring"], "none of 2 combinations came to 0.001 of the spread"),
+        ([*FEW, "--rounds", "1", "--schedules", "static:ring"], "nearest: static:ring sync fp32 with 0.4"),
     ],
 )
 def test_a_mistake_is_one_line(ask: Advise, arguments: list[str], said: str) -> None:

@@ -15,6 +15,8 @@ from gossipfl.errors import ConfigError, DataError, StateError
 from gossipfl.runs.run_directory import locked
 from gossipfl.studies.compare import compare
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("sklearn")
 pytest.importorskip("flwr")
 ARMS = {

@@ -15,6 +15,8 @@ from gossipfl.core.topology import build_schedule
 from gossipfl.state import AdapterSpec, Float32Vector, Segment
 from gossipfl.studies.exact_bytes import CODECS, NEVER, ROUNDS, SCHEDULES, Costs, Wish, reached, simulated, table
 
+pytestmark = pytest.mark.slow
+
 WISH = Wish(nodes=8, size=300, goals=(1e-2, 1e-6))
 STATE = 4 * WISH.size
 

@@ -69,6 +69,7 @@ def test_the_gain_is_the_difference_of_the_means_and_its_error_that_of_paired_ro
 
 
 @given(LOSSES, st.floats(0, 5))
+@pytest.mark.slow
 def test_a_gain_that_is_the_same_on_every_row_has_no_error(rows: np.ndarray, gain: float) -> None:
     base, alone, _ = rows
     found = compare(base, alone, alone - gain)

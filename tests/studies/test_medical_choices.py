@@ -7,7 +7,7 @@ from tests.report.written_runs import Written, compared
 
 from gossipfl.config.loading import change_experiment, load_experiment
 from gossipfl.report.comparison import Comparison, Fault
-from gossipfl.studies.medical_choices import write_data
+from gossipfl.studies.grid_study import write_data
 from gossipfl.studies.medical_choices_arms import (
     ADAPTERS,
     CANDIDATES,

@@ -9,6 +9,8 @@ import yaml
 from gossipfl.errors import DataError
 from gossipfl.studies.straggler import Terms, main, race
 
+pytestmark = pytest.mark.slow
+
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "straggler.yaml"
 # as much training as the goal needs: what settling adds waits for the slow node
 SMALL = ("training.phases=12", "gossip.settle_rounds=4", "training.threads=1")

@@ -18,7 +18,7 @@ from gossipfl.baseline.records import ARRAYS, CONFIG, DIVERGED, METRICS, WEIGHT,
 from gossipfl.errors import DivergedError
 from gossipfl.learning.bench import Bench
 from gossipfl.learning.evaluation import Evaluation
-from gossipfl.privacy.meter import Kind
+from gossipfl.privacy.curve import Kind
 from gossipfl.privacy.publishing import Publisher
 from gossipfl.privacy.simulated_account import SimulatedAccount
 from gossipfl.state import AdapterState

@@ -26,7 +26,8 @@ def check_earnest(experiment: Experiment) -> None:
 
     Raises:
         ConfigError: as `check_noise`; or noise of the server; or a strategy that wants figures on private data.
-        PrivacyError: a weighting that tells, without noise, how many records there are.
+        PrivacyError: a weighting that tells, without noise, how many records there are; or protection, which a server
+            that averages does without.
     """
     check_noise(experiment)
     check_adapter(experiment)
@@ -37,6 +38,11 @@ def check_earnest(experiment: Experiment) -> None:
         )
     if experiment.flower.strategy == "QFedAvg":
         raise ConfigError("flower.strategy: QFedAvg wants losses on private data, which no client tells in earnest")
+    if experiment.protection.sums_only:
+        raise PrivacyError(
+            f"protection: {experiment.protection.kind} is between neighbors, and a Flower server reads every "
+            "contribution: plain is wanted"
+        )
     if experiment.privacy.level != "none" and experiment.flower.weighting == "examples":
         raise PrivacyError(
             "flower.weighting: examples tells how many records there are, without noise; equal is wanted"

@@ -49,7 +49,7 @@ def advise_command(  # noqa: PLR0913  # one an option
     Averaging alone is simulated, for `simulation.nodes` nodes on `simulation.links` (latency, jitter, loss; bytes_per_s
     as all that a node sends) with the deadline of the file. A vector of some thousand values stands for the adapter:
     bytes and times are those of the adapter's own size. Seconds are virtual, bytes those that one node sends. What
-    makes no sense is left out, with the reason in --json.
+    makes no sense is left out, with the reason in --json. The YAML goes in place of the file's topology and gossip.
     """
     if resume and output is None:
         raise ConfigError("--resume: --output is missing: the folder of the one that was stopped was expected")
@@ -97,5 +97,7 @@ def _drawn(advice: Advice, error: float) -> RenderableType:
     head = ["schedule", "protocol", "codec", "virtual s", "between", "bytes a node", "rounds", "drift"]
     tried = len({done.combination for done in advice.tried})
     closing = f"to {error:g} of the spread; {tried} combinations tried, {len(advice.refused)} left out: {advice.output}"
-    texts = [f"\n# {place}.\n{one.text}" for place, one in enumerate(advice.choices, start=1)]
+    texts = [
+        f"\n# {place}, in place of topology and gossip\n{one.text}" for place, one in enumerate(advice.choices, start=1)
+    ]
     return Group(table(head, rows), closing, *texts)

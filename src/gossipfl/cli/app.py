@@ -51,6 +51,7 @@ COMMANDS: Mapping[str, Entry] = {
     "plot": Entry("gossipfl.cli.plot", "Pictures of recorded runs."),
     "topology": Entry("gossipfl.cli.topology", "Figures and pictures of graphs."),
     "privacy": Entry("gossipfl.cli.privacy", "Plan privacy, and read what is spent."),
+    "audit": Entry("gossipfl.cli.audit", "Attack an experiment's privacy, and say what came of it."),
     "evaluate": Entry("gossipfl.cli.evaluate", "Loss and metrics of a node's current adapter."),
     "generate": Entry("gossipfl.cli.generate", "Text from an exported adapter."),
     "export": Entry("gossipfl.cli.export", "Write an adapter as a PEFT folder or a merged model."),

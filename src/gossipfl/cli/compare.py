@@ -1,24 +1,20 @@
 """`gossipfl compare`: arms times seeds, a table and a report."""
 
-import shlex
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Group, RenderableType
 
+from gossipfl.cli.comparing import command_line, comparison_progress
 from gossipfl.cli.options import JsonOption, OutputOption, SetOption, command_app, example
-from gossipfl.cli.output import console, emit, note, table
+from gossipfl.cli.output import emit, note, table
 from gossipfl.config.loading import load_experiment
-from gossipfl.core.json_text import json_text
 from gossipfl.errors import ConfigError
 from gossipfl.report import compare_cells as cells
 from gossipfl.report.comparison import ArmSummary, Comparison
 from gossipfl.runs.default_folder import default_folder
 from gossipfl.studies.compare import compare
-from gossipfl.studies.compare_jobs import Advance
 
 app = command_app()
 
@@ -52,7 +48,7 @@ def compare_command(
     loaded = load_experiment(experiment, sets or ())
     folder = output or default_folder(experiment.stem)
     try:
-        result = compare(loaded, folder, resume=resume, command=_command_line(), show=_progress())
+        result = compare(loaded, folder, resume=resume, command=command_line(), show=comparison_progress())
     except KeyboardInterrupt:
         note(f"stopped; go on with --output {folder} --resume")
         raise
@@ -60,36 +56,6 @@ def compare_command(
     if not any(arm.done for arm in result.arms):
         note("no run has a result")
         raise typer.Exit(1)
-
-
-def _command_line() -> str:
-    return shlex.join(["gossipfl", *sys.argv[1:]])
-
-
-def _progress() -> Callable[[Advance], None]:
-    """A line on a terminal that is written over, a JSON line every few seconds and with every end otherwise."""
-    screen = console()
-    shown = [-1.0, -1.0]
-
-    def show(advance: Advance) -> None:
-        every_s = 0.2 if screen.is_terminal else 5.0
-        ended = advance.done + advance.faulty
-        if advance.seconds - shown[0] < every_s and ended == shown[1]:
-            return
-        shown[:] = [advance.seconds, ended]
-        if screen.is_terminal:
-            screen.print(_line(advance), end="\r", overflow="ellipsis", no_wrap=True)
-        else:
-            note(json_text(advance))
-
-    return show
-
-
-def _line(advance: Advance) -> str:
-    faulty = f", {advance.faulty} without a result" if advance.faulty else ""
-    left = "" if advance.left_s is None else f"  {advance.left_s:.0f} s left"
-    running = "  ".join(f"{name} {share:.0%}" for name, share in advance.running.items())
-    return f"{advance.done} of {advance.runs} runs done{faulty}  {running}{left}".ljust(100)
 
 
 def _drawn(comparison: Comparison) -> RenderableType:

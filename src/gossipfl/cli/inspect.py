@@ -57,7 +57,7 @@ def _result(found: OutgoingState) -> dict[str, object]:
     ]
     rows = [dict(zip(COLUMNS, row, strict=True)) for row in _segments(found)]
     staying = [segment.name for segment in found.staying]
-    about = {"step": found.step, "blake3": found.state.digest()}
+    about = {"step": found.step, "blake3": found.state.digest(), "protection": found.protection}
     return {"messages": messages, **about, "segments": rows, "staying": staying}
 
 
@@ -75,5 +75,7 @@ def _drawn(found: OutgoingState) -> RenderableType:
         f"to {receiver}: {found.state.spec.size} values, {found.payload_bytes} bytes" for receiver in found.receivers
     ]
     title = f"what {found.name} would send, at step {found.step}"
+    if found.protection != "plain":
+        lines.append(f"protection {found.protection}: none of them gets these values, each only the sum with others'")
     lines += [f"stays here: {segment.name}" for segment in found.staying]
     return Group(table(COLUMNS, _segments(found), title=title), *lines, f"covered by: {_covered(found)}")

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from gossipfl.config.memorization import CanariesConfig
 from gossipfl.config.section import Fraction, PositiveFloat, PositiveInt, Section
 
 
@@ -63,6 +64,8 @@ class DataConfig(Section):
     test_share: Fraction = 0.0
     """Or this part of the units of `source`, held out by `seed` before the split and equal on all nodes."""
     split: SplitConfig = SplitConfig()
+    canaries: CanariesConfig | None = None
+    """For audits in the simulator: passages repeated in one node's training data."""
 
     @model_validator(mode="after")
     def _prompt_has_response(self) -> "DataConfig":
@@ -76,4 +79,10 @@ class DataConfig(Section):
             raise ValueError("test_share: it is a part of data.source, which is not given")
         if self.test_share and self.test is not None:
             raise ValueError("test_share: the common test set is data.test already; give one of the two")
+        return self
+
+    @model_validator(mode="after")
+    def _canaries_are_nobodys(self) -> "DataConfig":
+        if self.canaries is not None and self.unit is not None:
+            raise ValueError(f"canaries: a copy is a unit of its own; data.unit {self.unit!r} says whose records are")
         return self

@@ -4,12 +4,15 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from gossipfl.config.audit import AuditConfig
 from gossipfl.config.compare import ArmConfig, CompareConfig
 from gossipfl.config.data import DataConfig, SplitConfig
 from gossipfl.config.flower import FlowerConfig
 from gossipfl.config.gossip import GossipConfig
+from gossipfl.config.memorization import CanariesConfig, MemorizationConfig
 from gossipfl.config.model import AdapterConfig, ModelConfig, TaskConfig
 from gossipfl.config.privacy import PrivacyConfig
+from gossipfl.config.protection import ProtectionConfig, check_protected
 from gossipfl.config.section import NonNegativeInt, Section
 from gossipfl.config.simulation import SimulationConfig, VectorsConfig
 from gossipfl.config.topology import TopologyConfig
@@ -18,14 +21,18 @@ from gossipfl.config.training import TrainingConfig
 __all__ = [
     "AdapterConfig",
     "ArmConfig",
+    "AuditConfig",
     "Averaging",
+    "CanariesConfig",
     "CompareConfig",
     "DataConfig",
     "Experiment",
     "FlowerConfig",
     "GossipConfig",
+    "MemorizationConfig",
     "ModelConfig",
     "PrivacyConfig",
+    "ProtectionConfig",
     "Section",
     "SimulationConfig",
     "SplitConfig",
@@ -50,12 +57,16 @@ class Experiment(Section):
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
     privacy: PrivacyConfig
+    protection: ProtectionConfig = ProtectionConfig()
     topology: TopologyConfig = TopologyConfig()
     gossip: GossipConfig = GossipConfig()
     simulation: SimulationConfig = SimulationConfig()
     flower: FlowerConfig = FlowerConfig()
     compare: CompareConfig | None = None
     """What `gossipfl compare` runs; everything else ignores it."""
+    audit: AuditConfig | None = None
+    """What `gossipfl audit privacy` plants; everything else ignores it."""
+    memorization: MemorizationConfig = MemorizationConfig()
 
     @model_validator(mode="after")
     def _combinations_make_sense(self) -> "Experiment":
@@ -63,7 +74,8 @@ class Experiment(Section):
             raise ValueError("training.dropout must be 0 with privacy: per-sample clipping assumes one fixed function")
         if self.privacy.noises_steps and self.training.max_grad_norm is not None:
             raise ValueError(
-                "training.max_grad_norm is for plain steps, privacy.level none or update; set privacy.max_grad_norm"
+                "training.max_grad_norm is for plain steps, privacy.level none, update or correlated; set "
+                "privacy.max_grad_norm"
             )
         # a schedule of the user's own may be static in all but name: the protocol asks it
         changes = self.topology.schedule != "static" and ":" not in self.topology.schedule
@@ -72,6 +84,49 @@ class Experiment(Section):
                 f"topology.schedule {self.topology.schedule} changes from round to round, and {self.gossip.protocol} "
                 "nodes count rounds of their own: set gossip.protocol sync, or push_sum, which goes with any schedule"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _loss_is_of_the_task(self) -> "Experiment":
+        if self.training.loss == "goldfish" and self.task.kind != "causal-lm":
+            raise ValueError(
+                f"training.loss goldfish leaves tokens out of the loss: task.kind causal-lm was expected, not "
+                f"{self.task.kind}, which has one label a record"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sums_can_be_mixed(self) -> "Experiment":
+        kind = self.protection.kind
+        check_protected(self.protection, self.gossip, self.topology)
+        if self.protection.sums_only and self.adapter.merge != "factors":
+            raise ValueError(
+                f"protection {kind} adds up values, and adapter.merge {self.adapter.merge} looks at the products of "
+                "each neighbor: set factors"
+            )
+        if self.protection.sums_only and self.adapter.mixed_ranks:
+            raise ValueError(f"protection {kind} adds up values of one layout: adapter.mixed_ranks does not go with it")
+        return self
+
+    @model_validator(mode="after")
+    def _correlated_noise_cancels(self) -> "Experiment":
+        if self.privacy.level != "correlated":
+            return self
+        gossip, adapter = self.gossip, self.adapter
+        wanted: tuple[tuple[str, object, object, str], ...] = (
+            ("gossip.protocol", gossip.protocol, "sync", "both ends of an edge must be mixed in the same round"),
+            ("gossip.mixing", gossip.mixing, "weighted", "only a weighted mean takes away what was added"),
+            ("gossip.codec", gossip.codec, "fp32", "what a codec loses of a state is not what its neighbor's loses"),
+            ("gossip.rate", gossip.rate, 1.0, "slower mixing leaves noise behind"),
+            ("topology.schedule", self.topology.schedule, "static", "noise is shared with the same neighbors always"),
+            ("adapter.merge", adapter.merge, "factors", "products of noised factors do not cancel"),
+            ("adapter.mixed_ranks", adapter.mixed_ranks, False, "values that a neighbor lacks have no other end"),
+            ("adapter.private", list(adapter.private), [], "values that stay at the node have no other end"),
+            ("protection.kind", self.protection.kind, "plain", "a skipped round leaves all of its noise behind"),
+        )
+        for field, value, expected, reason in wanted:
+            if value != expected:
+                raise ValueError(f"{field} {value}: privacy.level correlated needs {expected}: {reason}")
         return self
 
     @model_validator(mode="after")
@@ -173,6 +228,12 @@ class Averaging(Section):
     seed: NonNegativeInt = 0
     """Of random vectors and of everything the network does."""
     vectors: VectorsConfig = VectorsConfig()
+    protection: ProtectionConfig = ProtectionConfig()
     topology: TopologyConfig = TopologyConfig()
     gossip: GossipConfig = GossipConfig()
     simulation: SimulationConfig = SimulationConfig()
+
+    @model_validator(mode="after")
+    def _sums_can_be_mixed(self) -> "Averaging":
+        check_protected(self.protection, self.gossip, self.topology)
+        return self

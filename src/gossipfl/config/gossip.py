@@ -1,6 +1,7 @@
 """experiment.yaml, `gossip`: how states meet and what travels."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -31,7 +32,6 @@ class GossipConfig(Section):
     consensus_rate: Annotated[float, Field(gt=0, le=1)] | None = None
     """Factor γ on all weights but the own one: codecs that leave much away need one below 1. None: 1; of top_k four
     times, of random_k once the share, .1 of low_rank."""
-    protection: Literal["plain"] = "plain"
     rounds_per_phase: PositiveInt = 1
     """sync: exchanges after each training phase; an exact schedule of length τ wants τ (`gossipfl topology show`)."""
     outer_learning_rate: PositiveFloat = 0.7
@@ -54,6 +54,14 @@ class GossipConfig(Section):
     """Seconds one message may take to be sent or received before the link is dropped."""
     max_norm: PositiveFloat = 1e4
     """Largest Euclidean norm a neighbor's state may have; anything above is dropped."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_files(cls, value: Any) -> Any:  # noqa: ANN401  # whatever the file holds
+        # what is protected, and how, stands in a section of its own now
+        if isinstance(value, Mapping) and value.get("protection") == "plain":
+            return {key: each for key, each in value.items() if key != "protection"}
+        return value
 
     @property
     def rate(self) -> float:

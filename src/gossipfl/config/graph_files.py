@@ -128,7 +128,13 @@ def _read_node_links(text: str, _path: Path) -> list[Graph]:
 def _node_link(data: object) -> Graph:
     if not isinstance(data, dict):
         raise TypeError("an object with nodes and edges was expected")
-    graph: Graph = nx.node_link_graph(data, edges="links" if "links" in data else "edges")
+    edges = "links" if "links" in data else "edges"
+    for key in ("nodes", edges):
+        if not isinstance(data.get(key), list):
+            raise TypeError(f"{key}: a list was expected")
+    # parallel edges are kept for the time being: they may contradict each other
+    data = {**data, "directed": _directed(data), "multigraph": True}
+    graph: Graph = nx.node_link_graph(data, edges=edges)
     return graph
 
 
@@ -145,7 +151,7 @@ def _yaml_graph(data: object) -> Graph:
     strange = sorted(set(data) - {"nodes", "edges", "directed"})
     if strange:
         raise ValueError(f"unknown key {strange[0]!r}, known: nodes, edges, directed")
-    graph = DiGraph() if data.get("directed") is True else Graph()
+    graph = DiGraph() if _directed(data) else Graph()
     graph.add_nodes_from(_strings(data.get("nodes", []), "nodes"))
     edges = data.get("edges")
     if not isinstance(edges, list):
@@ -179,6 +185,13 @@ def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
             yield number, words
 
 
+def _directed(data: Mapping[str, object]) -> bool:
+    directed = data.get("directed", False)
+    if not isinstance(directed, bool):
+        raise TypeError(f"directed: {directed!r}, true or false was expected")
+    return directed
+
+
 def _filled(value: object, field: str) -> list[object]:
     if not isinstance(value, list) or not value:
         raise TypeError(f"{field}: a list of graphs was expected")
@@ -194,8 +207,15 @@ def _strings(value: object, field: str) -> list[str]:
 def _named(graph: Graph) -> Graph:
     """Strings as nodes, nothing but nodes and edges, and weights of these."""
     named = DiGraph() if graph.is_directed() else Graph()
-    named.add_nodes_from(str(node) for node in graph)
+    for node in graph:
+        if str(node) in named:
+            raise ValueError(f"nodes: {str(node)!r} is there as text and as a number")
+        named.add_node(str(node))
     for sender, receiver, found in graph.edges(data=True):
+        u, v = str(sender), str(receiver)
         weight = {"weight": found["weight"]} if "weight" in found else {}
-        named.add_edge(str(sender), str(receiver), **weight)
+        if named.has_edge(u, v) and named.edges[u, v] != weight:
+            said = [edge.get("weight", "none") for edge in (named.edges[u, v], weight)]
+            raise ValueError(f"edges: {u}, {v} is there twice, with weight {said[0]} and {said[1]}")
+        named.add_edge(u, v, **weight)
     return named

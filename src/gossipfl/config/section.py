@@ -9,7 +9,7 @@ NonNegativeInt = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-Choice = Annotated[str, Field(pattern=r"^[a-z_0-9]+$|^[\w.]+:[\w.]+$")]
+Choice = Annotated[str, Field(pattern=r"^[\w-]+$|^[\w.]+:[\w.]+$")]
 """A name of one of the tables, or `module:callable` for a strategy of the user's own."""
 
 

@@ -131,6 +131,8 @@ class SimulationConfig(Section):
     """Exchange rounds, in the mean over the nodes, between evaluations."""
     evaluate_share: Share = 1.0
     """Part of the nodes evaluated each time, drawn anew; the last evaluation takes all."""
+    keep_states: bool = False
+    """Every node's last state stays in the run's folder, `states/NODE/adapter.safetensors`: for audits."""
     until_s: PositiveFloat | None = None
     """Virtual seconds after which the run ends; None: when all nodes are done."""
     checkpoint_s: PositiveFloat = 60.0

@@ -1,8 +1,19 @@
 """experiment.yaml, `training`: optimizer steps between two exchanges."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
 
 from gossipfl.config.section import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Section
+
+
+class GoldfishConfig(Section):
+    """Which tokens goldfish loss leaves out."""
+
+    k: Annotated[int, Field(ge=2)] = 4
+    """One token in k, about, is never trained on; less recites less, and learns a little more slowly."""
+    h: PositiveInt = 13
+    """Tokens before one that decide about it: copies that share as many leave out the same."""
 
 
 class TrainingConfig(Section):
@@ -27,6 +38,10 @@ class TrainingConfig(Section):
     warmup_steps: NonNegativeInt = 0
     optimizer_state: Literal["keep", "reset"] = "keep"
     """Momentum and moments at the beginning of a phase: kept from the node's last one, or none, as in most FedAvg."""
+    loss: Literal["every_token", "goldfish"] = "every_token"
+    """causal-lm: goldfish leaves a fixed part of the tokens out of training, so that no passage is learned by heart;
+    evaluation counts every token."""
+    goldfish: GoldfishConfig = GoldfishConfig()
     max_grad_norm: PositiveFloat | None = None
     """Clips the whole gradient of a step; at privacy.level example see privacy.max_grad_norm."""
     dropout: Fraction = 0.0
@@ -44,3 +59,14 @@ class TrainingConfig(Section):
     def total_steps(self) -> int:
         """Optimizer steps of the whole run."""
         return self.phases * self.local_steps
+
+    @property
+    def leaves_out(self) -> GoldfishConfig | None:
+        """Which tokens are not trained on; None: all are."""
+        return self.goldfish if self.loss == "goldfish" else None
+
+    @model_validator(mode="after")
+    def _goldfish_is_used(self) -> "TrainingConfig":
+        if self.loss != "goldfish" and self.goldfish != GoldfishConfig():
+            raise ValueError(f"goldfish: is for loss goldfish, not {self.loss}")
+        return self

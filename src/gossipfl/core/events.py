@@ -58,6 +58,32 @@ class Received(Generic[P]):
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """A valid, new message arrived of which only the sum with all others of its round can be read; see `Summed`.
+
+    Attributes:
+        contributes: the sender's state of this round is in it; else it sits the round out.
+    """
+
+    sender: str
+    header: Header
+    contributes: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Summed(Generic[P]):
+    """What all senders of a round contributed, together; every one of them was `Heard` before.
+
+    Attributes:
+        round: as their headers have it.
+        mean: their weighted mean; None: their contributions do not belong together and never will.
+    """
+
+    round: int
+    mean: P | None
+
+
+@dataclass(frozen=True, slots=True)
 class SendFailed:
     """A `Send` could not be delivered."""
 
@@ -98,7 +124,17 @@ class Stopped:
 
 
 Event = (
-    Started | Trained[P] | Received[P] | SendFailed | TimerFired | ScheduleTick | NeighborUp | NeighborDown | Stopped
+    Started
+    | Trained[P]
+    | Received[P]
+    | Heard
+    | Summed[P]
+    | SendFailed
+    | TimerFired
+    | ScheduleTick
+    | NeighborUp
+    | NeighborDown
+    | Stopped
 )
 
 

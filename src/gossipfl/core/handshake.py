@@ -50,6 +50,7 @@ class Greeting:
         seen_incarnation: the highest of the receiver's lives this node has seen; 0: none.
         topology_version: of the schedule.
         ledger_head: how far the node's ledger is; None without privacy.
+        noise_key: public half of this life's key for noise shared with the receiver; empty where none is shared.
     """
 
     protocol_version: int
@@ -61,6 +62,7 @@ class Greeting:
     seen_incarnation: int
     topology_version: int
     ledger_head: LedgerHead | None
+    noise_key: bytes = b""
 
 
 def check_greeting(ours: Greeting, theirs: Greeting) -> None:

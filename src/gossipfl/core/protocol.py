@@ -107,6 +107,7 @@ class Parts(Generic[P]):
         snapshot: where to start or go on.
         packer: makes what encodes a stream of publications in one life.
         seed: of what nodes draw for themselves.
+        sums_only: neighbors' states cannot be read one by one: `Heard` and `Summed` come instead of `Received`.
     """
 
     name: str
@@ -119,6 +120,7 @@ class Parts(Generic[P]):
     snapshot: Snapshot[P]
     packer: Callable[[], Pack[P]] = as_it_is
     seed: int = 0
+    sums_only: bool = False
 
 
 Build = Callable[[Parts[P]], Protocol[P]]

@@ -5,6 +5,8 @@ Each failure is a `MessageError` with a short reason, to be counted, logged and 
 
 import math
 
+import numpy as np
+
 from gossipfl.core.codecs import Codec
 from gossipfl.core.codecs.packing import added
 from gossipfl.core.mass import Flow
@@ -68,9 +70,11 @@ def decode_state(
         MessageError: reason payload.
     """
     try:
-        if reference is not None:
-            return added(reference, codec, payload)
-        return AdapterState(spec, codec.decode(payload, spec))
+        # what is no number is found when the state is checked, and need not be warned of
+        with np.errstate(invalid="ignore", over="ignore"):
+            if reference is not None:
+                return added(reference, codec, payload)
+            return AdapterState(spec, codec.decode(payload, spec))
     except ValueError as error:
         raise MessageError(
             f"{peer!r} sent bytes that {codec.name} cannot decode: {error}", peer=peer, reason="payload"

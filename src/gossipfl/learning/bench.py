@@ -4,7 +4,7 @@ records ─> account ─> plan ─> model, adapter ─> tokens ─> per-sample c
                               └─ Resident: once, also for many nodes in one process
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -117,6 +117,9 @@ def build_learner(experiment: Experiment, site: DataSite, terms: RunTerms) -> Be
     Raises:
         UserError: whatever is wrong with data, model, privacy plan or ledger, before anything is trained.
     """
+    if experiment.data.canaries is not None and terms.streams == "secret":
+        # copies are units of their own: the ε of one would say nothing of a record that is there ten times
+        raise ConfigError("data.canaries is for audits in the simulator: a real node trains on its data as it is")
     fleet = load_fleet_records(experiment, [site])
     records = fleet.nodes[site.node]
     books = open_books(experiment, site, terms, records)
@@ -146,14 +149,37 @@ def load_resident(experiment: Experiment, site: DataSite, test: Sequence[Record]
     return Resident(adapted, task, device, examples.to(device) if examples is not None else None)
 
 
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """What an audit changes at a bench.
+
+    Attributes:
+        parts: of the mechanism, complete, to what it is built from instead.
+        mechanism: what was built, to what the learner is given instead.
+    """
+
+    parts: Callable[[MechanismParts], MechanismParts]
+    mechanism: Callable[[Mechanism], Mechanism]
+
+
+NO_RIG = Rig(parts=lambda parts: parts, mechanism=lambda mechanism: mechanism)
+
+
 def learner_for(
-    resident: Resident, site: DataSite, terms: RunTerms, records: NodeRecords, *, books: Books | None = None
+    resident: Resident,
+    site: DataSite,
+    terms: RunTerms,
+    records: NodeRecords,
+    *,
+    books: Books | None = None,
+    rig: Rig = NO_RIG,
 ) -> Bench:
     """One node's bench at a model in memory; model, task and test set are shared, everything else is the node's own.
 
     Args:
         records: the node's, see `load_fleet_records`.
         books: closed with the bench; None opens them.
+        rig: what an audit changes.
 
     Raises:
         UserError: whatever is wrong with the privacy plan, the ledger or the gradients of single examples.
@@ -164,9 +190,11 @@ def learner_for(
     try:
         data = tokenize_node(experiment, records, adapted.tokenizer, test=resident.test).to(resident.device)
         parts = _parts(adapted, resident.task, data.train, books, _streams(experiment, site, terms))
+        parts = replace(parts, pairs=terms.pairs)
         if experiment.privacy.level == "example":
             parts = replace(parts, source=resident.unit_source.checked(parts, experiment.privacy.engine, data.train))
-        mechanism = build_mechanism(experiment.privacy.level, parts)
+        parts = rig.parts(parts)
+        mechanism = rig.mechanism(build_mechanism(experiment.privacy.level, parts))
         learner = _learner(adapted, resident.task, mechanism, parts)
     except BaseException:
         books.close()
@@ -198,7 +226,8 @@ def _streams(experiment: Experiment, site: DataSite, terms: RunTerms) -> tuple[S
     """Of noise (without privacy: of dropout) and of batches."""
     if terms.streams == "secret" and experiment.privacy.level != "none":
         return SecretStream(), SecretStream()
-    return SeededStream(experiment.seed, site.node, "noise"), SeededStream(experiment.seed, site.node, "batches")
+    noise, batches = (SeededStream(experiment.seed, site.node, f"{use}{terms.lot}") for use in ("noise", "batches"))
+    return noise, batches
 
 
 def _parts(

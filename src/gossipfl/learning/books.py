@@ -11,6 +11,7 @@ from gossipfl.learning.data import DataSite, NodeRecords
 from gossipfl.privacy.account import Account, FreeAccount
 from gossipfl.privacy.ledger import AccountRequest, LedgerAccount, open_account
 from gossipfl.privacy.ledger_location import ledger_path
+from gossipfl.privacy.pairs.terms import PairTerms
 from gossipfl.privacy.plan import Plan, delta_for, make_plan, spent_plan
 
 logger = logging.getLogger(__name__)
@@ -26,12 +27,16 @@ class RunTerms:
         ledger: the node's own `ledger` in peers.yaml; None goes by `privacy.ledger`, else beside the data.
         new_account: reason for a fresh account on known data.
         streams: secret on a real node; seeded in the simulator and in tests: repeatable and not private.
+        pairs: of level correlated: with whom noise is shared.
+        lot: tells seeded noise and batches of one run from those of another of the same seed.
     """
 
     run: str
     ledger: str | None = None
     new_account: str | None = None
     streams: Streams = "secret"
+    pairs: PairTerms | None = None
+    lot: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +82,23 @@ def open_books(experiment: Experiment, site: DataSite, terms: RunTerms, records:
     )
     account = open_account(ledger_file(experiment, site, terms.ledger), request)
     try:
-        return Books(account, _plan(experiment, account, units))
+        return Books(account, _plan(experiment, account, units, terms.pairs))
     except BaseException:
         account.close()
         raise
 
 
-def _plan(experiment: Experiment, account: LedgerAccount, units: int) -> Plan:
+def _plan(experiment: Experiment, account: LedgerAccount, units: int, pairs: PairTerms | None) -> Plan:
     privacy, before = experiment.privacy, account.charges_before()
     try:
-        return make_plan(privacy, experiment.training, units=units, spent=before)
+        plan = make_plan(privacy, experiment.training, units=units, spent=before, pairs=pairs)
+        per_phase = 1 if privacy.releases_phases else experiment.training.local_steps
+        account.plan(plan.charge(plan.steps), every=per_phase)
     except BudgetSpentError as error:
         logger.warning("%s: this node mixes and serves, and does not train", error)
         account.seal(str(error))
-        return spent_plan(privacy, units=units, spent=before)
+        return spent_plan(privacy, units=units, spent=before, pairs=pairs)
+    return plan
 
 
 def ledger_file(experiment: Experiment, site: DataSite, own: str | None) -> Path:

@@ -9,13 +9,14 @@ import torch
 from peft import PeftModel
 from pydantic import ValidationError
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from gossipfl.config.experiment import ModelConfig, TaskConfig
 from gossipfl.config.training import TrainingConfig
 from gossipfl.errors import ModelError
 from gossipfl.learning.base import BaseModel
 from gossipfl.learning.cache import file_sha256
+from gossipfl.learning.continuing import continue_greedily
 from gossipfl.learning.data.tokens import prompt_ids
 from gossipfl.learning.device import choose_device
 from gossipfl.learning.export import NOTE
@@ -160,17 +161,6 @@ def _check_length(base: BaseModel, prompt_tokens: int, max_new_tokens: int) -> N
         )
 
 
-@torch.no_grad()
-def _continue(
-    module: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase, ids: Tensor, max_new_tokens: int
-) -> str:
-    with quiet():
-        out: Tensor = module.generate(
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            do_sample=False,
-            num_beams=1,
-            max_new_tokens=max_new_tokens,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    return str(tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)).strip()
+def _continue(module: nn.Module, tokenizer: PreTrainedTokenizerBase, ids: Tensor, max_new_tokens: int) -> str:
+    (out,) = continue_greedily(module, ids, most=max_new_tokens, pad=tokenizer.pad_token_id)
+    return str(tokenizer.decode(out, skip_special_tokens=True)).strip()

@@ -23,7 +23,7 @@ from gossipfl.errors import BudgetSpentError, DivergedError
 from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.data import Examples
 from gossipfl.learning.evaluation import Evaluation, evaluate
-from gossipfl.learning.optimizer import LocalOptimizer
+from gossipfl.learning.optimizer import LocalOptimizer, optimizer_part
 from gossipfl.learning.tasks import Task
 from gossipfl.privacy.account import Account
 from gossipfl.privacy.mechanisms import Mechanism
@@ -75,10 +75,12 @@ class PhaseOf:
 
     Attributes:
         resting: (size,) whether a value is not trained in it; None: all are.
+        number: of the phase in the whole run.
     """
 
     mechanism: Mechanism
     resting: NDArray[np.bool_] | None
+    number: int
 
 
 def released(
@@ -99,7 +101,7 @@ def released(
             f"training diverged between steps {steps.start} and {steps.stop}: values are no longer finite; "
             f"training.learning_rate {config.learning_rate:g} is too high"
         )
-    vector = phase.mechanism.release(steps.start, snapshot.vector, after.vector)
+    vector = phase.mechanism.release(steps.start, snapshot.vector, after.vector, phase=phase.number)
     if vector is after.vector:
         return after
     if phase.resting is not None:
@@ -151,7 +153,7 @@ class Learner:
             after = self._parts.adapted.read()
             # while it is this node's turn: what is released is charged and drawn in one go with its steps
             trained = range(first_step, first_step + done)
-            part = PhaseOf(self._parts.mechanism, self._parts.adapted.resting_values(phase))
+            part = PhaseOf(self._parts.mechanism, self._parts.adapted.resting_values(phase), phase)
             state = released(part, after, snapshot, self._config, trained)
             return Training(state, done, self._parts.units, self._parts.account.receipt(), exhausted)
 
@@ -168,13 +170,13 @@ class Learner:
         self._stopping.set()
 
     def durable(self) -> dict[str, NDArray[np.float32]]:
-        """Copies of the optimizer's moments; with the state and the step's index all that a resumed run needs.
+        """Copies of the moments and of what the mechanism follows: beside state and step all that a resumed run needs.
 
         They lie in the coordinates of the trained parameters. At level example they hold what noised gradients left,
         nothing secret; else private data shines through: they stay at the node.
         """
         with self._parts.adapted.turn:
-            return self._optimizer.durable()
+            return {**self._optimizer.durable(), **self._parts.mechanism.durable()}
 
     def restore(self, moments: Mapping[str, NDArray[np.float32]]) -> None:
         """Takes over what `durable` gave.
@@ -183,7 +185,8 @@ class Learner:
             StateError: it belongs to another adapter.
         """
         with self._parts.adapted.turn:
-            self._optimizer.restore(moments)
+            self._optimizer.restore(optimizer_part(moments))
+            self._parts.mechanism.restore(moments)
 
     def _run(self, gradient: Callable[[int], Receipt], steps: range, pull: Callable[[], None]) -> tuple[int, bool]:
         """Steps done, and whether the budget ended them."""

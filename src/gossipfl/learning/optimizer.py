@@ -40,6 +40,10 @@ _MOMENTS: Mapping[str, frozenset[str]] = {
 }
 
 
+MECHANISM = ("clipping/", "pairs/")
+"""Keys of what a mechanism keeps beside the moments."""
+
+
 class LocalOptimizer:
     """Steps of the trained parameters, whose moments can be put on disk.
 
@@ -115,6 +119,11 @@ class LocalOptimizer:
         if self._config.max_grad_norm is not None:
             nn.utils.clip_grad_norm_(parameters, self._config.max_grad_norm)
         return self._optimizer, parameters
+
+
+def optimizer_part(kept: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    """Of what a learner keeps, what is an optimizer's: the rest is the mechanism's, which knows its own."""
+    return {key: value for key, value in kept.items() if not key.startswith(MECHANISM)}
 
 
 def share_optimizer(

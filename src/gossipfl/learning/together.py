@@ -22,7 +22,7 @@ from gossipfl.errors import BudgetSpentError
 from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.bench import Bench, Resident
 from gossipfl.learning.learner import PhaseOf, Training, released
-from gossipfl.learning.optimizer import LocalOptimizer, share_optimizer, step_together
+from gossipfl.learning.optimizer import LocalOptimizer, optimizer_part, share_optimizer, step_together
 from gossipfl.privacy.grouped.gradients import GroupedGradients
 from gossipfl.privacy.grouped.memory import is_memory
 from gossipfl.privacy.grouped.seam import Group
@@ -132,11 +132,12 @@ class Together:
 
     def durable(self, node: str) -> dict[str, NDArray[np.float32]]:
         """Copies of a node's optimizer moments, as vectors."""
-        return self._optimizers[node].durable()
+        return {**self._optimizers[node].durable(), **self._benches[node].mechanism.durable()}
 
     def restore(self, node: str, moments: Mapping[str, NDArray[np.float32]]) -> None:
         """Takes over what `durable` gave."""
-        self._optimizers[node].restore(moments)
+        self._optimizers[node].restore(optimizer_part(moments))
+        self._benches[node].mechanism.restore(moments)
 
     def _train(self, phases: Sequence[Phase]) -> list[Training]:
         runners = [self._runner(phase, place) for place, phase in enumerate(phases)]
@@ -212,7 +213,7 @@ class Together:
         phase, bench = runner.phase, runner.bench
         steps = range(phase.first_step, runner.step)
         state = AdapterState(self._adapted.spec, after)
-        part = PhaseOf(bench.mechanism, self._adapted.resting_values(phase.number))
+        part = PhaseOf(bench.mechanism, self._adapted.resting_values(phase.number), phase.number)
         state = released(part, state, phase.snapshot, self._adapted.experiment.training, steps)
         return Training(state, runner.done, bench.learner.units, bench.account.receipt(), runner.exhausted)
 

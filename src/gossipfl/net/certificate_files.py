@@ -17,6 +17,18 @@ def fingerprint(certificate: bytes) -> str:
     return f"sha256:{x509.load_pem_x509_certificate(certificate).fingerprint(hashes.SHA256()).hex()}"
 
 
+def first_certificate(certificates: bytes) -> bytes:
+    """The first of a PEM text, by itself: whoever checks one and believes another is deceived.
+
+    Raises:
+        CertificateError: there is none.
+    """
+    try:
+        return x509.load_pem_x509_certificate(certificates).public_bytes(serialization.Encoding.PEM)
+    except ValueError as error:
+        raise CertificateError("the certificate cannot be read: PEM was expected") from error
+
+
 def subject_name(certificate: bytes) -> str | None:
     """The node a PEM certificate is for: the first DNS entry of its SubjectAltName."""
     try:

@@ -9,9 +9,9 @@ from gossipfl.core.handshake import Greeting, check_greeting
 from gossipfl.errors import HandshakeError, MessageError
 from gossipfl.net.counters import Counters
 from gossipfl.net.duplex import Duplex
-from gossipfl.net.events import Arrived, NetEvent, Undelivered
+from gossipfl.net.events import Arrived, Delivered, NetEvent, Undelivered
 from gossipfl.net.identity import Identity
-from gossipfl.net.inbox import Checks, Message
+from gossipfl.net.inbox import Checks, Enclosed, Message
 from gossipfl.net.limits import Limits
 from gossipfl.net.links import Link, Wiring
 from gossipfl.net.neighbors import Neighbor
@@ -19,6 +19,7 @@ from gossipfl.net.outbox import Outgoing
 from gossipfl.net.pinning import Trust
 from gossipfl.net.reports import MemberReport, StatusSnapshot
 from gossipfl.net.wire import Envelope, Opening
+from gossipfl.protection.letters import Letter
 
 logger = logging.getLogger(__name__)
 
@@ -114,15 +115,22 @@ class Context:
             reference=parcel.reference or 0,
             after=message.after,
             flow_bytes=parcel.flow_bytes,
+            letter=parcel.letter,
+            roster=parcel.roster,
             layout=message.bundle.layout,
             payload_bytes=parcel.payload_bytes,
             digest=parcel.digest,
             ledger_head=greeting.ledger_head or message.ledger_head,
         )
 
-    def arrived(self, message: Message) -> None:
+    def arrived(self, message: Message | Enclosed) -> None:
         """Hands a message that passed to the driver."""
         envelope = message.envelope
+        if isinstance(message, Enclosed):
+            me = self.identity.name
+            letter = Letter(envelope.letter, me, message.content, envelope.header, envelope.roster)
+            self.deliver(Delivered(envelope.sender, letter))
+            return
         self.deliver(Arrived(envelope.sender, message.state, envelope.header, *envelope.mark, message.flow))
 
     def garbage(self, peer: str, what: str) -> MessageError:

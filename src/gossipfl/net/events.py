@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from gossipfl.core.handshake import Greeting
 from gossipfl.core.mass import Flow
 from gossipfl.core.messages import Header
+from gossipfl.protection.letters import Letter
 from gossipfl.state import AdapterState
 
 
@@ -56,4 +57,17 @@ class Undelivered:
     receiver: str
 
 
-NetEvent = LinkUp | LinkDown | Arrived | Undelivered
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A letter that passed every check but its reader's.
+
+    Attributes:
+        sender: by its certificate.
+        letter: to this node.
+    """
+
+    sender: str
+    letter: Letter
+
+
+NetEvent = LinkUp | LinkDown | Arrived | Delivered | Undelivered

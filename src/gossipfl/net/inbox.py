@@ -24,6 +24,7 @@ from gossipfl.state import AdapterSpec, AdapterState
 
 _DTYPES = frozenset({"fp64", "fp32", "fp16", "bf16"})
 """Codecs that are plain numbers of a type: another of these is a wrong dtype."""
+_ROSTER_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,14 @@ class Message:
     envelope: Envelope
     state: AdapterState
     flow: Flow[AdapterState] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Enclosed:
+    """The same with a letter in a state's place."""
+
+    envelope: Envelope
+    content: memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,7 @@ class Checks:
         heads: highest ledger head of every peer.
         signed: whether a ledger head carries the named peer's signature.
         keeps_books: messages come with all that ever crossed their edge.
+        letters: under protection: sizes that letters may have, by kind; no state is received then.
     """
 
     me: str
@@ -62,28 +72,45 @@ class Checks:
     heads: HeadWatch = field(default_factory=HeadWatch)
     keeps_books: bool = False
     specs: Mapping[str, AdapterSpec] = field(default_factory=dict)
+    letters: Mapping[str, range] = field(default_factory=dict)
 
     def envelope(self, envelope: Envelope, *, peer: str) -> None:
         """Returns if the announced message may be received; cheap checks first, the signature last.
 
         Raises:
-            PeerError: reason sender, receiver, codec, dtype, shape, size, reference, digest, replay or ledger.
+            PeerError: reason sender, receiver, protection, codec, dtype, shape, size, reference, digest, replay or
+                ledger.
         """
         if envelope.sender != peer:
             raise _rejected(peer, "sender", f"a message in the name of {envelope.sender[:63]!r}")
         if envelope.receiver != self.me:
             raise _rejected(peer, "receiver", f"a message for {envelope.receiver[:63]!r}")
-        codec = self._codec_of(envelope, peer=peer)
         if envelope.layout != bytes.fromhex(self._spec(peer).digest):
             raise _rejected(peer, "shape", "a state with other names or shapes")
-        self._flow_bytes(envelope, peer=peer)
-        check_size(envelope.payload_bytes - envelope.flow_bytes, codec, self._spec(peer), peer=peer)
-        self._reference(envelope, codec, peer=peer)
+        if self.letters or envelope.letter:
+            self._letter(envelope, peer=peer)
+        else:
+            self._state(envelope, peer=peer)
         if len(envelope.digest) != blake3.digest_size:
             raise _rejected(peer, "digest", f"a digest of {len(envelope.digest)} bytes")
         if envelope.mark <= self.freshness.seen(peer):
             raise _rejected(peer, "replay", f"message {envelope.mark} again or late")
         self.head(envelope.ledger_head, peer=peer)
+
+    def _state(self, envelope: Envelope, *, peer: str) -> None:
+        codec = self._codec_of(envelope, peer=peer)
+        self._flow_bytes(envelope, peer=peer)
+        check_size(envelope.payload_bytes - envelope.flow_bytes, codec, self._spec(peer), peer=peer)
+        self._reference(envelope, codec, peer=peer)
+
+    def _letter(self, envelope: Envelope, *, peer: str) -> None:
+        """Returns if a letter is of a kind and size that this node reads; a bare state is none."""
+        sizes = self.letters.get(envelope.letter)
+        if sizes is None:
+            kind = f"a letter {envelope.letter[:16]!r}" if envelope.letter else "a state that is not protected"
+            raise _rejected(peer, "protection", kind)
+        if envelope.payload_bytes not in sizes or envelope.flow_bytes or len(envelope.roster) > _ROSTER_BYTES:
+            raise _rejected(peer, "size", f"{envelope.payload_bytes} bytes of a letter {envelope.letter!r}")
 
     def head(self, head: LedgerHead | None, *, peer: str) -> None:
         """Remembers a ledger head that is signed and did not go back.
@@ -107,7 +134,7 @@ class Checks:
             raise HandshakeError(f"{peer!r} showed a ledger head that it did not sign", peer=peer, reason="ledger")
         self.heads.check(peer, head)
 
-    def payload(self, envelope: Envelope, payload: memoryview, digest: bytes, *, peer: str) -> Message:
+    def payload(self, envelope: Envelope, payload: memoryview, digest: bytes, *, peer: str) -> Message | Enclosed:
         """The message that arrived.
 
         Raises:
@@ -117,6 +144,8 @@ class Checks:
             raise _rejected(peer, "digest", "a payload that differs from its digest")
         if not self.freshness.accept(peer, *envelope.mark):
             raise _rejected(peer, "replay", f"message {envelope.mark} again")
+        if envelope.letter:
+            return Enclosed(envelope, payload)
         codec = self._codec_of(envelope, peer=peer)
         encoded = payload[: payload.nbytes - envelope.flow_bytes]
         state = decode_state(encoded, codec, self._spec(peer), self._reference(envelope, codec, peer=peer), peer=peer)
@@ -219,7 +248,7 @@ class Receiver:
         self.interrupt()
         self._skip_bytes = payload_bytes
 
-    def add(self, chunk: memoryview) -> Message | None:
+    def add(self, chunk: memoryview) -> Message | Enclosed | None:
         """Takes a chunk; the message when it is complete and passed.
 
         Raises:
@@ -246,7 +275,7 @@ class Receiver:
             self._forget()
             self._reject(_rejected(self._peer, "truncated", what), sequence)
 
-    def _complete(self, envelope: Envelope) -> Message | None:
+    def _complete(self, envelope: Envelope) -> Message | Enclosed | None:
         buffer, digest = self._buffer, self._digest.digest()
         self._forget()
         try:

@@ -17,7 +17,7 @@ from gossipfl.errors import MessageError, PeerError
 from gossipfl.net.counters import Tally
 from gossipfl.net.duplex import Duplex, LinkLostError
 from gossipfl.net.framing import ack_frame, envelope_frame, parse_frame
-from gossipfl.net.inbox import Checks, Message, Receiver
+from gossipfl.net.inbox import Checks, Enclosed, Message, Receiver
 from gossipfl.net.outbox import Outbox, Outgoing
 from gossipfl.net.wire import Envelope, Opening, envelope_message, envelope_of
 from gossipfl.v1 import gossip_pb2 as pb
@@ -49,7 +49,7 @@ class Wiring:
     tally: Tally
     timeout_s: float
     envelope: Callable[[Outgoing], Envelope]
-    arrived: Callable[[Message], None]
+    arrived: Callable[[Message | Enclosed], None]
     reject: Callable[[PeerError], None]
     undelivered: Callable[[], None]
 

@@ -21,6 +21,7 @@ from gossipfl.core.mass import Flow
 from gossipfl.core.membership import Mark
 from gossipfl.core.messages import Crossing, Header, Packet
 from gossipfl.net.framing import chunk_frames
+from gossipfl.protection.letters import Letter
 from gossipfl.state import AdapterState
 
 LONGEST = 8
@@ -38,6 +39,7 @@ class Parcel:
         codec: name.
         reference: number of the publication that it is a difference to; None: to none.
         flow_bytes: at its end, that hold all that ever crossed the edge.
+        letter, roster: of a letter in a state's place.
     """
 
     frames: tuple[bytes, ...]
@@ -46,6 +48,8 @@ class Parcel:
     codec: str
     reference: int | None = None
     flow_bytes: int = 0
+    letter: str = ""
+    roster: bytes = b""
 
 
 class Bundle:
@@ -86,6 +90,41 @@ class Bundle:
         return self._packet.seen.vector.astype("<f4", copy=False).tobytes()
 
 
+class Enclosure:
+    """A letter, in a bundle's place: it stands by itself, and is for one receiver.
+
+    Attributes:
+        letter: what it holds.
+        number, layout: see `Bundle`.
+    """
+
+    number = 0
+
+    def __init__(self, letter: Letter, layout: bytes) -> None:
+        self.letter = letter
+        self.layout = layout
+
+    def fits(self, known: int | None) -> bool:  # noqa: ARG002  # it refers to nothing
+        """Always."""
+        return True
+
+    @cached_property
+    def usual(self) -> Parcel:
+        """As it travels."""
+        content = self.letter.content
+        plain = _parcel(content.data if isinstance(content, np.ndarray) else content, "", None)
+        return replace(plain, letter=self.letter.kind, roster=self.letter.roster)
+
+    @property
+    def whole(self) -> Parcel:
+        """The same."""
+        return self.usual
+
+    def with_totals(self, flow: Flow[AdapterState], *, whole: bool) -> Parcel:  # noqa: ARG002  # there are none
+        """The same."""
+        return self.usual
+
+
 @dataclass(frozen=True)
 class Outgoing:
     """A message for one neighbor.
@@ -102,7 +141,7 @@ class Outgoing:
     """
 
     sequence: int
-    bundle: Bundle
+    bundle: Bundle | Enclosure
     header: Header
     ledger_head: LedgerHead | None
     replaceable: bool = True

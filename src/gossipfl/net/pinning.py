@@ -26,6 +26,11 @@ class Trust:
         self._identity = identity
         self._known = dict(identity.certificates)
 
+    @property
+    def identity(self) -> Identity:
+        """Whose trust it is."""
+        return self._identity
+
     def certificate(self, name: str) -> bytes | None:
         """A node's certificate (PEM), if it is known."""
         return self._known.get(name)
@@ -51,6 +56,15 @@ class Trust:
         """
         if self._known.get(name) == pem:
             return
+        self.check(name, pem)
+        self._known[name] = pem
+
+    def check(self, name: str, pem: bytes) -> None:
+        """Returns if a certificate is one of this node's, today.
+
+        Raises:
+            HandshakeError: as `admit`.
+        """
         try:
             check_certificate(pem, name=name, what=f"certificate of {name!r}", pin=self._identity.pins.get(name))
         except CertificateError as error:
@@ -58,7 +72,6 @@ class Trust:
         vouched = self._identity.authority is not None and is_issued_by(pem, self._identity.authority)
         if not vouched and not (name in self._identity.pins and is_self_signed(pem)):
             raise HandshakeError(f"nobody vouches for the certificate of {name!r}", peer=name, reason="certificate")
-        self._known[name] = pem
 
     async def fetch(self, name: str, address: str, timeout_s: float) -> None:
         """Gets a pinned node's certificate from its port, if it is not known.

@@ -25,19 +25,20 @@ from gossipfl.errors import CertificateError
 from gossipfl.net.context import Context
 from gossipfl.net.counters import Counters
 from gossipfl.net.dialer import Dialer
-from gossipfl.net.events import Arrived, LinkDown, LinkUp, NetEvent, Undelivered
+from gossipfl.net.events import Arrived, Delivered, LinkDown, LinkUp, NetEvent, Undelivered
 from gossipfl.net.identity import Identity
 from gossipfl.net.inbox import Checks
 from gossipfl.net.limits import Limits
 from gossipfl.net.neighbors import Neighbor
-from gossipfl.net.outbox import Bundler, Outgoing
+from gossipfl.net.outbox import Bundler, Enclosure, Outgoing
 from gossipfl.net.pinning import Trust, get_acquainted
 from gossipfl.net.reports import StatusSnapshot
 from gossipfl.net.server import start_server
 from gossipfl.privacy.signing import verify_head
+from gossipfl.protection.letters import Letter
 from gossipfl.state import AdapterSpec, AdapterState
 
-__all__ = ["Arrived", "LinkDown", "LinkUp", "NetEvent", "Transport", "Undelivered"]
+__all__ = ["Arrived", "Delivered", "LinkDown", "LinkUp", "NetEvent", "Transport", "Undelivered"]
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,8 @@ class Transport:
         members: all nodes of peers.yaml, who may ask; default: the neighbors.
         heads: ledger heads that neighbors showed in an earlier life of this node.
         keeps_books: messages come with all that ever crossed their edge, as push-sum's do.
+        letters: under protection: sizes that letters may have, by kind; then no state is received.
+        trust: in this node's life; default: a new one.
 
     Attributes:
         counters: figures by neighbor and in total.
@@ -80,9 +83,11 @@ class Transport:
         heads: Mapping[str, LedgerHead] | None = None,
         keeps_books: bool = False,
         specs: Mapping[str, AdapterSpec] | None = None,
+        letters: Mapping[str, range] | None = None,
+        trust: Trust | None = None,
     ) -> None:
         self.counters = Counters(tuple(node.name for node in neighbors))
-        trust = Trust(identity)
+        trust = trust or Trust(identity)
         self._context = Context(
             identity=identity,
             trust=trust,
@@ -99,6 +104,7 @@ class Transport:
                 heads=HeadWatch(heads),
                 keeps_books=keeps_books,
                 specs=specs or {},
+                letters=letters or {},
             ),
             counters=self.counters,
             limits=limits,
@@ -107,6 +113,8 @@ class Transport:
             status=status,
         )
         self._bundler = Bundler(codec.name)
+        self._layout = bytes.fromhex(origin.spec.digest)
+        self._enclosures: dict[str, Enclosure] = {}
         self._sequence = 0
         self._server: grpc.aio.Server | None = None
         self._dialing: list[asyncio.Task[None]] = []
@@ -179,6 +187,16 @@ class Transport:
         if crossing is not None:
             message = replace(message, crossing=crossing)
         self._context.neighbors[receiver].post(message)
+        return self._sequence
+
+    def post_letter(self, letter: Letter, ledger_head: LedgerHead | None) -> int:
+        """Queues a letter; one that was posted last to its receiver is not sent again while it is on its way."""
+        known = self._enclosures.get(letter.to)
+        if known is None or known.letter is not letter:
+            known = self._enclosures[letter.to] = Enclosure(letter, self._layout)
+        self._sequence += 1
+        message = Outgoing(self._sequence, known, letter.header, ledger_head, replaceable=False)
+        self._context.neighbors[letter.to].post(message)
         return self._sequence
 
     async def flush(self, deadline_s: float) -> bool:

@@ -46,6 +46,8 @@ class Envelope:
         after: number of the publication whose flow this one's is found from; 0: nothing had crossed the edge; None:
             it is not found, it comes with the message, or there is none.
         flow_bytes: at the payload's end, that hold the flow itself.
+        letter: kind of letter that the payload is, under protection; empty: it is a state.
+        roster: of the letter.
     """
 
     sender: str
@@ -62,6 +64,8 @@ class Envelope:
     ledger_head: LedgerHead | None
     after: int | None = None
     flow_bytes: int = 0
+    letter: str = ""
+    roster: bytes = b""
 
 
 def hello_of(opening: Opening) -> pb.Hello:
@@ -78,6 +82,7 @@ def hello_of(opening: Opening) -> pb.Hello:
         topology_version=greeting.topology_version,
         ledger_head=_head_message(greeting.ledger_head),
         certificate=opening.certificate,
+        noise_key=greeting.noise_key,
         seen_message=pb.Mark(incarnation=opening.seen[0], sequence=opening.seen[1]),
     )
 
@@ -94,6 +99,7 @@ def opening_of(hello: pb.Hello) -> Opening:
         seen_incarnation=hello.seen_incarnation,
         topology_version=hello.topology_version,
         ledger_head=_head_of(hello.ledger_head) if hello.HasField("ledger_head") else None,
+        noise_key=hello.noise_key,
     )
     seen = (hello.seen_message.incarnation, hello.seen_message.sequence)
     return Opening(greeting, hello.certificate, seen)
@@ -127,6 +133,8 @@ def envelope_message(envelope: Envelope) -> pb.Envelope:
         asks=header.asks,
         answers=header.answers,
         booked=header.booked,
+        letter=envelope.letter,
+        roster=envelope.roster,
     )
 
 
@@ -166,6 +174,8 @@ def envelope_of(message: pb.Envelope, *, peer: str) -> Envelope:
         layout=message.layout,
         payload_bytes=message.payload_bytes,
         digest=message.digest,
+        letter=message.letter,
+        roster=message.roster,
         ledger_head=_head_of(message.ledger_head) if message.HasField("ledger_head") else None,
     )
 

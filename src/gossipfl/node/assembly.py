@@ -31,22 +31,26 @@ from gossipfl.errors import PrivacyError, StateError
 from gossipfl.learning.bench import Bench, build_learner
 from gossipfl.learning.books import RunTerms, Streams, ledger_file
 from gossipfl.learning.data import DataSite
-from gossipfl.net.identity import Identity, load_identity
-from gossipfl.net.limits import Limits
-from gossipfl.net.transport import NetEvent, Transport
+from gossipfl.net.identity import load_identity
+from gossipfl.net.pinning import Trust
 from gossipfl.node.checkpoint import Saved, load_latest
 from gossipfl.node.freed_memory import return_freed_memory
 from gossipfl.node.greeting import Greeter, experiment_fingerprint
-from gossipfl.node.parts import NodeParts, OpenTransport
-from gossipfl.node.ranks import as_node, ranks_in, specs_of
+from gossipfl.node.guarding import guard_for
+from gossipfl.node.parts import NodeParts
+from gossipfl.node.ranks import as_node, ranks_in
 from gossipfl.node.record import NodeRecord
 from gossipfl.node.runtime import Node
+from gossipfl.node.shared_noise import share_noise
 from gossipfl.node.state_directory import StateDirectory
+from gossipfl.node.wires import Wires, opener
 from gossipfl.privacy.ledger import LedgerAccount
 from gossipfl.privacy.ledger_link import write_ledger_link
+from gossipfl.privacy.pairs.keys import PairSeeds
 from gossipfl.privacy.publications import PublicationLog
 from gossipfl.privacy.publishing import Publisher
 from gossipfl.privacy.signing import Signer, sign_head
+from gossipfl.protection.terms import check_protectable
 from gossipfl.state import AdapterState
 
 
@@ -104,7 +108,8 @@ def assemble(
     neighbors = schedule.neighbors(me.name)
     identity = load_identity(loaded.peers, loaded.folder, me, neighbors=neighbors, insecure=request.insecure)
     directory = stack.enter_context(StateDirectory(request.state_dir or state_dir_of(loaded, me)))
-    terms = RunTerms(run=directory.run_name(), ledger=me.ledger, new_account=request.new_account, streams=streams)
+    shared = share_noise(loaded.experiment.experiment, identity, schedule, directory, streams)
+    terms = RunTerms(directory.run_name(), me.ledger, request.new_account, streams, shared.terms)
     bench = build_learner(loaded.experiment.experiment, site_of(loaded, me), terms)
     stack.callback(bench.close)
     if bench.plan is not None:
@@ -112,11 +117,13 @@ def assemble(
         write_ledger_link(directory.path, ledger)
     saved = _resume(directory, loaded, schedule, bench)
     signer = Signer.from_pem(identity.key or directory.signing_key())
-    greeter = _greeter(loaded, me, schedule, bench, _Life(directory, signer))
+    greeter = _greeter(loaded, me, schedule, bench, _Life(directory, signer, shared.seeds))
     record = _record(me.name, bench)
     protocol = _protocol(loaded.experiment.experiment, me.name, schedule, bench, saved)
     keeps_books = protocol.snapshot.mass is not None
-    wires = Wires(me, identity, neighbors, greeter, directory, record, bench, keeps_books)
+    trust = Trust(identity)
+    guard = guard_for(loaded.experiment.experiment, trust, schedule, bench.adapted.spec.shared(), greeter.fingerprint)
+    wires = Wires(me, trust, neighbors, greeter, directory, record, bench, keeps_books, guard)
     return NodeParts(
         experiment=loaded.experiment.experiment,
         directory=directory,
@@ -125,9 +132,10 @@ def assemble(
         saved=saved,
         publications=stack.enter_context(PublicationLog(directory.publications, signer)),
         greeter=greeter,
-        open_transport=_opener(loaded, wires),
+        open_transport=opener(loaded, wires),
         record=record,
         report=report,
+        guard=guard,
     )
 
 
@@ -135,10 +143,11 @@ def schedule_of(loaded: LoadedPeers) -> Schedule:
     """Who talks to whom, by peers.yaml.
 
     Raises:
-        TopologyError: the graph cannot carry gossip, or not of all ranks.
+        TopologyError: the graph cannot carry gossip, or not of all ranks, or it protects nobody.
     """
     topology, adapter = loaded.experiment.experiment.topology, loaded.experiment.experiment.adapter
     schedule = build_schedule(topology, loaded.names, graph_for(topology, loaded.experiment.topology_folder))
+    check_protectable(schedule, loaded.experiment.experiment.protection)
     if adapter.mixed_ranks and adapter.kind == "core":
         check_connected(schedule, ranks_in(loaded))
     return schedule
@@ -162,10 +171,11 @@ def state_dir_of(loaded: LoadedPeers, node: NodeConfig) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _Life:
-    """Where incarnations are counted, and who signs."""
+    """Where incarnations are counted, who signs, and what is agreed on with neighbors."""
 
     directory: StateDirectory
     signer: Signer
+    seeds: PairSeeds | None
 
 
 def _resume(directory: StateDirectory, loaded: LoadedPeers, schedule: Schedule, bench: Bench) -> Saved | None:
@@ -219,6 +229,7 @@ def _protocol(
         snapshot=saved.snapshot if saved else Snapshot(state=initial, unmixed=initial),
         packer=partial(packer_for, experiment.gossip, experiment.seed, initial.sharing(), name),
         seed=experiment.seed,
+        sums_only=experiment.protection.sums_only,
     )
     return resolve(PROTOCOLS, experiment.gossip.protocol, field="gossip.protocol")(parts)
 
@@ -241,6 +252,7 @@ def _greeter(loaded: LoadedPeers, me: NodeConfig, schedule: Schedule, bench: Ben
         incarnation=life.directory.next_incarnation(),
         next_incarnation=lambda above: life.directory.next_incarnation(above=above),
         head=head,
+        seeds=life.seeds,
     )
 
 
@@ -253,41 +265,3 @@ def _record(name: str, bench: Bench) -> NodeRecord:
         noise_multiplier=plan.noise_ahead if plan else None,
         receipt=bench.account.receipt(),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Wires:
-    """What the transport is connected to."""
-
-    me: NodeConfig
-    identity: Identity
-    neighbors: Sequence[str]
-    greeter: Greeter
-    directory: StateDirectory
-    record: NodeRecord
-    bench: Bench
-    keeps_books: bool
-
-
-def _opener(loaded: LoadedPeers, wires: Wires) -> OpenTransport:
-    gossip = loaded.experiment.experiment.gossip
-    nodes, spec = {node.name: node for node in loaded.peers.nodes}, wires.bench.adapted.spec.shared()
-
-    def open_transport(deliver: Callable[[NetEvent], None]) -> Transport:
-        return Transport(
-            wires.identity,
-            wires.me,
-            [nodes[name] for name in wires.neighbors],
-            greet=wires.greeter.greet,
-            origin=wires.bench.adapted.initial.sharing(),
-            codec=build_codec(gossip),
-            limits=Limits(message_timeout_s=gossip.message_timeout_s, max_norm=gossip.max_norm),
-            deliver=deliver,
-            status=wires.record.status,
-            members=loaded.peers.nodes,
-            heads=wires.directory.load_heads(),
-            keeps_books=wires.keeps_books,
-            specs=specs_of(loaded, spec),
-        )
-
-    return open_transport

@@ -26,6 +26,7 @@ from gossipfl.learning.data import NodeRecords, load_all_node_records, load_node
 from gossipfl.net.identity import load_identity
 from gossipfl.node.assembly import schedule_of, site_of, state_dir_of
 from gossipfl.node.ranks import ranks_in
+from gossipfl.node.shared_noise import planned_sharing
 from gossipfl.node.state_directory import run_name_in
 from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.mechanisms import LEVELS
@@ -106,7 +107,7 @@ def check(peers: Path, *, name: str | None, overrides: Sequence[str] = ()) -> Fi
 def _what_is_protected(experiment: Experiment) -> list[str]:
     if experiment.privacy.level == "none":
         return []
-    if experiment.privacy.level == "update":
+    if experiment.privacy.releases_phases:
         absent = "ε protects all data of a node at once, as if it were absent (zero-out, sensitivity C)"
         return [f"{absent}; other data in its place is twice as far (2C); nothing is amplified by sampling"]
     if experiment.data.unit is None:
@@ -201,7 +202,7 @@ def _check_budget(findings: Findings, loaded: LoadedPeers, node: NodeConfig, rec
     if before is None:
         return
     try:
-        plan = findings.attempt(lambda: _plan(experiment, records, before))
+        plan = findings.attempt(lambda: _plan(loaded, node, records, before))
     except BudgetSpentError as error:
         plan = None
         findings.notes.append(f"{node.name}: {error}: it would mix and serve, and not train")
@@ -218,14 +219,22 @@ def _check_budget(findings: Findings, loaded: LoadedPeers, node: NodeConfig, rec
 
 
 def _if_replaced(node: NodeConfig, plan: Plan, before: Sequence[Charge]) -> list[str]:
-    if plan.level != "update":
+    if plan.level not in {"update", "correlated"}:
         return []
     other = epsilon_if_replaced(plan, before)
-    return [f"{node.name}: ε = {plan.epsilon:.4g} against its data being absent, {other:.4g} against other data"]
+    notes = [f"{node.name}: ε = {plan.epsilon:.4g} against its data being absent, {other:.4g} against other data"]
+    exposed = plan.exposed(plan.steps)
+    if exposed is not None:
+        seen = ", ".join(f"{epsilon:.4g} for {adversary}" for adversary, epsilon in exposed.items())
+        notes.append(f"{node.name}: of this run ε = {seen}, other nodes being honest; the account has the last")
+    return notes
 
 
-def _plan(experiment: Experiment, records: NodeRecords, before: Sequence[Charge]) -> Plan:
-    return make_plan(experiment.privacy, experiment.training, units=len(records.train), spent=before)
+def _plan(loaded: LoadedPeers, node: NodeConfig, records: NodeRecords, before: Sequence[Charge]) -> Plan:
+    experiment = loaded.experiment.experiment
+    correlated = experiment.privacy.level == "correlated"
+    pairs = planned_sharing(experiment, node.name, schedule_of(loaded)) if correlated else None
+    return make_plan(experiment.privacy, experiment.training, units=len(records.train), spent=before, pairs=pairs)
 
 
 def _check_model(findings: Findings, loaded: LoadedPeers) -> None:

@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gossipfl.config.experiment import Experiment
+from gossipfl.config.privacy import PrivacyConfig
+from gossipfl.config.protection import ProtectionConfig
 from gossipfl.core.codecs.packing import WHOLE
 from gossipfl.core.handshake import PROTOCOL_VERSION, Greeting, LedgerHead
 from gossipfl.core.protocol import Schedule
+from gossipfl.privacy.pairs.keys import PairSeeds
 
 
 def experiment_fingerprint(experiment: Experiment, components: Mapping[str, str], schedule: Schedule) -> dict[str, str]:
@@ -23,9 +26,26 @@ def experiment_fingerprint(experiment: Experiment, components: Mapping[str, str]
         **components,
         "protocol": _hash([gossip.protocol, gossip.rounds_per_phase]),
         "mixing": _hash([gossip.mixing, gossip.rate]),
-        "protection": _hash(gossip.protection),
+        "protection": _hash(_protection(experiment.protection)),
         "schedule": schedule.digest(),
+        **_shared_noise(experiment.privacy),
     }
+
+
+def _protection(protection: ProtectionConfig) -> object:
+    if not protection.sums_only:
+        # as it was when there was nothing else
+        return protection.kind
+    return [protection.kind, protection.bound, protection.scale_bits, protection.ring_bits]
+
+
+def _shared_noise(privacy: PrivacyConfig) -> dict[str, str]:
+    """Nothing where none is shared, so that such nodes greet as they always have."""
+    if privacy.level != "correlated":
+        return {}
+    sizes = [privacy.pair_noise_multiplier, privacy.max_grad_norm]
+    own = [privacy.noise_multiplier, privacy.target_epsilon, privacy.target_delta, privacy.accountant]
+    return {"shared noise": _hash([sizes, own])}
 
 
 def _hash(value: object) -> str:
@@ -43,6 +63,7 @@ class Greeter:
         incarnation: number of this life.
         next_incarnation: makes a number above the given one durable.
         head: the ledger's head, signed for an incarnation; `None` without privacy.
+        seeds: of the noise shared with neighbors; `None` where none is shared.
     """
 
     name: str
@@ -53,6 +74,7 @@ class Greeter:
     incarnation: int
     next_incarnation: Callable[[int], int]
     head: Callable[[int], LedgerHead | None]
+    seeds: PairSeeds | None = None
     _met: dict[str, int] = field(default_factory=dict)
 
     def greet(self, peer: str) -> Greeting:
@@ -67,6 +89,7 @@ class Greeter:
             seen_incarnation=self._met.get(peer, 0),
             topology_version=self.topology_version,
             ledger_head=self.ledger_head(),
+            noise_key=b"" if self.seeds is None else self.seeds.public,
         )
 
     def ledger_head(self) -> LedgerHead | None:
@@ -74,10 +97,12 @@ class Greeter:
         return self.head(self.incarnation)
 
     def heard(self, peer: str, greeting: Greeting) -> None:
-        """Rises above what a neighbor remembers of an earlier life of this node.
+        """Rises above what a neighbor remembers of an earlier life of this node; agrees on a seed with it.
 
         A neighbor that was met in this life remembers this very life; only at the first meeting is an equal number old.
         """
+        if self.seeds is not None:
+            self.seeds.agree(peer, greeting.noise_key)
         first = peer not in self._met
         self._met[peer] = max(greeting.incarnation, self._met.get(peer, 0))
         if greeting.seen_incarnation > self.incarnation or (first and greeting.seen_incarnation == self.incarnation):

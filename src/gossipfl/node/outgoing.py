@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import load_peers, resolve_self
 from gossipfl.core.codecs import build_codec
 from gossipfl.core.codecs.packing import FLOW_BYTES, WHOLE
@@ -12,7 +13,10 @@ from gossipfl.learning.bench import load_adapted
 from gossipfl.node.assembly import schedule_of, site_of, state_dir_of
 from gossipfl.node.checkpoint import load_latest
 from gossipfl.node.ranks import as_node
-from gossipfl.state import AdapterState, Segment
+from gossipfl.protection.ckks import most_bytes
+from gossipfl.protection.hops import SEAL_BYTES
+from gossipfl.protection.terms import ring_of
+from gossipfl.state import AdapterSpec, AdapterState, Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class OutgoingState:
         receivers: who gets it.
         receipt: what the ledger has charged for it; of zero steps before the first training.
         step: optimizer steps inside.
+        protection: what each receiver gets of it; plain: the state.
     """
 
     name: str
@@ -36,6 +41,7 @@ class OutgoingState:
     receivers: tuple[str, ...]
     receipt: Receipt
     step: int
+    protection: str = "plain"
 
 
 def next_outgoing(
@@ -53,7 +59,6 @@ def next_outgoing(
     saved = load_latest(state_dir or state_dir_of(loaded, me))
     whole = saved.state if saved else load_adapted(experiment, site_of(loaded, me)).initial
     state = whole.sharing()
-    codec = build_codec(experiment.gossip)
     snapshot = saved.snapshot if saved else None
     # the first message of a life brings all that ever crossed its edge
     books = snapshot.mass if snapshot else None
@@ -61,10 +66,20 @@ def next_outgoing(
         name=me.name,
         state=state,
         staying=tuple(segment for segment in whole.spec.segments if not segment.shared),
-        payload_bytes=codec.sizes(state.spec)[-1]
-        if books is None
-        else WHOLE.sizes(state.spec)[-1] + FLOW_BYTES * state.spec.size,
+        payload_bytes=_bytes(experiment, state.spec, keeps_books=books is not None),
         receivers=schedule_of(loaded).row(me.name, snapshot.round if snapshot else 0).receivers,
         receipt=snapshot.receipt if snapshot else Receipt(),
         step=snapshot.step if snapshot else 0,
+        protection=experiment.protection.kind,
     )
+
+
+def _bytes(experiment: Experiment, spec: AdapterSpec, *, keeps_books: bool) -> int:
+    if experiment.protection.kind == "homomorphic":
+        # the word, and a hop
+        return 1 + most_bytes(spec.size) + SEAL_BYTES
+    if experiment.protection.kind == "masked":
+        return ring_of(experiment.protection).words.itemsize * spec.size
+    if keeps_books:
+        return WHOLE.sizes(spec)[-1] + FLOW_BYTES * spec.size
+    return build_codec(experiment.gossip).sizes(spec)[-1]

@@ -20,6 +20,7 @@ from gossipfl.node.greeting import Greeter
 from gossipfl.node.record import NodeRecord
 from gossipfl.node.state_directory import StateDirectory
 from gossipfl.privacy.publications import PublicationLog
+from gossipfl.protection.letters import Guard
 from gossipfl.state import AdapterState
 
 OpenTransport = Callable[[Callable[[NetEvent], None]], Transport]
@@ -41,6 +42,7 @@ class NodeParts:
         open_transport: makes the transport.
         record: running figures.
         report: called with the record whenever it changed.
+        guard: of this life; None where states travel as they are.
     """
 
     experiment: Experiment
@@ -53,6 +55,7 @@ class NodeParts:
     open_transport: OpenTransport
     record: NodeRecord
     report: Callable[[NodeRecord], None]
+    guard: Guard[AdapterState] | None = None
 
     async def save(
         self, snapshot: Snapshot[AdapterState], moments: Mapping[str, NDArray[np.float32]]
@@ -81,9 +84,9 @@ class NodeParts:
         experiment = self.experiment
         return experiment.training.phases, experiment.gossip.settle_rounds, experiment.privacy.target_epsilon
 
-    async def log_publications(self, sends: Sequence[Send[AdapterState]]) -> None:
-        """Makes the log's rows for these messages durable, off the event loop."""
-        await asyncio.to_thread(self.publications.append, [(send.receiver, send.content) for send in sends])
+    def log_publications(self, sends: Sequence[Send[AdapterState]]) -> None:
+        """Makes the log's rows for these messages durable; not for the event loop."""
+        self.publications.append([(send.receiver, send.content) for send in sends])
 
     def ledger_head(self) -> LedgerHead | None:
         """The ledger's head, signed for this life."""

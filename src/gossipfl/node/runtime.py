@@ -36,7 +36,8 @@ from gossipfl.core.events import (
     Train,
 )
 from gossipfl.core.json_text import json_text
-from gossipfl.net.transport import Arrived, LinkDown, LinkUp, NetEvent, Transport, Undelivered
+from gossipfl.net.transport import Arrived, Delivered, LinkDown, LinkUp, NetEvent, Transport, Undelivered
+from gossipfl.node.mail import Mail, mail_of
 from gossipfl.node.order import ArrivalOrder, Failed, Item, Order
 from gossipfl.node.parts import NodeParts
 from gossipfl.node.trainer import PhaseDone, Trainer
@@ -68,12 +69,14 @@ class Node:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._phase: asyncio.Task[None] | None = None
         self._evaluating: asyncio.Task[None] | None = None
+        self._working: asyncio.Task[None] | None = None
         self._stop_asked = asyncio.Event()
         self._interrupted = False
         self._moments: Mapping[str, NDArray[np.float32]] = parts.bench.learner.durable()
         self._stopping = False
         self._finished = False
         self._serving = False
+        self._mail: Mail | None = None
 
     async def run(self) -> None:
         """Runs until everything is done, or until SIGTERM or SIGINT; the record then holds the result.
@@ -85,7 +88,11 @@ class Node:
             await self._show_again()
             return
         try:
-            async with self._parts.open_transport(self._deliver) as transport, asyncio.TaskGroup() as tasks:
+            # before it is entered: what it delivers may have to be answered
+            transport = self._parts.open_transport(self._deliver)
+            self._mail = mail_of(self._parts, transport, self._order.add)
+            async with transport, asyncio.TaskGroup() as tasks:
+                self._working = tasks.create_task(self._mail.work()) if self._mail else None
                 with self._signals(tasks):
                     self._order.add(Started())
                     await self._until_done(transport, tasks)
@@ -179,7 +186,10 @@ class Node:
 
     async def _publish(self, sends: Sequence[Send[AdapterState]], transport: Transport) -> None:
         # durable in the log before the first byte leaves
-        await self._parts.log_publications(sends)
+        if self._mail is not None:
+            await self._mail.publish(sends, lambda: self._parts.log_publications(sends))
+            return
+        await asyncio.to_thread(self._parts.log_publications, sends)
         for send in sends:
             head = self._parts.ledger_head()
             transport.post(
@@ -205,10 +215,15 @@ class Node:
             case LinkUp(name=name, greeting=greeting):
                 self._parts.heard(name, greeting)
                 self._order.add(NeighborUp(name))
+                if self._mail is not None:
+                    self._mail.up(name)
             case LinkDown(name=name):
                 self._order.add(NeighborDown(name))
             case Arrived(sender=sender, state=state, header=header, flow=flow):
                 self._order.add(Received(sender, state, header, flow))
+            case Delivered():
+                if self._mail is not None:
+                    self._mail.take(event, self._parts.protocol.snapshot.round)
             case Undelivered(receiver=receiver):
                 self._order.add(SendFailed(receiver))
             case _:
@@ -248,7 +263,7 @@ class Node:
     def _leave(self) -> None:
         for timer in self._timers.values():
             timer.cancel()
-        for task in (self._phase, self._evaluating):
+        for task in (self._phase, self._evaluating, self._working):
             if task is not None:
                 task.cancel()
         self._trainer.close()

@@ -30,7 +30,10 @@ class Account(Protocol):
         ...
 
     def receipt(self) -> Receipt:
-        """Covers everything charged so far, with exact ε; `steps` counts all steps this account has paid for."""
+        """Covers everything charged so far; `steps` counts all steps this account has paid for.
+
+        ε is exact, but in the middle of a long plan: there at most 6% above that, see `EpsilonCurve`.
+        """
         ...
 
     def charges(self) -> tuple[Charge, ...]:

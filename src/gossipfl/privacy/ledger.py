@@ -19,6 +19,7 @@ from typing import Self
 from gossipfl.core.messages import Receipt
 from gossipfl.errors import BudgetSpentError, PrivacyError
 from gossipfl.privacy.accounting import Charge
+from gossipfl.privacy.curve import Planned
 from gossipfl.privacy.ledger_book import Book, as_charges, refuse_other_levels
 from gossipfl.privacy.ledger_chain import Charged, Merged, Opened, Started
 from gossipfl.privacy.ledger_store import LedgerStore
@@ -116,6 +117,18 @@ class LedgerAccount:
         """No further charge through this object: every one is refused as `BudgetSpentError` for this reason."""
         self._sealed = reason
 
+    def plan(self, charge: Charge, *, every: int) -> None:
+        """Says what this run is going to charge, so that its ε is computed once; see `EpsilonMeter.plan`.
+
+        Args:
+            charge: all steps of the run.
+            every: steps after which a receipt is asked for.
+        """
+        with self._store.view() as book:
+            before = book.account(self._number).tally(without_run=self._run)
+        kind = charge.sample_rate, charge.noise_multiplier
+        self._meter.plan(Planned(before, kind, charge.steps, every))
+
     def charge(self, charge: Charge) -> Receipt:
         """Charges steps before they are done, see `Account.charge`; several processes may charge at once."""
         if self._sealed:
@@ -127,14 +140,12 @@ class LedgerAccount:
             # another process may have charged it since it was opened
             refuse_other_levels(level, [account])
             bound = self._meter.admit(account.tally(), charge)
-            self._store.add(
-                Charged(account.number, self._run, charge.sample_rate, charge.noise_multiplier, charge.steps, level)
-            )
+            self._store.add(_charged(account.number, self._run, level, charge))
             receipt = self._receipt(book, bound)
         return self._give(receipt)
 
     def receipt(self) -> Receipt:
-        """Covers everything charged so far, with exact ε."""
+        """Covers everything charged so far, see `Account.receipt`."""
         with self._store.view() as book:
             tally, receipt = book.account(self._number).tally(), self._receipt(book, math.inf)
         # outside: a tenth of a second of convolutions, which no charge should have to wait for
@@ -192,6 +203,20 @@ class LedgerAccount:
             self._given = (*self._given[1 - _REMEMBERED :], receipt)
             self._head = max(self._head, (receipt.charges, receipt.head))
         return receipt
+
+
+def _charged(account: int, run: str, level: str, charge: Charge) -> Charged:
+    faced = charge.exposure
+    return Charged(
+        account=account,
+        run=run,
+        sample_rate=charge.sample_rate,
+        noise_multiplier=charge.noise_multiplier,
+        steps=charge.steps,
+        level=level,
+        outsider=None if faced is None else faced.outsider,
+        neighbor=None if faced is None else faced.neighbor,
+    )
 
 
 def _check(request: AccountRequest) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from gossipfl.errors import PrivacyError
 from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.ledger_chain import Began, Charged, Entry, Joined, Link, Merged, Opened, Started
+from gossipfl.privacy.pairs.exposure import Exposure
 
 Tally = Mapping[tuple[float, float], int]
 """Steps by (sample_rate, noise_multiplier)."""
@@ -26,6 +27,7 @@ class AccountRecord:
         number: of the account, the lowest of those merged into it.
         steps: by (sample_rate, noise_multiplier, run).
         charges: rows in the ledger.
+        exposures: at level correlated, steps by (sample_rate, noise_multiplier, what adversaries face); else None.
         levels: of the charges; at most one, `refuse_other_levels` sees to it.
         records: records that have joined.
         reasons: why fresh accounts were started here although the data was known, oldest first.
@@ -41,6 +43,7 @@ class AccountRecord:
     number: int
     steps: Counter[tuple[float, float, str]] = field(default_factory=Counter)
     charges: int = 0
+    exposures: Counter[tuple[float, float, Exposure | None]] = field(default_factory=Counter)
     levels: frozenset[str] = frozenset()
     records: int = 0
     reasons: tuple[str, ...] = ()
@@ -51,6 +54,10 @@ class AccountRecord:
     public: bool = True
     opened: int = 0
     last_used: str = ""
+
+    def exposed_charges(self) -> tuple[Charge, ...]:
+        """All charges, with what adversaries faced."""
+        return tuple(Charge(rate, noise, steps, faced) for (rate, noise, faced), steps in self.exposures.items())
 
     def tally(self, *, without_run: str | None = None) -> dict[tuple[float, float], int]:
         """Steps by kind; without those of one run."""
@@ -138,6 +145,7 @@ class Book:
             self._merged_into[number] = into
             whole.steps += part.steps
             whole.charges += part.charges
+            whole.exposures += part.exposures
             whole.levels |= part.levels
             whole.records += part.records
             whole.reasons += part.reasons
@@ -159,6 +167,7 @@ class Book:
         account = self.account(charged.account)
         account.steps[charged.sample_rate, charged.noise_multiplier, charged.run] += charged.steps
         account.charges += 1
+        account.exposures[charged.sample_rate, charged.noise_multiplier, charged.exposure] += charged.steps
         account.levels |= {charged.level}
         return account
 

@@ -8,14 +8,18 @@ An owner can still put an older copy of the whole file back; only the neighbors 
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Self
 
 from gossipfl.errors import LedgerError
+from gossipfl.privacy.pairs.exposure import Exposure
 
 _START = bytes(32)
+
+Row = tuple[int, str, int, str, bytes]
+"""Number, kind, charges up to here, body, hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class Charged:
 
     Attributes:
         level: of the mechanism, and so what is protected: one unit of the data, or all of it.
+        outsider, neighbor: noise multiplier that weaker adversaries face, at level correlated.
     """
 
     account: int
@@ -80,6 +85,15 @@ class Charged:
     steps: int
     # all that there was when charges did not say it
     level: str = "example"
+    outsider: float | None = None
+    neighbor: float | None = None
+
+    @property
+    def exposure(self) -> Exposure | None:
+        """What adversaries face, if it is known of weaker ones."""
+        if self.outsider is None or self.neighbor is None:
+            return None
+        return Exposure(self.outsider, self.neighbor, self.noise_multiplier)
 
 
 Happening = Began | Started | Joined | Merged | Opened | Charged
@@ -123,11 +137,13 @@ class Entry:
         link: its place in the chain.
         time: UTC, ISO 8601.
         happening: what happened.
+        body: the same and the time, as it is hashed.
     """
 
     link: Link
     time: str
     happening: Happening
+    body: str
 
 
 def append(connection: sqlite3.Connection, last: Link, happening: Happening) -> Entry:
@@ -136,7 +152,12 @@ def append(connection: sqlite3.Connection, last: Link, happening: Happening) -> 
     body = json.dumps({"time": time, **asdict(happening)}, sort_keys=True, separators=(",", ":"))
     link = last.next(kind, body)
     connection.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", (link.seq, kind, link.charges, body, link.hash))
-    return Entry(link, time, happening)
+    return Entry(link, time, happening, body)
+
+
+def row_of(entry: Entry) -> tuple[int, str, int, str, str]:
+    """The row that an entry came from, its hash as hex."""
+    return entry.link.seq, _NAMES[type(entry.happening)], entry.link.charges, entry.body, entry.link.hash.hex()
 
 
 def entries_after(connection: sqlite3.Connection, last: Link) -> Iterator[Entry]:
@@ -148,6 +169,15 @@ def entries_after(connection: sqlite3.Connection, last: Link) -> Iterator[Entry]
     rows = connection.execute(
         "SELECT seq, kind, charges, body, hash FROM entries WHERE seq > ? ORDER BY seq", (last.seq,)
     )
+    yield from follow(rows, last)
+
+
+def follow(rows: Iterable[Row], last: Link) -> Iterator[Entry]:
+    """The entries that rows after `last` hold, each verified against the one before it.
+
+    Raises:
+        LedgerError: an entry was altered, removed or put in.
+    """
     for seq, kind, charges, body, digest in rows:
         link = last.next(str(kind), str(body))
         if (seq, charges, digest) != (link.seq, link.charges, link.hash):
@@ -166,6 +196,6 @@ def _entry(link: Link, kind: str, body: str) -> Entry:
     try:
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(body).items()}
         time = str(values.pop("time"))
-        return Entry(link, time, _KINDS[kind](**values))
+        return Entry(link, time, _KINDS[kind](**values), body)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LedgerError(f"the ledger's entry {link.seq} cannot be understood: kind {kind!r}") from error

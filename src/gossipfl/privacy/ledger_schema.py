@@ -47,7 +47,10 @@ _VERSION_1 = (
 _VERSION_2: tuple[str, ...] = ()
 """The tables are the same; charges name their level."""
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)
+_VERSION_3: tuple[str, ...] = ()
+"""The tables are the same; charges may say what weaker adversaries face."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
 """Statements that lead from version k to k + 1; a published one is never edited."""
 
 

@@ -13,7 +13,7 @@ from threading import Lock
 from gossipfl.errors import LedgerError
 from gossipfl.privacy import ledger_records as records
 from gossipfl.privacy.ledger_book import Book
-from gossipfl.privacy.ledger_chain import Began, Happening, Joined, append, entries_after, hash_of_charge
+from gossipfl.privacy.ledger_chain import Began, Entry, Happening, Joined, Link, append, entries_after, hash_of_charge
 from gossipfl.privacy.ledger_schema import connect, connect_read_only, ledger_errors, reading, writing
 
 
@@ -99,6 +99,11 @@ class LedgerStore:
         """The head when the ledger held so many charges; None when it never did."""
         with self._lock, self._errors("be read"):
             return hash_of_charge(self._connection, charges)
+
+    def history(self) -> list[Entry]:
+        """Everything that ever happened, oldest first, verified."""
+        with self._lock, self._errors("be read"), reading(self._connection):
+            return list(entries_after(self._connection, Link()))
 
     @contextmanager
     def view(self) -> Iterator[Book]:

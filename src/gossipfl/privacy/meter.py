@@ -4,22 +4,23 @@
 1. Rényi bound of this very step ≤ target         it fits, for next to nothing
 2. steps ≤ the last count known to fit            it fits, by monotonicity
 3. ask the accountant some steps ahead, bisecting between what fits and what does not
+
+What is spent is looked up on the curve of the plan (`EpsilonCurve`); steps beyond it count by Rényi until a new plan is
+made, which is whenever a node starts.
 """
 
 from collections.abc import Mapping
 
 from gossipfl.errors import BudgetSpentError
 from gossipfl.privacy.accounting import Charge, bound
+from gossipfl.privacy.curve import FEW, EpsilonCurve, Kind, Planned
 
 AHEAD = 16
 """A question asked ahead covers 1/16 more steps than there are."""
 
-Kind = tuple[float, float]
-"""(sample_rate, noise_multiplier)"""
-
 
 class EpsilonMeter:
-    """ε of tallies (steps by kind) at one δ, against one target; keeps nothing but what it has calculated before.
+    """ε of tallies (steps by kind) at one δ, against one target; keeps the plan, and what it has calculated before.
 
     Args:
         delta: in (0, 1).
@@ -34,10 +35,28 @@ class EpsilonMeter:
         self._context: tuple[Kind, frozenset[tuple[Kind, int]]] | None = None
         self._fits, self._epsilon = 0, 0.0
         self._fails: int | None = None
+        self._curve: EpsilonCurve | None = None
+
+    def plan(self, planned: Planned) -> None:
+        """Computes ε of a long run at once, and looks it up from now on.
+
+        For few phases, and for accountants and steps that are quick anyway, nothing changes.
+        """
+        quick = self._accountant == "rdp" or all(rate == 1 for rate, _ in (*planned.before, planned.kind))
+        if quick or planned.steps <= FEW * planned.every:
+            return
+        self._curve = EpsilonCurve(planned, self._delta, self._accountant)
+        self._curve.compute()
 
     def epsilon(self, tally: Mapping[Kind, int]) -> float:
-        """ε of the tally as `accounting.epsilon` gives it; tens of milliseconds when it is asked for the first time."""
-        return self._bound(tally, self._accountant)
+        """ε of the tally: by the curve of the plan, if there is one, else as `accounting.epsilon` gives it.
+
+        Without a plan tens of milliseconds when it is asked for the first time.
+        """
+        if self._curve is None:
+            return self._bound(tally, self._accountant)
+        planned = self._curve.at(tally)
+        return self._bound(tally, "rdp") if planned is None else planned
 
     def admit(self, tally: Mapping[Kind, int], charge: Charge) -> float:
         """An upper bound of ε of the tally with `charge` on top, at most the target; a millisecond a step on average.

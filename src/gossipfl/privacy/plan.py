@@ -2,7 +2,7 @@
 
 level     is charged        with probability q a unit takes part, q =
 example   a step            min(1, batch_size / units)
-update    a phase           1, the unit being all data of the node
+update    a phase           1, the unit being all data of the node; so at level correlated
 
 δ ≤ 1 / (2 · units), by default min(1e-3, that)
 """
@@ -15,8 +15,25 @@ from gossipfl.config.privacy import PrivacyConfig
 from gossipfl.config.training import TrainingConfig
 from gossipfl.errors import PrivacyError
 from gossipfl.privacy.accounting import Charge, Method, bound, noise_multiplier_for
+from gossipfl.privacy.clipping_norm import Clipping, clipping_of
+from gossipfl.privacy.pairs.exposed import exposed
+from gossipfl.privacy.pairs.exposure import Exposure
+from gossipfl.privacy.pairs.terms import PairTerms
 
 LARGEST_DELTA = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Noise shared with neighbors.
+
+    Attributes:
+        noise_multiplier: p, its deviation on each edge over `max_grad_norm`.
+        exposure: what adversaries face with it.
+    """
+
+    noise_multiplier: float
+    exposure: Exposure
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +52,8 @@ class Plan:
         epsilon: ε after the planned steps, what was spent before included; an upper bound.
         accountant: as configured.
         method: how `epsilon` was found; `rdp` under accountant `prv` means that the tight one could not be had.
+        clipping: how gradients are clipped, and noised for it; None: to `max_grad_norm`, with `noise_multiplier`.
+        pairs: at level correlated, the noise shared with neighbors.
     """
 
     level: str
@@ -48,6 +67,8 @@ class Plan:
     epsilon: float
     accountant: str
     method: Method = "prv"
+    clipping: Clipping | None = None
+    pairs: Pairing | None = None
 
     @property
     def expected_batch(self) -> float:
@@ -59,13 +80,36 @@ class Plan:
         """σ of the steps to come; None when there are none, since the target is spent."""
         return self.noise_multiplier if self.steps else None
 
+    @property
+    def clips(self) -> Clipping:
+        """How gradients are clipped."""
+        return self.clipping or Clipping(self.max_grad_norm, self.noise_multiplier)
+
     def charge(self, steps: int = 1) -> Charge:
         """What `steps` steps of this plan cost."""
-        return Charge(self.sample_rate, self.noise_multiplier, steps)
+        return Charge(
+            self.sample_rate, self.noise_multiplier, steps, None if self.pairs is None else self.pairs.exposure
+        )
+
+    def exposed(self, steps: int) -> dict[str, float] | None:
+        """ε of so many steps of this plan by adversary; None but at level correlated."""
+        return exposed([self.charge(steps)], self.delta, self.accountant) if self.pairs else None
 
 
-def make_plan(config: PrivacyConfig, training: TrainingConfig, *, units: int, spent: Sequence[Charge] = ()) -> Plan:
+def make_plan(
+    config: PrivacyConfig,
+    training: TrainingConfig,
+    *,
+    units: int,
+    spent: Sequence[Charge] = (),
+    pairs: PairTerms | None = None,
+) -> Plan:
     """The plan for a whole training on data that has `spent` charges already.
+
+    Args:
+        units: of the node.
+        spent: by other runs.
+        pairs: of level correlated.
 
     Raises:
         BudgetSpentError: the target is spent already.
@@ -91,10 +135,12 @@ def make_plan(config: PrivacyConfig, training: TrainingConfig, *, units: int, sp
         epsilon=total.epsilon,
         accountant=config.accountant,
         method=total.method,
+        clipping=clipping_of(config, noise_multiplier=sigma, expected_batch=wished.sample_rate * units),
+        pairs=None if pairs is None else _pairing(config, pairs, sigma, _noise(config, delta, wished, ())),
     )
 
 
-def spent_plan(config: PrivacyConfig, *, units: int, spent: Sequence[Charge]) -> Plan:
+def spent_plan(config: PrivacyConfig, *, units: int, spent: Sequence[Charge], pairs: PairTerms | None = None) -> Plan:
     """The plan of no further step, on data whose target is spent; its noise is one of those charged."""
     delta, last = delta_for(config.target_delta, units), spent[-1]
     total = bound(spent, delta, config.accountant)
@@ -110,6 +156,7 @@ def spent_plan(config: PrivacyConfig, *, units: int, spent: Sequence[Charge]) ->
         epsilon=total.epsilon,
         accountant=config.accountant,
         method=total.method,
+        pairs=None if pairs is None else _pairing(config, pairs, last.noise_multiplier, last.noise_multiplier),
     )
 
 
@@ -128,7 +175,9 @@ def delta_for(wished: float | None, units: int) -> float:
 
 
 def epsilon_if_replaced(plan: Plan, spent: Sequence[Charge] = ()) -> float:
-    """ε of a plan of level update, were the node's data replaced by other data: twice the sensitivity of their absence.
+    """ε of a plan of level update or correlated, were the node's data replaced by other data.
+
+    That is twice the sensitivity of their absence.
 
     Args:
         spent: at level update before.
@@ -140,9 +189,17 @@ def epsilon_if_replaced(plan: Plan, spent: Sequence[Charge] = ()) -> float:
 
 def _charged(config: PrivacyConfig, training: TrainingConfig, units: int) -> Charge:
     """All that a training charges, but for the noise."""
-    if config.level == "update":
+    if config.releases_phases:
         return Charge(1.0, 0.0, training.phases)
     return Charge(min(1.0, training.batch_size / units), 0.0, training.total_steps)
+
+
+def _pairing(config: PrivacyConfig, pairs: PairTerms, own: float, others: float) -> Pairing | None:
+    """Other nodes' noise is at least what fresh data takes, see `PrivacyConfig`."""
+    if config.pair_noise_multiplier is None:
+        return None
+    pair = config.pair_noise_multiplier
+    return Pairing(pair, pairs.exposure(own=own, others=min(own, others), pair=pair))
 
 
 def _noise(config: PrivacyConfig, delta: float, wished: Charge, spent: Sequence[Charge]) -> float:

@@ -13,6 +13,7 @@ import warnings
 from functools import lru_cache
 
 import numpy as np
+from scipy.fft import next_fast_len
 
 from gossipfl.privacy.opacus_parts import (
     DiscretePRV,
@@ -73,7 +74,11 @@ def _largest_loss(composition: Composition, delta_error: float) -> float:
 
 @lru_cache(maxsize=16)
 def _one_step(sample_rate: float, noise_multiplier: float, largest_loss: float, mesh: float) -> DiscretePRV:
-    domain = Domain.create_aligned(-largest_loss, largest_loss, mesh)
+    # Opacus makes 2k + 2 points of k meshes each way: a Fourier transform of so many takes ten times as long where the
+    # number has a large prime factor
+    half = next_fast_len(math.ceil(largest_loss / mesh) + 1, real=True)
+    reach = (half - 1 - 1e-6) * mesh
+    domain = Domain.create_aligned(-reach, reach, mesh)
     loss = PoissonSubsampledGaussianPRV(sample_rate, noise_multiplier)
     return discretize(TruncatedPrivacyRandomVariable(loss, domain.t_min, domain.t_max), domain)
 

@@ -7,7 +7,8 @@ is touched, and every result made with it says that it is not private.
 from gossipfl.core.messages import Receipt
 from gossipfl.errors import PrivacyError
 from gossipfl.privacy.accounting import Charge
-from gossipfl.privacy.meter import EpsilonMeter, Kind
+from gossipfl.privacy.curve import Kind
+from gossipfl.privacy.meter import EpsilonMeter
 
 TOLERANCE = 1e-6
 """A calibrated plan may end this much above its target, by rounding."""
@@ -39,6 +40,11 @@ class SimulatedAccount:
         """ε here is an upper bound, at most the target; `epsilon` computes it exactly, in tens of milliseconds."""
         steps = sum(self._tally.values())
         return Receipt(steps=steps, charges=steps, epsilon=self._bound, delta=self._delta)
+
+    @property
+    def steps(self) -> int:
+        """That were charged."""
+        return sum(self._tally.values())
 
     def epsilon(self) -> float:
         """What would be spent."""

@@ -1,17 +1,22 @@
 """What a ledger says was spent, without changing it: for `gossipfl privacy spent`, `gossipfl check` and the plan."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.ledger_book import AccountRecord, Book, as_charges, refuse_other_levels
+from gossipfl.privacy.ledger_chain import Charged, Entry
 from gossipfl.privacy.ledger_store import LedgerStore
 from gossipfl.privacy.meter import EpsilonMeter
+from gossipfl.privacy.pairs.exposed import exposed
 
 MECHANISMS: Mapping[str, str] = {
     "example": "Poisson-subsampled Gaussian (DP-SGD), one unit of the data added or removed",
     "update": "Gaussian on the clipped update of a phase, all data of the node present or absent (zero-out)",
+    "correlated": "Gaussian on the clipped update of a phase, all data of the node present or absent (zero-out); ε is "
+    "against all neighbors together, who know the noise that they share with the node",
 }
 """What charges of each level paid for, and what their ε protects."""
 
@@ -28,6 +33,7 @@ class AccountSummary:
         steps: training steps paid for; at level update phases.
         level: of the charges; empty before the first.
         mechanism: what the charges paid for.
+        exposed: ε by adversary, at level correlated; None else.
         accountant: of the last opening.
         records: that ever joined.
         public: every run said that the data is public.
@@ -43,12 +49,72 @@ class AccountSummary:
     steps: int
     level: str
     mechanism: str
+    exposed: dict[str, float] | None
     accountant: str
     records: int
     public: bool
     reasons: tuple[str, ...]
     replaces: tuple[int, ...]
     last_used: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Equal charges that followed one another.
+
+    Attributes:
+        first, last: their numbers in the ledger, from 1.
+        since, until: UTC times of the two.
+        account: number, as it was then.
+        run: that charged.
+        level: of the mechanism.
+        sample_rate, noise_multiplier: of each step.
+        steps: of all together.
+    """
+
+    first: int
+    last: int
+    since: str
+    until: str
+    account: int
+    run: str
+    level: str
+    sample_rate: float
+    noise_multiplier: float
+    steps: int
+
+
+def history(path: Path) -> list[History]:
+    """Every charge of a ledger, oldest first.
+
+    Raises:
+        LedgerError: there is no such ledger, it cannot be read, or it was altered.
+    """
+    store = LedgerStore(path, read_only=True)
+    try:
+        return list(history_of(store.history()))
+    finally:
+        store.close()
+
+
+def history_of(entries: Iterable[Entry]) -> Iterator[History]:
+    """The charges among some entries, those of a kind in one."""
+    charges = ((entry, entry.happening) for entry in entries if isinstance(entry.happening, Charged))
+    for _, some in groupby(charges, key=lambda pair: replace(pair[1], steps=0)):
+        (first, charged), *rest = some
+        last = rest[-1][0] if rest else first
+        yield History(
+            first=first.link.charges,
+            last=last.link.charges,
+            since=first.time,
+            until=last.time,
+            account=charged.account,
+            run=charged.run,
+            level=charged.level,
+            sample_rate=charged.sample_rate,
+            noise_multiplier=charged.noise_multiplier,
+            steps=charged.steps + sum(other.steps for _, other in rest),
+        )
 
 
 def spent(path: Path) -> list[AccountSummary]:
@@ -59,7 +125,7 @@ def spent(path: Path) -> list[AccountSummary]:
     """
     store = LedgerStore(path, read_only=True)
     try:
-        return [_summary(account) for account in store.book.accounts()]
+        return [summary_of(account) for account in store.book.accounts()]
     finally:
         store.close()
 
@@ -99,7 +165,8 @@ def _union(book: Book, accounts: Iterable[int], run: str | None) -> tuple[Charge
     return as_charges(total)
 
 
-def _summary(account: AccountRecord) -> AccountSummary:
+def summary_of(account: AccountRecord) -> AccountSummary:
+    """What one account amounts to."""
     meter = EpsilonMeter(account.delta, account.accountant, None)
     level = ", ".join(sorted(account.levels))
     return AccountSummary(
@@ -110,6 +177,7 @@ def _summary(account: AccountRecord) -> AccountSummary:
         steps=account.steps.total(),
         level=level,
         mechanism=MECHANISMS.get(level, level),
+        exposed=exposed(account.exposed_charges(), account.delta, account.accountant),
         accountant=account.accountant,
         records=account.records,
         public=account.public,

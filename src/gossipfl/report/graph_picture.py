@@ -28,12 +28,21 @@ def draw_graph(graph: Graph, path: Path, *, title: str = "") -> None:
     Raises:
         ConfigError: the ending is none of png, svg, pdf, or the file cannot be written.
     """
-    if path.suffix.lower() not in FORMATS:
-        raise ConfigError(f"--plot: {path} should end in one of {', '.join(FORMATS)}")
     figure = Figure(figsize=(SIDE_INCHES, SIDE_INCHES), layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title)
     draw_graph_on(axes, graph)
+    save_plot(figure, path)
+
+
+def save_plot(figure: Figure, path: Path) -> None:
+    """Writes a picture where `--plot` wants it.
+
+    Raises:
+        ConfigError: the ending is none of png, svg, pdf, or the file cannot be written.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise ConfigError(f"--plot: {path} should end in one of {', '.join(FORMATS)}")
     try:
         save_picture(figure, path)
     except OSError as error:

@@ -1,23 +1,30 @@
 """The learners of all nodes of a trial, at one resident model: data split once, accounts in memory, seeded noise."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gossipfl.config.experiment import Experiment
+from gossipfl.config.graph_files import graph_for
 from gossipfl.config.ranks import at_rank, simulated_ranks
 from gossipfl.core.messages import Clear
+from gossipfl.core.topology import build_schedule
+from gossipfl.core.topology.links import mutual_links
 from gossipfl.learning.bench import Bench, Resident, learner_for, load_resident
 from gossipfl.learning.books import Books, RunTerms
 from gossipfl.learning.data import DataSite, NodeRecords, load_fleet_records
 from gossipfl.learning.evaluation import Evaluation
 from gossipfl.privacy.account import FreeAccount
+from gossipfl.privacy.pairs.noise import SeededNoise
+from gossipfl.privacy.pairs.terms import PairTerms
 from gossipfl.privacy.plan import delta_for, make_plan
 from gossipfl.privacy.publishing import Publisher
 from gossipfl.privacy.simulated_account import SimulatedAccount
 from gossipfl.runs.judging import Judgment, States
 from gossipfl.state import AdapterState
+
+SIMULATED = RunTerms(run="simulation", streams="seeded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,11 @@ class Fleet:
         """The largest ε of a node, exactly; None without privacy."""
         return max((account.epsilon() for account in self.simulated.values()), default=None)
 
+    def exposed(self) -> dict[str, float] | None:
+        """The largest ε of a node by adversary; None but at level correlated."""
+        plans = {name: bench.plan for name, bench in self.benches.items()}
+        return highest([plan.exposed(self.simulated[name].steps) for name, plan in plans.items() if plan is not None])
+
     def clear(self, node: str) -> Clear[AdapterState]:
         """Makes a node's states publishable."""
         return Publisher(self.benches[node].account).clear
@@ -95,11 +107,30 @@ class Fleet:
         )
 
 
-def build_fleet(experiment: Experiment, roster: Roster, nodes: Sequence[str]) -> Fleet:
+def highest(exposed: Sequence[dict[str, float] | None]) -> dict[str, float] | None:
+    """Of several nodes, by adversary; None when none has any."""
+    known = [each for each in exposed if each is not None]
+    return {name: max(each[name] for each in known) for name in known[0]} if known else None
+
+
+Equip = Callable[[Resident, DataSite, NodeRecords, RunTerms], Bench]
+"""How a node's bench is made at a model."""
+
+
+def ordinary_bench(resident: Resident, site: DataSite, records: NodeRecords, terms: RunTerms) -> Bench:
+    """A node's bench with an account in memory and seeded noise."""
+    books = simulated_books(resident.adapted.experiment, records, terms.pairs)
+    return learner_for(resident, site, terms, records, books=books)
+
+
+def build_fleet(
+    experiment: Experiment, roster: Roster, nodes: Sequence[str], *, equip: Equip = ordinary_bench
+) -> Fleet:
     """The learners of some nodes.
 
     Args:
         nodes: those of this process; data is split over all.
+        equip: makes their benches.
 
     Raises:
         UserError: whatever is wrong with data, model or privacy plan.
@@ -112,14 +143,13 @@ def build_fleet(experiment: Experiment, roster: Roster, nodes: Sequence[str]) ->
         rank: load_resident(at_rank(experiment, rank), sites[0], records.test)
         for rank in sorted({ranks[name] for name in nodes}, reverse=True)
     }
-    terms = RunTerms(run="simulation", streams="seeded")
+    pairs = simulated_pairs(experiment, roster, nodes)
     benches = {
-        site.node: learner_for(
+        site.node: equip(
             residents[ranks[site.node]],
             site,
-            terms,
             records.nodes[site.node],
-            books=simulated_books(experiment, records.nodes[site.node]),
+            replace(SIMULATED, pairs=pairs.get(site.node)),
         )
         for site in sites
     }
@@ -134,7 +164,20 @@ def on_one_thread(experiment: Experiment) -> Experiment:
     return experiment.model_copy(update={"training": training})
 
 
-def simulated_books(experiment: Experiment, records: NodeRecords) -> Books:
+def simulated_pairs(experiment: Experiment, roster: Roster, nodes: Sequence[str]) -> dict[str, PairTerms]:
+    """With whom each node shares seeded noise; empty but at level correlated.
+
+    Raises:
+        TopologyError: the graph cannot carry gossip, or is directed.
+    """
+    if experiment.privacy.level != "correlated":
+        return {}
+    topology = experiment.topology
+    links = mutual_links(build_schedule(topology, roster.names, graph_for(topology, roster.folder)))
+    return {name: PairTerms(name, links, SeededNoise(experiment.seed, name, tuple(links[name]))) for name in nodes}
+
+
+def simulated_books(experiment: Experiment, records: NodeRecords, pairs: PairTerms | None = None) -> Books:
     """An account in memory of these records, and the plan of the whole run; free and none at level none.
 
     Raises:
@@ -144,4 +187,4 @@ def simulated_books(experiment: Experiment, records: NodeRecords) -> Books:
     if privacy.level == "none":
         return Books(FreeAccount(), None)
     account = SimulatedAccount(delta_for(privacy.target_delta, units), privacy.accountant, privacy.target_epsilon)
-    return Books(account, make_plan(privacy, experiment.training, units=units))
+    return Books(account, make_plan(privacy, experiment.training, units=units, pairs=pairs))

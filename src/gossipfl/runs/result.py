@@ -25,6 +25,7 @@ class RunResult:
         output: its folder.
         rejected: messages that receivers have dropped, or answers of clients that could not train, by reason.
         flower_bytes: of all nodes, as Flower's server counts: inbound, outbound, total; None elsewhere.
+        exposed: at level correlated, ε by adversary, the strongest of which `epsilon` is against; None elsewhere.
     """
 
     final: dict[str, Any]
@@ -40,26 +41,32 @@ class RunResult:
     output: Path
     rejected: Mapping[str, int] = field(default_factory=dict)
     flower_bytes: Mapping[str, int] | None = None
+    exposed: Mapping[str, float] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The keys of `gossipfl simulate --json` and `gossipfl fedavg --json`; seeded noise is not private."""
         counted = {} if self.flower_bytes is None else {"flower_bytes": dict(self.flower_bytes)}
-        return counted | {
-            "final": self.final,
-            "rounds": self.rounds,
-            "virtual_s": self.virtual_s,
-            "seconds": self.seconds,
-            "node_steps": self.node_steps,
-            "node_steps_per_s": round(self.node_steps / self.seconds, 3) if self.seconds else None,
-            "bytes_per_node": self.bytes_per_node,
-            "epsilon": self.epsilon,
-            "noise": self.noise,
-            "engine": self.engine,
-            "rejected": dict(self.rejected),
-            "private": False,
-            "done": self.done,
-            "output": self.output,
-        }
+        exposed = {} if self.exposed is None else {"exposed": dict(self.exposed)}
+        return (
+            counted
+            | exposed
+            | {
+                "final": self.final,
+                "rounds": self.rounds,
+                "virtual_s": self.virtual_s,
+                "seconds": self.seconds,
+                "node_steps": self.node_steps,
+                "node_steps_per_s": round(self.node_steps / self.seconds, 3) if self.seconds else None,
+                "bytes_per_node": self.bytes_per_node,
+                "epsilon": self.epsilon,
+                "noise": self.noise,
+                "engine": self.engine,
+                "rejected": dict(self.rejected),
+                "private": False,
+                "done": self.done,
+                "output": self.output,
+            }
+        )
 
     @classmethod
     def from_json(cls, recorded: Mapping[str, Any], output: Path) -> Self:
@@ -84,7 +91,12 @@ class RunResult:
         missing = sorted(set(names) - set(recorded))
         if missing:
             raise StateError(f"{output}: result.json has no {missing[0]!r}: another version of gossipfl wrote it")
-        return cls(**{name: recorded[name] for name in names}, output=output, flower_bytes=recorded.get("flower_bytes"))
+        return cls(
+            **{name: recorded[name] for name in names},
+            output=output,
+            flower_bytes=recorded.get("flower_bytes"),
+            exposed=recorded.get("exposed"),
+        )
 
 
 def final_figures(last: dict[str, Any]) -> dict[str, Any]:

@@ -56,19 +56,24 @@ def spread_of(states: Sequence[AdapterState]) -> Spread:
 
 def spread_of_updates(
     states: Sequence[AdapterState],
-    mixing: Mixing[AdapterState],
+    average: Callable[[Sequence[AdapterState]], AdapterState],
     distance: Callable[[AdapterState, AdapterState], float],
 ) -> Spread:
-    """The same of states whose products are averaged: the mean is what mixing makes of them, distances are of updates.
+    """The same of states whose updates are averaged: the mean is theirs, and so are the distances.
 
     Nodes that agree on the updates may hold them in different factors.
     """
+    mean = average(states)
+    distances = np.array([distance(state, mean) for state in states])
+    return Spread(mean.vector.astype(np.float64), distances)
+
+
+def mean_by(mixing: Mixing[AdapterState], states: Sequence[AdapterState]) -> AdapterState:
+    """What mixing makes of all states with equal weights; being whole here, also of what stays at each node."""
     share = 1 / len(states)
     # of the highest rank, if they differ: it holds most of the mean
     first, *others = sorted(states, key=lambda state: -state.spec.size)
-    mean = mixing.mix(first, share, {str(place): (share, state) for place, state in enumerate(others)})
-    distances = np.array([distance(state, mean) for state in states])
-    return Spread(mean.vector.astype(np.float64), distances)
+    return mixing.mix(first, share, {str(place): (share, state) for place, state in enumerate(others)})
 
 
 def spread_of_one(state: AdapterState, nodes: int) -> Spread:

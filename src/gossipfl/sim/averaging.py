@@ -20,7 +20,9 @@ from gossipfl.state import AdapterSpec, AdapterState, Segment
 
 def averaging_setting(experiment: Averaging, folder: Path) -> Setting:
     """The experiment's network."""
-    return Setting(experiment.seed, experiment.topology, experiment.gossip, experiment.simulation, folder)
+    return Setting(
+        experiment.seed, experiment.topology, experiment.gossip, experiment.simulation, folder, experiment.protection
+    )
 
 
 def averaging_course(experiment: Averaging, setting: Setting) -> Course:

@@ -9,6 +9,7 @@ from gossipfl.core.messages import Receipt
 from gossipfl.core.protocol import Protocol
 from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.vector import P
+from gossipfl.protection.letters import Guard
 
 
 @dataclass(slots=True)
@@ -26,6 +27,7 @@ class Body(Generic[P]):
         timers: token of the newest timer of each name.
         bytes_sent: encoded, of what was put on its lines.
         rejected: messages dropped, by reason.
+        guard: of this life; None where states travel as they are.
     """
 
     protocol: Protocol[P]
@@ -38,6 +40,7 @@ class Body(Generic[P]):
     timers: dict[str, int] = field(default_factory=dict)
     bytes_sent: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
+    guard: Guard[P] | None = None
 
     @property
     def snapshot(self) -> Snapshot[P]:

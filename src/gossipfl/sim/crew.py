@@ -36,6 +36,10 @@ class Crew(Judge, Protocol):
         """The largest ε of a node, exactly; None without privacy."""
         ...
 
+    def exposed(self) -> dict[str, float] | None:
+        """The largest ε of a node by adversary; None but at level correlated."""
+        ...
+
     def close(self) -> None:
         """Gives back what is not needed any more."""
         ...

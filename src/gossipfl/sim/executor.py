@@ -19,7 +19,7 @@ from gossipfl.learning.evaluation import Evaluation
 from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.publishing import Publisher
 from gossipfl.privacy.simulated_account import PaidElsewhere
-from gossipfl.runs.fleet import Fleet, build_fleet
+from gossipfl.runs.fleet import Fleet, build_fleet, highest
 from gossipfl.runs.judging import Judgment, States
 from gossipfl.sim.engines.loop import LoopEngine
 from gossipfl.sim.nodes import Setting
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 
 A = TypeVar("A")
 R = TypeVar("R")
-ANSWER_S = 10.0
-"""A cluster that does not take a connection meanwhile is not there."""
+ANSWER_S = 10.0  # a cluster that does not take a connection meanwhile is not there
 
 
 class Actor:
@@ -79,6 +78,10 @@ class Actor:
     def epsilon(self) -> float | None:
         """See `Fleet.epsilon`."""
         return self._fleet.epsilon()
+
+    def exposed(self) -> dict[str, float] | None:
+        """See `Fleet.exposed`."""
+        return self._fleet.exposed()
 
 
 class Cluster:
@@ -178,6 +181,10 @@ class Cluster:
         """See `Fleet.epsilon`."""
         spent = self._get([actor.epsilon.remote() for actor in self._actors])
         return max((epsilon for epsilon in spent if epsilon is not None), default=None)
+
+    def exposed(self) -> dict[str, float] | None:
+        """See `Fleet.exposed`."""
+        return highest(self._get([actor.exposed.remote() for actor in self._actors]))
 
     def clear(self, node: str) -> Clear[AdapterState]:
         """Makes a node's states publishable: those whose training its actor has paid for."""

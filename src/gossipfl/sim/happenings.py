@@ -6,6 +6,7 @@ from typing import Generic
 from gossipfl.core.events import Event
 from gossipfl.core.messages import Crossing, Header, Packet
 from gossipfl.core.vector import P
+from gossipfl.protection.letters import Letter
 from gossipfl.sim.availability import Outage
 
 
@@ -39,9 +40,10 @@ class PhaseEnds:
 
 @dataclass(slots=True)
 class Message(Generic[P]):
-    """A state on its way; what happens is that it arrives.
+    """A state, or a letter, on its way; what happens is that it arrives.
 
     Attributes:
+        content: the state as it travels; under protection what travels in its place.
         number: of all messages of the world, in the order in which they were sent.
         replaceable: see `core.events.Send`.
         life: of the sender.
@@ -52,7 +54,7 @@ class Message(Generic[P]):
 
     sender: str
     receiver: str
-    packet: Packet[P]
+    content: Packet[P] | Letter
     header: Header
     number: int
     replaceable: bool

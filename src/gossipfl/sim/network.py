@@ -11,6 +11,7 @@ from gossipfl.core.codecs.known import Known
 from gossipfl.core.events import Send
 from gossipfl.core.messages import Packet
 from gossipfl.core.vector import P
+from gossipfl.protection.letters import Letter
 from gossipfl.sim.availability import Partition
 from gossipfl.sim.clock import Clock
 from gossipfl.sim.happenings import Happening, LineFree, Message
@@ -106,14 +107,22 @@ class Network(Generic[P]):
         self._numbers += 1
         message = Message(sender, send.receiver, send.packet, send.header, self._numbers, send.replaceable, life)
         message.crossing = send.crossing
-        line = self._line(sender, send.receiver)
+        self._put(message)
+
+    def post_letter(self, sender: str, letter: Letter, life: int = 0) -> None:
+        """The same with a letter, in whose place nothing newer goes."""
+        self._numbers += 1
+        self._put(Message(sender, letter.to, letter, letter.header, self._numbers, replaceable=False, life=life))
+
+    def _put(self, message: Message[P]) -> None:
+        line = self._line(message.sender, message.receiver)
         if line.free_at <= self._clock.now and not line.waiting:
             self._transmit(line, message)
         else:
-            if send.replaceable and line.waiting and line.waiting[-1].replaceable:
+            if message.replaceable and line.waiting and line.waiting[-1].replaceable:
                 line.waiting.pop()
             if not line.waiting:
-                self._clock.plan(line.free_at, LineFree(sender, send.receiver))
+                self._clock.plan(line.free_at, LineFree(message.sender, message.receiver))
             line.waiting.append(message)
 
     def line_free(self, edge: Edge) -> None:
@@ -135,8 +144,10 @@ class Network(Generic[P]):
         if message.number <= line.newest:
             return "replay"
         line.newest = message.number
-        packet = message.packet
-        if not _readable(message, line.heard):
+        packet = message.content
+        if isinstance(packet, Letter):
+            return ""
+        if not _readable(message, packet, line.heard):
             # the sender is told: what comes next stands by itself
             line.known.refused()
             return "reference"
@@ -186,14 +197,8 @@ class Network(Generic[P]):
         return self._published[1]
 
     def _transmit(self, line: Line[P], message: Message[P]) -> None:
-        clock, now, packet = self._clock, self._clock.now, message.packet
-        weighed = self._weighed(message.sender, packet)
-        trusted, crossing = line.known.is_trusted(), message.crossing
-        number = _number(message, line.known.mark)
-        message.whole = not (trusted and packet.reference in {None, 0, number})
-        message.with_totals = crossing is not None and not (trusted and crossing.follows(number))
-        line.known.mark = (message.life, packet.number)
-        size = (weighed.whole if message.whole else weighed.size) + weighed.flow * message.with_totals
+        clock, now, content = self._clock, self._clock.now, message.content
+        size = content.size if isinstance(content, Letter) else self._size(line, message, content)
         self._on_sent(message.sender, size)
         fate = self._parts.carry((message.sender, message.receiver), size)
         line.free_at = now + fate.line_s
@@ -202,10 +207,20 @@ class Network(Generic[P]):
             line.last_arrival = max(at, line.last_arrival)
             clock.plan(at, message)
 
+    def _size(self, line: Line[P], message: Message[P], packet: Packet[P]) -> int:
+        """Of a state, as the other end can read it; the line takes it for known there."""
+        weighed = self._weighed(message.sender, packet)
+        trusted, crossing = line.known.is_trusted(), message.crossing
+        number = _number(message, line.known.mark)
+        message.whole = not (trusted and packet.reference in {None, 0, number})
+        message.with_totals = crossing is not None and not (trusted and crossing.follows(number))
+        line.known.mark = (message.life, packet.number)
+        return (weighed.whole if message.whole else weighed.size) + weighed.flow * message.with_totals
 
-def _readable(message: Message[P], known: tuple[int, int] | None) -> bool:
+
+def _readable(message: Message[P], packet: Packet[P], known: tuple[int, int] | None) -> bool:
     """Whether who knows that publication of a sender's life can read a message."""
-    packet, crossing, number = message.packet, message.crossing, _number(message, known)
+    crossing, number = message.crossing, _number(message, known)
     found = crossing is None or message.with_totals or crossing.follows(number)
     return found and (message.whole or packet.reference in {None, 0, number})
 

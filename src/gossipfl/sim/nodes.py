@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from gossipfl.config.gossip import GossipConfig
 from gossipfl.config.graph_files import graph_for
+from gossipfl.config.protection import ProtectionConfig
 from gossipfl.config.simulation import SimulationConfig
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.codecs.packing import FLOW_BYTES, packer_for
@@ -19,16 +20,21 @@ from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.rng import generator
 from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.tables import resolve
-from gossipfl.core.topology import build_schedule, is_doubly_stochastic, is_exact, second_eigenvalue, sparse_matrix
+from gossipfl.core.topology import build_schedule
 from gossipfl.core.validation import check_state
-from gossipfl.errors import ConfigError, MessageError
+from gossipfl.core.vector import P
+from gossipfl.errors import MessageError
+from gossipfl.protection.letters import Guard
+from gossipfl.protection.terms import check_protectable
 from gossipfl.runs.compute import build_duration
 from gossipfl.runs.fleet import Roster
 from gossipfl.runs.spread import Spread, spread_of
 from gossipfl.sim.attackers import ATTACKS, Tamper, Tampered
 from gossipfl.sim.availability import AVAILABILITIES, Partition
+from gossipfl.sim.guards import Guarded
 from gossipfl.sim.links import LINKS
 from gossipfl.sim.network import NetworkParts, Weigh, Weighed
+from gossipfl.sim.sanity import check_names, warn_of_no_end
 from gossipfl.sim.trainers import Trainer
 from gossipfl.sim.world import World
 from gossipfl.sim.world_parts import WorldParts
@@ -48,6 +54,7 @@ class Setting:
         seed: of everything that is drawn.
         topology, gossip, simulation: the experiment's sections.
         folder: of experiment.yaml.
+        protection: another section.
     """
 
     seed: int
@@ -55,6 +62,7 @@ class Setting:
     gossip: GossipConfig
     simulation: SimulationConfig
     folder: Path
+    protection: ProtectionConfig = field(default_factory=ProtectionConfig)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -95,9 +103,11 @@ def schedule_for(setting: Setting) -> Schedule:
     """Who talks to whom.
 
     Raises:
-        TopologyError: the graph cannot carry gossip, or its names are not the simulation's.
+        TopologyError: the graph cannot carry gossip, or its names are not the simulation's, or it protects nobody.
     """
-    return build_schedule(setting.topology, setting.names, graph_for(setting.topology, setting.folder))
+    schedule = build_schedule(setting.topology, setting.names, graph_for(setting.topology, setting.folder))
+    check_protectable(schedule, setting.protection)
+    return schedule
 
 
 def generators_of(setting: Setting) -> dict[str, np.random.Generator]:
@@ -123,6 +133,7 @@ def node_parts(
             clear=course.clear(name),
             packer=partial(packer_of, setting, course.origin, tamper, name),
             seed=setting.seed,
+            sums_only=setting.protection.sums_only,
             # without `unmixed`: what is recorded of a run has the mean itself
             snapshot=Snapshot(state=course.initial[name]),
         )
@@ -144,25 +155,38 @@ def shared_objects(parts: Mapping[str, Parts[AdapterState]]) -> dict[str, object
 
 def build_world(
     setting: Setting,
-    course: Course,
-    parts: Mapping[str, Parts[AdapterState]],
+    parts: Mapping[str, Parts[P]],
     generators: Mapping[str, np.random.Generator],
-) -> World[AdapterState]:
+    *,
+    trainer: Trainer[P],
+    weigh: Weigh[P],
+    guard: Callable[[str, int], Guard[P]] | None = None,
+) -> World[P]:
     """The world with all nodes in it, nothing having happened yet.
+
+    Args:
+        parts: of each node, in its first life.
+        generators: see `generators_of`.
+        trainer: carries out training.
+        weigh: what a publication is to its line.
+        guard: see `WorldParts`.
 
     Raises:
         ConfigError: a model's settings make no sense.
+        ValueError: states are protected, and nobody guards them.
     """
+    if setting.protection.sums_only and guard is None:
+        raise ValueError(f"protection {setting.protection.kind} without guards: states would travel in clear")
     simulation, names = setting.simulation, setting.names
-    _check_names(simulation, names)
-    _warn_of_no_end(setting)
+    check_names(simulation)
+    warn_of_no_end(simulation, setting.gossip)
     _warn_of_one_way(setting, next(iter(parts.values())).schedule)
     compute, links, availability = simulation.compute, simulation.links, simulation.availability
     build = resolve(PROTOCOLS, setting.gossip.protocol, field="gossip.protocol")
     carry = resolve(LINKS, links.kind, field="simulation.links.kind")
     outages = resolve(AVAILABILITIES, availability.kind, field="simulation.availability.kind")
 
-    def protocol(name: str, snapshot: Snapshot[AdapterState]) -> Protocol[AdapterState]:
+    def protocol(name: str, snapshot: Snapshot[P]) -> Protocol[P]:
         # of the first life the very parts that checkpoints name
         own = parts[name]
         return build(own if snapshot is own.snapshot else replace(own, snapshot=snapshot))
@@ -170,17 +194,24 @@ def build_world(
     world_parts = WorldParts(
         schedule=next(iter(parts.values())).schedule,
         build=protocol,
-        trainer=course.trainer,
+        trainer=trainer,
         duration=build_duration(compute, generators["compute"]),
         network=NetworkParts(
-            weigh=weigher(setting),
+            weigh=weigh,
             carry=carry(links, generators["links"]),
             partitions=[Partition(config, names) for config in availability.partitions],
             reordering=links.reordering,
         ),
         outages=outages(availability, names, setting.folder, generators["availability"]),
+        guard=guard,
     )
     return World(world_parts, {name: parts[name].snapshot for name in names})
+
+
+def guards_of(setting: Setting, schedule: Schedule, course: Course) -> Callable[[str, int], Guard[AdapterState]] | None:
+    """What makes a node's guard; see `WorldParts`."""
+    guarded = Guarded(setting.seed, setting.protection, schedule, course.origin.spec, setting.gossip.max_norm)
+    return guarded.make()
 
 
 def weigher(setting: Setting) -> Weigh[AdapterState]:
@@ -217,51 +248,13 @@ class Unladen:
         return Packet(content, full.seen, full.residual, full.number, full.reference, b"", full.size)
 
 
-def lambda_of(schedule: Schedule) -> float | None:
-    """λ of a schedule that is the same in every round and keeps the mean; None for others."""
-    if schedule.period != 1:
-        return None
-    matrix = sparse_matrix(schedule, 0)
-    return second_eigenvalue(matrix) if is_doubly_stochastic(matrix) else None
-
-
-def averages_exactly(setting: Setting, schedule: Schedule) -> bool:
-    """Whether a period of the schedule gives the mean: rounds are kept together, and nothing is lost in encoding."""
-    gossip = setting.gossip
-    lossless = gossip.rate == 1.0 and gossip.codec == "fp32"
-    return gossip.protocol == "sync" and lossless and is_exact(schedule)
-
-
-def _check_names(simulation: SimulationConfig, names: Sequence[str]) -> None:
-    for field, named in (("compute.slow", simulation.compute.slow), ("attackers.nodes", simulation.attackers.nodes)):
-        unknown = sorted(set(named) - set(names))
-        if unknown:
-            raise ConfigError(f"simulation.{field}: {unknown[0]!r} is no node; they are {names[0]} to {names[-1]}")
-
-
 def _warn_of_one_way(setting: Setting, schedule: Schedule) -> None:
     """Where i hears j and j does not hear i, a node that is down takes its hearer's weight from nobody."""
-    node = schedule.nodes[0]
-    row = schedule.row(node, 0)
-    one_way = schedule.period is not None and {*row.weights} - {node} != {*row.receivers}
-    if one_way and setting.gossip.protocol == "sync" and setting.simulation.availability.kind != "always":
+    churns = setting.gossip.protocol == "sync" and setting.simulation.availability.kind != "always"
+    parts = ((node, schedule.row(node, number)) for number in range(schedule.period or 0) for node in schedule.nodes)
+    if churns and any({*row.weights} - {node} != {*row.receivers} for node, row in parts):
         logger.warning(
             "topology.schedule: %s sends one way, so with a node down the mean of the others moves (mean_drift); base "
             "keeps it",
             setting.topology.schedule,
-        )
-
-
-def _warn_of_no_end(setting: Setting) -> None:
-    availability, gossip = setting.simulation.availability, setting.gossip
-    if any(partition.until_s is None for partition in availability.partitions):
-        logger.warning("simulation.availability.partitions: one never heals, so its sides end apart")
-    # a restart begins to settle anew
-    settles_anew = availability.kind == "churn" and gossip.protocol == "wait_free" and gossip.settle_rounds > 0
-    if settles_anew and setting.simulation.until_s is None and availability.up_s < gossip.deadline_s:
-        logger.warning(
-            "simulation.availability.up_s: %g is less than gossip.deadline_s %g, so nodes may never stay up for long "
-            "enough to settle; simulation.until_s ends the run",
-            availability.up_s,
-            gossip.deadline_s,
         )

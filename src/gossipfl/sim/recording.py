@@ -4,8 +4,8 @@ bound             consensus_distance at the start, or when all have trained, · 
                   sync while nobody is missed
 averaging_error   of the states as each node's last training phase has left them, before mixing, see `core.factors`: how
                   far their mean is from the mean of their weights; only where two factors are averaged, each by itself
-exact             the schedule averages exactly, and so did this run: no node went down, and none mixed without one of
-                  its row
+exact             where the schedule gives the mean: every node holds it, from the first whole period after the last
+                  training on; False once a node went down, or mixed without one of its row
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ import numpy as np
 
 from gossipfl.core.events import Report
 from gossipfl.learning.evaluation import Evaluation
-from gossipfl.runs.adapter_file import write_adapter
+from gossipfl.runs.adapter_file import write_adapter, write_states
 from gossipfl.runs.judging import Judge, Judgment
 from gossipfl.runs.lines import Standing, error_line, judged_line, node_columns, summary_line
 from gossipfl.runs.run_directory import RunDirectory
@@ -39,8 +39,9 @@ class RecorderParts:
         share: part of the nodes evaluated.
         rng: draws them.
         lam: λ of the schedule, for the bound; None for a schedule without.
-        exact: a period of the schedule gives the mean.
+        exact_from: the round from which on every node holds the mean, see `sim.claims`.
         trainer: knows where training has led.
+        keeps_states: of every node, at the end.
         spread: where states lie.
     """
 
@@ -51,8 +52,9 @@ class RecorderParts:
     rng: np.random.Generator
     phases: int
     lam: float | None
-    exact: bool
+    exact_from: int | None
     trainer: Trainer[AdapterState]
+    keeps_states: bool = False
     spread: Callable[[Sequence[AdapterState]], Spread] = spread_of
 
 
@@ -83,6 +85,9 @@ class Recorder:
         spread = self.record(share=1.0)
         if self._parts.judge is not None:
             write_adapter(self._parts.directory.path, self._mean(spread))
+        if self._parts.keeps_states:
+            states = {name: body.snapshot.state for name, body in self._world.bodies.items()}
+            write_states(self._parts.directory.path, states)
 
     def state(self) -> RecorderState:
         """All that changes, for a checkpoint."""
@@ -105,7 +110,7 @@ class Recorder:
         columns = node_columns(self._standing(nodes), spread, judgments)
         self.last = summary_line(columns, spread)
         self.last["bound"] = self._bound(spread, self.last["round"])
-        self.last |= {"absent": self._absent, "exact": self._is_exact() if self._parts.exact else None}
+        self.last |= {"absent": self._absent, "exact": self._is_exact()}
         if self._parts.judge is None:
             start = self.start or spread
             self.last["mean_drift"] = float(np.linalg.norm(spread.mean - start.mean))
@@ -160,9 +165,15 @@ class Recorder:
             finished=[body.finished for body in bodies],
         )
 
-    def _is_exact(self) -> bool:
+    def _is_exact(self) -> bool | None:
+        """None before there can be an exact mean, and where there is none."""
+        since = self._parts.exact_from
+        if since is None:
+            return None
         bodies = self._world.bodies.values()
-        return not self._absent and all(not body.life and (body.up or body.finished) for body in bodies)
+        if self._absent or any(body.life or not (body.up or body.finished) for body in bodies):
+            return False
+        return True if all(body.snapshot.round >= since for body in bodies) else None
 
     def _bound(self, spread: Spread, rounds: float) -> float | None:
         """None while anybody trains, which no λ bounds, and where there is none."""

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from gossipfl.config.loading import LoadedAveraging, LoadedExperiment
 from gossipfl.core.mixing.blocks import LeadingBlocks, check_connected, cores_rank
-from gossipfl.core.mixing.products import Products
 from gossipfl.core.tables import resolve
 from gossipfl.runs.judging import Judge
 from gossipfl.runs.progress import Progress
@@ -16,16 +15,17 @@ from gossipfl.runs.result import RunResult, final_figures
 from gossipfl.runs.run_config import SIMULATE, run_config
 from gossipfl.runs.run_directory import RunDirectory
 from gossipfl.sim.averaging import averaging_course, averaging_setting
+from gossipfl.sim.claims import exact_from, lambda_of
 from gossipfl.sim.nodes import (
     Course,
     Setting,
-    averages_exactly,
     build_world,
     generators_of,
-    lambda_of,
+    guards_of,
     node_parts,
     schedule_for,
     shared_objects,
+    weigher,
 )
 from gossipfl.sim.recording import Recorder, RecorderParts
 from gossipfl.sim.running import Ran, Run, RunParts
@@ -106,7 +106,8 @@ def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
     directory.write_topology(schedule.nodes, schedule.neighbors)
     generators = generators_of(setting)
     parts = node_parts(setting, schedule, cast.course, generators)
-    world = build_world(setting, cast.course, parts, generators)
+    guard = guards_of(setting, schedule, cast.course)
+    world = build_world(setting, parts, generators, trainer=cast.course.trainer, weigh=weigher(setting), guard=guard)
     simulation = setting.simulation
     recorder = Recorder(
         RecorderParts(
@@ -116,10 +117,10 @@ def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
             share=simulation.evaluate_share,
             rng=generators["recorder"],
             phases=cast.course.phases,
-            # a truncated mean need not contract
-            lam=None if isinstance(cast.course.mixing, Products) else lambda_of(schedule),
-            exact=averages_exactly(setting, schedule),
+            lam=lambda_of(setting, schedule, cast.course.mixing),
+            exact_from=exact_from(setting, schedule, cast.course),
             trainer=cast.course.trainer,
+            keeps_states=simulation.keep_states,
             spread=cast.course.spread,
         ),
         world,
@@ -147,6 +148,7 @@ def _result(parts: RunParts, ran: Ran, training: Training | None) -> RunResult:
         node_steps=world.steps or world.reports,
         bytes_per_node=last["bytes_per_node"],
         epsilon=training.crew.epsilon() if training else None,
+        exposed=training.crew.exposed() if training else None,
         noise="none" if training is None or last["epsilon"] is None else "local",
         engine=training.engine.name if training else None,
         done=ran.done,

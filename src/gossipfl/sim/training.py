@@ -11,12 +11,12 @@ from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedExperiment
 from gossipfl.core.factors import pairs_of, update_distance
 from gossipfl.core.mixing import build_mixing
-from gossipfl.core.mixing.blocks import block_distance
+from gossipfl.core.mixing.blocks import block_distance, mean_of_blocks
 from gossipfl.core.tables import resolve
 from gossipfl.learning.together import nodes_at_once
 from gossipfl.privacy.grouped.gradients import grouping_problem
 from gossipfl.runs.fleet import Fleet, build_fleet
-from gossipfl.runs.spread import spread_of, spread_of_updates
+from gossipfl.runs.spread import mean_by, spread_of, spread_of_updates
 from gossipfl.sim.crew import Crew
 from gossipfl.sim.engines.auto import AutoEngine
 from gossipfl.sim.engines.batched import BatchedEngine
@@ -108,7 +108,14 @@ class Training:
 def training_setting(loaded: LoadedExperiment) -> Setting:
     """The experiment's network."""
     experiment = loaded.experiment
-    return Setting(experiment.seed, experiment.topology, experiment.gossip, experiment.simulation, loaded.folder)
+    return Setting(
+        experiment.seed,
+        experiment.topology,
+        experiment.gossip,
+        experiment.simulation,
+        loaded.folder,
+        experiment.protection,
+    )
 
 
 def build_training(experiment: Experiment, setting: Setting) -> Training:
@@ -118,6 +125,11 @@ def build_training(experiment: Experiment, setting: Setting) -> Training:
         UserError: whatever is wrong with them.
     """
     crew, engine = resolve(ENGINES, setting.simulation.engine, field="simulation.engine")(experiment, setting)
+    return training_with(experiment, setting, crew, engine)
+
+
+def training_with(experiment: Experiment, setting: Setting, crew: Crew, engine: SimEngine) -> Training:
+    """What trains in a run, by an engine that is there already."""
     undoable = setting.simulation.availability.kind != "always"
     # processes of their own have caches of their own
     at_once = nodes_at_once(crew.resident.adapted) if isinstance(crew, Fleet) else sys.maxsize
@@ -130,8 +142,12 @@ def training_course(experiment: Experiment, setting: Setting, training: Training
     """What every node does."""
     adapter = experiment.adapter
     mixing = build_mixing(experiment.gossip, adapter, training.crew.initial)
-    distance = block_distance if adapter.kind == "core" else update_distance
-    of_updates = partial(spread_of_updates, mixing=mixing, distance=partial(distance, scale=adapter.scale))
+    blocks = adapter.kind == "core"
+    of_updates = partial(
+        spread_of_updates,
+        average=partial(mean_of_blocks, scale=adapter.scale) if blocks else partial(mean_by, mixing),
+        distance=partial(block_distance if blocks else update_distance, scale=adapter.scale),
+    )
     plain = adapter.merge == "factors" and not adapter.mixed_ranks
     return Course(
         phases=experiment.training.phases,

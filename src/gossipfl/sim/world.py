@@ -20,7 +20,6 @@ from gossipfl.core.events import (
     Finish,
     NeighborDown,
     NeighborUp,
-    Received,
     Report,
     Send,
     SetTimer,
@@ -48,6 +47,7 @@ from gossipfl.sim.happenings import (
 )
 from gossipfl.sim.links import Edge
 from gossipfl.sim.network import Network
+from gossipfl.sim.post import Post
 from gossipfl.sim.timers import Timers
 from gossipfl.sim.world_parts import WorldParts
 
@@ -72,8 +72,12 @@ class World(Generic[P]):
         self.on_event: Callable[[str, Event[P]], None] | None = None
         self.on_report: Callable[[str, Report], None] | None = None
         self._timers = Timers(self.clock, self.bodies)
+        self._post = Post(parts.guard, self.bodies, self.network, self._handle)
         self._finished = 0
         for name in self.bodies:
+            self._post.begin(name)
+        for name in self.bodies:
+            self._post.introduce(name, self._reachable(name))
             self.clock.plan(0.0, Tell(name, Started(), 0))
             self._plan_outage(name)
         for place, partition in enumerate(parts.network.partitions):
@@ -120,6 +124,7 @@ class World(Generic[P]):
         self.bodies = state["bodies"]
         self.reports, self.steps = state["reports"], state["steps"]
         self._timers = Timers(self.clock, self.bodies, state["timers"])
+        self._post = Post(self._parts.guard, self.bodies, self.network, self._handle)
         self._finished = sum(body.finished for body in self.bodies.values())
 
     # ---- happenings ----
@@ -162,7 +167,7 @@ class World(Generic[P]):
         if fault:
             body.rejected[fault] += 1
             return
-        self._handle(message.receiver, body, _received(message))
+        self._post.arrive(message)
 
     def _tell(self, name: str, event: Event[P], life: int | None) -> None:
         body = self.bodies[name]
@@ -196,7 +201,7 @@ class World(Generic[P]):
     def _perform(self, name: str, body: Body[P], effect: Effect[P]) -> None:
         match effect:
             case Send():
-                self.network.post(name, effect, body.life)
+                self._post.send(name, effect)
             case Train():
                 body.training = effect
                 self._parts.trainer.begin(name, effect)
@@ -242,6 +247,8 @@ class World(Generic[P]):
         body.up, body.life = True, body.life + 1
         self._timers.drop(name)
         body.protocol = self._parts.build(name, body.durable)
+        self._post.begin(name)
+        self._post.introduce(name, self._reachable(name))
         self._handle(name, body, Started())
         for other in self._reachable(name):
             # not within the event that is being handled
@@ -272,6 +279,8 @@ class World(Generic[P]):
     def _tell_of(self, edges: Sequence[Edge], news: type[NeighborUp] | type[NeighborDown]) -> None:
         for name, other in edges:
             if self.bodies[other].up:
+                if news is NeighborUp:
+                    self._post.introduce(name, [other])
                 self._tell(name, news(other), None)
 
     def _end_links(self, name: str) -> None:
@@ -289,8 +298,3 @@ class World(Generic[P]):
     def _reachable(self, name: str) -> Sequence[str]:
         others = self._parts.schedule.neighbors(name)
         return [other for other in others if self.bodies[other].up and not self.network.is_cut(name, other)]
-
-
-def _received(message: Message[P]) -> Received[P]:
-    flow = None if message.crossing is None else message.crossing.flow
-    return Received(message.sender, message.packet.seen, message.header, flow)

@@ -7,6 +7,7 @@ from typing import Generic
 from gossipfl.core.protocol import Protocol, Schedule
 from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.vector import P
+from gossipfl.protection.letters import Guard
 from gossipfl.runs.compute import Duration
 from gossipfl.sim.availability import Outages
 from gossipfl.sim.network import NetworkParts
@@ -24,6 +25,7 @@ class WorldParts(Generic[P]):
         duration: how long that takes.
         network: lines and partitions.
         outages: when nodes are down.
+        guard: of a node in one of its lives; None where states travel as they are.
     """
 
     schedule: Schedule
@@ -32,3 +34,4 @@ class WorldParts(Generic[P]):
     duration: Duration
     network: NetworkParts[P]
     outages: Outages
+    guard: Callable[[str, int], Guard[P]] | None = None

@@ -21,7 +21,7 @@ from gossipfl.config.loading import LoadedAveraging, LoadedExperiment
 from gossipfl.core.json_text import json_text
 from gossipfl.errors import TopologyError
 from gossipfl.state import AdapterSpec
-from gossipfl.studies.advise_entries import entry_for
+from gossipfl.studies.advise_entries import entry_for, sections_of
 from gossipfl.studies.advise_grid import UNMEASURED, Combination, grid
 from gossipfl.studies.advise_race import Entry
 from gossipfl.studies.advise_runs import Ask, Done, Notebook, Racers
@@ -29,7 +29,7 @@ from gossipfl.studies.advise_size import exchanged_spec, small_spec
 
 WAVES = (4, 16)
 """Combinations tried before it is looked who is soonest: the first are quick as a rule, and limit the others."""
-PATIENCE = 1.5
+PATIENCE, PATIENCE_AGAIN = 1.5, 10.0
 CHOICES = 3
 
 
@@ -63,7 +63,7 @@ class Choice:
     Attributes:
         seconds, bytes, rounds: until the error was reached; virtual; of one node.
         drift: the largest.
-        text: YAML to paste.
+        text: YAML to put in place of the sections `topology` and `gossip`: all that was measured.
     """
 
     combination: Combination
@@ -146,8 +146,9 @@ def advise(
     study = _Study(loaded, spec, small_spec(spec, wish.values), wish)
     with Racers(wish.jobs, notebook) as racers:
         tried, refused = _try_all(study, combinations, racers, show)
-        finalists = sorted((done for done in tried if done.reached), key=_soonest)[: 2 * CHOICES]
-        again = _try_again(study, [done.combination for done in finalists], racers, show, len(combinations))
+        soonest = sorted((done for done in tried if done.reached), key=_soonest)
+        finalists = list(_distinct(soonest))[: 2 * CHOICES]
+        again = _try_again(study, finalists, racers, show, len(combinations))
     choices = _choose(study, finalists, again)
     if "protocols" not in wish.labels:
         refused |= {Combination("all", name, "all"): reason for name, reason in UNMEASURED.items()}
@@ -160,13 +161,34 @@ def advise(
 
 def _why_none(advice: Advice, wish: Wish) -> str:
     if not advice.tried:
-        count, reason = len(advice.refused), next(iter(advice.refused.values()))
-        return f"advise: all {count} combinations are refused, the first: {reason}"
+        reasons = list(advice.refused.values())
+        many = f"all {len(reasons)} combinations are refused, the first" if len(reasons) > 1 else "it is refused"
+        return f"advise: {many}: {reasons[0]}"
+    limits = f"{wish.error:g} of the spread within {wish.rounds} rounds and {wish.most_drift:g} of drift"
+    nearest = min(advice.tried, key=lambda done: _how_far(done, wish))
+    one = nearest.combination
     return (
-        f"advise: none of {len(advice.tried)} combinations came to {wish.error:g} of the spread within {wish.rounds} "
-        f"rounds and {wish.most_drift:g} of drift: raise --error, --rounds or --most-drift; see "
-        f"{advice.output / 'grid.jsonl'}"
+        f"advise: none of {len({done.combination for done in advice.tried})} combinations came to {limits}: raise "
+        f"--error, --rounds or --most-drift; nearest: {one.schedule} {one.protocol} {one.codec} with "
+        f"{nearest.spread:.3g} of the spread and {nearest.drift:.3g} of drift; see {advice.output / 'grid.jsonl'}"
     )
+
+
+def _how_far(done: Done, wish: Wish) -> float:
+    """How many times too much of what it has most too much of."""
+    drift = done.drift / wish.most_drift if wish.most_drift else math.inf
+    far = max(done.spread / wish.error, drift)
+    return math.inf if math.isnan(far) else far
+
+
+def _distinct(found: Sequence[Done]) -> Iterator[Done]:
+    """The first of those that did the same to the last digit: among few nodes several names are one graph."""
+    seen = set()
+    for done in found:
+        what = (done.combination.protocol, done.combination.codec, done.seconds, done.bytes, done.spread, done.drift)
+        if what not in seen:
+            seen.add(what)
+            yield done
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +243,11 @@ def _waves(combinations: Sequence[Combination]) -> Iterator[Sequence[Combination
 
 
 def _try_again(
-    study: _Study, finalists: Sequence[Combination], racers: Racers, show: Callable[[int, int], None], before: int
+    study: _Study, finalists: Sequence[Done], racers: Racers, show: Callable[[int, int], None], before: int
 ) -> list[Done]:
-    """The finalists with the other seeds."""
-    asks = [Ask(one, repeat, math.inf) for repeat in range(1, study.wish.repeats) for one in finalists]
+    """The finalists with the other seeds; what takes ten times as long there is no recommendation."""
+    limits = [(one.combination, PATIENCE_AGAIN * one.seconds) for one in finalists]
+    asks = [Ask(one, repeat, until_s) for repeat in range(1, study.wish.repeats) for one, until_s in limits]
     done: list[Done] = []
     for found in racers.run(asks, study.entry):
         if isinstance(found, Done):
@@ -239,13 +262,14 @@ def _choose(study: _Study, finalists: Sequence[Done], again: Sequence[Done]) -> 
         runs = [first, *(done for done in again if done.combination == first.combination)]
         # what does not always get there is no recommendation
         if len(runs) == study.wish.repeats and all(run.reached for run in runs):
-            choices.append(_choice(first.combination, runs))
+            choices.append(_choice(study, first.combination, runs))
     return tuple(sorted(choices, key=lambda choice: (choice.seconds, choice.bytes))[:CHOICES])
 
 
-def _choice(combination: Combination, runs: Sequence[Done]) -> Choice:
+def _choice(study: _Study, combination: Combination, runs: Sequence[Done]) -> Choice:
     seconds = [run.seconds for run in runs]
-    gossip = {**combination.gossip, "settle_rounds": math.ceil(max(run.rounds for run in runs))}
+    topology, gossip = sections_of(study.loaded, combination)
+    gossip["settle_rounds"] = math.ceil(max(run.rounds for run in runs))
     return Choice(
         combination=combination,
         seconds=float(np.mean(seconds)),
@@ -253,7 +277,7 @@ def _choice(combination: Combination, runs: Sequence[Done]) -> Choice:
         bytes=float(np.mean([run.bytes for run in runs])),
         rounds=float(np.mean([run.rounds for run in runs])),
         drift=max(run.drift for run in runs),
-        text=yaml.safe_dump({"topology": combination.topology, "gossip": gossip}, sort_keys=False),
+        text=yaml.safe_dump({"topology": topology, "gossip": gossip}, sort_keys=False),
     )
 
 

@@ -22,6 +22,24 @@ def entry_for(
     Raises:
         ConfigError: the combination makes no sense.
     """
+    made = _with(loaded, combination)
+    return made.topology, made.gossip, wire_ratio(made.gossip, spec, small)
+
+
+def sections_of(
+    loaded: LoadedExperiment | LoadedAveraging, combination: Combination
+) -> tuple[dict[str, object], dict[str, object]]:
+    """`topology` and `gossip` of what was measured, as they stand in a file: the combination, then the rest.
+
+    Raises:
+        ConfigError: the combination makes no sense.
+    """
+    made = _with(loaded, combination)
+    topology, gossip = (part.model_dump(mode="json", exclude_defaults=True) for part in (made.topology, made.gossip))
+    return {**combination.topology, **topology}, {**combination.gossip, **gossip}
+
+
+def _with(loaded: LoadedExperiment | LoadedAveraging, combination: Combination) -> Experiment | Averaging:
     experiment = loaded.experiment
     # of another graph or codec: its degree, weights, rate
     same_graph = combination.topology.get("kind") == experiment.topology.kind
@@ -31,7 +49,6 @@ def entry_for(
     raw = changed(experiment.model_dump(mode="json"), changes, source="advise")
     kind: type[Experiment | Averaging] = type(experiment)
     try:
-        made = kind.model_validate(raw)
+        return kind.model_validate(raw)
     except ValidationError as error:
         raise ConfigError(explain(error, kind)) from None
-    return made.topology, made.gossip, wire_ratio(made.gossip, spec, small)

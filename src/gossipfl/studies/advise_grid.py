@@ -5,7 +5,7 @@ codec      fp32   int8   int4   fp16   top_k:SHARE   random_k:SHARE   low_rank:R
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from gossipfl.config.graph_files import is_graph_file
@@ -19,8 +19,9 @@ UNMEASURED: Mapping[str, str] = {
     "noloco": "without training it is sync: what it gains is not in the averaging, compare arms with training",
 }
 """Protocols that are tried only when they are asked for, and why."""
-_LINKED = ("random_edge", "graphs")
-"""Schedules that keep to the links of `topology.kind`, as static does."""
+_LINKED = ("static", "random_edge", "graphs")
+"""Schedules that keep to the links of `topology.kind`, which their labels may name."""
+_WITH_DEGREE = ("base", "random_regular", "epidemic")
 _CODEC_FIELDS = {"top_k": "codec_share", "random_k": "codec_share", "low_rank": "codec_rank"}
 COMPLETE_MOST = 32
 """Nodes: among more, everybody with everybody is not tried unless it is asked for."""
@@ -44,7 +45,7 @@ class Combination:
         name, detail = _split(self.schedule)
         if name == "static":
             return {"schedule": name, "kind": detail or "ring"}
-        degree = {"degree": _number(self.schedule, detail, int)} if detail and name not in _LINKED else {}
+        degree = {"degree": _number(self.schedule, detail, int)} if detail and name in _WITH_DEGREE else {}
         kind = {"kind": detail} if detail and name in _LINKED else {}
         return {"schedule": name, **kind, **degree}
 
@@ -73,9 +74,9 @@ def grid(kind: str, nodes: int, wished: Mapping[str, Sequence[str]]) -> list[Com
     schedules = wished.get("schedules") or _schedules(kind, nodes)
     protocols = wished.get("protocols") or [name for name in PROTOCOLS if name not in UNMEASURED]
     codecs = wished.get("codecs") or ["int8", "fp32", "int4", "fp16", "top_k:0.1", "random_k:0.1", "low_rank:4"]
-    _check(schedules, SCHEDULES, "--schedules")
-    _check(protocols, PROTOCOLS, "--protocols")
-    _check(codecs, CODECS, "--codecs")
+    _check(schedules, SCHEDULES, {*_LINKED, *_WITH_DEGREE}, "--schedules")
+    _check(protocols, PROTOCOLS, (), "--protocols")
+    _check(codecs, CODECS, _CODEC_FIELDS, "--codecs")
     every = [
         Combination(schedule, protocol, codec) for codec in codecs for protocol in protocols for schedule in schedules
     ]
@@ -100,11 +101,13 @@ def _is_rectangle(nodes: int) -> bool:
     return any(nodes % side == 0 for side in range(2, math.isqrt(nodes) + 1))
 
 
-def _check(labels: Sequence[str], table: Mapping[str, object], option: str) -> None:
+def _check(labels: Sequence[str], table: Mapping[str, object], detailed: Collection[str], option: str) -> None:
     for label in labels:
         name, detail = _split(label)
         if name not in table:
             raise ConfigError(f"{option}: {label!r} is unknown; known: {', '.join(sorted(table))}")
+        if detail and name not in detailed:
+            raise ConfigError(f"{option}: {label!r}: {name} takes nothing behind a colon, {name!r} alone was expected")
         if name == "static" and detail and detail not in GENERATORS and not is_graph_file(detail):
             raise ConfigError(f"{option}: {label!r}: no such graph; known: {', '.join(sorted(GENERATORS))}, or a file")
 

@@ -23,7 +23,7 @@ from gossipfl.core.tables import resolve
 from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.publishing import Publisher
 from gossipfl.runs.spread import Spread, spread_of
-from gossipfl.sim.nodes import Course, Setting, build_world, generators_of, node_parts, schedule_for
+from gossipfl.sim.nodes import Course, Setting, build_world, generators_of, node_parts, schedule_for, weigher
 from gossipfl.sim.trainers import NoEngine, Trainer
 from gossipfl.sim.world import World
 from gossipfl.state import AdapterSpec, AdapterState
@@ -121,7 +121,8 @@ def entered(entry: Entry) -> World[AdapterState]:
     schedule = schedule_for(setting)
     setting = Setting(entry.seed, entry.topology, gossip, _shared_line(entry, schedule), entry.folder)
     course, generators = _course(entry, setting), generators_of(setting)
-    return build_world(setting, course, node_parts(setting, schedule, course, generators), generators)
+    parts = node_parts(setting, schedule, course, generators)
+    return build_world(setting, parts, generators, trainer=course.trainer, weigh=weigher(setting))
 
 
 def _shared_line(entry: Entry, schedule: Schedule) -> SimulationConfig:

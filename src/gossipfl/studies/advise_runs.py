@@ -7,13 +7,14 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any, Self
 
 from gossipfl.core.json_text import json_text
-from gossipfl.errors import StateError, UserError
+from gossipfl.errors import GossipflError, StateError, UserError
 from gossipfl.studies.advise_grid import Combination
 from gossipfl.studies.advise_race import Entry, Outcome, race
 from gossipfl.studies.study_options import check_output
@@ -68,7 +69,7 @@ MakeEntry = Callable[[Combination, int, float], Entry]
 
 
 class Notebook:
-    """What was found, on disk.
+    """What was found, on disk in `folder`.
 
     Raises:
         DataError: there is something in the folder, and it is not to be gone on with.
@@ -78,6 +79,7 @@ class Notebook:
     def __init__(self, folder: Path, question: str, *, resume: bool) -> None:
         check_output(folder, resume=resume)
         folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
         config, self._file = folder / "config.yaml", folder / "grid.jsonl"
         if config.exists() and config.read_text() != question:
             raise StateError(f"--output {folder}: another experiment or other options were asked for there")
@@ -140,7 +142,21 @@ class Racers:
         self._pool.shutdown(cancel_futures=True)
 
     def run(self, asks: Sequence[Ask], entry: MakeEntry) -> Iterator[Found]:
-        """What comes of each, in their order."""
+        """What comes of each, in their order.
+
+        Raises:
+            GossipflError: one of the processes was killed.
+        """
+        try:
+            yield from self._run(asks, entry)
+        except BrokenProcessPool as error:
+            folder = self._notebook.folder
+            raise GossipflError(
+                f"advise: one of its processes was killed, as where memory runs out: fewer --jobs need less; go on "
+                f"with --output {folder} --resume"
+            ) from error
+
+    def _run(self, asks: Sequence[Ask], entry: MakeEntry) -> Iterator[Found]:
         begun = [(ask, self._begin(ask, entry)) for ask in asks]
         for ask, under_way in begun:
             if isinstance(under_way, Future):

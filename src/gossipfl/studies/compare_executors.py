@@ -24,15 +24,21 @@ OpenExecutor = Callable[[CompareConfig, int], AbstractContextManager[Executor]]
 """How an executor is opened: for a table, with so many runs at a time."""
 WARM = ("gossipfl.studies.warm",)
 """Imported once for all runs."""
+RUN = "gossipfl.studies.compare_run"
 END_S = 20.0
 """Seconds a run gets to leave a checkpoint, and Flower to end its own processes."""
 
 
 class Processes:
-    """Runs in processes of this machine."""
+    """Runs in processes of this machine.
 
-    def __init__(self, fleet: Fleet) -> None:
+    Args:
+        program: module that does an order, as `compare_run` does.
+    """
+
+    def __init__(self, fleet: Fleet, program: str = RUN) -> None:
         self._fleet = fleet
+        self._program = program
         self._jobs: dict[str, Job] = {}
 
     def start(self, order: Order) -> None:
@@ -41,7 +47,7 @@ class Processes:
         place, log = (order.output.with_suffix(ending) for ending in (".json", ".log"))
         place.write_text(order.as_json() + "\n")
         log.unlink(missing_ok=True)
-        self._jobs[order.name] = Job(order.name, ["-m", "gossipfl.studies.compare_run", str(place)], log)
+        self._jobs[order.name] = Job(order.name, ["-m", self._program, str(place)], log)
         self._fleet.start(self._jobs[order.name])
 
     def ended(self) -> dict[str, Ended]:
@@ -73,11 +79,12 @@ class RayTasks:
 
 
 @contextmanager
-def open_executor(table: CompareConfig, at_once: int) -> Iterator[Executor]:
+def open_executor(table: CompareConfig, at_once: int, program: str = RUN) -> Iterator[Executor]:
     """What does the runs; what is still running when the context ends is ended, by Ctrl-C and SIGTERM too.
 
     Args:
         at_once: cores of a Ray cluster that is started here.
+        program: of processes, see `Processes`.
 
     Raises:
         ConfigError: Ray is not installed, or nobody answers at `compare.address`.
@@ -93,7 +100,7 @@ def open_executor(table: CompareConfig, at_once: int) -> Iterator[Executor]:
                 yield RayTasks(tasks)
         else:
             with Fleet([], end_s=END_S, launch=launcher(WARM)) as fleet:
-                yield Processes(fleet)
+                yield Processes(fleet, program)
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:

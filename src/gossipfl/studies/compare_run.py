@@ -81,8 +81,13 @@ def order_of(text: str) -> Order:
 
 def main(path: Path) -> None:
     """Runs the order in this file."""
-    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+    watch_parent()
     sys.stdout.write(json_text(run_text(path.read_text())) + "\n")
+
+
+def watch_parent() -> None:
+    """Ends this process when whoever started it is gone."""
+    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
 
 
 def _watch(parent: int) -> None:

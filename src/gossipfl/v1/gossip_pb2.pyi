@@ -19,7 +19,7 @@ class Frame(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., envelope: _Optional[_Union[Envelope, _Mapping]] = ..., chunk: _Optional[bytes] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("protocol_version", "name", "fingerprint", "basis_sketch", "codecs", "incarnation", "seen_incarnation", "topology_version", "ledger_head", "certificate", "seen_message")
+    __slots__ = ("protocol_version", "name", "fingerprint", "basis_sketch", "codecs", "incarnation", "seen_incarnation", "topology_version", "ledger_head", "certificate", "seen_message", "noise_key")
     class FingerprintEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -38,6 +38,7 @@ class Hello(_message.Message):
     LEDGER_HEAD_FIELD_NUMBER: _ClassVar[int]
     CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
     SEEN_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    NOISE_KEY_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     name: str
     fingerprint: _containers.ScalarMap[str, str]
@@ -49,7 +50,8 @@ class Hello(_message.Message):
     ledger_head: LedgerHead
     certificate: bytes
     seen_message: Mark
-    def __init__(self, protocol_version: _Optional[int] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Mapping[str, str]] = ..., basis_sketch: _Optional[_Iterable[float]] = ..., codecs: _Optional[_Iterable[str]] = ..., incarnation: _Optional[int] = ..., seen_incarnation: _Optional[int] = ..., topology_version: _Optional[int] = ..., ledger_head: _Optional[_Union[LedgerHead, _Mapping]] = ..., certificate: _Optional[bytes] = ..., seen_message: _Optional[_Union[Mark, _Mapping]] = ...) -> None: ...
+    noise_key: bytes
+    def __init__(self, protocol_version: _Optional[int] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Mapping[str, str]] = ..., basis_sketch: _Optional[_Iterable[float]] = ..., codecs: _Optional[_Iterable[str]] = ..., incarnation: _Optional[int] = ..., seen_incarnation: _Optional[int] = ..., topology_version: _Optional[int] = ..., ledger_head: _Optional[_Union[LedgerHead, _Mapping]] = ..., certificate: _Optional[bytes] = ..., seen_message: _Optional[_Union[Mark, _Mapping]] = ..., noise_key: _Optional[bytes] = ...) -> None: ...
 
 class Mark(_message.Message):
     __slots__ = ("incarnation", "sequence")
@@ -72,7 +74,7 @@ class LedgerHead(_message.Message):
     def __init__(self, charges: _Optional[int] = ..., hash: _Optional[bytes] = ..., incarnation: _Optional[int] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class Envelope(_message.Message):
-    __slots__ = ("sender", "receiver", "incarnation", "sequence", "reference", "acknowledged", "round", "step", "push_weight", "codec", "done", "settled", "ledger_head", "payload_bytes", "digest", "settle_rounds", "layout", "acknowledged_incarnation", "publication", "after", "flow_bytes", "asks", "answers", "booked")
+    __slots__ = ("sender", "receiver", "incarnation", "sequence", "reference", "acknowledged", "round", "step", "push_weight", "codec", "done", "settled", "ledger_head", "payload_bytes", "digest", "settle_rounds", "layout", "acknowledged_incarnation", "publication", "after", "flow_bytes", "asks", "answers", "booked", "letter", "roster")
     SENDER_FIELD_NUMBER: _ClassVar[int]
     RECEIVER_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
@@ -97,6 +99,8 @@ class Envelope(_message.Message):
     ASKS_FIELD_NUMBER: _ClassVar[int]
     ANSWERS_FIELD_NUMBER: _ClassVar[int]
     BOOKED_FIELD_NUMBER: _ClassVar[int]
+    LETTER_FIELD_NUMBER: _ClassVar[int]
+    ROSTER_FIELD_NUMBER: _ClassVar[int]
     sender: str
     receiver: str
     incarnation: int
@@ -121,7 +125,35 @@ class Envelope(_message.Message):
     asks: int
     answers: int
     booked: int
-    def __init__(self, sender: _Optional[str] = ..., receiver: _Optional[str] = ..., incarnation: _Optional[int] = ..., sequence: _Optional[int] = ..., reference: _Optional[int] = ..., acknowledged: _Optional[int] = ..., round: _Optional[int] = ..., step: _Optional[int] = ..., push_weight: _Optional[float] = ..., codec: _Optional[str] = ..., done: bool = ..., settled: bool = ..., ledger_head: _Optional[_Union[LedgerHead, _Mapping]] = ..., payload_bytes: _Optional[int] = ..., digest: _Optional[bytes] = ..., settle_rounds: _Optional[int] = ..., layout: _Optional[bytes] = ..., acknowledged_incarnation: _Optional[int] = ..., publication: _Optional[int] = ..., after: _Optional[int] = ..., flow_bytes: _Optional[int] = ..., asks: _Optional[int] = ..., answers: _Optional[int] = ..., booked: _Optional[int] = ...) -> None: ...
+    letter: str
+    roster: bytes
+    def __init__(self, sender: _Optional[str] = ..., receiver: _Optional[str] = ..., incarnation: _Optional[int] = ..., sequence: _Optional[int] = ..., reference: _Optional[int] = ..., acknowledged: _Optional[int] = ..., round: _Optional[int] = ..., step: _Optional[int] = ..., push_weight: _Optional[float] = ..., codec: _Optional[str] = ..., done: bool = ..., settled: bool = ..., ledger_head: _Optional[_Union[LedgerHead, _Mapping]] = ..., payload_bytes: _Optional[int] = ..., digest: _Optional[bytes] = ..., settle_rounds: _Optional[int] = ..., layout: _Optional[bytes] = ..., acknowledged_incarnation: _Optional[int] = ..., publication: _Optional[int] = ..., after: _Optional[int] = ..., flow_bytes: _Optional[int] = ..., asks: _Optional[int] = ..., answers: _Optional[int] = ..., booked: _Optional[int] = ..., letter: _Optional[str] = ..., roster: _Optional[bytes] = ...) -> None: ...
+
+class KeyOffer(_message.Message):
+    __slots__ = ("sender", "receiver", "key", "signature", "certificate")
+    SENDER_FIELD_NUMBER: _ClassVar[int]
+    RECEIVER_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    sender: str
+    receiver: str
+    key: bytes
+    signature: bytes
+    certificate: bytes
+    def __init__(self, sender: _Optional[str] = ..., receiver: _Optional[str] = ..., key: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., certificate: _Optional[bytes] = ...) -> None: ...
+
+class KeyRoster(_message.Message):
+    __slots__ = ("offers", "context", "context_signature", "certificate")
+    OFFERS_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    offers: _containers.RepeatedCompositeFieldContainer[KeyOffer]
+    context: bytes
+    context_signature: bytes
+    certificate: bytes
+    def __init__(self, offers: _Optional[_Iterable[_Union[KeyOffer, _Mapping]]] = ..., context: _Optional[bytes] = ..., context_signature: _Optional[bytes] = ..., certificate: _Optional[bytes] = ...) -> None: ...
 
 class Ack(_message.Message):
     __slots__ = ("sequence", "rejected")

@@ -1,6 +1,7 @@
 """Every compression keeps what its formula promises, says how large it can be, and refuses what it did not make."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -218,3 +219,37 @@ def test_a_frame_that_would_unpack_to_more_is_not_unpacked() -> None:
     assert bomb.nbytes < Squeezed(Plain()).sizes(flat(1000))[-1]
     with pytest.raises(ValueError, match="10000000 bytes in a frame, at most 4000 were expected"):
         Squeezed(Plain()).decode(bomb, flat(1000))
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_a_smallest_value_times_its_own_inverse_is_never_a_step_below_itself(bits: int) -> None:
+    largest_code = np.float32(2 ** (bits - 1) - 1)
+    sizes = np.linspace(1, 2, 10_000, dtype=np.float32)
+    size = sizes[sizes * (largest_code / sizes) > largest_code][0]
+    # one in 65,536 draws is 0: of a million some are
+    values = np.full(1 << 20, -size)
+    back = there_and_back(Blocks(bits), values, flat(values.size), stream())
+    assert back.min() >= -size * np.float32(1 + 1e-6)
+
+
+def test_the_largest_values_are_found_where_fewer_than_the_sample_promised_are_large() -> None:
+    values = np.zeros(1 << 17, np.float32)
+    values[::8] = 1
+    places = largest(values, 20_000)
+    assert (values[places] == 1).sum() == 1 << 14
+    assert np.unique(places).size == 20_000
+
+
+def test_positions_behind_the_last_value_are_refused() -> None:
+    spec, count = flat(100_000), kept(100_000, 0.01)
+    payload = bytes([1]) + b"\xff\xff" * count + bytes(4 * count)
+    with pytest.raises(ValueError, match="1000 positions below 100000 were expected"):
+        TopK(0.01).decode(memoryview(payload), spec)
+
+
+@pytest.mark.parametrize("codec", [Blocks(8), RandomK(0.1), LowRank(2)], ids=lambda codec: codec.name)
+def test_a_stream_goes_on_after_a_checkpoint_as_without_one(codec: Codec) -> None:
+    spec, own = AdapterSpec((Segment("a", (40, 25)),)), stream()
+    there_and_back(codec, drawn(1000), spec, own)
+    copy = pickle.loads(pickle.dumps(own))  # noqa: S301  # our own, of a moment ago
+    assert bytes(codec.encode(drawn(1000, 1), spec, copy)) == bytes(codec.encode(drawn(1000, 1), spec, own))

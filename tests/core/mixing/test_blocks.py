@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.factors import resized
-from gossipfl.core.mixing.blocks import LeadingBlocks, block_distance, check_connected, cores_rank
+from gossipfl.core.mixing.blocks import LeadingBlocks, block_distance, check_connected, cores_rank, mean_of_blocks
 from gossipfl.core.mixing.weighted import Weighted
 from gossipfl.core.topology import build_schedule
 from gossipfl.errors import TopologyError
@@ -67,6 +67,7 @@ def test_of_one_rank_it_is_the_plain_mean(rank: int, seed: int) -> None:
 
 @given(ranks=RANKS, seed=SEEDS)
 @settings(deadline=None)
+@pytest.mark.slow
 def test_rounds_on_a_complete_graph_agree_on_the_mean_of_those_that_have_it(ranks: list[int], seed: int) -> None:
     states: Sequence[AdapterState] = [drawn(rank, seed + place) for place, rank in enumerate(ranks)]
     size = max(ranks)
@@ -98,3 +99,16 @@ def test_nodes_of_a_rank_have_to_reach_each_other_without_the_others() -> None:
     check_connected(ring, {"a": 4, "b": 4, "c": 2, "d": 2})
     with pytest.raises(TopologyError, match=r"the nodes of rank 4 or more \(a, c\) are not connected"):
         check_connected(ring, {"a": 4, "b": 2, "c": 4, "d": 2})
+
+
+@given(ranks=RANKS, seed=SEEDS)
+@settings(deadline=None)
+def test_the_mean_of_all_is_entry_by_entry_over_those_that_have_it(ranks: list[int], seed: int) -> None:
+    states = [drawn(rank, seed + place) for place, rank in enumerate(ranks)]
+    size = max(ranks)
+    wished = np.nanmean(np.stack([scaled(state, size) for state in states]), axis=0)
+    for order in (states, states[::-1]):
+        mean = mean_of_blocks(order, scale)
+        np.testing.assert_allclose(scaled(mean, size), wished, atol=1e-6 * np.nanmax(np.abs(wished)) + 1e-6)
+        heads = np.mean([state.segment("head") for state in states], axis=0)
+        np.testing.assert_allclose(mean.segment("head"), heads, atol=1e-6)

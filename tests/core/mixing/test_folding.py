@@ -70,6 +70,7 @@ def test_the_new_update_is_the_mean_of_updates(
 
 @given(sides=SIDES, rank=st.integers(1, 4), seed=SEEDS)
 @settings(deadline=None)
+@pytest.mark.slow
 def test_at_consensus_all_ways_agree(sides: tuple[int, int], rank: int, seed: int) -> None:
     spec = layout(sides, min(rank, *sides))
     own = drawn(spec, seed)

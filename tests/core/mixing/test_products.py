@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -164,6 +165,57 @@ def test_rounds_on_a_ring_bring_products_together() -> None:
     assert spread() < 1e-3 * before
     # in the same factors too, up to what each began with: nothing has grown
     assert max(float(np.abs(state.vector).max()) for state in states) < 20
+
+
+def turned(state: AdapterState, turn: Matrix) -> AdapterState:
+    """The same products in other factors: A turned, B turned back."""
+    vector = state.vector.copy()
+    for pair in pairs_of(state.spec):
+        vector[pair.A_place] = (turn @ pair.right(state.vector)).reshape(-1)
+        vector[pair.B_place] = (pair.left(state.vector) @ turn.T).reshape(-1)
+    return AdapterState(state.spec, vector)
+
+
+# fixed seeds: where the cut falls between equal strengths there is no one nearest product
+@pytest.mark.parametrize("seed", range(6))
+def test_the_factors_in_which_others_hold_their_products_do_not_matter(seed: int) -> None:
+    # every node's decomposition has signs and an order of its own
+    spec, rng = layout([(11, 6), (5, 9)], 3), np.random.default_rng(seed)
+    own, other = drawn(spec, seed), drawn(spec, seed + 1)
+    turn, _ = np.linalg.qr(rng.standard_normal((3, 3)))
+    signs = np.diag(rng.choice([-1.0, 1.0], 3))[rng.permutation(3)]
+    plain = Products(constant).mix(own, 0.6, {"b": (0.4, other)})
+    for gauge in (turn, signs):
+        mixed = Products(constant).mix(own, 0.6, {"b": (0.4, turned(other, gauge))})
+        np.testing.assert_allclose(mixed.vector, plain.vector, atol=1e-4 * float(np.abs(plain.vector).max()))
+        # and of the own ones the product does not, which keeps its own
+        mine = Products(constant).mix(turned(own, gauge), 0.6, {"b": (0.4, other)})
+        for layer in ("0", "1"):
+            np.testing.assert_allclose(update(mine, layer), update(plain, layer), atol=1e-4)
+
+
+def test_factors_stay_the_own_ones_and_become_nobody_elses() -> None:
+    spec = layout([(11, 6)], 3)
+    vector = drawn(spec, 1).vector.copy()
+    (pair,) = pairs_of(spec)
+    # directions of one length: the floor moves none
+    vector[pair.A_place] = np.linalg.qr(pair.right(vector).T)[0].T.reshape(-1)
+    own = AdapterState(spec, vector)
+    turn, _ = np.linalg.qr(np.random.default_rng(2).standard_normal((3, 3)))
+    same = turned(own, turn)
+    assert np.abs(same.vector - own.vector).max() > 0.3
+    np.testing.assert_allclose(Products(constant).mix(own, 0.2, {"b": (0.8, same)}).vector, own.vector, atol=1e-5)
+
+
+def test_weak_directions_are_kept_beside_strong_ones() -> None:
+    spec = layout([(6, 4)], 2)
+    vector = np.zeros(spec.size, np.float32)
+    (pair,) = pairs_of(spec)
+    vector[pair.A_place] = np.eye(2, 4).reshape(-1)
+    vector[pair.B_place] = (np.eye(6, 2) * [1.0, 1e-5]).reshape(-1)
+    own = AdapterState(spec, vector)
+    mixed = Products(constant).mix(own, 0.5, {"b": (0.5, own)})
+    np.testing.assert_allclose(update(mixed, "0"), update(own, "0"), atol=1e-9)
 
 
 def test_equal_bits_for_equal_bits() -> None:

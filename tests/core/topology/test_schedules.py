@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from gossipfl.config.graph_types import Given, Graph
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.protocol import Schedule
 from gossipfl.core.topology import SCHEDULES, agreement, build_schedule, is_doubly_stochastic, mixing_matrix
+from gossipfl.core.topology.schedules.base import BaseSchedule
 from gossipfl.errors import ConfigError, TopologyError
 
 OWN_LINKS = ["one_peer_exponential", "base", "random_matching", "random_regular", "epidemic"]
@@ -117,6 +120,47 @@ def test_settings_that_change_who_meets_change_the_digest(schedule: str, fields:
     assert scheduled(schedule, 12).digest() != scheduled(schedule, 12, **fields).digest()
 
 
+@pytest.mark.parametrize("schedule", sorted(SCHEDULES))
+def test_another_version_has_another_digest(schedule: str) -> None:
+    made: Any = scheduled(schedule, 12)
+    assert replace(made, version=made.version + 1).digest() != made.digest()
+
+
+def test_what_edges_weigh_in_any_round_is_in_the_digest() -> None:
+    assert (
+        scheduled("static", 5, kind="star").digest() != scheduled("static", 5, kind="star", weights="uniform").digest()
+    )
+    config = TopologyConfig(kind="f.json", schedule="graphs", weights="file")
+    graphs = [Graph([("a", "b", {"weight": weight})]) for weight in (0.25, 0.5)]
+    found = [build_schedule(config, list("ab"), (first, last)).digest() for first in graphs for last in graphs]
+    assert len(set(found)) == 4
+
+
+def test_who_meets_in_which_round_is_in_the_digest() -> None:
+    made = scheduled("base", 12)
+    assert isinstance(made, BaseSchedule)
+    assert replace(made, rounds=made.rounds[::-1]).digest() != made.digest()
+    config = TopologyConfig(kind="f.yaml", schedule="random_edge")
+    rings = [Graph(zip(order, order[1:] + order[0], strict=True)) for order in ("abcd", "acbd")]
+    assert len({build_schedule(config, list("abcd"), ring).digest() for ring in rings}) == 2
+
+
+@pytest.mark.parametrize("schedule", DRAWN)
+def test_seeds_that_begin_alike_have_digests_of_their_own(schedule: str) -> None:
+    # of two nodes there is one pair only
+    assert len({scheduled(schedule, 2, kind="path", seed=seed).digest() for seed in range(20)}) == 20
+
+
+@pytest.mark.parametrize("schedule", DRAWN)
+@pytest.mark.parametrize("later", [64, 100, 97, 256, 1000, 1024, 4096])
+def test_drawn_rounds_do_not_come_again(schedule: str, later: int) -> None:
+    made = scheduled(schedule, 9)
+    rows = [
+        [made.row(node, round) for round in range(first, first + 30) for node in made.nodes] for first in (0, later)
+    ]
+    assert rows[0] != rows[1]
+
+
 @pytest.mark.parametrize("schedule", OWN_LINKS)
 def test_a_schedule_with_links_of_its_own_ignores_a_generator_and_refuses_a_file(schedule: str) -> None:
     assert scheduled(schedule, 8).digest() == scheduled(schedule, 8, kind="star").digest()
@@ -145,6 +189,7 @@ def test_every_schedule_but_epidemic_keeps_the_mean_in_every_round(schedule: str
 
 
 @pytest.mark.parametrize("schedule", sorted(SCHEDULES))
+@pytest.mark.slow
 def test_ten_thousand_nodes_are_no_matter(schedule: str) -> None:
     names = [f"n{number}" for number in range(10_000)]
     made = on(names, schedule)
@@ -156,6 +201,7 @@ def test_ten_thousand_nodes_are_no_matter(schedule: str) -> None:
 
 @pytest.mark.parametrize("schedule", DRAWN)
 @pytest.mark.parametrize("nodes", [5, 12])
+@pytest.mark.slow
 def test_the_expected_contraction_is_what_many_rounds_show(schedule: str, nodes: int) -> None:
     made = scheduled(schedule, nodes)
     x = np.random.default_rng(0).standard_normal(nodes)

@@ -58,6 +58,7 @@ def test_lambda_of_a_ring_equals_its_formula(nodes: int) -> None:
     assert lam_of("ring", nodes) == pytest.approx(known, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_lambda_of_ten_thousand_nodes_needs_no_dense_matrix() -> None:
     # 1 − λ = 1.3e-7: Lanczos does not get there, the inverted Laplacian does
     assert spectral_gap(ring_matrix(10_000)) == pytest.approx((2 - 2 * math.cos(2 * math.pi / 10_000)) / 3, rel=1e-4)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gossipfl.config.graph_types import DiGraph, Graph
 from gossipfl.config.topology import TopologyConfig
-from gossipfl.core.topology import build_schedule, is_doubly_stochastic, mixing_matrix
+from gossipfl.core.topology import agreement, build_schedule, is_doubly_stochastic, mixing_matrix
 from gossipfl.errors import ConfigError, TopologyError
 
 
@@ -81,17 +81,57 @@ def test_weights_of_a_file_are_those_of_its_edges() -> None:
     assert schedule.row("a", 0).weights == {"a": 0.0, "b": 1.0}
 
 
-@pytest.mark.parametrize(("weight", "said"), [({}, "missing"), ({"weight": "x"}, "'x'"), ({"weight": math.nan}, "nan")])
-def test_an_edge_without_a_weight_is_named(weight: dict[str, object], said: str) -> None:
+@pytest.mark.parametrize(
+    ("weight", "said"),
+    [
+        ({}, "missing"),
+        ({"weight": "x"}, "'x'"),
+        ({"weight": True}, "True"),
+        ({"weight": math.nan}, "nan"),
+        ({"weight": math.inf}, "inf"),
+        ({"weight": -0.25}, "-0.25"),
+        ({"weight": 1.5}, "1.5"),
+        # a whole number that no float holds
+        ({"weight": 10**400}, "100000000000000000000000…"),
+    ],
+)
+def test_an_edge_without_a_weight_from_0_to_1_is_named(weight: dict[str, object], said: str) -> None:
     graph = Graph([("a", "b", {"weight": 0.25}), ("b", "c", weight)])
-    with pytest.raises(TopologyError, match=f"topology.weights: file .*; that of .* is {said}"):
+    with pytest.raises(
+        TopologyError, match=f"topology.weights: file .*; that of c and b is {said}$|that of b and c is {said}$"
+    ):
         build_schedule(TopologyConfig(kind="f.json", weights="file"), list("abc"), graph)
 
 
 def test_weights_of_a_file_above_one_together_are_refused() -> None:
     graph = Graph([("a", "b", {"weight": 0.75}), ("b", "c", {"weight": 0.5})])
-    with pytest.raises(TopologyError, match=r"topology.weights: b weighs"):
+    with pytest.raises(TopologyError, match=r"b weighs its neighbors 1.25 together, at most 1 was"):
         build_schedule(TopologyConfig(kind="f.json", weights="file"), list("abc"), graph)
+
+
+def test_edges_of_weight_0_join_nobody_in_one_graph_or_in_several() -> None:
+    names, config = list("abcd"), TopologyConfig(kind="f.json", weights="file")
+    graph = Graph([("a", "b", {"weight": 0.5}), ("b", "c", {"weight": 0}), ("c", "d", {"weight": 0.5})])
+    said = "topology.weights: without its edges of weight 0 the graph has 2 .*, gossip needs 1: c, d are cut off"
+    with pytest.raises(TopologyError, match=said):
+        build_schedule(config, names, graph)
+    with pytest.raises(TopologyError, match=said):
+        build_schedule(config.model_copy(update={"schedule": "graphs"}), names, (graph, graph))
+    # what another edge or another graph makes up for is fine
+    graph.add_edge("a", "d", weight=0.5)
+    assert agreement(build_schedule(config, names, graph)).lam < 1
+    day = Graph([("a", "b", {"weight": 0.5}), ("b", "c", {"weight": 0.0}), ("c", "d", {"weight": 0.5})])
+    night = Graph([("a", "d", {"weight": 0.5})])
+    assert agreement(build_schedule(config.model_copy(update={"schedule": "graphs"}), names, (day, night))).lam < 1
+
+
+def test_nodes_that_would_only_change_places_are_refused() -> None:
+    config = TopologyConfig(kind="f.json", weights="file")
+    pair, triangle = Graph([("a", "b", {"weight": 1})]), Graph()
+    with pytest.raises(TopologyError, match=r"every node weighs its own state 0, .*: one above 0 was expected"):
+        build_schedule(config, list("ab"), pair)
+    triangle.add_edges_from([("a", "b"), ("b", "c"), ("c", "a")], weight=0.5)
+    assert agreement(build_schedule(config, list("abc"), triangle)).lam == pytest.approx(0.5)
 
 
 def too_heavy(graph: Graph, node: str) -> dict[str, float]:
@@ -102,10 +142,31 @@ def from_strangers(graph: Graph, node: str) -> dict[str, float]:
     return {peer: 0.1 for peer in graph if peer != node}
 
 
-@pytest.mark.parametrize("own", ["too_heavy", "from_strangers"])
-def test_a_users_own_weights_are_checked(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def from_nobody(_graph: Graph, _node: str) -> dict[str, float]:
+    return {"nobody": 0.1}
+
+
+def not_a_number(graph: Graph, node: str) -> dict[str, float]:
+    return dict.fromkeys(graph.neighbors(node), math.nan)
+
+
+def below_0(graph: Graph, node: str) -> dict[str, float]:
+    return dict.fromkeys(graph.neighbors(node), -0.1)
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ("too_heavy", "its neighbors 1.5 together"),
+        ("from_strangers", "c, d, whom it does not hear"),
+        ("from_nobody", "nobody, whom it does not hear"),
+        ("not_a_number", "b nan, a number from 0 to 1 was expected"),
+        ("below_0", "b -0.1, a number from 0 to 1 was expected"),
+    ],
+)
+def test_a_users_own_weights_are_checked(own: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(__file__.rpartition("/")[0])
-    with pytest.raises(TopologyError, match=r"topology.weights: a weighs"):
+    with pytest.raises(TopologyError, match=rf"topology.weights: a weighs {said}"):
         build_schedule(TopologyConfig(kind="ring", weights=f"test_weights:{own}"), list("abcde"))
 
 

@@ -20,6 +20,7 @@ from gossipfl.privacy.mechanisms import MechanismParts, build_mechanism
 from gossipfl.privacy.mechanisms.example import ExampleMechanism
 from gossipfl.privacy.self_check import choose_engine
 from gossipfl.privacy.sources import ENGINES
+from gossipfl.privacy.sources.clip import Clip
 from gossipfl.privacy.sources.clipping import add_clipped
 from gossipfl.privacy.streams import SeededStream
 
@@ -97,12 +98,12 @@ def test_clipping_is_that_of_opacus() -> None:
     )
     optimizer.clip_and_accumulate()
     into = torch.zeros(1, 15)
-    add_clipped(samples, torch.full((6,), 3.0), [6], into)
+    add_clipped(samples, [Clip(3.0)], [6], into)
     expected = torch.cat([weight.summed_grad.flatten(), bias.summed_grad])  # type: ignore[attr-defined]
     torch.testing.assert_close(into[0], expected, rtol=1e-6, atol=1e-6)
     # one parameter kept the other way round
     turned = torch.zeros(1, 15)
-    add_clipped([samples[0].mT.contiguous().mT, samples[1]], torch.full((6,), 3.0), [6], turned)
+    add_clipped([samples[0].mT.contiguous().mT, samples[1]], [Clip(3.0)], [6], turned)
     torch.testing.assert_close(turned, into, rtol=1e-6, atol=1e-6)
 
 

@@ -15,6 +15,7 @@ from gossipfl.privacy.grouped.gradients import GroupedGradients, grouping_proble
 from gossipfl.privacy.grouped.padding import join
 from gossipfl.privacy.grouped.seam import Group
 from gossipfl.privacy.rows import Rows
+from gossipfl.privacy.sources.clip import Clip
 from gossipfl.privacy.sources.hooks import HookedGradients
 from gossipfl.privacy.sources.plain import PlainGradients
 from gossipfl.privacy.sources.seam import pieces, trainable, zeros_for
@@ -82,7 +83,7 @@ def alone(module: nn.Module, task: Task, group: Group) -> Tensor:
         part = Rows({name: tensor[rows] for name, tensor in group.rows.tensors.items()}, group.rows.unit[rows] - unit)
         one = zeros_for(module)
         PlainGradients(module, task).add(part, None, one)
-        total += one * (1.0 if group.clip is None else min(1.0, group.clip / (float(one.norm()) + 1e-6)))
+        total += one * (1.0 if group.clip is None else min(1.0, group.clip.norm / (float(one.norm()) + 1e-6)))
     with torch.no_grad():
         for parameter, value in zip(parameters, before, strict=True):
             parameter.copy_(value)
@@ -98,7 +99,7 @@ def groups_of(module: nn.Module, clip: float | None, *units: Sequence[int]) -> l
         data(np.array(chosen)) if len(chosen) else Rows({}, torch.zeros(0, dtype=torch.int64)) for chosen in units
     ]
     return [
-        Group(vector, rows, clip, 1.0 + place)
+        Group(vector, rows, None if clip is None else Clip(clip), 1.0 + place)
         for place, (vector, rows) in enumerate(zip(vectors(module, len(units)), batches, strict=True))
     ]
 
@@ -155,9 +156,9 @@ def test_clipped_sums_are_those_of_the_hooks(case: str) -> None:
     make, task = ALL[case]
     module = built(make)
     rows = data(np.arange(5))
-    found = GroupedGradients(module, task).sums([Group(None, rows, SMALL_CLIP)])[0]
+    found = GroupedGradients(module, task).sums([Group(None, rows, Clip(SMALL_CLIP))])[0]
     hooks, expected = HookedGradients(module, task), zeros_for(module)
-    hooks.add(rows, SMALL_CLIP, expected)
+    hooks.add(rows, Clip(SMALL_CLIP), expected)
     hooks.close()
     assert close(found, expected)
 

@@ -41,4 +41,12 @@ def build_mixing(gossip: GossipConfig, adapter: AdapterConfig, initial: AdapterS
             return Folding(adapter.scale, initial)
 
 
-__all__ = ["MIXINGS", "BuildMixing", "build_mixing"]
+def is_linear(mixing: Mixing[Any]) -> bool:
+    """Whether what is averaged becomes the weighted mean of all: then λ and exactness of the weights are the run's.
+
+    A truncated mean is not it, nor one of those only that have an entry; of a mixing of the user's own nobody knows.
+    """
+    return isinstance(mixing, Weighted | Folding)
+
+
+__all__ = ["MIXINGS", "BuildMixing", "build_mixing", "is_linear"]

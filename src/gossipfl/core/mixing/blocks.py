@@ -10,7 +10,7 @@ s·R is averaged.
 Source: the core, LoRA-XS, Bałazy et al. (2405.17604); mixed ranks by leading parts, HetLoRA, Cho et al. (2401.06432).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import networkx as nx
@@ -57,6 +57,20 @@ class LeadingBlocks:
                 total[:common, :common] += weight * step
             mixed[own.spec.slices[name]] = total.reshape(-1)
         return AdapterState(own.spec, mixed)
+
+
+def mean_of_blocks(states: Sequence[AdapterState], scale: Scale) -> AdapterState:
+    """The mean at the highest rank: every entry of s·R is that over the states that have it."""
+    largest, *others = sorted(states, key=lambda state: -cores_rank(state))
+    mean = largest.toward([(1 / len(states), aligned(state, largest)) for state in others]).vector.copy()
+    for name in cores(largest):
+        total, having = np.zeros((2, *largest.segment(name).shape))
+        for state in states:
+            rank = len(state.segment(name))
+            total[:rank, :rank] += scale(rank) * _block(state, name)
+            having[:rank, :rank] += 1
+        mean[largest.spec.slices[name]] = (total / having / scale(len(total))).reshape(-1)
+    return AdapterState(largest.spec, mean)
 
 
 def cores(state: AdapterState) -> list[str]:

@@ -110,8 +110,8 @@ def nearest_factors(terms: Terms, anchor: Matrix) -> tuple[Matrix, Matrix]:
     largest = float(np.linalg.norm(anchor, 2)) or 1.0
     lengths = np.maximum(lengths, FLOOR * largest)
     B: Matrix = (U * sigma) @ (Wt.T / lengths) @ P.T
-    unused = anchor - P @ (P.T @ anchor)
-    A: Matrix = (P * lengths) @ (Wt @ Vt) + unused - (unused @ Vt.T) @ Vt
+    # at right angles to P, and so to Vᵀ: anchor V lies in the span of P
+    A: Matrix = (P * lengths) @ (Wt @ Vt) + anchor - P @ (P.T @ anchor)
     return B, A
 
 

@@ -12,6 +12,7 @@ from gossipfl.core.events import (
     Effect,
     Event,
     Finish,
+    Heard,
     NeighborDown,
     NeighborUp,
     Received,
@@ -19,6 +20,7 @@ from gossipfl.core.events import (
     SendFailed,
     Started,
     Stopped,
+    Summed,
     TimerFired,
     Trained,
 )
@@ -48,7 +50,9 @@ class Alone(Generic[P]):
                 return self._keep(event) if self._own.answers(event) else []
             case Stopped():
                 return [self._own.checkpoint()]
-            case Received() | SendFailed() | TimerFired() | ScheduleTick() | NeighborUp() | NeighborDown():
+            case Received() | Heard() | Summed() | NeighborUp() | NeighborDown():
+                return []
+            case SendFailed() | TimerFired() | ScheduleTick():
                 return []
             case _:
                 assert_never(event)

@@ -29,6 +29,7 @@ from typing import Protocol as Seam
 from gossipfl.core.events import (
     Effect,
     Event,
+    Heard,
     NeighborDown,
     NeighborUp,
     Received,
@@ -39,6 +40,7 @@ from gossipfl.core.events import (
     SetTimer,
     Started,
     Stopped,
+    Summed,
     TimerFired,
     Trained,
 )
@@ -145,8 +147,8 @@ class OwnPace(Generic[P]):
                 return self._settle(now)
             case Stopped():
                 return [self._own.checkpoint()]
-            # the next publication, or a deadline, makes up for a message that was lost
-            case SendFailed() | ScheduleTick():
+            # the next publication, or a deadline, makes up for a message that was lost; sums are for sync
+            case SendFailed() | ScheduleTick() | Heard() | Summed():
                 return []
 
     # ---- training ----

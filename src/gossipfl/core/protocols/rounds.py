@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Generic
 
-from gossipfl.core.events import Received
+from gossipfl.core.events import Heard, Received
 from gossipfl.core.vector import P
 
 EARLY_ROUNDS = 2
@@ -11,20 +11,23 @@ EARLY_ROUNDS = 2
 EARLY_ONE_WAY_ROUNDS = 8
 """The same where a neighbor may send without hearing this node: it can be as far ahead as the way round is long."""
 
+Word = Received[P] | Heard
+"""A state of a round, or the word that it is in the round's sum."""
+
 
 class Rounds(Generic[P]):
     """Buffers at most the present and `early` future states of each neighbor."""
 
     def __init__(self, names: Iterable[str], early: int = EARLY_ROUNDS) -> None:
         self._early = early
-        self._rounds: dict[int, dict[str, Received[P]]] = {}
+        self._rounds: dict[int, dict[str, Word[P]]] = {}
         self._newest: dict[str, int] = dict.fromkeys(names, -1)
 
-    def note(self, event: Received[P]) -> None:
+    def note(self, event: Word[P]) -> None:
         """Keeps how far the sender is."""
         self._newest[event.sender] = max(self._newest[event.sender], event.header.round)
 
-    def add(self, event: Received[P], present: int) -> None:
+    def add(self, event: Word[P], present: int) -> None:
         """Keeps the first state of a sender and round, not late ones, and of early ones the newest `early`."""
         number = event.header.round
         # late: its round was mixed without it
@@ -41,7 +44,7 @@ class Rounds(Generic[P]):
         for number in [key for key in self._rounds if key < before]:
             del self._rounds[number]
 
-    def of(self, number: int) -> Mapping[str, Received[P]]:
+    def of(self, number: int) -> Mapping[str, Word[P]]:
         """The states of a round that are here, by neighbor."""
         return self._rounds.get(number, {})
 

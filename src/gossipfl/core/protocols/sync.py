@@ -33,13 +33,14 @@ Termination. A round ends at the latest `deadline_s` after it began, and there a
 settle_rounds of them; only training, which is local, comes in between.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Generic
 
 from gossipfl.core.events import (
     Effect,
     Event,
+    Heard,
     NeighborDown,
     NeighborUp,
     Received,
@@ -49,16 +50,19 @@ from gossipfl.core.events import (
     SetTimer,
     Started,
     Stopped,
+    Summed,
     TimerFired,
     Train,
     Trained,
 )
 from gossipfl.core.messages import Header
-from gossipfl.core.protocol import Parts, Protocol, Row
+from gossipfl.core.protocol import Parts, Protocol
 from gossipfl.core.protocols.neighborhood import LINGER, Neighborhood
 from gossipfl.core.protocols.outer_step import OuterStep
 from gossipfl.core.protocols.own import Contribution, OwnState
-from gossipfl.core.protocols.rounds import EARLY_ONE_WAY_ROUNDS, EARLY_ROUNDS, Rounds
+from gossipfl.core.protocols.rounds import EARLY_ONE_WAY_ROUNDS, EARLY_ROUNDS, Rounds, Word
+from gossipfl.core.protocols.rows import Rows
+from gossipfl.core.protocols.sums import Sums
 from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.vector import P
 
@@ -66,8 +70,6 @@ DEADLINE = "deadline"
 """Timer of a round."""
 _CLOCK_S = 1e-3
 """A timer may come this much early."""
-_KEPT_ROWS = 8
-"""Rounds whose rows are remembered: they are asked for many times, and some schedules compute them."""
 
 
 class Sync(Generic[P]):
@@ -85,8 +87,9 @@ class Sync(Generic[P]):
         if outer is not None:
             self._own.begin_outward()
         self._neighbors = Neighborhood(neighbors, gossip.linger_s)
-        self._rows: dict[int, tuple[Row, tuple[str, ...]]] = {}
-        mutual = parts.schedule.period == 1 and {*self._senders(0)} == {*self._row(0).receivers}
+        self._rows = Rows(parts.name, parts.schedule)
+        self._sums: Sums[P] | None = Sums() if parts.sums_only else None
+        mutual = parts.schedule.period == 1 and {*self._rows.senders(0)} == {*self._rows.of(0).receivers}
         self._rounds: Rounds[P] = Rounds(neighbors, EARLY_ROUNDS if mutual else EARLY_ONE_WAY_ROUNDS)
         self._training_rounds = parts.phases * gossip.rounds_per_phase
         self._last_round = self._training_rounds + gossip.settle_rounds - 1
@@ -111,8 +114,10 @@ class Sync(Generic[P]):
     def _react(self, event: Event[P], now: float) -> list[Effect[P]]:  # noqa: PLR0911  # one case an event
         match event:
             # the most frequent one first
-            case Received():
+            case Received() | Heard():
                 return self._receive(event, now)
+            case Summed():
+                return self._take_sum(event, now)
             case Started():
                 return self._start(now)
             case Trained():
@@ -166,10 +171,14 @@ class Sync(Generic[P]):
         self._came_back = False
         self._catch_up()
         self._rounds.close(self.snapshot.round)
+        if self._sums is not None:
+            self._sums.close(self.snapshot.round)
         if self._training_is_due:
             return [self._own.train(), self._own.checkpoint(), report]
         if self.snapshot.round > self._last_round:
-            return [self._own.checkpoint(), report]
+            # who adds up for this node stays until its last sum is there
+            farewell = [] if self._sums is None else self._publish(self._last_round)
+            return [self._own.checkpoint(), report, *farewell]
         return [report, *self._open(now)]
 
     def _catch_up(self) -> None:
@@ -192,20 +201,26 @@ class Sync(Generic[P]):
         delay_s = self._parts.gossip.deadline_s
         self._deadline_at = now + delay_s
         # without anybody to hear it ends before any timer
-        timer = [SetTimer(DEADLINE, delay_s)] if self._senders(self.snapshot.round) else []
+        timer = [SetTimer(DEADLINE, delay_s)] if self._rows.senders(self.snapshot.round) else []
         return [*self._publish(self.snapshot.round), *timer]
 
-    def _receive(self, event: Received[P], now: float) -> list[Effect[P]]:
+    def _receive(self, event: Word[P], now: float) -> list[Effect[P]]:
         sender, header, own = event.sender, event.header, self._own.snapshot
-        # a round that does not exist: another schedule, or ill will
-        if sender not in self._neighbors.names or not 0 <= header.round <= self._last_round:
+        # a round that does not exist: another schedule, or ill will; and no state where there are sums only
+        exists = sender in self._neighbors.names and 0 <= header.round <= self._last_round
+        if not exists or isinstance(event, Heard) != self._parts.sums_only:
             return []
         self._neighbors.heard(sender, header, now)
         self._phase_heard[sender] = own.phase
         self._rounds.note(event)
         # else only a word on where the sender is
-        if sender in self._senders(header.round):
+        if sender in self._rows.senders(header.round):
             self._rounds.add(event, own.round)
+        return self._progress(now)
+
+    def _take_sum(self, event: Summed[P], now: float) -> list[Effect[P]]:
+        if self._sums is not None:
+            self._sums.add(event, self.snapshot.round)
         return self._progress(now)
 
     def _wake(self, timer: str, now: float) -> list[Effect[P]]:
@@ -221,14 +236,15 @@ class Sync(Generic[P]):
     def _is_complete(self) -> bool:
         number = self._own.snapshot.round
         here = self._rounds.of(number)
-        for name in self._senders(number):  # noqa: SIM110  # `any` would cost a generator at every message
+        for name in self._rows.senders(number):  # `any` would cost a generator at every message
             if name not in here and self._is_awaited(name, number):
                 return False
-        return True
+        return self._sums is None or not self._sums.is_awaited(number, self._rows.senders(number), here)
 
     def _is_awaited(self, name: str, number: int) -> bool:
         """Whether a neighbor whose state for the present round is not here will still send it."""
-        if self._neighbors.is_down(name):
+        # without it there is no sum at all: it may come back before the deadline
+        if self._sums is None and self._neighbors.is_down(name):
             return False
         # as most are: not past this round
         if self._rounds.newest(name) <= number:
@@ -237,43 +253,37 @@ class Sync(Generic[P]):
 
     def _gave_up(self, name: str, first: int) -> bool:
         """Whether a neighbor is past a round, from `first` on, in which it was to hear this node."""
-        return any(name in self._row(number).receivers for number in range(first, self._rounds.newest(name)))
-
-    def _row(self, number: int) -> Row:
-        return self._rows[number][0] if number in self._rows else self._look_up(number)[0]
-
-    def _senders(self, number: int) -> Sequence[str]:
-        return self._rows[number][1] if number in self._rows else self._look_up(number)[1]
-
-    def _look_up(self, number: int) -> tuple[Row, tuple[str, ...]]:
-        if len(self._rows) >= _KEPT_ROWS:
-            del self._rows[min(self._rows)]
-        row = self._parts.schedule.row(self._parts.name, number)
-        self._rows[number] = known = (row, tuple(name for name in row.weights if name != self._parts.name))
-        return known
+        return any(name in self._rows.of(number).receivers for number in range(first, self._rounds.newest(name)))
 
     def _mix(self) -> Report:
         number, phase = self.snapshot.round, self.snapshot.phase
-        weights, senders, here = self._row(number).weights, self._senders(number), self._rounds.of(number)
-        present = {
-            name: Contribution(weights[name], here[name].state, here[name].header) for name in senders if name in here
-        }
-        staleness = {name: phase - self._phase_heard.get(name, 0) for name in senders}
-        report = self._own.mix(present, staleness)
+        weights = {name: self._rows.of(number).weights[name] for name in self._rows.senders(number)}
+        staleness = {name: phase - self._phase_heard.get(name, 0) for name in weights}
+        report = self._own.mix(self._present(number, weights), staleness)
         if self._outer is not None and number < self._training_rounds:
             self._own.step_outward(self._outer)
         self._own.snapshot = self._counted(self.snapshot)
         return report
+
+    def _present(self, number: int, weights: Mapping[str, float]) -> Mapping[str, Contribution[P]]:
+        here = self._rounds.of(number)
+        if self._sums is not None:
+            return self._sums.contributions(number, weights, here)
+        return {
+            name: Contribution(weight, word.state, word.header)
+            for name, weight in weights.items()
+            if isinstance(word := here.get(name), Received)
+        }
 
     def _publish(self, number: int) -> Sequence[Effect[P]]:
         header = Header(
             round=number,
             step=self.snapshot.step,
             done=not self._own.may_train,
-            settled=number == self._last_round,
+            settled=number == self._last_round and (self._sums is None or self.snapshot.round > number),
             settle_rounds=self.snapshot.settle_rounds,
         )
-        receivers = self._row(number).receivers
+        receivers = self._rows.of(number).receivers
         if number == self._last_round:
             # nobody has to linger for who has no more to say
             receivers = (*receivers, *(name for name in self._neighbors.names if name not in receivers))

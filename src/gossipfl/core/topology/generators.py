@@ -97,7 +97,7 @@ def barabasi_albert(nodes: int, config: TopologyConfig) -> NumberedGraph:
 def random_regular(nodes: int, config: TopologyConfig) -> NumberedGraph:
     """Each node with `degree` random neighbors."""
     degree = regular_degree(nodes, config)
-    return _connected(lambda seed: nx.random_regular_graph(degree, nodes, seed=seed), config)
+    return _connected(lambda seed: regular_graph(degree, nodes, seed), config)
 
 
 def exponential(nodes: int, config: TopologyConfig) -> NumberedGraph:
@@ -126,6 +126,20 @@ def regular_degree(nodes: int, config: TopologyConfig) -> int:
             f"that makes degree × nodes even, not {degree}"
         )
     return degree
+
+
+def regular_graph(degree: int, nodes: int, seed: int) -> NumberedGraph:
+    """A random graph in which every node has `degree` neighbors; it need not be connected.
+
+    Args:
+        degree: one that `regular_degree` allows.
+
+    Source: Steger & Wormald (1999), whose pairing hardly ever ends where most pairs are wanted: the others are drawn.
+    """
+    unwanted = nodes - 1 - degree
+    drawn: NumberedGraph = nx.random_regular_graph(min(degree, unwanted), nodes, seed=seed)
+    wanted: NumberedGraph = nx.complement(drawn) if unwanted < degree else drawn
+    return wanted
 
 
 GENERATORS: Mapping[str, Generator] = {

@@ -56,7 +56,7 @@ def check_graph(graph: Graph, names: Collection[str]) -> None:
     lonely = [name for name in names if graph.degree(name) == 0]
     if lonely:
         raise TopologyError(f"topology: in no edge of the graph: {listed(lonely)}")
-    _check_connected(graph, names)
+    check_connected(graph, names)
 
 
 def listed(names: Iterable[object]) -> str:
@@ -84,7 +84,8 @@ def plain_graph(graph: Graph, names: Collection[str]) -> Graph:
     return plain
 
 
-def _check_connected(graph: Graph, names: Collection[str]) -> None:
+def check_connected(graph: Graph, names: Collection[str], *, where: str = "topology: the graph") -> None:
+    """Raises `TopologyError`, which begins with `where`, unless each of `names` can reach every other."""
     parts = list(
         nx.strongly_connected_components(graph) if isinstance(graph, nx.DiGraph) else nx.connected_components(graph)
     )
@@ -93,4 +94,4 @@ def _check_connected(graph: Graph, names: Collection[str]) -> None:
     largest = max(parts, key=len)
     cut_off = [name for name in names if name not in largest]
     kind = "strongly connected components" if graph.is_directed() else "components"
-    raise TopologyError(f"topology: the graph has {len(parts)} {kind}, gossip needs 1: {listed(cut_off)} are cut off")
+    raise TopologyError(f"{where} has {len(parts)} {kind}, gossip needs 1: {listed(cut_off)} are cut off")

@@ -6,7 +6,6 @@ optimal      the smallest λ there is           symmetric, doubly stochastic    
 file         `weight` of the graph file's edges, of u → v what v gives u; as it is given
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 
 import networkx as nx
@@ -14,6 +13,8 @@ import networkx as nx
 from gossipfl.config.graph_types import Graph
 from gossipfl.core.topology.optimal import optimal
 from gossipfl.errors import TopologyError
+
+SHOWN_DIGITS = 24
 
 Weigh = Callable[[Graph, str], Mapping[str, float]]
 """Graph and node to the weight of each node it receives from; together at most 1, the rest is its own."""
@@ -50,12 +51,18 @@ def from_file(graph: Graph, node: str) -> Mapping[str, float]:
 
 def _written(graph: Graph, sender: str, receiver: str) -> float:
     weight = graph.edges[sender, receiver].get("weight")
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
+    # not finite: JSON knows Infinity and NaN; a whole number of JSON may have more digits than a float
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= 1:
         raise TopologyError(
-            f"topology.weights: file wants the attribute weight, a number, of every edge of a graph file; "
-            f"that of {sender} and {receiver} is {'missing' if weight is None else repr(weight)}"
+            f"topology.weights: file wants the attribute weight, a number from 0 to 1, of every edge of a graph file; "
+            f"that of {sender} and {receiver} is {'missing' if weight is None else _short(weight)}"
         )
     return float(weight)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN_DIGITS else f"{text[:SHOWN_DIGITS]}…"
 
 
 WEIGHTS: Mapping[str, Weigh] = {

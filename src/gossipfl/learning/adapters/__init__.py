@@ -1,10 +1,12 @@
 """What is trained and averaged: the table of adapters and `attach`."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from gossipfl.config.experiment import Experiment
+from gossipfl.core.factors import LEFT, MERGED, RIGHT
 from gossipfl.core.tables import resolve
 from gossipfl.errors import ModelError
 from gossipfl.importing import quick_import
@@ -53,7 +55,7 @@ def attach(base: BaseModel, experiment: Experiment, *, basis: Path | None = None
 
     Raises:
         ModelError: no layer matches the targets, a rank does not fit a layer, the basis is not unique, or nothing is
-            called as `adapter.private` says.
+            called as `adapter.private` says, or that parts a product which `adapter.merge` averages.
         ConfigError: the kind of adapter is unknown.
     """
     config = experiment.adapter
@@ -64,7 +66,11 @@ def attach(base: BaseModel, experiment: Experiment, *, basis: Path | None = None
     for parameter in trained.values():
         parameter.requires_grad = True
     private = _private(trained, config.private)
-    merged = {name: fold.merged for name, fold in parts.folds.items()}
+    _check_products(parts, private, config.merge)
+    # what stays is not mixed, so nothing of it is ever folded
+    folds = {name: fold for name, fold in parts.folds.items() if name.removesuffix(MERGED) + LEFT not in private}
+    parts = replace(parts, folds=folds)
+    merged = {name: fold.merged for name, fold in folds.items()}
     values = dict(sorted({**trained, **merged}.items(), key=lambda item: item[0] in private))
     spec = spec_of(values, private)
     return Adapted(
@@ -89,6 +95,20 @@ def _private(trained: Collection[str], patterns: Sequence[str]) -> frozenset[str
     if len(private) == len(trained):
         raise ModelError("adapter.private: all that is trained would stay; nothing is left to be averaged")
     return private
+
+
+def _check_products(parts: Parts, private: Collection[str], merge: str) -> None:
+    """Whether both factors of a product stay, or neither."""
+    if merge == "factors":
+        return
+    for left in (name for name in parts.trained if name.endswith(LEFT)):
+        right = left.removesuffix(LEFT) + RIGHT
+        if (left in private) != (right in private):
+            stays, leaves = (left, right) if left in private else (right, left)
+            raise ModelError(
+                f"adapter.private: {stays} would stay and {leaves} leave, but adapter.merge {merge} averages their "
+                "product: name both, or neither"
+            )
 
 
 def _listed(names: Collection[str]) -> str:

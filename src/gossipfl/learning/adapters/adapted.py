@@ -59,7 +59,8 @@ class Parts:
         basis: SHA-256 of the basis file, or "computed"; empty for none.
         basis_sketch: see `gossipfl.learning.basis.sketch`.
         folds: frozen weights that mixing changes, by the name of the segment that says by how much; not trained.
-        resting: names of what is not trained, phase by phase, over and over; empty: all is trained in every phase.
+        resting: names of what is not trained, turn by turn, over and over; empty: all is trained in every phase.
+        turn_phases: phases of a turn.
     """
 
     trained: Mapping[str, nn.Parameter]
@@ -70,6 +71,7 @@ class Parts:
     basis: str = ""
     basis_sketch: tuple[float, ...] = ()
     resting: tuple[frozenset[str], ...] = ()
+    turn_phases: int = 1
     folds: "Mapping[str, Fold]" = field(default_factory=dict)
 
 
@@ -117,7 +119,7 @@ class Adapted:
     def resting(self, phase: int) -> frozenset[str]:
         """Names of the segments that are not trained in a phase of the run, the same on all nodes."""
         turns = self.parts.resting
-        return turns[phase % len(turns)] if turns else frozenset()
+        return turns[phase // self.parts.turn_phases % len(turns)] if turns else frozenset()
 
     def resting_places(self, phase: int) -> Places:
         """The same as places among the module's trainable parameters."""
@@ -173,7 +175,7 @@ class Adapted:
         layout, begin = self.spec.shared().digest, self.initial.sharing().digest()
         start: list[object] = [self.parts.scale, layout, begin, self.parts.frozen]
         if self.parts.resting:
-            start.append([sorted(names) for names in self.parts.resting])
+            start.append([self.parts.turn_phases, *(sorted(names) for names in self.parts.resting)])
         if self.experiment.adapter.merge != "factors":
             start.append(self.experiment.adapter.merge)
         return self._components(start)

@@ -64,8 +64,7 @@ def build_alternating(request: AdapterRequest) -> Parts:
     """As `lora`; B is trained in the first `alternate_every` phases, A in the next, and so on."""
     parts = build_lora(request)
     A, B = (frozenset(name for name in parts.trained if name.endswith(end)) for end in (".lora_A", ".lora_B"))
-    every = request.config.alternate_every
-    return replace(parts, resting=(A,) * every + (B,) * every)
+    return replace(parts, resting=(A, B), turn_phases=request.config.alternate_every)
 
 
 def _inject(request: AdapterRequest, sites: Sequence[Site]) -> list[Site]:

@@ -65,8 +65,9 @@ def find_sites(base: BaseModel, config: AdapterConfig) -> list[Site]:
     sites = [site for site in candidates if any(_ends_like(site.name, target) for target in targets)]
     for site in sites:
         if config.rank > min(site.shape):
+            whose = "adapter.mixed_ranks: a node's rank" if config.mixed_ranks else "adapter.rank:"
             raise ModelError(
-                f"adapter.rank: {config.rank} does not fit layer {site.name} of {site.shape[0]} x {site.shape[1]}; "
+                f"{whose} {config.rank} does not fit layer {site.name} of {site.shape[0]} x {site.shape[1]}; "
                 f"at most {min(site.shape)}"
             )
     return sites

@@ -47,11 +47,13 @@ class TokenRows:
         tokens: of all rows.
         labels: (rows,) int64 class of each row; None for `causal-lm`.
         pad: id that fills short rows.
+        left_out: (tokens,) those that do not count in the loss; None: all count.
     """
 
     tokens: Tokens
     labels: NDArray[np.int64] | None
     pad: int
+    left_out: NDArray[np.bool_] | None = None
 
     @property
     def rows(self) -> int:
@@ -69,9 +71,12 @@ class TokenRows:
         offsets = np.arange(int((ends - starts).max()))[None, :]
         places = starts + offsets
         there = places < ends
-        ids = np.where(there, self.tokens.ids[np.minimum(places, ends - 1)], self.pad).astype(np.int64)
+        inside = np.minimum(places, ends - 1)
+        ids = np.where(there, self.tokens.ids[inside], self.pad).astype(np.int64)
         if self.labels is None:
-            labels = np.where(there & (offsets >= self.tokens.loss_from[rows, None]), ids, IGNORED)
+            counted = there & (offsets >= self.tokens.loss_from[rows, None])
+            counted = counted if self.left_out is None else counted & ~self.left_out[inside]
+            labels = np.where(counted, ids, IGNORED)
         else:
             labels = self.labels[rows]
         return {"input_ids": ids, "attention_mask": there.astype(np.int64), "labels": labels}

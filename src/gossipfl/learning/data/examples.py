@@ -13,8 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from gossipfl.config.experiment import TaskConfig
+from gossipfl.config.training import GoldfishConfig
 from gossipfl.errors import DataError
 from gossipfl.learning.data.content import IGNORED, Content, TokenRows, VectorRows
+from gossipfl.learning.data.goldfish import left_out
 from gossipfl.learning.data.records import Record
 from gossipfl.learning.data.tokens import tokenize
 from gossipfl.learning.data.vectors import matrix_of
@@ -96,27 +98,33 @@ def make_examples(
     *,
     tokenizer: "PreTrainedTokenizerBase | None",
     task: TaskConfig,
+    goldfish: GoldfishConfig | None = None,
 ) -> Examples:
     """Examples of these units' records.
 
     Args:
         units: positions of each unit's records.
         tokenizer: of the model; None where it reads numbers.
+        goldfish: tokens that are left out of the loss: of what is trained on, never of what is evaluated.
 
     Raises:
         DataError: a record comes to no token at all.
     """
     chosen = [records[row] for unit in units for row in unit]
-    content = _vector_rows(chosen) if tokenizer is None else _token_rows(chosen, tokenizer, task)
+    content = _vector_rows(chosen) if tokenizer is None else _token_rows(chosen, tokenizer, task, goldfish)
     return Examples(content, np.cumsum([0, *map(len, units)], dtype=np.int64))
 
 
-def _token_rows(chosen: Sequence[Record], tokenizer: "PreTrainedTokenizerBase", task: TaskConfig) -> TokenRows:
+def _token_rows(
+    chosen: Sequence[Record], tokenizer: "PreTrainedTokenizerBase", task: TaskConfig, goldfish: GoldfishConfig | None
+) -> TokenRows:
     tokens = tokenize(chosen, tokenizer, task)
     if chosen and int(np.diff(tokens.starts).min()) == 0:
         row = int(np.diff(tokens.starts).argmin())
         raise DataError(f"the tokenizer makes no token of a text of {len(chosen[row].text)} characters")
-    return TokenRows(tokens, _labels(chosen) if task.classifies else None, tokenizer.pad_token_id or 0)
+    labels = _labels(chosen) if task.classifies else None
+    out = None if goldfish is None else left_out(tokens.ids, tokens.starts, goldfish)
+    return TokenRows(tokens, labels, tokenizer.pad_token_id or 0, out)
 
 
 def _vector_rows(chosen: Sequence[Record]) -> VectorRows:

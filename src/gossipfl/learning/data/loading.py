@@ -12,6 +12,7 @@ import torch
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.errors import DataError
+from gossipfl.learning.data.canaries import Canary, choose_canaries, plant
 from gossipfl.learning.data.common import CommonRecords, read_common, read_test
 from gossipfl.learning.data.examples import Examples, make_examples
 from gossipfl.learning.data.records import Record, to_records
@@ -50,6 +51,7 @@ class NodeRecords:
         train, held_out: positions of the records of each unit on either side.
         left_out: number of records beyond `data.max_per_unit`.
         tags: SHA-256 of every record of the units in `train`, sorted, each once: what the ledger knows the data by.
+        canaries: those of `data.canaries`, of their owner.
     """
 
     records: tuple[Record, ...]
@@ -57,6 +59,7 @@ class NodeRecords:
     held_out: tuple[list[int], ...]
     left_out: int
     tags: tuple[bytes, ...]
+    canaries: tuple[Canary, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +126,10 @@ def tokenize_node(
     Raises:
         DataError: a record comes to no token.
     """
+    goldfish = experiment.training.leaves_out
     train, held_out = (
-        make_examples(found.records, units, tokenizer=tokenizer, task=experiment.task)
-        for units in (found.train, found.held_out)
+        make_examples(found.records, units, tokenizer=tokenizer, task=experiment.task, goldfish=out)
+        for units, out in ((found.train, goldfish), (found.held_out, None))
     )
     return NodeData(train, held_out, test, found.tags, found.left_out)
 
@@ -241,4 +245,7 @@ def _sorted_out(experiment: Experiment, node: str, records: tuple[Record, ...]) 
     # and a person stands for herself, whichever records she comes with: her ε adds up over all of them
     tags = {record.tag for record in theirs} | {record.unit_tag for record in theirs if record.unit_tag is not None}
     left_out = len(records) - sum(map(len, limited))
-    return NodeRecords(records, tuple(train), tuple(held_out), left_out, tuple(sorted(tags)))
+    wished = data.canaries
+    canaries = () if wished is None or wished.node != node else choose_canaries(records, train, wished, lot)
+    planted = tuple(plant(train, canaries))
+    return NodeRecords(records, planted, tuple(held_out), left_out, tuple(sorted(tags)), canaries)

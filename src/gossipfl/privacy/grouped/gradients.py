@@ -19,6 +19,7 @@ from gossipfl.privacy.grouped.padding import FILL, join
 from gossipfl.privacy.grouped.seam import Group
 from gossipfl.privacy.grouped.stacked import StackedEngine
 from gossipfl.privacy.rows import RowLosses, Rows
+from gossipfl.privacy.sources.clip import note_short
 from gossipfl.privacy.sources.clipping import add_clipped
 from gossipfl.privacy.sources.hooks import refuse_batch_norm
 from gossipfl.privacy.sources.seam import Places, zeros_for
@@ -83,13 +84,18 @@ class GroupedGradients:
         """See `ManyGradients.sums`."""
         counts = [group.rows.count for group in groups]
         order = sorted((place for place, count in enumerate(counts) if count), key=counts.__getitem__)
-        sums = self._sums([groups[place] for place in order]) if order else None
-        if sums is None or order != list(range(len(groups))):
-            found, sums = sums, zeros_for(self._module).repeat(len(groups), 1)
+        found, short = self._sums([groups[place] for place in order]) if order else (None, [])
+        if found is None or order != list(range(len(groups))):
+            sums = zeros_for(self._module).repeat(len(groups), 1)
             if found is not None:
                 sums[order] = found
+        else:
+            sums = found
         if any(group.divisor != 1.0 for group in groups):
             sums.div_(torch.tensor([group.divisor for group in groups], device=sums.device)[:, None])
+        # last: a pass that fails, and is tried again, has counted nothing
+        for place, count in zip(order, short, strict=True):
+            note_short(groups[place].clip, count)
         return sums
 
     def clear(self) -> None:
@@ -100,8 +106,8 @@ class GroupedGradients:
         if self._sum is not None:
             self._sum.clear()
 
-    def _sums(self, groups: Sequence[Group]) -> Tensor:
-        """Of groups with rows, fewest first."""
+    def _sums(self, groups: Sequence[Group]) -> tuple[Tensor, list[int]]:
+        """Of groups with rows, fewest first; and how many units of each were short enough."""
         joined = self._side_by_side(tuple(group.rows for group in groups))
         rows, layout = joined.rows, joined.layout
         clips = any(group.clip is not None for group in groups)
@@ -109,13 +115,12 @@ class GroupedGradients:
         found = self._engine.gradients(rows, layout, self._values(groups), by_row=clips)
         resting = [group.resting for group in groups]
         if not clips:
-            return _without(self._behind([gradient.flatten(1) for gradient in found], layout), found, resting)
+            sums = _without(self._behind([gradient.flatten(1) for gradient in found], layout), found, resting)
+            return sums, [0] * len(groups)
         sums = zeros_for(self._module).repeat(len(groups), 1)
         sizes = [group.rows.units for group in groups]
-        limits = [torch.inf if group.clip is None else group.clip for group in groups]
-        each = torch.tensor(limits, device=sums.device).repeat_interleave(torch.tensor(sizes, device=sums.device))
-        add_clipped(rows.by_unit(found), each, sizes, sums, resting)
-        return sums
+        short = add_clipped(rows.by_unit(found), [group.clip for group in groups], sizes, sums, resting)
+        return sums, short
 
     def _side_by_side(self, batches: tuple[Rows, ...]) -> _Joined:
         """The rows of all; of batches that come again, as where each is all that a node has, those of the last time."""

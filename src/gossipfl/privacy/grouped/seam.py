@@ -12,6 +12,7 @@ from typing import Protocol
 from torch import Tensor
 
 from gossipfl.privacy.rows import Rows
+from gossipfl.privacy.sources.clip import Clip
 from gossipfl.privacy.sources.seam import NOBODY, Places
 
 
@@ -23,14 +24,14 @@ class Group:
         vector: (size,) fp32 values of the trainable parameters, in the order of `module.parameters()`; None takes
             those that are in the module.
         rows: its batch; it may be empty (`tensors` are then not looked at).
-        clip: largest norm of one unit's gradient; None does not clip.
+        clip: bounds one unit's gradient; None does not clip.
         divisor: what the sum is divided by; 1 where `Mechanism.finish` divides.
         resting: parameters that are not trained now; they have no part in a norm, and zeros in the sum.
     """
 
     vector: Tensor | None
     rows: Rows
-    clip: float | None = None
+    clip: Clip | None = None
     divisor: float = 1.0
     resting: Places = NOBODY
 

@@ -1,12 +1,13 @@
 """No privacy: the plain mean gradient of a batch. Every epoch takes every unit once, in an order of its own."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
@@ -48,9 +49,16 @@ class PlainMechanism:
             self._source.leave(self._parts.load(drawn.units), drawn.divisor, resting)
         return drawn.receipt
 
-    def release(self, first_step: int, before: Vector, after: Vector) -> Vector:  # noqa: ARG002  # phases are alike
+    def release(self, first_step: int, before: Vector, after: Vector, *, phase: int) -> Vector:  # noqa: ARG002  # phases are alike
         """See `Mechanism.release`: as it is."""
         return after
+
+    def durable(self) -> dict[str, NDArray[np.float32]]:
+        """See `Mechanism.durable`: nothing."""
+        return {}
+
+    def restore(self, kept: Mapping[str, NDArray[np.float32]]) -> None:
+        """See `Mechanism.restore`."""
 
     @contextmanager
     def _dropout_of(self, step: int) -> Iterator[None]:

@@ -10,7 +10,7 @@ node may go on from:
     draw, finish, step … draw, finish, step ──> after ── release ──> state ──> published, mixed
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,8 +20,10 @@ from torch import Tensor, nn
 
 from gossipfl.core.messages import Receipt
 from gossipfl.privacy.account import Account
+from gossipfl.privacy.pairs.terms import PairTerms
 from gossipfl.privacy.plan import Plan
 from gossipfl.privacy.rows import RowLosses, Rows
+from gossipfl.privacy.sources.clip import Clip
 from gossipfl.privacy.sources.seam import NOBODY, Places, UnitSource, pieces
 from gossipfl.privacy.streams import Stream
 
@@ -37,13 +39,13 @@ class Drawn:
     Attributes:
         receipt: covers this step.
         units: positions of the units in the batch; there may be none.
-        clip: largest norm of one unit's gradient in the sum; None does not clip.
+        clip: bounds one unit's gradient in the sum; None does not clip.
         divisor: what the sum is divided by.
     """
 
     receipt: Receipt
     units: Units
-    clip: float | None
+    clip: Clip | None
     divisor: float
 
 
@@ -90,11 +92,12 @@ class Mechanism(Protocol):
         """
         ...
 
-    def release(self, first_step: int, before: Vector, after: Vector) -> Vector:
+    def release(self, first_step: int, before: Vector, after: Vector, *, phase: int) -> Vector:
         """Where a phase may bring the node; ends the phase, which may be shorter than it was to be.
 
         Args:
             first_step: of the phase; positions seeded streams.
+            phase: its number in the whole run, the same at all nodes that train it for one exchange.
             before, after: the phase, finite; not changed. `after` itself is given where it may be.
 
         Guarantees:
@@ -103,6 +106,14 @@ class Mechanism(Protocol):
         Raises:
             PrivacyError: something has changed, and nothing was paid for it.
         """
+        ...
+
+    def durable(self) -> dict[str, NDArray[np.float32]]:
+        """What a resumed run needs to go on alike, by `KIND/NAME`; it follows from noised numbers only."""
+        ...
+
+    def restore(self, kept: Mapping[str, NDArray[np.float32]]) -> None:
+        """Takes over what `durable` gave; keys of others are left alone."""
         ...
 
 
@@ -122,6 +133,7 @@ class MechanismParts:
         batches: of the choice of units.
         source: of unit gradients, one that has passed the self check; mechanisms may share it, in turn. None: the
             hooks of Opacus. Nothing at level none.
+        pairs: of level correlated: neighbors, and the noise shared with them.
     """
 
     module: nn.Module
@@ -134,6 +146,7 @@ class MechanismParts:
     noise: Stream
     batches: Stream
     source: UnitSource | None = None
+    pairs: PairTerms | None = None
 
 
 def leave(gradient: Tensor, parameters: Sequence[nn.Parameter], resting: Places = NOBODY) -> None:

@@ -14,9 +14,11 @@ Source: McMahan et al. (2018), user-level; Dong, Roth & Su (2022), composition.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gossipfl.core.messages import Receipt
@@ -60,7 +62,7 @@ class UpdateMechanism:
         self._steps.gradient(step, resting)
         return receipt
 
-    def release(self, first_step: int, before: Vector, after: Vector) -> Vector:
+    def release(self, first_step: int, before: Vector, after: Vector, *, phase: int) -> Vector:  # noqa: ARG002  # alike
         """See `Mechanism.release`: what has changed is clipped, and noised in float64."""
         paid, self._paid = self._paid, None
         if paid is not None:
@@ -68,6 +70,13 @@ class UpdateMechanism:
         if not np.array_equal(before, after):
             raise PrivacyError("a phase that nothing was paid for has changed the state")
         return after
+
+    def durable(self) -> dict[str, NDArray[np.float32]]:
+        """See `Mechanism.durable`: nothing."""
+        return {}
+
+    def restore(self, kept: Mapping[str, NDArray[np.float32]]) -> None:
+        """See `Mechanism.restore`."""
 
     def _pay(self) -> Receipt:
         if self._paid is None:

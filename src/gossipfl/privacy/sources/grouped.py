@@ -6,13 +6,13 @@ matrix product, into memory that every micro-batch uses again.
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from gossipfl.privacy.grouped.engine import GroupedEngine
 from gossipfl.privacy.grouped.layout import Layout
 from gossipfl.privacy.rows import RowLosses, Rows
-from gossipfl.privacy.sources.clipping import add_clipped
+from gossipfl.privacy.sources.clip import Clip
+from gossipfl.privacy.sources.clipping import add_one_batch
 from gossipfl.privacy.sources.seam import NOBODY, Places
 
 
@@ -26,10 +26,9 @@ class GroupedSource:
     def __init__(self, module: nn.Module, losses: RowLosses) -> None:
         self._engine = GroupedEngine(module, losses)
 
-    def add(self, rows: Rows, clip: float | None, into: Tensor, resting: Places = NOBODY) -> None:
+    def add(self, rows: Rows, clip: Clip | None, into: Tensor, resting: Places = NOBODY) -> None:
         """See `GradientSource.add`; rows × trainable × 4 bytes stay until `clear`."""
-        clips = torch.full((rows.units,), torch.inf if clip is None else clip, device=into.device)
-        add_clipped(self.unit_gradients(rows), clips, [rows.units], into[None], [resting])
+        add_one_batch(self.unit_gradients(rows), clip, into, resting)
 
     def unit_gradients(self, rows: Rows) -> Sequence[Tensor]:
         """See `UnitSource`.

@@ -16,7 +16,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from gossipfl.errors import PrivacyError
 from gossipfl.privacy.opacus_parts import GradSampleModule
 from gossipfl.privacy.rows import RowLosses, Rows, row_losses
-from gossipfl.privacy.sources.clipping import add_clipped
+from gossipfl.privacy.sources.clip import Clip
+from gossipfl.privacy.sources.clipping import add_one_batch
 from gossipfl.privacy.sources.seam import NOBODY, Places
 
 
@@ -41,11 +42,10 @@ class HookedGradients:
         self._layers: tuple[nn.Module, ...] = tuple(self._hooks.iterate_submodules(module))
         self._handles = [layer.register_forward_pre_hook(self._one_copy_per_row) for layer in self._layers]
 
-    def add(self, rows: Rows, clip: float | None, into: Tensor, resting: Places = NOBODY) -> None:
+    def add(self, rows: Rows, clip: Clip | None, into: Tensor, resting: Places = NOBODY) -> None:
         """See `GradientSource.add`; at most rows × trainable × 4 bytes are alive, and freed."""
-        clips = torch.full((rows.units,), torch.inf if clip is None else clip, device=into.device)
         try:
-            add_clipped(self.unit_gradients(rows), clips, [rows.units], into[None], [resting])
+            add_one_batch(self.unit_gradients(rows), clip, into, resting)
         finally:
             self.clear()
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gossipfl.privacy.rows import RowLosses, Rows, row_losses
+from gossipfl.privacy.sources.clip import Clip
 from gossipfl.privacy.sources.seam import NOBODY, Places, pieces, trainable
 
 
@@ -18,7 +19,7 @@ class PlainGradients:
         self._losses = losses
         self._trained = trainable(module)
 
-    def add(self, rows: Rows, clip: float | None, into: Tensor, resting: Places = NOBODY) -> None:
+    def add(self, rows: Rows, clip: Clip | None, into: Tensor, resting: Places = NOBODY) -> None:
         """See `GradientSource.add`."""
         if clip is not None:
             raise ValueError("a plain backward pass knows no single unit's gradient to clip")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gossipfl.privacy.rows import Rows
+from gossipfl.privacy.sources.clip import Clip
 
 Places = frozenset[int]
 """Some of the trainable parameters, by their number in the order of `module.parameters()`."""
@@ -21,11 +22,11 @@ NOBODY: Places = frozenset()
 class GradientSource(Protocol):
     """Sums of unit gradients of one module, micro-batch by micro-batch."""
 
-    def add(self, rows: Rows, clip: float | None, into: Tensor, resting: Places = NOBODY) -> None:
+    def add(self, rows: Rows, clip: Clip | None, into: Tensor, resting: Places = NOBODY) -> None:
         """Adds the sum of the unit gradients of a micro-batch to a flat vector.
 
         Args:
-            clip: largest norm of one unit's gradient over all parameters that do not rest; None does not clip.
+            clip: bounds one unit's gradient; None does not clip.
             into: (size,) fp32; what is in it after an error is to be thrown away.
             resting: parameters that are not trained now: nothing is added there, nor counted in the norm.
 
@@ -70,7 +71,7 @@ def zeros_for(module: nn.Module) -> Tensor:
 
 
 def summed(
-    source: GradientSource, batches: Iterable[Rows], clip: float | None, into: Tensor, resting: Places = NOBODY
+    source: GradientSource, batches: Iterable[Rows], clip: Clip | None, into: Tensor, resting: Places = NOBODY
 ) -> None:
     """Adds the unit gradients of all micro-batches; a micro-batch without rows adds nothing."""
     for rows in batches:

@@ -21,6 +21,7 @@ from gossipfl.privacy.grouped.gradients import GroupedGradients
 from gossipfl.privacy.grouped.seam import Group
 from gossipfl.privacy.mechanisms.parts import leave
 from gossipfl.privacy.rows import Rows
+from gossipfl.privacy.sources.clip import Clip
 from gossipfl.privacy.sources.plain import PlainGradients
 from gossipfl.privacy.sources.seam import trainable, zeros_for
 from gossipfl.runs.fleet import Fleet
@@ -100,7 +101,8 @@ class Trial:
         fitting = int(np.searchsorted(np.cumsum([rows.count for _, rows in batches]), most_rows, side="right"))
         self._batches = batches[: max(1, fitting)]
         private = self._adapted.experiment.privacy
-        self._clip = private.max_grad_norm if private.noises_steps else None
+        layered = private.clipping == "per_layer"
+        self._clip = Clip(private.max_grad_norm, layered) if private.noises_steps else None
         self._source = fleet.resident.unit_source.chosen or PlainGradients(self._adapted.module, self._losses)
 
     def seconds(self) -> tuple[float, float]:

@@ -31,6 +31,7 @@ def test_more_peers_than_others_are_refused() -> None:
     assert build_schedule(TopologyConfig(schedule="base", degree=3), list("abcd")).period == 1
 
 
+@pytest.mark.slow
 def test_the_average_of_ten_thousand_nodes_is_exact() -> None:
     schedule = build_schedule(TopologyConfig(schedule="base"), [f"n{number}" for number in range(10_000)])
     assert agreement(schedule).lam == 0.0

@@ -1,6 +1,7 @@
 """Everybody sends to random others."""
 
 import itertools
+import math
 from collections import Counter
 
 import numpy as np
@@ -29,6 +30,25 @@ def test_the_receiver_averages_its_own_and_all_received_alike() -> None:
             [[node in schedule.row(peer, round).receivers for peer in schedule.nodes] for node in schedule.nodes]
         )
         assert np.array_equal(W, (sent + np.eye(9)) / (1 + sent.sum(axis=1, keepdims=True)))
+
+
+@pytest.mark.parametrize("nodes", [16, 60])
+def test_those_heard_go_by_the_order_of_peers(nodes: int) -> None:
+    schedule = build_schedule(TopologyConfig(schedule="epidemic", degree=7), [f"{n:02}" for n in range(nodes)])
+    for node in schedule.nodes:
+        # sums are rounded by their order: it is the same on every machine
+        heard = list(schedule.row(node, 0).weights)[1:]
+        assert heard == sorted(heard)
+
+
+@pytest.mark.parametrize(("nodes", "degree"), [(3, 1), (5, 1), (5, 2), (12, 4), (40, 3)])
+def test_the_contraction_is_the_sum_over_all_numbers_heard(nodes: int, degree: int) -> None:
+    # of h others and itself, any set as likely: the mean of h + 1 of n drawn without putting back
+    share, others = degree / (nodes - 1), nodes - 1
+    chances = [math.comb(others, h) * share**h * (1 - share) ** (others - h) for h in range(nodes)]
+    shrunk = sum(chance * (nodes / (h + 1) - 1) / others for h, chance in enumerate(chances))
+    schedule = build_schedule(TopologyConfig(schedule="epidemic", degree=degree), [str(n) for n in range(nodes)])
+    assert schedule.contraction == pytest.approx(shrunk, rel=1e-12)
 
 
 def test_all_sets_of_receivers_are_drawn_alike() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.protocol import Schedule
-from gossipfl.core.topology import build_schedule, mixing_matrix
+from gossipfl.core.topology import build_graph, build_schedule, mixing_matrix
 from gossipfl.errors import TopologyError
 
 
@@ -31,8 +31,9 @@ def test_every_node_meets_degree_others_and_all_weigh_alike(nodes: int, degree: 
         assert (np.diag(W) > 0).all()
 
 
-def test_all_pairs_are_met_alike() -> None:
-    schedule, rounds = made(8, 3), 3000
+@pytest.mark.parametrize("degree", [3, 5])
+def test_all_pairs_are_met_alike(degree: int) -> None:
+    schedule, rounds = made(8, degree), 3000
     met = Counter(
         (node, peer)
         for round in range(rounds)
@@ -40,7 +41,7 @@ def test_all_pairs_are_met_alike() -> None:
         for peer in schedule.row(node, round).receivers
     )
     assert set(met) == set(itertools.permutations(schedule.nodes, 2))
-    share = 3 / 7
+    share = degree / 7
     # five deviations of a binomial
     assert all(abs(count - share * rounds) < 5 * math.sqrt(rounds * share * (1 - share)) for count in met.values())
 
@@ -48,6 +49,17 @@ def test_all_pairs_are_met_alike() -> None:
 @pytest.mark.parametrize(("nodes", "degree", "expected"), [(16, 15, 0.0), (16, 3, 0.2), (8, 1, 3 / 7), (9, 2, 0.25)])
 def test_the_contraction_is_the_formula(nodes: int, degree: int, expected: float) -> None:
     assert made(nodes, degree).contraction == pytest.approx(expected)
+
+
+def test_many_neighbors_are_drawn_as_fast_as_few() -> None:
+    # pairing as many would go on for hours
+    schedule = made(64, 60)
+    W = mixing_matrix(schedule, 1)
+    assert np.array_equal(W, W.T)
+    assert np.array_equal((W > 0).sum(axis=1), np.full(64, 61))
+    assert schedule.row("n0", 1) != schedule.row("n0", 2)
+    whole = build_graph(TopologyConfig(kind="random_regular", degree=60), [f"n{number}" for number in range(64)])
+    assert {degree for _, degree in whole.degree()} == {60}
 
 
 @pytest.mark.parametrize(("nodes", "degree"), [(4, 4), (5, 3)])

@@ -17,7 +17,7 @@ from gossipfl.config.graph_types import Given, Graph
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.protocol import Row
 from gossipfl.core.topology.graphs import check_count, check_graph, plain_graph
-from gossipfl.core.topology.schedules.static import linked_in, rows_of
+from gossipfl.core.topology.schedules.static import check_carried, linked_in, rows_of
 from gossipfl.core.topology.schedules.terms import digest_of
 from gossipfl.errors import TopologyError
 
@@ -73,6 +73,7 @@ def graph_list(config: TopologyConfig, names: Sequence[str], given: Given) -> Gr
     graphs = [plain_graph(graph, names) for graph in (given if isinstance(given, tuple) else (given,))]
     check_graph(_together(graphs), names)
     rounds = tuple(rows_of(config, graph) for graph in graphs)
+    check_carried(rounds)
     return GraphList(tuple(names), rounds, {name: linked_in(name, rounds) for name in names})
 
 

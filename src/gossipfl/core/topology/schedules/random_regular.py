@@ -14,14 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-import networkx as nx
 import numpy as np
 
 from gossipfl.config.graph_types import Given
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.protocol import Row
 from gossipfl.core.rng import derive_seed, generator
-from gossipfl.core.topology.generators import regular_degree
+from gossipfl.core.topology.generators import regular_degree, regular_graph
 from gossipfl.core.topology.schedules.terms import digest_of, others_of, refuse_graph
 
 Met = tuple[tuple[int, ...], ...]
@@ -83,7 +82,7 @@ def random_regular(config: TopologyConfig, names: Sequence[str], given: Given) -
 
 @lru_cache(maxsize=32)
 def _draw(seed: int, nodes: int, degree: int, round: int) -> Met:
-    drawn = nx.random_regular_graph(degree, nodes, seed=derive_seed(seed, purpose="random_regular", step=round))
+    drawn = regular_graph(degree, nodes, derive_seed(seed, purpose="random_regular", step=round))
     # numbers dealt anew: whatever the drawing favors, all orders of the nodes are alike
     dealt = generator(seed, purpose="random_regular", step=round).permutation(nodes)
     edges = dealt[np.array(drawn.edges())]

@@ -1,0 +1,130 @@
+"""A small Llama that knows a little language: tokenizer and weights from public text, made once.
+
+For studies of what training adds to a model; where no large one fits into the time.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import Tensor
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, get_cosine_schedule_with_warmup
+
+from gossipfl.config.memorization import PretrainConfig
+from gossipfl.core.rng import derive_seed, generator
+from gossipfl.errors import DataError
+from gossipfl.learning.cache import cache_folder, locked
+from gossipfl.learning.quiet import quiet
+
+_VERSION = 1
+"""Goes up when the same wish gives another model."""
+_END = "</s>"
+_WARMUP = 0.05
+_CLIP = 1.0
+
+Show = Callable[[int, int, float], None]
+"""Told of every step: its number, how many there are, its loss."""
+
+
+def pretrained(texts: Sequence[str], config: PretrainConfig, *, length: int, show: Show = lambda *_: None) -> Path:
+    """Folder of a model of transformers, with its tokenizer, trained on these texts.
+
+    Args:
+        length: tokens of its context.
+
+    Guarantees:
+        Equal arguments give the same folder; it is complete or absent, also with several processes at once.
+
+    Raises:
+        DataError: the texts do not fill a batch.
+    """
+    wished = json.dumps([_VERSION, config.model_dump(), length, torch.__version__, *texts])
+    folder = cache_folder() / "pretrained" / hashlib.sha256(wished.encode()).hexdigest()[:32]
+    if not folder.is_dir():
+        with locked(folder.with_suffix(".lock")):
+            # another process may have made it while this one waited
+            if not folder.is_dir():
+                _make(folder, texts, config, length, show)
+    return folder
+
+
+def _make(folder: Path, texts: Sequence[str], config: PretrainConfig, length: int, show: Show) -> None:
+    tokenizer = _tokenizer(texts, config.vocabulary, length)
+    blocks = _blocks(texts, tokenizer, length)
+    if len(blocks) < config.batch_size:
+        raise DataError(
+            f"memorization.pretrain.source: {len(blocks)} blocks of {length} tokens are less than a batch of "
+            f"{config.batch_size}"
+        )
+    module = _trained(_drawn(tokenizer, config, length), blocks, config, show)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix="pretraining-"))
+    try:
+        with quiet():
+            module.save_pretrained(temporary)
+            tokenizer.save_pretrained(temporary)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _tokenizer(texts: Sequence[str], vocabulary: int, length: int) -> PreTrainedTokenizerFast:
+    """Byte-level byte pairs: every text can be written."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary, special_tokens=[_END], initial_alphabet=sorted(alphabet), show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=_END, pad_token=_END, model_max_length=length)
+
+
+def _blocks(texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, length: int) -> Tensor:
+    """(blocks, length) ids: all texts one behind the other, cut."""
+    end = [tokenizer.eos_token_id]
+    rows = tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
+    ids = np.concatenate([np.array(row + end, np.int64) for row in rows] or [np.zeros(0, np.int64)])
+    return torch.from_numpy(ids[: len(ids) // length * length].reshape(-1, length))
+
+
+def _drawn(tokenizer: PreTrainedTokenizerFast, config: PretrainConfig, length: int) -> LlamaForCausalLM:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(0, purpose="pretraining weights") % 2**63)
+        return LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=len(tokenizer),
+                hidden_size=config.hidden,
+                intermediate_size=3 * config.hidden,
+                num_hidden_layers=config.layers,
+                num_attention_heads=config.heads,
+                max_position_embeddings=length,
+                bos_token_id=None,
+                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=tokenizer.pad_token_id,
+                tie_word_embeddings=True,
+            )
+        )
+
+
+def _trained(module: LlamaForCausalLM, blocks: Tensor, config: PretrainConfig, show: Show) -> LlamaForCausalLM:
+    optimizer = torch.optim.AdamW(module.parameters(), lr=config.learning_rate)
+    schedule = get_cosine_schedule_with_warmup(optimizer, round(_WARMUP * config.steps), config.steps)
+    draw = generator(0, purpose="pretraining batches")
+    module.train()
+    for step in range(config.steps):
+        batch = blocks[draw.choice(len(blocks), config.batch_size, replace=False)]
+        loss = module(input_ids=batch, labels=batch).loss
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(module.parameters(), _CLIP)
+        optimizer.step()
+        schedule.step()
+        show(step + 1, config.steps, float(loss.detach()))
+    return module.eval()

@@ -1,0 +1,39 @@
+"""Keys for sums, signed by the certificates that nodes know each other by."""
+
+from gossipfl.errors import CertificateError, HandshakeError
+from gossipfl.net.certificate_files import fingerprint, first_certificate
+from gossipfl.net.identity import Identity
+from gossipfl.net.pinning import Trust
+from gossipfl.privacy.signing import Signer, verify
+
+
+class Certified:
+    """This node's certificate, and whom it trusts; see `protection.vouching.Voucher`.
+
+    Attributes:
+        certificate: own, PEM.
+    """
+
+    def __init__(self, identity: Identity, signer: Signer, trust: Trust) -> None:
+        self.certificate = identity.certificate
+        self._name = identity.name
+        self._signer = signer
+        self._trust = trust
+
+    def sign(self, statement: bytes) -> bytes:
+        """By the certificate's key."""
+        return self._signer.sign(statement)
+
+    def believes(self, name: str, certificate: bytes, signature: bytes, statement: bytes) -> bool:
+        """Whether it was signed by a certificate of that node for which authority or pin vouches."""
+        try:
+            leaf = first_certificate(certificate)
+            self._trust.check(name, leaf)
+            return verify(leaf, signature, statement)
+        except (CertificateError, HandshakeError):
+            return False
+
+    def fingerprint(self, name: str) -> bytes:
+        """Of the certificate that a neighbor, or this node, is known by."""
+        pem = self.certificate if name == self._name else self._trust.certificate(name)
+        return b"" if pem is None else fingerprint(pem).encode()

@@ -1,0 +1,67 @@
+"""How a node's transport is connected to its other parts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gossipfl.config.loading import LoadedPeers
+from gossipfl.config.peers import NodeConfig
+from gossipfl.core.codecs import build_codec
+from gossipfl.learning.bench import Bench
+from gossipfl.net.limits import Limits
+from gossipfl.net.pinning import Trust
+from gossipfl.net.transport import NetEvent, Transport
+from gossipfl.node.greeting import Greeter
+from gossipfl.node.parts import OpenTransport
+from gossipfl.node.ranks import specs_of
+from gossipfl.node.record import NodeRecord
+from gossipfl.node.state_directory import StateDirectory
+from gossipfl.protection.letters import Guard
+from gossipfl.state import AdapterState
+
+
+@dataclass(frozen=True, slots=True)
+class Wires:
+    """What a node's transport is connected to.
+
+    Attributes:
+        trust: of this life.
+        keeps_books: see `Transport`.
+        guard: of this life; None where states travel as they are.
+    """
+
+    me: NodeConfig
+    trust: Trust
+    neighbors: Sequence[str]
+    greeter: Greeter
+    directory: StateDirectory
+    record: NodeRecord
+    bench: Bench
+    keeps_books: bool
+    guard: Guard[AdapterState] | None
+
+
+def opener(loaded: LoadedPeers, wires: Wires) -> OpenTransport:
+    """What makes the node's transport."""
+    gossip = loaded.experiment.experiment.gossip
+    nodes, spec = {node.name: node for node in loaded.peers.nodes}, wires.bench.adapted.spec.shared()
+
+    def open_transport(deliver: Callable[[NetEvent], None]) -> Transport:
+        return Transport(
+            wires.trust.identity,
+            wires.me,
+            [nodes[name] for name in wires.neighbors],
+            greet=wires.greeter.greet,
+            origin=wires.bench.adapted.initial.sharing(),
+            codec=build_codec(gossip),
+            limits=Limits(message_timeout_s=gossip.message_timeout_s, max_norm=gossip.max_norm),
+            deliver=deliver,
+            status=wires.record.status,
+            members=loaded.peers.nodes,
+            heads=wires.directory.load_heads(),
+            keeps_books=wires.keeps_books,
+            specs=specs_of(loaded, spec),
+            letters=wires.guard.sizes if wires.guard else {},
+            trust=wires.trust,
+        )
+
+    return open_transport

@@ -1,0 +1,1 @@
+"""Noise that neighbors share: each adds what the other takes away (DECOR, arXiv 2405.01031)."""

@@ -1,0 +1,1 @@
+"""Averages whose parts nobody reads: key agreement between neighbors of a node, masks, sums."""

@@ -1,0 +1,38 @@
+"""What a user should know of a simulation before it runs."""
+
+import logging
+
+from gossipfl.config.gossip import GossipConfig
+from gossipfl.config.simulation import SimulationConfig
+from gossipfl.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+
+def check_names(simulation: SimulationConfig) -> None:
+    """Returns if every node that is named is there.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    names = simulation.names
+    for place, named in (("compute.slow", simulation.compute.slow), ("attackers.nodes", simulation.attackers.nodes)):
+        unknown = sorted(set(named) - set(names))
+        if unknown:
+            raise ConfigError(f"simulation.{place}: {unknown[0]!r} is no node; they are {names[0]} to {names[-1]}")
+
+
+def warn_of_no_end(simulation: SimulationConfig, gossip: GossipConfig) -> None:
+    """Says where nodes never agree, or never end."""
+    availability = simulation.availability
+    if any(partition.until_s is None for partition in availability.partitions):
+        logger.warning("simulation.availability.partitions: one never heals, so its sides end apart")
+    # a restart begins to settle anew
+    settles_anew = availability.kind == "churn" and gossip.protocol == "wait_free" and gossip.settle_rounds > 0
+    if settles_anew and simulation.until_s is None and availability.up_s < gossip.deadline_s:
+        logger.warning(
+            "simulation.availability.up_s: %g is less than gossip.deadline_s %g, so nodes may never stay up for long "
+            "enough to settle; simulation.until_s ends the run",
+            availability.up_s,
+            gossip.deadline_s,
+        )

@@ -1,0 +1,76 @@
+"""The study of privacy: its arms are what they are called, and its reading says what the recorded runs say."""
+
+import math
+from pathlib import Path
+
+import pytest
+from tests.report.written_runs import Written, compared
+
+from gossipfl.config.loading import change_experiment, load_experiment
+from gossipfl.report.comparison import Comparison, Fault
+from gossipfl.studies.medical_privacy import grid_of
+from gossipfl.studies.medical_privacy_arms import (
+    CANDIDATES,
+    RATES,
+    SEARCH_SEED,
+    SEEDS,
+    Arm,
+    arms_of,
+    candidates,
+    extras_of,
+)
+from gossipfl.studies.medical_privacy_reading import reading
+
+EXPERIMENT = Path(__file__).parents[2] / "experiments" / "medical-privacy.yaml"
+
+
+def test_the_grid_is_every_network_with_every_adapter_at_every_epsilon() -> None:
+    assert len({arm.name for arm in arms_of()}) == 4 * 2 * 4
+    assert len({arm.name for arm in extras_of()}) == 2 + 4 + 2
+    assert not {arm.name for arm in arms_of()} & {arm.name for arm in extras_of()}
+    assert [part.seeds for part in grid_of().parts] == [SEEDS, SEEDS[:1]]
+
+
+@pytest.mark.parametrize("arm", [*arms_of(), *extras_of()], ids=lambda arm: arm.name)
+def test_every_arm_is_an_experiment_of_equal_work_and_of_its_epsilon(arm: Arm) -> None:
+    base, config = load_experiment(EXPERIMENT), arm.as_config()
+    changes = config["set"]
+    assert isinstance(changes, dict)
+    made = change_experiment(base, changes, source="test").experiment
+    assert (made.adapter.kind, made.training.learning_rate) == (arm.adapter, RATES[arm.adapter, arm.epsilon])
+    assert made.training.total_steps == base.experiment.training.total_steps == 40
+    assert len(made.task.labels) == 23
+    central = made.flower.central_noise
+    noised = made.privacy.target_epsilon if central is None else central.target_epsilon
+    assert noised == (None if math.isinf(arm.epsilon) else arm.epsilon)
+    assert (central is not None) == (arm.network == "fedavg-central")
+    assert config["driver"] == (
+        "fedavg" if "fedavg" in arm.network else "alone" if arm.network == "alone" else "gossip"
+    )
+
+
+def test_rates_were_searched_for_every_adapter_at_every_epsilon_on_a_split_of_its_own() -> None:
+    assert SEARCH_SEED not in SEEDS
+    assert {(arm.adapter, arm.epsilon) for arm in (*arms_of(), *extras_of())} == RATES.keys()
+    assert all(RATES[adapter, eps] in CANDIDATES[adapter] for adapter, eps in RATES)
+    assert len(candidates()) == 3 * len(RATES)
+    assert all(len(tried) == 3 for tried in CANDIDATES.values())
+
+
+def recorded(folder: Path) -> list[Comparison]:
+    """Together a tenth better than alone at ε 3; nothing of lora; an extra that diverged."""
+
+    def noised(*lasts: float) -> list[Written]:
+        return [Written([0.1, last], epsilon=3.0, noise="local") for last in lasts]
+
+    grid = {"ring-core-eps3": noised(0.60, 0.62, 0.64), "alone-core-eps3": noised(0.50, 0.52, 0.54)}
+    extras: dict[str, list[Written | Fault]] = {"torus-core-eps3": [Fault("diverged", "no")] * 3}
+    return [compared(folder / "grid", {**grid}), compared(folder / "extras", extras)]
+
+
+def test_the_reading_is_that_of_the_runs(tmp_path: Path) -> None:
+    text = reading(recorded(tmp_path))
+    assert "| ring, core | not run | 0.620 ± 0.020 | not run | not run |" in text
+    assert "| alone, core | not run | 0.520 ± 0.020 |" in text
+    assert "| ring, core | – | +0.100 [+0.100, +0.100] | – | – |" in text
+    assert "| torus-core-eps3 | diverged | 0.620 ± 0.020 |" in text
