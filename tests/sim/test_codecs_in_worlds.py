@@ -49,7 +49,7 @@ def test_the_largest_tenth_agrees_for_about_half_the_bytes(tmp_path: Path, exact
 
 @pytest.mark.slow
 def test_with_half_the_feedback_the_largest_tenth_bears_a_higher_rate(tmp_path: Path, exact: tuple[int, float]) -> None:
-    wished = {"gossip__codec": "top_k", "gossip__codec_share": 0.1, "gossip__consensus_rate": 0.6}
+    wished: dict[str, Any] = {"gossip__codec": "top_k", "gossip__codec_share": 0.1, "gossip__consensus_rate": 0.6}
     _, sent = cost(tmp_path / "half", 420, gossip__feedback=0.5, **wished)
     assert sent <= 0.22 * exact[1]
     run(tmp_path / "whole", averaging(vectors__size=2000, gossip__settle_rounds=260, **wished))
@@ -61,7 +61,7 @@ def test_with_half_the_feedback_the_largest_tenth_bears_a_higher_rate(tmp_path: 
 def test_the_largest_hundredth_agrees_for_a_third_of_the_bytes(tmp_path: Path) -> None:
     """To a millionth of the squares; in fp32 thousands of rounds add up to 2e-6 of the distance, and it ends there."""
     _, exact = cost(tmp_path / "exact", 260, SQUARES)
-    wished = {"gossip__codec": "top_k", "gossip__codec_share": 0.01, "gossip__consensus_rate": 0.05}
+    wished: dict[str, Any] = {"gossip__codec": "top_k", "gossip__codec_share": 0.01, "gossip__consensus_rate": 0.05}
     rounds, sent = cost(tmp_path / "hundredth", 2500, SQUARES, **wished)
     assert rounds == pytest.approx(2325, rel=0.05)
     assert sent <= 0.35 * exact

@@ -12,11 +12,10 @@ from typing import TypeVar
 from gossipfl.core.events import Heard, Send
 from gossipfl.core.fixed_point import Words
 from gossipfl.core.messages import Header
-from gossipfl.errors import MessageError
 from gossipfl.protection.agreement import Agreement, Draw, Roster
 from gossipfl.protection.ckks import CONTEXT_BYTES, SecretKey, most_bytes
 from gossipfl.protection.collecting import mean_of
-from gossipfl.protection.hops import SEAL_BYTES, Hopping, Opening, place_of
+from gossipfl.protection.hops import SEAL_BYTES, Hopping, Opening, Place, place_of
 from gossipfl.protection.letters import HOP, OFFER, RELAY, ROSTER, SUM, WORD, Job, Letter, Taken
 from gossipfl.protection.offers import OFFER_BYTES
 from gossipfl.protection.terms import Terms

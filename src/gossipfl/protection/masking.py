@@ -14,7 +14,6 @@ import numpy as np
 from gossipfl.core.events import Heard, Send
 from gossipfl.core.fixed_point import FixedPoint
 from gossipfl.core.messages import Header
-from gossipfl.errors import MessageError
 from gossipfl.protection.agreement import Agreement, Draw, Roster
 from gossipfl.protection.collecting import Totals
 from gossipfl.protection.letters import OFFER, ROSTER, SHARE, WORD, Job, Letter, Taken
