@@ -11,6 +11,8 @@ from gossipfl.report.comparison import Comparison, Fault
 from gossipfl.studies.medical_privacy import grid_of
 from gossipfl.studies.medical_privacy_arms import (
     CANDIDATES,
+    EPSILONS,
+    NO_NOISE,
     RATES,
     SEARCH_SEED,
     SEEDS,
@@ -19,8 +21,10 @@ from gossipfl.studies.medical_privacy_arms import (
     candidates,
     extras_of,
 )
+from gossipfl.studies.medical_privacy_audits import AUDIT, Audits, audit_arms, audit_table
 from gossipfl.studies.medical_privacy_reading import reading
 
+SMALL_AUDIT = {**AUDIT, "audit.canaries": 20, "simulation.nodes": 4, "training.phases": 2}
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "medical-privacy.yaml"
 
 
@@ -74,3 +78,41 @@ def test_the_reading_is_that_of_the_runs(tmp_path: Path) -> None:
     assert "| alone, core | not run | 0.520 ± 0.020 |" in text
     assert "| ring, core | – | +0.100 [+0.100, +0.100] | – | – |" in text
     assert "| torus-core-eps3 | diverged | 0.620 ± 0.020 |" in text
+
+
+def full_at(_adapter: str, epsilon: float, _rate: float) -> dict[str, object]:
+    return dict(NO_NOISE) if math.isinf(epsilon) else {"privacy.target_epsilon": epsilon}
+
+
+def audits(refuted: float) -> Audits:
+    def audit(epsilon: float, shown: float) -> dict[str, object]:
+        views = [{"hops": hops, "epsilon_lower_bound": shown / (1 + hops)} for hops in (0, 1, 4)]
+        return {"epsilon_claimed": None if math.isinf(epsilon) else epsilon, "views": views}
+
+    return {("core", eps): audit(eps, 1.5 if eps == refuted else 0.6) for eps in EPSILONS}
+
+
+def test_audited_bounds_stand_below_their_epsilon_and_refuted_claims_are_told() -> None:
+    text = audit_table(audits(refuted=1.0))
+    assert "| ε at least, by audit, as seen by | ε = 1 | ε = 3 | ε = 8 | no noise |" in text
+    assert "| who sees every step, core | **1.50, refuted** | 0.60 | 0.60 | 0.60 |" in text
+    assert "| a neighbor, core | 0.75 | 0.30 | 0.30 | 0.30 |" in text
+    assert "| a node 4 links away, core | 0.30 | 0.12 | 0.12 | 0.12 |" in text
+    assert "refuted" not in audit_table(audits(refuted=math.inf))
+
+
+def test_an_audit_is_of_its_arm_and_done_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With digits in place of definitions; what is in the folder is not audited again."""
+    monkeypatch.setattr("gossipfl.studies.medical_privacy_audits.AUDIT", SMALL_AUDIT)
+    loaded = load_experiment(EXPERIMENT.parent / "quick-audit.yaml")
+    monkeypatch.setattr("gossipfl.studies.medical_privacy_audits.trained", full_at)
+    found = audit_arms(loaded, tmp_path, ("core",))
+    assert [audit["epsilon_claimed"] for audit in found.values()] == [
+        *(pytest.approx(eps, rel=0.01) for eps in (1, 3, 8)),
+        None,
+    ]
+    assert all(audit["canaries"] == 20 and audit["holds"] for audit in found.values())
+    written = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "audits").iterdir()}
+    assert written.keys() == {"core-eps1.json", "core-eps3.json", "core-eps8.json", "core-epsinf.json"}
+    assert audit_arms(loaded, tmp_path, ("core",)) == found
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "audits").iterdir()} == written

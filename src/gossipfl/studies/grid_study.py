@@ -51,12 +51,14 @@ class Grid:
         candidates: entries of `compare.arms`, by adapter and rate, for the search.
         search_seed: of a split, a start and batches that the study has not.
         reading: the parts' comparisons as markdown.
+        beside: what is measured beside the runs, in the study's folder, as markdown; again it only reads what is there.
     """
 
     parts: tuple[Part, ...]
     candidates: Arms
     search_seed: int
     reading: Callable[[Sequence[Comparison]], str]
+    beside: Callable[[LoadedExperiment, Path], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ def run_grid(loaded: LoadedExperiment, grid: Grid, wish: Wish) -> str:
         UserError: see `compare`.
     """
     text = grid.reading([_compare(loaded, part, wish, show="arms") for part in grid.parts])
+    if grid.beside is not None:
+        text += f"\n{grid.beside(loaded, wish.output)}\n"
     (wish.output / READING).write_text(text)
     return text
 

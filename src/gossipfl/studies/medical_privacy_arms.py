@@ -89,6 +89,11 @@ def trained(adapter: str, epsilon: float, rate: float) -> dict[str, object]:
     return {"adapter.kind": adapter, "training.learning_rate": rate, **noise}
 
 
+def titled(epsilon: float) -> str:
+    """An ε as the head of a column."""
+    return "no noise" if math.isinf(epsilon) else f"ε = {epsilon:g}"
+
+
 def arms_of(adapters: tuple[str, ...] = ADAPTERS) -> list[Arm]:
     """Every network with every adapter at every ε; run with all seeds."""
     return [Arm(network, adapter, eps) for eps in EPSILONS for network in NETWORKS for adapter in adapters]

@@ -1,13 +1,12 @@
 """What the runs of the study of privacy say, as markdown."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 from gossipfl.report import compare_cells as cells
 from gossipfl.report.comparison import ArmSummary, Comparison
 from gossipfl.report.statistics import paired_difference
 from gossipfl.report.tables import markdown_table
-from gossipfl.studies.medical_privacy_arms import ADAPTERS, ALONE, CENTRAL, EPSILONS, NETWORKS, Arm, extras_of
+from gossipfl.studies.medical_privacy_arms import ADAPTERS, ALONE, CENTRAL, EPSILONS, NETWORKS, Arm, extras_of, titled
 
 Arms = Mapping[str, ArmSummary]
 UNITS = (
@@ -33,11 +32,7 @@ def _table(arms: Arms) -> str:
         for adapter in ADAPTERS
         for network in NETWORKS
     ]
-    return markdown_table(["accuracy of the mean node", *map(_titled, EPSILONS)], rows)
-
-
-def _titled(epsilon: float) -> str:
-    return "no noise" if math.isinf(epsilon) else f"ε = {epsilon:g}"
+    return markdown_table(["accuracy of the mean node", *map(titled, EPSILONS)], rows)
 
 
 def _cell(arms: Arms, wanted: Arm) -> str:
@@ -58,7 +53,7 @@ def _against_alone(arms: Arms) -> str:
         for network in NETWORKS
         if network != ALONE
     ]
-    return markdown_table(["minus alone [95%]", *map(_titled, EPSILONS)], rows)
+    return markdown_table(["minus alone [95%]", *map(titled, EPSILONS)], rows)
 
 
 def _difference(arms: Arms, network: str, adapter: str, epsilon: float) -> str:
