@@ -6,8 +6,9 @@ import pytest
 from gossipfl.cli.app import main
 from gossipfl.net.certificates import make_trial_certificates
 from gossipfl.privacy.accounting import Charge, epsilon
-from gossipfl.privacy.ledger import AccountRequest, open_account
+from gossipfl.privacy.ledger import open_account
 from gossipfl.privacy.ledger_link import write_ledger_link
+from gossipfl.privacy.ledger_opening import AccountRequest
 from gossipfl.privacy.pld import has_pld
 
 PLAN = ["privacy", "plan", "--sample-rate", "0.1", "--steps", "100", "--delta", "1e-5"]

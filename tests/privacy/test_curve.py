@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from gossipfl.privacy.accounting import Charge, epsilon
 from gossipfl.privacy.curve import FEW, EpsilonCurve, Kind, Planned
-from gossipfl.privacy.ledger import AccountRequest, open_account
+from gossipfl.privacy.ledger import open_account
+from gossipfl.privacy.ledger_opening import AccountRequest
 from gossipfl.privacy.meter import EpsilonMeter
 
 DELTA = 1e-5

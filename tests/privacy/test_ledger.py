@@ -12,7 +12,8 @@ from gossipfl.core.messages import Receipt
 from gossipfl.errors import BudgetSpentError, LedgerError, PrivacyError
 from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.accounting import Charge, epsilon
-from gossipfl.privacy.ledger import AccountRequest, LedgerAccount, open_account
+from gossipfl.privacy.ledger import LedgerAccount, open_account
+from gossipfl.privacy.ledger_opening import AccountRequest
 from gossipfl.privacy.spent import charged_before, spent
 
 STEP = Charge(0.04, 1.0)
@@ -59,24 +60,79 @@ def test_charges_of_known_data_are_continued_by_any_run(tmp_path: Path) -> None:
     path = tmp_path / "l"
     with opened(path, "x", "y", run="first") as account:
         account.charge(STEP)
-    for names in (("x", "y"), ("y",), ("y", "z"), ("z",)):
+    for names in (("x", "y"), ("y",), ("y", "z")):
         with opened(path, *names, run="second") as account:
             assert account.charges() == (STEP,)
     with opened(path, "other") as account:
         assert account.charges() == ()
 
 
-def test_data_that_touches_two_accounts_pays_for_both(tmp_path: Path) -> None:
+def test_data_that_is_appended_starts_its_own_account(tmp_path: Path) -> None:
     path = tmp_path / "l"
+    with opened(path, "x", "y", run="first") as account:
+        account.charge(Charge(0.04, 1.0, 100))
+    with opened(path, "x", "y", "z", run="second") as account:
+        receipt = account.charge(STEP)
+        assert receipt.epsilon == pytest.approx(epsilon([Charge(0.04, 1.0, 101)], 1e-5, "rdp"))
+        assert (receipt.steps, receipt.charges) == (101, 2)
+    old, new = spent(path)
+    assert (old.steps, old.records, old.charges) == (101, 2, 2)
+    assert (new.steps, new.records, new.charges) == (1, 1, 1)
+    assert new.epsilon == pytest.approx(epsilon([STEP], 1e-5, "rdp"))
+    with opened(path, "z", run="third") as account:
+        assert account.charges() == (STEP,), "what was there before costs the new data nothing"
+        account.charge(STEP)
+    assert [summary.steps for summary in spent(path)] == [101, 2]
+    with opened(path, "y", "z", run="third") as account:
+        assert account.receipt().steps == 102
+
+
+def test_appended_data_can_train_alone_when_the_old_has_spent_its_target(tmp_path: Path) -> None:
+    path, target = tmp_path / "l", epsilon([Charge(0.04, 1.0, 3)], 1e-5, "rdp")
+    with opened(path, "x", target=target) as account:
+        account.charge(Charge(0.04, 1.0, 3))
+    with opened(path, "x", "z", target=target) as account:
+        with pytest.raises(BudgetSpentError):
+            account.charge(STEP)
+        assert account.receipt().charges == 1, "nobody was charged"
+    with opened(path, "z", target=target) as account:
+        account.charge(Charge(0.04, 1.0, 3))
+
+
+def test_data_that_touches_two_accounts_is_charged_to_both(tmp_path: Path) -> None:
+    path, more = tmp_path / "l", Charge(0.1, 2.0)
     with opened(path, "x") as x, opened(path, "y") as y:
         x.charge(STEP)
-        y.charge(STEP)
-        y.charge(Charge(0.1, 2.0))
+        y.charge(Charge(0.04, 1.0, 2))
         with opened(path, "x", "y") as both:
-            assert both.charges() == (Charge(0.04, 1.0, 2), Charge(0.1, 2.0))
-        assert x.charges() == y.charges() == (Charge(0.04, 1.0, 2), Charge(0.1, 2.0)), "also for those who are at it"
-    (summary,) = spent(path)
-    assert summary.charges == 3
+            both.charge(more)
+            assert both.charges() == (Charge(0.04, 1.0, 3), more)
+            assert both.receipt().epsilon == pytest.approx(epsilon([Charge(0.04, 1.0, 2), more], 1e-5, "rdp"))
+            both.require(both.receipt())
+        assert x.charges() == (STEP, Charge(0.04, 1.0, 2), more)[::2], "also for those who are at it"
+        assert y.charges() == (Charge(0.04, 1.0, 2), more)
+    assert [summary.charges for summary in spent(path)] == [2, 2]
+
+
+def test_a_service_that_started_afresh_goes_on_with_what_was_appended(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with opened(path, "x", run="old") as account:
+        account.charge(STEP)
+    again = replace(BASE, run="new", new_account="consent was asked anew")
+    for names in (("x",), ("x", "z"), ("x", "z")):
+        with open_account(path, replace(again, tags=tags(*names))) as account:
+            account.charge(STEP)
+    assert [summary.steps for summary in spent(path)] == [1, 3, 2]
+
+
+def test_a_state_that_was_trained_on_dropped_data_too_stays_covered(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with opened(path, "x") as account:
+        account.charge(Charge(0.04, 1.0, 5))
+    with opened(path, "x", "z") as account:
+        receipt = account.charge(STEP)
+    with opened(path, "z") as account:
+        account.require(receipt)
 
 
 def test_charges_before_leave_out_this_run(tmp_path: Path) -> None:
@@ -85,12 +141,12 @@ def test_charges_before_leave_out_this_run(tmp_path: Path) -> None:
         account.charge(STEP)
     with opened(path, "x", run="second") as account:
         account.charge(STEP)
-        assert account.charges_before() == (STEP,)
+        assert account.charges_before() == ((STEP,),)
     with opened(path, "x", run="second") as resumed:
-        assert resumed.charges_before() == (STEP,)
-    assert charged_before(path, tags("x")) == (Charge(0.04, 1.0, 2),)
-    assert charged_before(path, tags("x"), run="second") == (STEP,)
-    assert charged_before(tmp_path / "none", tags("x")) == ()
+        assert resumed.charges_before() == ((STEP,),)
+    assert charged_before(path, tags("x")) == ((Charge(0.04, 1.0, 2),),)
+    assert charged_before(path, tags("x"), run="second") == ((STEP,),)
+    assert charged_before(tmp_path / "none", tags("x")) == ((),)
 
 
 def test_a_charge_beyond_the_target_is_refused_and_leaves_no_trace(tmp_path: Path) -> None:
@@ -138,7 +194,7 @@ def test_any_part_of_very_much_data_is_known_again(tmp_path: Path, records: int)
     for known in (everything[-1:], everything[:: records // 5000]):
         with open_account(path, replace(BASE, tags=(*known, *tags("new")))) as account:
             assert account.charges() == (STEP,)
-    assert spent(path)[0].records == records + 1
+    assert [summary.records for summary in spent(path)] == [records, 1]
 
 
 def test_a_charge_without_noise_makes_epsilon_infinite(tmp_path: Path) -> None:
@@ -163,7 +219,7 @@ def test_a_new_account_on_known_data_keeps_its_reason_for_ever(tmp_path: Path) -
         assert account.charges() == (STEP,)
     with opened(path, "x", "y", run="fourth") as account:
         assert account.charges() == (Charge(0.04, 1.0, 2),), "y still belongs to the old account"
-    assert spent(path)[0].reasons == ("consent renewed",)
+    assert [summary.reasons for summary in spent(path)] == [(), ("consent renewed",)]
 
 
 def test_the_summary_says_public_only_when_every_run_did(tmp_path: Path) -> None:
@@ -304,7 +360,7 @@ def test_epsilons_that_protect_different_things_never_meet_in_one_account(
         at_level(path, second, "y", "z")
     with pytest.raises(PrivacyError, match=message):
         charged_before(path, tags("y"), level=second)
-    assert charged_before(path, tags("y"), level=first) == (STEP,)
+    assert charged_before(path, tags("y"), level=first) == ((STEP,),)
     with at_level(path, second, "y", reason="other level") as fresh:
         fresh.charge(STEP)
     with pytest.raises(PrivacyError, match="account 1 of these records was charged"):

@@ -14,8 +14,9 @@ import pytest
 
 from gossipfl.errors import LedgerError
 from gossipfl.privacy.accounting import Charge
-from gossipfl.privacy.ledger import AccountRequest, LedgerAccount, open_account
+from gossipfl.privacy.ledger import LedgerAccount, open_account
 from gossipfl.privacy.ledger_chain import Link
+from gossipfl.privacy.ledger_opening import AccountRequest
 from gossipfl.privacy.ledger_records import digest_of, keyed_tags
 from gossipfl.privacy.ledger_schema import MIGRATIONS, connect
 from gossipfl.privacy.spent import spent

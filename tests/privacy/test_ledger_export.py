@@ -13,8 +13,9 @@ from tests.privacy.test_publications import CERTIFICATE, OTHER, SIGNER, certific
 
 from gossipfl.errors import LedgerError
 from gossipfl.privacy.accounting import Charge, epsilon
-from gossipfl.privacy.ledger import AccountRequest, open_account
+from gossipfl.privacy.ledger import open_account
 from gossipfl.privacy.ledger_export import VerifiedLedger, export_ledger, is_export, verify_export
+from gossipfl.privacy.ledger_opening import AccountRequest
 from gossipfl.privacy.pairs.exposure import Exposure
 from gossipfl.privacy.signing import Signer
 from gossipfl.privacy.spent import spent
@@ -28,10 +29,10 @@ def request(records: list[bytes], run: str, **other: Any) -> AccountRequest:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
-    """Two accounts, one of them merged from two; 7 charges in all."""
+    """Two accounts of whole nodes, one of them merged from two; 7 charges in all."""
     path = tmp_path / "ledger.sqlite"
     for run, records in (("one", RECORDS[:2]), ("two", RECORDS[2:4]), ("both", RECORDS[:4]), ("other", RECORDS[5:])):
-        with open_account(path, request(records, run)) as account:
+        with open_account(path, request(records, run, level="update")) as account:
             for _ in range(2 if run != "other" else 1):
                 account.charge(Charge(0.1, 1.5, 3))
     return path
@@ -171,7 +172,7 @@ def test_an_altered_ledger_is_not_exported(ledger: Path, tmp_path: Path) -> None
 
 def test_a_later_export_goes_on_from_an_earlier_one(ledger: Path, exported: Path, tmp_path: Path) -> None:
     before = verify_export(exported, CERTIFICATE)
-    with open_account(ledger, request(RECORDS[5:], "other")) as account:
+    with open_account(ledger, request(RECORDS[5:], "other", level="update")) as account:
         account.charge(Charge(0.1, 1.5))
     later: VerifiedLedger = export_ledger(ledger, tmp_path / "later", SIGNER)
     assert later.charges == before.charges + 1

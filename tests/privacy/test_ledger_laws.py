@@ -6,26 +6,41 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gossipfl.errors import BudgetSpentError
 from gossipfl.privacy.accounting import Charge, epsilon
-from gossipfl.privacy.ledger import AccountRequest, LedgerAccount, open_account
+from gossipfl.privacy.ledger import LedgerAccount, open_account
+from gossipfl.privacy.ledger_opening import AccountRequest
 from gossipfl.privacy.spent import charged_before, spent
 
 DELTA = 1e-5
 NAMES = range(6)
 NOISES = (0.8, 1.0, 3.0)
 TAGS = {name: hashlib.sha256(bytes([name])).digest() for name in NAMES}
+PERSONS = {unit: hashlib.sha256(bytes([9, *unit])).digest() for unit in ((0, 1), (2, 3), (4, 5))}
 
 opening = st.tuples(st.sets(st.sampled_from(NAMES), min_size=1, max_size=3), st.sampled_from(["first", "second"]))
 charging = st.tuples(st.integers(0, 3), st.sampled_from(NOISES))
 actions = st.lists(st.one_of(opening, charging, st.integers(0, 3)), min_size=1, max_size=14)
 
 
-def request(names: set[int], run: str, target: float | None = None) -> AccountRequest:
-    return AccountRequest([TAGS[name] for name in sorted(names)], DELTA, "rdp", target, False, None, run, "a")
+UNITS = ((0, 1), (2, 3), (4, 5))
+"""Three people with two records each."""
+
+
+def request(
+    names: set[int], run: str, target: float | None = None, level: str = "example", *, people: bool = False
+) -> AccountRequest:
+    """With people, they are known by name too, and the records of each belong together."""
+    tags = [TAGS[name] for name in sorted(names)]
+    units = [[PERSONS[unit], *(TAGS[name] for name in unit if name in names)] for unit in UNITS if names & {*unit}]
+    known = [*tags, *(unit[0] for unit in units)] if people else tags
+    return AccountRequest(
+        known, DELTA, "rdp", target, False, None, run, "a", level=level, units=units if people else ()
+    )
 
 
 @contextmanager
@@ -35,7 +50,7 @@ def folder() -> Iterator[Path]:
 
 
 def epsilons(path: Path) -> dict[int, float]:
-    return {name: epsilon(charged_before(path, [TAGS[name]]), DELTA, "rdp") for name in NAMES}
+    return {name: max(epsilon(past, DELTA, "rdp") for past in charged_before(path, [TAGS[name]])) for name in NAMES}
 
 
 class World:
@@ -105,19 +120,68 @@ def test_a_head_never_falls_and_stays_equal_for_equal_charges(
 @settings(max_examples=25, deadline=None)
 @given(st.lists(charging, max_size=6))
 def test_a_merged_account_costs_at_least_each_part(charges: list[tuple[int, float]]) -> None:
+    """Where all data is one unit, data that is opened together becomes one account."""
     with folder() as place:
         path = place / "l"
-        accounts = [open_account(path, request({name}, "run")) for name in range(4)]
+        accounts = [open_account(path, request({name}, "run", level="update")) for name in range(4)]
         for which, noise in charges:
             accounts[which].charge(Charge(0.1, noise))
         parts = [account.receipt() for account in accounts]
         for account in accounts:
             account.close()
-        with open_account(path, request({0, 1, 2, 3}, "run")) as whole:
+        with open_account(path, request({0, 1, 2, 3}, "run", level="update")) as whole:
             receipt = whole.receipt()
         assert receipt.epsilon >= max(part.epsilon for part in parts)
         assert receipt.steps == sum(part.steps for part in parts) == len(charges)
         assert len(spent(path)) == 1
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(charging, max_size=6), st.lists(st.sampled_from(NOISES), max_size=4))
+def test_accounts_that_pay_together_cost_what_the_one_that_paid_most_costs(
+    charges: list[tuple[int, float]], together: list[float]
+) -> None:
+    """And the data that is appended starts at nothing."""
+    with folder() as place:
+        path = place / "l"
+        paid: dict[int, list[Charge]] = {name: [] for name in range(5)}
+        for which, noise in charges:
+            with open_account(path, request({which}, "before")) as account:
+                account.charge(Charge(0.1, noise))
+            paid[which].append(Charge(0.1, noise))
+        with open_account(path, request({0, 1, 2, 3, 4}, "run")) as whole:
+            for noise in together:
+                whole.charge(Charge(0.1, noise))
+            receipt = whole.receipt()
+            whole.require(receipt)
+        for name in paid:
+            paid[name] += [Charge(0.1, noise) for noise in together]
+        assert epsilons(path)[4] == epsilon([Charge(0.1, noise) for noise in together], DELTA, "rdp")
+        for name, past in paid.items():
+            assert epsilons(path)[name] == pytest.approx(epsilon(past, DELTA, "rdp"))
+        assert receipt.epsilon == pytest.approx(max(epsilon(past, DELTA, "rdp") for past in paid.values()))
+        assert receipt.steps == len(charges) + len(together)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.sets(st.sampled_from(NAMES), min_size=1), st.booleans(), st.sampled_from(NOISES)), max_size=6)
+)
+def test_epsilon_of_a_person_covers_every_step_that_took_any_of_her_records(
+    runs: list[tuple[set[int], bool, float]],
+) -> None:
+    """Also when it is said only later whose a record is, and hers lie in several accounts by then."""
+    with folder() as place:
+        path = place / "l"
+        for number, (names, people, noise) in enumerate(runs):
+            with open_account(path, request(names, f"run {number}", people=people)) as account:
+                account.charge(Charge(0.1, noise))
+        with open_account(path, request({*NAMES}, "last", people=True)):
+            pass
+        for unit in UNITS:
+            (past,) = charged_before(path, [PERSONS[unit], *(TAGS[name] for name in unit)])
+            hers = [Charge(0.1, noise) for names, _, noise in runs if names & {*unit}]
+            assert epsilon(past, DELTA, "rdp") >= epsilon(hers, DELTA, "rdp") * (1 - 1e-12)
 
 
 @settings(max_examples=15, deadline=None)

@@ -26,7 +26,8 @@ from gossipfl.core.messages import Publishable, Receipt
 from gossipfl.errors import LedgerError
 from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.accounting import Charge
-from gossipfl.privacy.ledger import AccountRequest, open_account
+from gossipfl.privacy.ledger import open_account
+from gossipfl.privacy.ledger_opening import AccountRequest
 from gossipfl.privacy.publications import PublicationLog, read_log, verify
 from gossipfl.privacy.publishing import Publisher
 from gossipfl.privacy.signing import Signer

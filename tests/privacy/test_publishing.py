@@ -11,7 +11,8 @@ from gossipfl.core.messages import Receipt
 from gossipfl.errors import PrivacyError
 from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.accounting import Charge
-from gossipfl.privacy.ledger import AccountRequest, open_account
+from gossipfl.privacy.ledger import open_account
+from gossipfl.privacy.ledger_opening import AccountRequest
 from gossipfl.privacy.publishing import Publisher
 
 SOURCE = Path(gossipfl.__file__).parent

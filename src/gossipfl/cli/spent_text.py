@@ -56,7 +56,7 @@ def _account_row(account: AccountSummary) -> tuple[object, ...]:
 def _charge_row(charge: History) -> tuple[object, ...]:
     return (
         f"{charge.first} to {charge.last}" if charge.last > charge.first else str(charge.first),
-        charge.account,
+        ", ".join(map(str, (charge.account, *charge.beside))),
         charge.run,
         charge.level,
         charge.sample_rate,

@@ -9,10 +9,11 @@ from gossipfl.config.experiment import Experiment
 from gossipfl.errors import BudgetSpentError
 from gossipfl.learning.data import DataSite, NodeRecords
 from gossipfl.privacy.account import Account, FreeAccount
-from gossipfl.privacy.ledger import AccountRequest, LedgerAccount, open_account
+from gossipfl.privacy.ledger import LedgerAccount, open_account
 from gossipfl.privacy.ledger_location import ledger_path
+from gossipfl.privacy.ledger_opening import AccountRequest
 from gossipfl.privacy.pairs.terms import PairTerms
-from gossipfl.privacy.plan import Plan, delta_for, make_plan, spent_plan
+from gossipfl.privacy.plan import Plan, delta_for, plan_for_all, spent_plan
 
 logger = logging.getLogger(__name__)
 Streams = Literal["secret", "seeded"]
@@ -79,6 +80,7 @@ def open_books(experiment: Experiment, site: DataSite, terms: RunTerms, records:
         run=terms.run,
         node=site.node,
         level=privacy.level,
+        units=records.unit_tags,
     )
     account = open_account(ledger_file(experiment, site, terms.ledger), request)
     try:
@@ -89,15 +91,15 @@ def open_books(experiment: Experiment, site: DataSite, terms: RunTerms, records:
 
 
 def _plan(experiment: Experiment, account: LedgerAccount, units: int, pairs: PairTerms | None) -> Plan:
-    privacy, before = experiment.privacy, account.charges_before()
+    privacy, pasts = experiment.privacy, account.charges_before()
     try:
-        plan = make_plan(privacy, experiment.training, units=units, spent=before, pairs=pairs)
+        plan = plan_for_all(privacy, experiment.training, units=units, pasts=pasts, pairs=pairs)
         per_phase = 1 if privacy.releases_phases else experiment.training.local_steps
         account.plan(plan.charge(plan.steps), every=per_phase)
     except BudgetSpentError as error:
         logger.warning("%s: this node mixes and serves, and does not train", error)
         account.seal(str(error))
-        return spent_plan(privacy, units=units, spent=before, pairs=pairs)
+        return spent_plan(privacy, units=units, pasts=pasts, pairs=pairs)
     return plan
 
 

@@ -30,7 +30,7 @@ from gossipfl.node.shared_noise import planned_sharing
 from gossipfl.node.state_directory import run_name_in
 from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.mechanisms import LEVELS
-from gossipfl.privacy.plan import Plan, epsilon_if_replaced, make_plan
+from gossipfl.privacy.plan import Plan, epsilon_if_replaced, plan_for_all
 from gossipfl.privacy.spent import charged_before, spent
 
 T = TypeVar("T")
@@ -208,7 +208,8 @@ def _check_budget(findings: Findings, loaded: LoadedPeers, node: NodeConfig, rec
         findings.notes.append(f"{node.name}: {error}: it would mix and serve, and not train")
     if plan is not None:
         findings.plans[node.name] = plan
-        findings.notes += _if_replaced(node, plan, before)
+        # at the levels that have this, all data of a node has one past
+        findings.notes += _if_replaced(node, plan, before[0])
     if ledger.exists():
         accounts = findings.attempt(lambda: spent(ledger)) or []
         findings.notes += [
@@ -230,11 +231,11 @@ def _if_replaced(node: NodeConfig, plan: Plan, before: Sequence[Charge]) -> list
     return notes
 
 
-def _plan(loaded: LoadedPeers, node: NodeConfig, records: NodeRecords, before: Sequence[Charge]) -> Plan:
+def _plan(loaded: LoadedPeers, node: NodeConfig, records: NodeRecords, pasts: Sequence[Sequence[Charge]]) -> Plan:
     experiment = loaded.experiment.experiment
     correlated = experiment.privacy.level == "correlated"
     pairs = planned_sharing(experiment, node.name, schedule_of(loaded)) if correlated else None
-    return make_plan(experiment.privacy, experiment.training, units=len(records.train), spent=before, pairs=pairs)
+    return plan_for_all(experiment.privacy, experiment.training, units=len(records.train), pasts=pasts, pairs=pairs)
 
 
 def _check_model(findings: Findings, loaded: LoadedPeers) -> None:

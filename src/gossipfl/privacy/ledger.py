@@ -1,16 +1,16 @@
 """The account of a node's data: what was ever spent on these records, by any run, whatever became of its state.
 
-    data ── HMAC of every record ──> account ── charge (durable) ──> step
+    data ── HMAC of every record ──> accounts ── charge (durable) ──> step
 
-An account is a set of records that have ever been trained on together. Opening data goes on with every account any of
-its records belongs to: several become one that holds all their charges, and new records join. So a subset, a superset
-or a mixture of known data never has a lower ε than its parts had. Only `new_account` starts afresh; its reason stays in
-the ledger for ever.
+An account is a set of records with the same past. Opening data goes on with every account any of its records belongs
+to, and its steps are charged to all of them; records that are new start one of their own (see `ledger_opening`). So no
+record has ever a lower ε than its steps cost. ε of a run is that of the account that has paid most. Only `new_account`
+starts afresh; its reason stays in the ledger for ever.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -19,42 +19,15 @@ from typing import Self
 from gossipfl.core.messages import Receipt
 from gossipfl.errors import BudgetSpentError, PrivacyError
 from gossipfl.privacy.accounting import Charge
-from gossipfl.privacy.curve import Planned
-from gossipfl.privacy.ledger_book import Book, as_charges, refuse_other_levels
-from gossipfl.privacy.ledger_chain import Charged, Merged, Opened, Started
+from gossipfl.privacy.ledger_book import AccountRecord, Book, Tally, as_charges, refuse_other_levels
+from gossipfl.privacy.ledger_chain import Charged
+from gossipfl.privacy.ledger_opening import AccountRequest, settle
 from gossipfl.privacy.ledger_store import LedgerStore
-from gossipfl.privacy.meter import EpsilonMeter
+from gossipfl.privacy.meters import EpsilonMeters, deciding
 
 TOLERANCE = 1e-9
 """Relative excess over the target that counts as none, so that a plan which meets its target exactly can finish."""
 _REMEMBERED = 64
-
-
-@dataclass(frozen=True, slots=True)
-class AccountRequest:
-    """Whose account is opened, and on what terms.
-
-    Attributes:
-        tags: fingerprint of each training record, in any order.
-        delta: δ at which this run states its ε.
-        accountant: name from `ACCOUNTANTS`.
-        target_epsilon: ε of the data, all runs together, that this run must not exceed; None: no bound.
-        public: the records are public, as in a demo; recorded.
-        new_account: reason for a fresh account on known data; None goes on with theirs.
-        run: names this run, equal after every restart of it.
-        node: name of the node.
-        level: of the mechanism; an account holds charges of one only.
-    """
-
-    tags: Sequence[bytes]
-    delta: float
-    accountant: str
-    target_epsilon: float | None
-    public: bool
-    new_account: str | None
-    run: str
-    node: str
-    level: str = "example"
 
 
 def open_account(path: Path, request: AccountRequest) -> "LedgerAccount":
@@ -67,33 +40,26 @@ def open_account(path: Path, request: AccountRequest) -> "LedgerAccount":
         LedgerError: the ledger cannot be used or was altered; nothing may be trained.
         PrivacyError: the request makes no sense, or the records were charged at another level.
     """
-    _check(request)
+    request.check()
     store = LedgerStore(path)
     try:
-        tags = store.tags(request.tags)
         with store.transaction() as book:
-            touched, unknown = store.touched(tags)
-            account = _settle(store, book, request, touched)
-            fresh = account not in touched
-            joining = tags if fresh else unknown
-            if joining:
-                store.join(account, joining)
-            store.add(_opened(account, request))
-        return LedgerAccount(store, account, request)
+            accounts = settle(store, book, request)
+        return LedgerAccount(store, accounts, request)
     except BaseException:
         store.close()
         raise
 
 
 class LedgerAccount:
-    """An open account; see `Account` for what its methods promise. Close it when training is over."""
+    """Open accounts that pay together; see `Account` for what its methods promise. Close it when training is over."""
 
-    def __init__(self, store: LedgerStore, number: int, request: AccountRequest) -> None:
+    def __init__(self, store: LedgerStore, numbers: tuple[int, ...], request: AccountRequest) -> None:
         self._store = store
-        self._number = number
+        self._numbers = numbers
         self._run = request.run
         target = None if request.target_epsilon is None else request.target_epsilon * (1 + TOLERANCE)
-        self._meter = EpsilonMeter(request.delta, request.accountant, target)
+        self._meters = EpsilonMeters(request.delta, request.accountant, target)
         self._request = request
         self._giving = Lock()
         self._given: tuple[Receipt, ...] = ()
@@ -118,16 +84,15 @@ class LedgerAccount:
         self._sealed = reason
 
     def plan(self, charge: Charge, *, every: int) -> None:
-        """Says what this run is going to charge, so that its ε is computed once; see `EpsilonMeter.plan`.
+        """Says what this run is going to charge, so that its ε is computed once; see `EpsilonMeters.plan`.
 
         Args:
             charge: all steps of the run.
             every: steps after which a receipt is asked for.
         """
         with self._store.view() as book:
-            before = book.account(self._number).tally(without_run=self._run)
-        kind = charge.sample_rate, charge.noise_multiplier
-        self._meter.plan(Planned(before, kind, charge.steps, every))
+            before = {each.number: each.tally(without_run=self._run) for each in self._accounts(book)}
+        self._meters.plan(before, charge, every=every)
 
     def charge(self, charge: Charge) -> Receipt:
         """Charges steps before they are done, see `Account.charge`; several processes may charge at once."""
@@ -136,36 +101,40 @@ class LedgerAccount:
         if charge.steps < 1:
             raise PrivacyError(f"a charge needs at least one step, not {charge.steps}")
         with self._store.transaction() as book:
-            account, level = book.account(self._number), self._request.level
-            # another process may have charged it since it was opened
-            refuse_other_levels(level, [account])
-            bound = self._meter.admit(account.tally(), charge)
-            self._store.add(_charged(account.number, self._run, level, charge))
+            accounts, level = self._accounts(book), self._request.level
+            # another process may have charged them since they were opened
+            refuse_other_levels(level, accounts)
+            bound = self._meters.admit(_tallies(accounts), charge)
+            self._store.add(_charged([each.number for each in accounts], self._run, level, charge))
             receipt = self._receipt(book, bound)
         return self._give(receipt)
 
     def receipt(self) -> Receipt:
         """Covers everything charged so far, see `Account.receipt`."""
         with self._store.view() as book:
-            tally, receipt = book.account(self._number).tally(), self._receipt(book, math.inf)
+            tallies, receipt = _tallies(self._accounts(book)), self._receipt(book, math.inf)
         # outside: a tenth of a second of convolutions, which no charge should have to wait for
-        return self._give(replace(receipt, epsilon=self._meter.epsilon(tally)))
+        return self._give(replace(receipt, epsilon=self._meters.epsilon(tallies)))
 
     def charges(self) -> tuple[Charge, ...]:
-        """All charges of this data, equal ones merged."""
+        """All that any of this data has paid for, equal ones merged."""
         with self._store.view() as book:
-            return as_charges(book.account(self._number).tally())
+            return as_charges(book.paid(self._numbers))
 
-    def charges_before(self) -> tuple[Charge, ...]:
-        """Charges of this data by other runs: what the plan of this run starts from, also when it is resumed."""
+    def charges_before(self) -> tuple[tuple[Charge, ...], ...]:
+        """Charges by other runs: what the plan of this run starts from, also when it is resumed.
+
+        One for each account that may be the one to decide, see `deciding`; at least one.
+        """
         with self._store.view() as book:
-            return as_charges(book.account(self._number).tally(without_run=self._run))
+            before = {each.number: each.tally(without_run=self._run) for each in self._accounts(book)}
+        return tuple(as_charges(before[number]) for number in deciding(before))
 
     def epsilon(self, delta: float) -> float:
         """ε of everything charged so far, at any δ."""
         with self._store.view() as book:
-            tally = book.account(self._number).tally()
-        return EpsilonMeter(delta, self._request.accountant, None).epsilon(tally)
+            tallies = _tallies(self._accounts(book))
+        return EpsilonMeters(delta, self._request.accountant).epsilon(tallies)
 
     @property
     def head(self) -> tuple[int, str]:
@@ -185,7 +154,7 @@ class LedgerAccount:
             return
         with self._store.view() as book:
             held = book.last.charges
-            covered = book.covered_steps(self._number) if receipt.charges else 0
+            covered = book.covered_steps(self._numbers) if receipt.charges else 0
         if receipt.charges > held:
             raise PrivacyError(f"a receipt names {receipt.charges} charges, the ledger holds {held}")
         if receipt.steps > covered:
@@ -193,8 +162,13 @@ class LedgerAccount:
         if receipt.charges and receipt.head != self._store.hash_of_charge(receipt.charges):
             raise PrivacyError(f"a receipt of {receipt.charges} charges names another head than the ledger's")
 
+    def _accounts(self, book: Book) -> list[AccountRecord]:
+        """As they are now: some may have become one since, for another process."""
+        numbers = sorted({book.account(number).number for number in self._numbers})
+        return [book.account(number) for number in numbers]
+
     def _receipt(self, book: Book, epsilon: float) -> Receipt:
-        steps = book.account(self._number).steps.total()
+        steps = sum(book.paid(self._numbers).values())
         return Receipt(steps, book.last.charges, book.head, epsilon, self._request.delta)
 
     def _give(self, receipt: Receipt) -> Receipt:
@@ -205,10 +179,14 @@ class LedgerAccount:
         return receipt
 
 
-def _charged(account: int, run: str, level: str, charge: Charge) -> Charged:
+def _tallies(accounts: Iterable[AccountRecord]) -> dict[int, Tally]:
+    return {each.number: each.tally() for each in accounts}
+
+
+def _charged(accounts: Sequence[int], run: str, level: str, charge: Charge) -> Charged:
     faced = charge.exposure
     return Charged(
-        account=account,
+        account=accounts[0],
         run=run,
         sample_rate=charge.sample_rate,
         noise_multiplier=charge.noise_multiplier,
@@ -216,44 +194,5 @@ def _charged(account: int, run: str, level: str, charge: Charge) -> Charged:
         level=level,
         outsider=None if faced is None else faced.outsider,
         neighbor=None if faced is None else faced.neighbor,
-    )
-
-
-def _check(request: AccountRequest) -> None:
-    if not request.tags:
-        raise PrivacyError("an account needs at least one record")
-    if not 0 < request.delta < 1:
-        raise PrivacyError(f"delta must lie between 0 and 1, not {request.delta}")
-    if request.target_epsilon is not None and not request.target_epsilon > 0:
-        raise PrivacyError(f"target_epsilon must be above 0, not {request.target_epsilon}")
-    if request.new_account is not None and not request.new_account.strip():
-        raise PrivacyError("--new-account needs a reason; it is recorded in the ledger for ever")
-
-
-def _settle(store: LedgerStore, book: Book, request: AccountRequest, touched: set[int]) -> int:
-    """The account to go on with: one of those touched, all of them made one, or a new one."""
-    if not touched or (request.new_account is not None and not _started_by(book, request, touched)):
-        account = book.next_account()
-        store.add(Started(account, tuple(sorted(touched)), request.new_account, request.run))
-        return account
-    refuse_other_levels(request.level, map(book.account, touched))
-    first, *others = sorted(touched)
-    if others:
-        store.add(Merged(first, tuple(others)))
-    return first
-
-
-def _started_by(book: Book, request: AccountRequest, touched: set[int]) -> bool:
-    return {book.account(number).started_by for number in touched} == {(request.run, request.new_account)}
-
-
-def _opened(account: int, request: AccountRequest) -> Opened:
-    return Opened(
-        account=account,
-        run=request.run,
-        node=request.node,
-        delta=request.delta,
-        accountant=request.accountant,
-        target_epsilon=request.target_epsilon,
-        public=request.public,
+        beside=tuple(accounts[1:]),
     )

@@ -2,12 +2,13 @@
 
     history ── fold ──> Book
 
-Pure bookkeeping without I/O. A merged account holds the union of its parts' charges: every record pays for all of
-them, though it took part in some only, so ε of the whole is at least that of each part.
+Pure bookkeeping without I/O. A charge is that of every account whose records its steps may take. A merged account holds
+the union of its parts' charges: every record pays for all of them, though it took part in some only, so ε of the whole
+is at least that of each part.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gossipfl.errors import PrivacyError
@@ -17,6 +18,8 @@ from gossipfl.privacy.pairs.exposure import Exposure
 
 Tally = Mapping[tuple[float, float], int]
 """Steps by (sample_rate, noise_multiplier)."""
+Paid = tuple[frozenset[int], float, float]
+"""Accounts that pay together, sample_rate, noise_multiplier."""
 
 
 @dataclass(slots=True)
@@ -78,29 +81,29 @@ class Book:
         self.began: str | None = None
         self._accounts: dict[int, AccountRecord] = {}
         self._merged_into: dict[int, int] = {}
+        self._paid: Counter[Paid] = Counter()
 
     def fold(self, entry: Entry) -> None:
         """Takes in the next entry of the history."""
         self.last = entry.link
-        account = self._take(entry)
-        if account is not None:
+        for account in self._take(entry):
             account.last_used = entry.time
 
-    def _take(self, entry: Entry) -> AccountRecord | None:
+    def _take(self, entry: Entry) -> Sequence[AccountRecord]:
         match entry.happening:
             case Began(digest):
                 self.began = digest
-                return None
+                return ()
             case Started() as started:
-                return self._start(started)
+                return (self._start(started),)
             case Joined(account, records, _) as joined:
                 self.joins[entry.link.seq] = joined
                 self.account(account).records += records
-                return self.account(account)
+                return (self.account(account),)
             case Merged(into, accounts):
-                return self._merge(into, accounts)
+                return (self._merge(into, accounts),)
             case Opened() as opened:
-                return self._open(opened)
+                return (self._open(opened),)
             case Charged() as charged:
                 self.head = entry.link.hash.hex()
                 return self._charge(charged)
@@ -119,15 +122,30 @@ class Book:
         """Number for a new account, from 1."""
         return max((*self._accounts, *self._merged_into), default=0) + 1
 
-    def covered_steps(self, number: int) -> int:
-        """Steps paid for by an account and by those whose records it goes on with."""
+    def paid(self, numbers: Iterable[int]) -> dict[tuple[float, float], int]:
+        """Steps by kind that any of some accounts has paid for, those that several paid for counted once."""
+        wished = {self.account(number).number for number in numbers}
+        total: Counter[tuple[float, float]] = Counter()
+        for (accounts, sample_rate, noise_multiplier), steps in self._paid.items():
+            if any(self.account(number).number in wished for number in accounts):
+                total[sample_rate, noise_multiplier] += steps
+        return dict(total)
+
+    def covered_steps(self, numbers: Iterable[int]) -> int:
+        """Steps paid for by accounts, by those that paid with them, and by those whose records they go on with."""
         seen: set[int] = set()
-        waiting = {self.account(number).number}
+        waiting = {self.account(number).number for number in numbers}
         while waiting:
             current = waiting.pop()
             seen.add(current)
-            waiting |= {self.account(old).number for old in self._accounts[current].replaces} - seen
-        return sum(self._accounts[each].steps.total() for each in seen)
+            waiting |= {self.account(other).number for other in self._related(current)} - seen
+        return sum(self.paid(seen).values())
+
+    def _related(self, number: int) -> frozenset[int]:
+        together = [
+            accounts for accounts, _, _ in self._paid if number in {self.account(one).number for one in accounts}
+        ]
+        return self._accounts[number].replaces.union(*together)
 
     def _start(self, started: Started) -> AccountRecord:
         self._accounts[started.account] = AccountRecord(
@@ -163,13 +181,15 @@ class Book:
         account.opened += 1
         return account
 
-    def _charge(self, charged: Charged) -> AccountRecord:
-        account = self.account(charged.account)
-        account.steps[charged.sample_rate, charged.noise_multiplier, charged.run] += charged.steps
-        account.charges += 1
-        account.exposures[charged.sample_rate, charged.noise_multiplier, charged.exposure] += charged.steps
-        account.levels |= {charged.level}
-        return account
+    def _charge(self, charged: Charged) -> Sequence[AccountRecord]:
+        accounts = [self._accounts[number] for number in {self.account(each).number for each in charged.accounts}]
+        for account in accounts:
+            account.steps[charged.sample_rate, charged.noise_multiplier, charged.run] += charged.steps
+            account.charges += 1
+            account.exposures[charged.sample_rate, charged.noise_multiplier, charged.exposure] += charged.steps
+            account.levels |= {charged.level}
+        self._paid[frozenset(charged.accounts), charged.sample_rate, charged.noise_multiplier] += charged.steps
+        return accounts
 
 
 def refuse_other_levels(level: str, accounts: Iterable[AccountRecord]) -> None:

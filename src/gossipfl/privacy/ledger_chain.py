@@ -76,6 +76,7 @@ class Charged:
     Attributes:
         level: of the mechanism, and so what is protected: one unit of the data, or all of it.
         outsider, neighbor: noise multiplier that weaker adversaries face, at level correlated.
+        beside: other accounts whose records the same steps are taken on, and which pay for them too.
     """
 
     account: int
@@ -87,6 +88,12 @@ class Charged:
     level: str = "example"
     outsider: float | None = None
     neighbor: float | None = None
+    beside: tuple[int, ...] = ()
+
+    @property
+    def accounts(self) -> tuple[int, ...]:
+        """All that pay."""
+        return (self.account, *self.beside)
 
     @property
     def exposure(self) -> Exposure | None:

@@ -47,6 +47,12 @@ def latest_joins(connection: sqlite3.Connection) -> set[int]:
     return {int(entry) for (entry,) in rows if entry is not None}
 
 
+def latest_by_tag(connection: sqlite3.Connection) -> dict[bytes, int]:
+    """The entry by which each wanted record last joined an account; those that never did are left out."""
+    rows = connection.execute("SELECT tag, max(entry) FROM records JOIN wanted USING (tag) GROUP BY tag")
+    return {bytes(tag): int(entry) for tag, entry in rows}
+
+
 def unknown_tags(connection: sqlite3.Connection) -> list[bytes]:
     """The wanted tags that never joined any account, sorted."""
     rows = connection.execute(

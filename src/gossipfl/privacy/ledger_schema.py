@@ -50,7 +50,10 @@ _VERSION_2: tuple[str, ...] = ()
 _VERSION_3: tuple[str, ...] = ()
 """The tables are the same; charges may say what weaker adversaries face."""
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4: tuple[str, ...] = ()
+"""The tables are the same; a charge may be several accounts'."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """Statements that lead from version k to k + 1; a published one is never edited."""
 
 
@@ -159,8 +162,9 @@ def _open_for_reading(path: Path) -> sqlite3.Connection:
 
 
 def _refuse_others(connection: sqlite3.Connection, path: Path) -> None:
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    # in this order: another process may be making the ledger, and both come to be at once
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
     if application != _APPLICATION_ID and (application or tables):
         raise LedgerError(f"the ledger {path} is another program's database")
 

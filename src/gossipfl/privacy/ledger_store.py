@@ -86,6 +86,14 @@ class LedgerStore:
             unknown = records.unknown_tags(self._connection)
         return {self.book.account(self.book.joins[entry].account).number for entry in entries}, unknown
 
+    def accounts_of(self, tags: list[bytes]) -> dict[bytes, int]:
+        """The account of each of these records that belongs to one."""
+        if not tags:
+            return {}
+        with records.wanted(self._connection, tags):
+            entries = records.latest_by_tag(self._connection)
+        return {tag: self.book.account(self.book.joins[entry].account).number for tag, entry in entries.items()}
+
     def join(self, account: int, tags: list[bytes]) -> None:
         """Lets records join an account, inside a transaction."""
         entry = self.add(Joined(account, len(tags), records.digest_of(tags)))

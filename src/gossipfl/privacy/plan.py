@@ -140,10 +140,37 @@ def make_plan(
     )
 
 
-def spent_plan(config: PrivacyConfig, *, units: int, spent: Sequence[Charge], pairs: PairTerms | None = None) -> Plan:
-    """The plan of no further step, on data whose target is spent; its noise is one of those charged."""
-    delta, last = delta_for(config.target_delta, units), spent[-1]
-    total = bound(spent, delta, config.accountant)
+def plan_for_all(
+    config: PrivacyConfig,
+    training: TrainingConfig,
+    *,
+    units: int,
+    pasts: Sequence[Sequence[Charge]],
+    pairs: PairTerms | None = None,
+) -> Plan:
+    """The plan that all parts of the data can pay for, the one of most noise; its ε is that of the part that pays most.
+
+    Args:
+        pasts: what each part of the data was charged before by other runs; one at least.
+
+    Raises:
+        BudgetSpentError, PrivacyError: see `make_plan`.
+    """
+    plans = [make_plan(config, training, units=units, spent=past, pairs=pairs) for past in pasts]
+    return max(plans, key=lambda plan: (plan.noise_multiplier, plan.epsilon))
+
+
+def spent_plan(
+    config: PrivacyConfig, *, units: int, pasts: Sequence[Sequence[Charge]], pairs: PairTerms | None = None
+) -> Plan:
+    """The plan of no further step, on data of which some part has spent its target; its noise is one of those charged.
+
+    Args:
+        pasts: see `plan_for_all`.
+    """
+    delta = delta_for(config.target_delta, units)
+    totals = [(bound(past, delta, config.accountant), past[-1]) for past in pasts if past]
+    total, last = max(totals, key=lambda pair: pair[0].epsilon)
     return Plan(
         level=config.level,
         sample_rate=last.sample_rate,

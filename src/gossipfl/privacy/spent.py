@@ -1,15 +1,19 @@
 """What a ledger says was spent, without changing it: for `gossipfl privacy spent`, `gossipfl check` and the plan."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
 from gossipfl.privacy.accounting import Charge
+from gossipfl.privacy.curve import Kind
 from gossipfl.privacy.ledger_book import AccountRecord, Book, as_charges, refuse_other_levels
 from gossipfl.privacy.ledger_chain import Charged, Entry
+from gossipfl.privacy.ledger_opening import OF_UNITS
 from gossipfl.privacy.ledger_store import LedgerStore
 from gossipfl.privacy.meter import EpsilonMeter
+from gossipfl.privacy.meters import deciding
 from gossipfl.privacy.pairs.exposed import exposed
 
 MECHANISMS: Mapping[str, str] = {
@@ -65,7 +69,8 @@ class History:
     Attributes:
         first, last: their numbers in the ledger, from 1.
         since, until: UTC times of the two.
-        account: number, as it was then.
+        account: number, as it was then; of several the first.
+        beside: the others.
         run: that charged.
         level: of the mechanism.
         sample_rate, noise_multiplier: of each step.
@@ -82,6 +87,7 @@ class History:
     sample_rate: float
     noise_multiplier: float
     steps: int
+    beside: tuple[int, ...] = ()
 
 
 def history(path: Path) -> list[History]:
@@ -114,6 +120,7 @@ def history_of(entries: Iterable[Entry]) -> Iterator[History]:
             sample_rate=charged.sample_rate,
             noise_multiplier=charged.noise_multiplier,
             steps=charged.steps + sum(other.steps for _, other in rest),
+            beside=charged.beside,
         )
 
 
@@ -132,37 +139,39 @@ def spent(path: Path) -> list[AccountSummary]:
 
 def charged_before(
     path: Path, fingerprints: Iterable[bytes], *, run: str | None = None, level: str | None = None
-) -> tuple[Charge, ...]:
-    """What a run on these records would start from: the charges of every account any of them belongs to.
+) -> tuple[tuple[Charge, ...], ...]:
+    """What a run on these records would start from, as `LedgerAccount.charges_before` would say; one at least.
 
     Args:
         path: of the ledger; nothing was spent when there is no such file.
         fingerprints: of the training records.
         run: leaves out this run's own charges: what its plan was made from.
-        level: of the run; None takes charges of any.
+        level: of the run; None: that at which units are protected, and charges of any.
 
     Raises:
         PrivacyError: the records were charged at another level.
         LedgerError: the ledger cannot be read, or was altered.
     """
     if not path.exists():
-        return ()
+        return ((),)
     store = LedgerStore(path, read_only=True)
     try:
         touched, _ = store.touched(store.tags(fingerprints))
         if level is not None:
             refuse_other_levels(level, map(store.book.account, touched))
-        return _union(store.book, touched, run)
+        return _pasts(store.book, touched, run, together=level not in {None, OF_UNITS})
     finally:
         store.close()
 
 
-def _union(book: Book, accounts: Iterable[int], run: str | None) -> tuple[Charge, ...]:
-    total: dict[tuple[float, float], int] = {}
-    for number in accounts:
-        for kind, steps in book.account(number).tally(without_run=run).items():
-            total[kind] = total.get(kind, 0) + steps
-    return as_charges(total)
+def _pasts(book: Book, accounts: Iterable[int], run: str | None, *, together: bool) -> tuple[tuple[Charge, ...], ...]:
+    before: dict[int, Counter[Kind]] = {
+        number: Counter(book.account(number).tally(without_run=run)) for number in accounts
+    } or {0: Counter()}
+    if together:
+        # they would become one
+        before = {0: sum(before.values(), Counter())}
+    return tuple(as_charges(before[number]) for number in deciding(before))
 
 
 def summary_of(account: AccountRecord) -> AccountSummary:

@@ -52,6 +52,7 @@ class NodeRecords:
         left_out: number of records beyond `data.max_per_unit`.
         tags: SHA-256 of every record of the units in `train`, sorted, each once: what the ledger knows the data by.
         canaries: those of `data.canaries`, of their owner.
+        unit_tags: the tags of each named unit in `train`, of its records and its own.
     """
 
     records: tuple[Record, ...]
@@ -60,6 +61,7 @@ class NodeRecords:
     left_out: int
     tags: tuple[bytes, ...]
     canaries: tuple[Canary, ...] = ()
+    unit_tags: tuple[tuple[bytes, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,11 +243,17 @@ def _sorted_out(experiment: Experiment, node: str, records: tuple[Record, ...]) 
         )
     # a person's left-out records stand for the same person, whichever of them a later run happens to use
     trained = {unit[0] for unit in train}
-    theirs = [records[row] for unit, used in zip(whole, limited, strict=True) if used[0] in trained for row in unit]
+    theirs = [unit for unit, used in zip(whole, limited, strict=True) if used[0] in trained]
     # and a person stands for herself, whichever records she comes with: her ε adds up over all of them
-    tags = {record.tag for record in theirs} | {record.unit_tag for record in theirs if record.unit_tag is not None}
+    known = [_tags([records[row] for row in unit]) for unit in theirs]
+    tags = set().union(*known)
+    named = [tuple(sorted(mine)) for mine, unit in zip(known, theirs, strict=True) if records[unit[0]].unit is not None]
     left_out = len(records) - sum(map(len, limited))
     wished = data.canaries
     canaries = () if wished is None or wished.node != node else choose_canaries(records, train, wished, lot)
     planted = tuple(plant(train, canaries))
-    return NodeRecords(records, planted, tuple(held_out), left_out, tuple(sorted(tags)), canaries)
+    return NodeRecords(records, planted, tuple(held_out), left_out, tuple(sorted(tags)), canaries, tuple(named))
+
+
+def _tags(records: Sequence[Record]) -> set[bytes]:
+    return {record.tag for record in records} | {record.unit_tag for record in records if record.unit_tag is not None}
