@@ -10,9 +10,10 @@ from gossipfl.config.loading import change_experiment, load_experiment
 from gossipfl.report.comparison import Comparison, Fault
 from gossipfl.studies.medical_privacy import grid_of
 from gossipfl.studies.medical_privacy_arms import (
-    CANDIDATES,
     EPSILONS,
     NO_NOISE,
+    NOISED,
+    NOISELESS,
     RATES,
     SEARCH_SEED,
     SEEDS,
@@ -20,6 +21,7 @@ from gossipfl.studies.medical_privacy_arms import (
     arms_of,
     candidates,
     extras_of,
+    tried,
 )
 from gossipfl.studies.medical_privacy_audits import AUDIT, Audits, audit_arms, audit_table
 from gossipfl.studies.medical_privacy_reading import reading
@@ -56,9 +58,9 @@ def test_every_arm_is_an_experiment_of_equal_work_and_of_its_epsilon(arm: Arm) -
 def test_rates_were_searched_for_every_adapter_at_every_epsilon_on_a_split_of_its_own() -> None:
     assert SEARCH_SEED not in SEEDS
     assert {(arm.adapter, arm.epsilon) for arm in (*arms_of(), *extras_of())} == RATES.keys()
-    assert all(RATES[adapter, eps] in CANDIDATES[adapter] for adapter, eps in RATES)
+    assert all(rate in tried(*kind) for kind, rate in RATES.items())
     assert len(candidates()) == 3 * len(RATES)
-    assert all(len(tried) == 3 for tried in CANDIDATES.values())
+    assert all(len(rates) == 3 for rates in (*NOISED.values(), *NOISELESS.values()))
 
 
 def recorded(folder: Path) -> list[Comparison]:

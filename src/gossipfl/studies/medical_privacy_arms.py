@@ -22,12 +22,18 @@ EXTRA_EPSILONS = (3.0, math.inf)
 NO_NOISE: Mapping[str, Any] = {"privacy.level": "none", "privacy.target_epsilon": None}
 CENTRAL_CLIP = 1.0
 """Norm of a node's update."""
-CANDIDATES: Mapping[str, tuple[float, ...]] = {
+NOISED: Mapping[str, tuple[float, ...]] = {
+    "lora": (0.01, 0.03, 0.1),
+    "core": (0.05, 0.1, 0.2),
+    "ffa": (0.03, 0.1, 0.3),
+}
+"""Learning rates that are tried at every finite ε; of the lower ones of a first search the highest was best."""
+NOISELESS: Mapping[str, tuple[float, ...]] = {
     "lora": (0.003, 0.01, 0.03),
-    "core": (0.02, 0.05, 0.1),
+    "core": (0.05, 0.1, 0.2),
     "ffa": (0.01, 0.03, 0.1),
 }
-"""Learning rates that are tried at every ε, by adapter."""
+"""Without noise."""
 RATES: Mapping[tuple[str, float], float] = {
     ("lora", 1.0): 0.01,
     ("lora", 3.0): 0.01,
@@ -110,11 +116,16 @@ def extras_of(adapters: tuple[str, ...] = ADAPTERS) -> list[Arm]:
     return frozen + torus + trusted
 
 
+def tried(adapter: str, epsilon: float) -> tuple[float, ...]:
+    """Learning rates of the search."""
+    return (NOISELESS if math.isinf(epsilon) else NOISED)[adapter]
+
+
 def candidates(adapters: tuple[str, ...] = ADAPTERS) -> dict[str, object]:
     """The search's table of arms, on the ring: every adapter at every ε that the study has of it, with every rate."""
     wished = {(arm.adapter, arm.epsilon) for arm in (*arms_of(adapters), *extras_of(adapters))}
     return {
         f"{adapter}-eps{eps:g}-{rate:g}": {"driver": "gossip", "set": trained(adapter, eps, rate)}
         for adapter, eps in sorted(wished)
-        for rate in CANDIDATES[adapter]
+        for rate in tried(adapter, eps)
     }
