@@ -7,8 +7,11 @@ import resource
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -235,3 +238,25 @@ def test_a_full_disk_refuses_the_charge_and_loses_none(tmp_path: Path) -> None:
     assert message.startswith(f"the ledger {path} cannot be written: ")
     assert "\n" not in message
     assert spent(path)[0].charges == charged
+
+
+def test_a_ledger_that_another_process_makes_meanwhile_is_no_strangers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the first look at the file, and before the next."""
+    path, real, others = tmp_path / "ledger.sqlite", sqlite3.connect, ["another process"]
+    path.touch()
+
+    class Interrupted(sqlite3.Connection):
+        def execute(self, sql: str, /, *values: Any) -> Any:
+            if not sql.startswith(("SELECT count", "PRAGMA application_id")) or not others:
+                return super().execute(sql, *values)
+            row = super().execute(sql, *values).fetchone()
+            others.clear()
+            monkeypatch.setattr(sqlite3, "connect", real)
+            connect(path).close()
+            return SimpleNamespace(fetchone=lambda: row)
+
+    monkeypatch.setattr(sqlite3, "connect", partial(real, factory=Interrupted))
+    connect(path).close()
+    assert not others
