@@ -24,26 +24,26 @@ CENTRAL_CLIP = 1.0
 """Norm of a node's update."""
 NOISED: Mapping[str, tuple[float, ...]] = {
     "lora": (0.01, 0.03, 0.1),
-    "core": (0.05, 0.1, 0.2),
+    "core": (0.1, 0.2, 0.4),
     "ffa": (0.03, 0.1, 0.3),
 }
 """Learning rates that are tried at every finite ε; of the lower ones of a first search the highest was best."""
 NOISELESS: Mapping[str, tuple[float, ...]] = {
     "lora": (0.003, 0.01, 0.03),
-    "core": (0.05, 0.1, 0.2),
+    "core": (0.1, 0.2, 0.4),
     "ffa": (0.01, 0.03, 0.1),
 }
 """Without noise."""
 RATES: Mapping[tuple[str, float], float] = {
-    ("lora", 1.0): 0.01,
-    ("lora", 3.0): 0.01,
-    ("lora", 8.0): 0.01,
+    ("lora", 1.0): 0.03,
+    ("lora", 3.0): 0.03,
+    ("lora", 8.0): 0.03,
     ("lora", math.inf): 0.01,
-    ("core", 1.0): 0.05,
-    ("core", 3.0): 0.05,
-    ("core", 8.0): 0.05,
-    ("core", math.inf): 0.1,
-    ("ffa", 3.0): 0.03,
+    ("core", 1.0): 0.2,
+    ("core", 3.0): 0.2,
+    ("core", 8.0): 0.2,
+    ("core", math.inf): 0.2,
+    ("ffa", 3.0): 0.1,
     ("ffa", math.inf): 0.03,
 }
 """The best of them on the search's split, on the ring."""
