@@ -17,6 +17,14 @@ class GossipConfig(Section):
     after each loss; pairwise averages with one random neighbor at a time, both or neither; noloco is sync with an
     outer step, for random_matching; alone trains and exchanges nothing, for comparisons."""
     mixing: Choice = "weighted"
+    """weighted: the mean by the topology's weights. Against neighbors that send what they like, each at a price in
+    accuracy where data differs: self_centered_clipping moves toward a neighbor by its weight times clipping_radius at
+    most; nearest, trimmed_mean, median, krum, multi_krum, geometric_median go without those far off."""
+    clipping_radius: Annotated[float, Field(gt=0)] | None = None
+    """self_centered_clipping: τ; None: the (byzantine + 1)-th largest distance of the neighbors at the time."""
+    byzantine: NonNegativeInt = 1
+    """Neighbors of one node that may send what they like and are borne by mixing; where too few others are there to
+    outvote so many, the node goes on alone."""
     codec: Choice = "fp32"
     """fp32: exact. With loss, as the difference to what neighbors saw last: fp16, bf16; int8, int4: blocks of 256 with
     a scale each; top_k, random_k: a share of the values; low_rank: matrices as thin products."""
@@ -71,6 +79,24 @@ class GossipConfig(Section):
         # what push_sum gives away it gives by an estimate that is long off: four times the share runs away there
         top_k = self.codec_share * (1 if self.protocol == "push_sum" else 4)
         return min(1.0, {"top_k": top_k, "random_k": self.codec_share, "low_rank": 0.1}.get(self.codec, 1.0))
+
+    @model_validator(mode="after")
+    def _what_looks_at_each_sees_each(self) -> "GossipConfig":
+        if self.mixing == "weighted":
+            return self
+        if self.protocol not in {"sync", "wait_free", "alone"}:
+            raise ValueError(
+                f"mixing: {self.mixing} looks at each neighbor's state, and protocol {self.protocol} adds up what "
+                "comes: set sync or wait_free"
+            )
+        if self.codec != "fp32":
+            raise ValueError(
+                f"mixing: {self.mixing} goes with codec fp32, not {self.codec}: what a codec loses has to be taken "
+                "away again by the neighbor's own weight"
+            )
+        if self.rate != 1.0:
+            raise ValueError(f"mixing: {self.mixing} goes with consensus_rate 1, not {self.rate:g}")
+        return self
 
     @model_validator(mode="after")
     def _an_outer_step_is_a_phases(self) -> "GossipConfig":

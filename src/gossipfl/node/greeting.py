@@ -25,7 +25,7 @@ def experiment_fingerprint(experiment: Experiment, components: Mapping[str, str]
     return {
         **components,
         "protocol": _hash([gossip.protocol, gossip.rounds_per_phase]),
-        "mixing": _hash([gossip.mixing, gossip.rate]),
+        "mixing": _hash([gossip.mixing, gossip.rate, gossip.clipping_radius, gossip.byzantine]),
         "protection": _hash(_protection(experiment.protection)),
         "schedule": schedule.digest(),
         **_shared_noise(experiment.privacy),

@@ -6,8 +6,13 @@ from typing import Any
 from gossipfl.config.gossip import GossipConfig
 from gossipfl.config.model import AdapterConfig
 from gossipfl.core.mixing.blocks import LeadingBlocks
+from gossipfl.core.mixing.clipping import SelfCenteredClipping
 from gossipfl.core.mixing.folding import Folding
+from gossipfl.core.mixing.geometric_median import GeometricMedian
+from gossipfl.core.mixing.krum import Krum
+from gossipfl.core.mixing.nearest import Nearest
 from gossipfl.core.mixing.products import Products
+from gossipfl.core.mixing.trimmed import Trimmed
 from gossipfl.core.mixing.weighted import Weighted
 from gossipfl.core.protocol import Mixing
 from gossipfl.core.tables import resolve
@@ -16,7 +21,16 @@ from gossipfl.state import AdapterState
 BuildMixing = Callable[[GossipConfig], Mixing[Any]]
 """How a mixing's file offers itself to the table."""
 
-MIXINGS: Mapping[str, BuildMixing] = {"weighted": lambda _: Weighted()}
+MIXINGS: Mapping[str, BuildMixing] = {
+    "weighted": lambda _: Weighted(),
+    "self_centered_clipping": lambda gossip: SelfCenteredClipping(gossip.clipping_radius, gossip.byzantine),
+    "trimmed_mean": lambda gossip: Trimmed(gossip.byzantine),
+    "median": lambda _: Trimmed(None),
+    "krum": lambda gossip: Krum(gossip.byzantine, several=False),
+    "multi_krum": lambda gossip: Krum(gossip.byzantine, several=True),
+    "geometric_median": lambda _: GeometricMedian(),
+    "nearest": lambda gossip: Nearest(gossip.byzantine),
+}
 """Builders by the name in `gossip.mixing`: `resolve(MIXINGS, gossip.mixing, field="gossip.mixing")(gossip)`."""
 
 
