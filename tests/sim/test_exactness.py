@@ -2,7 +2,6 @@
 
 import json
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ from tests.sim.averaging import averaging, lines, run
 from tests.sim.training import digits, resume
 
 from gossipfl.config.gossip import GossipConfig
-from gossipfl.config.simulation import AttackersConfig
-from gossipfl.sim.attackers import Tamper
+from gossipfl.core.attacks import Attack
+from gossipfl.core.attacks.sign_flip import SignFlip
 from gossipfl.state import AdapterState
 
 
@@ -43,8 +42,8 @@ def everybody_for_itself(_gossip: GossipConfig) -> Stubborn:
     return Stubborn()
 
 
-def turned(_config: AttackersConfig, _rng: np.random.Generator) -> Tamper:
-    return lambda _sender, state: replace(state, vector=-state.vector)
+def turned(_strength: float | None) -> Attack[AdapterState]:
+    return SignFlip(1.0)
 
 
 @pytest.mark.parametrize("schedule", ["base", "one_peer_exponential"])

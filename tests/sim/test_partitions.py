@@ -30,7 +30,7 @@ def world_of(folder: Path, **changes: Any) -> World[AdapterState]:
     setting = averaging_setting(loaded.experiment, loaded.folder)
     course = averaging_course(loaded.experiment, setting)
     generators = generators_of(setting)
-    parts = node_parts(setting, schedule_for(setting), course, generators)
+    parts = node_parts(setting, schedule_for(setting), course)
     return build_world(setting, parts, generators, trainer=course.trainer, weigh=weigher(setting))
 
 

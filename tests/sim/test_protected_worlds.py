@@ -36,7 +36,7 @@ def world_of(folder: Path, content: dict[str, Any]) -> World[AdapterState]:
     setting = averaging_setting(loaded.experiment, loaded.folder)
     course, generators = averaging_course(loaded.experiment, setting), generators_of(setting)
     schedule = schedule_for(setting)
-    parts, guard = node_parts(setting, schedule, course, generators), guards_of(setting, schedule, course)
+    parts, guard = node_parts(setting, schedule, course), guards_of(setting, schedule, course)
     return build_world(setting, parts, generators, trainer=course.trainer, weigh=weigher(setting), guard=guard)
 
 

@@ -144,7 +144,7 @@ def build(folder: Path, content: Mapping[str, Any]) -> Played:
     course = training_course(loaded.experiment, setting, training)
     generators = generators_of(setting)
     schedule = schedule_for(setting)
-    parts, guard = node_parts(setting, schedule, course, generators), guards_of(setting, schedule, course)
+    parts, guard = node_parts(setting, schedule, course), guards_of(setting, schedule, course)
     world = build_world(setting, parts, generators, trainer=course.trainer, weigh=weigher(setting), guard=guard)
     return Played(loaded.experiment, training, world)
 

@@ -92,9 +92,12 @@ class AttackersConfig(Section):
     """Nodes that send something else than their states."""
 
     kind: Choice = "none"
-    """none, or `module:callable`, see `gossipfl.sim.attackers`."""
+    """sign_flip, random, nan, huge_norm of their own state; alie, ipm, dissensus, equivocation by what all honest nodes
+    have; replay and stale: old states; none, or `module:callable`, see `gossipfl.core.attacks`."""
     nodes: tuple[str, ...] = ()
     """Which ones."""
+    strength: PositiveFloat | None = None
+    """How much; None: what is usual for the attack. sign_flip: factor; alie: deviations; ipm, dissensus: ε."""
 
 
 class VectorsConfig(Section):

@@ -1,39 +1,78 @@
-"""What some nodes send in place of their states: the door for attacks, none of which is built in yet.
+"""Nodes that lie: what they send is what an attack makes of what everybody has.
 
-A user's own is `module:callable`; it gets the settings and a generator, and gives (sender, its true state) -> what it
-sends. Receivers check it as they check every message.
+    Send ── attack(everything there is to know) ──> Send of another state          receivers check it as every message
+
+A user's own attack is `module:callable`; it gets `strength`, and gives an `Attack`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-
-import numpy as np
+from typing import Generic
 
 from gossipfl.config.simulation import AttackersConfig
-from gossipfl.core.messages import Pack, Packet, Publishable
-from gossipfl.state import AdapterState
+from gossipfl.core.attacks import ATTACKS, Attack, Scene
+from gossipfl.core.events import Send
+from gossipfl.core.protocol import Schedule
+from gossipfl.core.rng import generator
+from gossipfl.core.tables import resolve
+from gossipfl.core.vector import P
+from gossipfl.sim.body import Body
 
-Tamper = Callable[[str, AdapterState], AdapterState]
-BuildTamper = Callable[[AttackersConfig, np.random.Generator], Tamper]
+REMEMBERED = 8
+"""Publications of an attacker that it can send again: its first, and the last ones."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tampered:
-    """Encodes what an attacker sends in place of its state; its own mixing goes by the truth."""
+class Attackers(Generic[P]):
+    """What some nodes send in place of their states; all that changes is in their bodies.
 
-    name: str
-    tamper: Tamper
-    pack: Pack[AdapterState]
+    Attributes:
+        names: who attacks.
+        attack: how.
+        schedule: of everybody.
+        seed: of what attacks draw.
+    """
 
-    def __call__(self, content: Publishable[AdapterState]) -> Packet[AdapterState]:
-        """The next publication."""
-        return replace(self.pack(replace(content, state=self.tamper(self.name, content.state))), residual=None)
+    names: frozenset[str]
+    attack: Attack[P]
+    schedule: Schedule
+    seed: int
+
+    def disguised(self, name: str, send: Send[P], bodies: Mapping[str, Body[P]]) -> Send[P]:
+        """What leaves the node in place of a publication; of an honest node the same."""
+        if name not in self.names:
+            return send
+        body = bodies[name]
+        _remember(body, send.packet.seen)
+        body.lies += 1
+        scene = Scene(
+            me=name,
+            receiver=send.receiver,
+            own=send.packet.seen,
+            earlier=tuple(body.said[:-1]),
+            honest={other: bodies[other].snapshot.state for other in bodies if other not in self.names},
+            attackers=self.names,
+            weights=self.schedule.row(send.receiver, send.header.round).weights,
+            rng=generator(self.seed, node=name, purpose="attack", step=body.lies),
+        )
+        return replace(send, packet=replace(send.packet, seen=self.attack.send(scene)))
 
 
-def honest(config: AttackersConfig, rng: np.random.Generator) -> Tamper:  # noqa: ARG001  # nothing is drawn
-    """Everybody sends what it has."""
-    return lambda _sender, state: state
+def attackers_of(config: AttackersConfig, schedule: Schedule, seed: int) -> Attackers[P] | None:
+    """Who attacks, and how; None where all are honest.
+
+    Raises:
+        ConfigError: there is no such attack.
+    """
+    if config.kind == "none" or not config.nodes:
+        return None
+    build = resolve(ATTACKS, config.kind, field="simulation.attackers.kind")
+    return Attackers(frozenset(config.nodes), build(config.strength), schedule, seed)
 
 
-ATTACKS: Mapping[str, BuildTamper] = {"none": honest}
-"""By the name in `simulation.attackers.kind`."""
+def _remember(body: Body[P], state: P) -> None:
+    # one publication goes to several receivers
+    if not body.said or body.said[-1] is not state:
+        body.said.append(state)
+        if len(body.said) > REMEMBERED:
+            del body.said[1]

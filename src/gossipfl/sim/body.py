@@ -28,6 +28,8 @@ class Body(Generic[P]):
         bytes_sent: encoded, of what was put on its lines.
         rejected: messages dropped, by reason.
         guard: of this life; None where states travel as they are.
+        said: of an attacker, its true states at its publications, see `Attackers`.
+        lies: messages of an attacker.
     """
 
     protocol: Protocol[P]
@@ -41,6 +43,8 @@ class Body(Generic[P]):
     bytes_sent: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     guard: Guard[P] | None = None
+    said: list[P] = field(default_factory=list)
+    lies: int = 0
 
     @property
     def snapshot(self) -> Snapshot[P]:

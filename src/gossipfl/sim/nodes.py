@@ -29,12 +29,12 @@ from gossipfl.protection.terms import check_protectable
 from gossipfl.runs.compute import build_duration
 from gossipfl.runs.fleet import Roster
 from gossipfl.runs.spread import Spread, spread_of
-from gossipfl.sim.attackers import ATTACKS, Tamper, Tampered
+from gossipfl.sim.attackers import attackers_of
 from gossipfl.sim.availability import AVAILABILITIES, Partition
 from gossipfl.sim.guards import Guarded
 from gossipfl.sim.links import LINKS
 from gossipfl.sim.network import NetworkParts, Weigh, Weighed
-from gossipfl.sim.sanity import check_names, warn_of_no_end
+from gossipfl.sim.sanity import check_attackers, check_names, warn_of_no_end
 from gossipfl.sim.trainers import Trainer
 from gossipfl.sim.world import World
 from gossipfl.sim.world_parts import WorldParts
@@ -42,7 +42,7 @@ from gossipfl.state import AdapterState
 
 logger = logging.getLogger(__name__)
 
-PURPOSES = ("compute", "links", "availability", "attackers", "recorder")
+PURPOSES = ("compute", "links", "availability", "recorder")
 """What a simulation draws random numbers for, besides training."""
 
 
@@ -115,13 +115,9 @@ def generators_of(setting: Setting) -> dict[str, np.random.Generator]:
     return {purpose: generator(setting.seed, purpose=f"simulation {purpose}") for purpose in PURPOSES}
 
 
-def node_parts(
-    setting: Setting, schedule: Schedule, course: Course, generators: Mapping[str, np.random.Generator]
-) -> dict[str, Parts[AdapterState]]:
+def node_parts(setting: Setting, schedule: Schedule, course: Course) -> dict[str, Parts[AdapterState]]:
     """What each node's protocol is made from, in its first life."""
     gossip = setting.gossip
-    attackers = setting.simulation.attackers
-    tamper = resolve(ATTACKS, attackers.kind, field="simulation.attackers.kind")(attackers, generators["attackers"])
     return {
         name: Parts(
             name=name,
@@ -131,7 +127,7 @@ def node_parts(
             phases=course.phases,
             local_steps=course.local_steps,
             clear=course.clear(name),
-            packer=partial(packer_of, setting, course.origin, tamper, name),
+            packer=partial(packer_of, setting, course.origin, name),
             seed=setting.seed,
             sums_only=setting.protection.sums_only,
             # without `unmixed`: what is recorded of a run has the mean itself
@@ -179,6 +175,7 @@ def build_world(
         raise ValueError(f"protection {setting.protection.kind} without guards: states would travel in clear")
     simulation, names = setting.simulation, setting.names
     check_names(simulation)
+    check_attackers(simulation, setting.gossip)
     warn_of_no_end(simulation, setting.gossip)
     _warn_of_one_way(setting, next(iter(parts.values())).schedule)
     compute, links, availability = simulation.compute, simulation.links, simulation.availability
@@ -191,8 +188,9 @@ def build_world(
         own = parts[name]
         return build(own if snapshot is own.snapshot else replace(own, snapshot=snapshot))
 
+    schedule = next(iter(parts.values())).schedule
     world_parts = WorldParts(
-        schedule=next(iter(parts.values())).schedule,
+        schedule=schedule,
         build=protocol,
         trainer=trainer,
         duration=build_duration(compute, generators["compute"]),
@@ -204,6 +202,7 @@ def build_world(
         ),
         outages=outages(availability, names, setting.folder, generators["availability"]),
         guard=guard,
+        attackers=attackers_of(simulation.attackers, schedule, setting.seed),
     )
     return World(world_parts, {name: parts[name].snapshot for name in names})
 
@@ -230,10 +229,9 @@ def weigher(setting: Setting) -> Weigh[AdapterState]:
     return weigh
 
 
-def packer_of(setting: Setting, origin: AdapterState, tamper: Tamper, name: str) -> Pack[AdapterState]:
-    """What encodes the publications of one life of a node: the real codec, perhaps in dishonest hands."""
-    pack = Unladen(packer_for(setting.gossip, setting.seed, origin, name))
-    return Tampered(name, tamper, pack) if name in setting.simulation.attackers.nodes else pack
+def packer_of(setting: Setting, origin: AdapterState, name: str) -> Pack[AdapterState]:
+    """What encodes the publications of one life of a node: the real codec."""
+    return Unladen(packer_for(setting.gossip, setting.seed, origin, name))
 
 
 @dataclass(frozen=True, slots=True)

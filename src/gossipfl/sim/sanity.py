@@ -22,6 +22,20 @@ def check_names(simulation: SimulationConfig) -> None:
             raise ConfigError(f"simulation.{place}: {unknown[0]!r} is no node; they are {names[0]} to {names[-1]}")
 
 
+def check_attackers(simulation: SimulationConfig, gossip: GossipConfig) -> None:
+    """Attackers send states, and lie of nothing else.
+
+    Raises:
+        ConfigError: the protocol sends sums.
+    """
+    attackers = simulation.attackers
+    if attackers.kind != "none" and gossip.protocol in {"push_sum", "pairwise"}:
+        raise ConfigError(
+            f"simulation.attackers.kind {attackers.kind}: gossip.protocol {gossip.protocol} books what crosses each "
+            "edge, and attackers know no lie for it: sync, wait_free or noloco were expected"
+        )
+
+
 def warn_of_no_end(simulation: SimulationConfig, gossip: GossipConfig) -> None:
     """Says where nodes never agree, or never end."""
     availability = simulation.availability

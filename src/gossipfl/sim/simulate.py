@@ -105,7 +105,7 @@ def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
         check_connected(schedule, {name: cores_rank(state) for name, state in cast.course.initial.items()})
     directory.write_topology(schedule.nodes, schedule.neighbors)
     generators = generators_of(setting)
-    parts = node_parts(setting, schedule, cast.course, generators)
+    parts = node_parts(setting, schedule, cast.course)
     guard = guards_of(setting, schedule, cast.course)
     world = build_world(setting, parts, generators, trainer=cast.course.trainer, weigh=weigher(setting), guard=guard)
     simulation = setting.simulation

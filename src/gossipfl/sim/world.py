@@ -201,7 +201,8 @@ class World(Generic[P]):
     def _perform(self, name: str, body: Body[P], effect: Effect[P]) -> None:
         match effect:
             case Send():
-                self._post.send(name, effect)
+                attackers = self._parts.attackers
+                self._post.send(name, effect if attackers is None else attackers.disguised(name, effect, self.bodies))
             case Train():
                 body.training = effect
                 self._parts.trainer.begin(name, effect)

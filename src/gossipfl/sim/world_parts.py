@@ -9,6 +9,7 @@ from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.vector import P
 from gossipfl.protection.letters import Guard
 from gossipfl.runs.compute import Duration
+from gossipfl.sim.attackers import Attackers
 from gossipfl.sim.availability import Outages
 from gossipfl.sim.network import NetworkParts
 from gossipfl.sim.trainers import Trainer
@@ -26,6 +27,7 @@ class WorldParts(Generic[P]):
         network: lines and partitions.
         outages: when nodes are down.
         guard: of a node in one of its lives; None where states travel as they are.
+        attackers: who sends something else; None where all are honest.
     """
 
     schedule: Schedule
@@ -35,3 +37,4 @@ class WorldParts(Generic[P]):
     network: NetworkParts[P]
     outages: Outages
     guard: Callable[[str, int], Guard[P]] | None = None
+    attackers: Attackers[P] | None = None

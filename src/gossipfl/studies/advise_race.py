@@ -121,7 +121,7 @@ def entered(entry: Entry) -> World[AdapterState]:
     schedule = schedule_for(setting)
     setting = Setting(entry.seed, entry.topology, gossip, _shared_line(entry, schedule), entry.folder)
     course, generators = _course(entry, setting), generators_of(setting)
-    parts = node_parts(setting, schedule, course, generators)
+    parts = node_parts(setting, schedule, course)
     return build_world(setting, parts, generators, trainer=course.trainer, weigh=weigher(setting))
 
 

@@ -110,7 +110,7 @@ class Stage:
         course = training_course(experiment, setting, training)
         generators = generators_of(setting)
         schedule = schedule_for(setting)
-        parts = node_parts(setting, schedule, course, generators)
+        parts = node_parts(setting, schedule, course)
         guard = guards_of(setting, schedule, course)
         world = build_world(setting, parts, generators, trainer=course.trainer, weigh=weigher(setting), guard=guard)
         watchers = [Watcher(observer, world, planter.planted, self.owner) for observer in self.observers]
