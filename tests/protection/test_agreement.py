@@ -122,6 +122,19 @@ def test_a_receiver_known_by_another_certificate_collects_no_keys(certificates: 
         sender(certificates).take_roster("d", roster_for(certificates, b=offer_of(elsewhere, "b")))
 
 
+def test_a_receiver_of_which_no_certificate_is_known_gets_no_key_and_brings_none(certificates: Certificates) -> None:
+    # else all would sign for anybody of that name: nothing would bind the receiver to its sums
+    unknown = Agreement(terms_of("a"), certificates.voucher("a", knows=("b", "c")), seeded("a"))
+    assert unknown.up("d") == []
+    assert [letter.kind for letter in unknown.up("b")] == [OFFER]
+    key = KeyPair.of(seeded("b")("d", 32)).public
+    unbound = make_offer(terms_of("b"), certificates.voucher("b", knows=("a", "c")), "d", key)
+    for offer in (unbound, offer_of(certificates, "b")):
+        with pytest.raises(MessageError, match="did not sign"):
+            unknown.take_roster("d", roster_for(certificates, b=offer))
+    assert unknown.roster("d") is None
+
+
 @pytest.mark.parametrize("names", [("a", "b"), ("a", "b", "b"), ("a", "b", "c", "d"), ("b", "c"), ()])
 def test_a_roster_of_other_senders_than_the_topologys_is_refused(
     certificates: Certificates, names: tuple[str, ...]
