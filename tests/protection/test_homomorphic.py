@@ -27,7 +27,7 @@ from gossipfl.core.events import Heard
 from gossipfl.core.topology import build_schedule
 from gossipfl.errors import ConfigError, MessageError
 from gossipfl.protection.agreement import Agreement
-from gossipfl.protection.ckks import SecretKey, encrypt
+from gossipfl.protection.ckks import SecretKey, add, encrypt
 from gossipfl.protection.homomorphic import Homomorphic
 from gossipfl.protection.hops import SEAL_BYTES, _cipher
 from gossipfl.protection.letters import HOP, RELAY, ROSTER, SUM, Letter
@@ -241,6 +241,38 @@ def test_a_context_of_another_run_another_node_or_nobody_is_refused(certificates
     agreement = Agreement(terms_of("a", **HE), certificates.voucher("a"), seeded("a"), SecretKey().public)
     agreement.take_roster("d", roster_with(certificates, honest))
     assert agreement.roster("d") is not None
+
+
+def made_of(degree: int, moduli_bits: list[int], *, with_secret: bool = False) -> bytes:
+    """A context of the right scale."""
+    tenseal = pytest.importorskip("tenseal")
+    context = tenseal.context(tenseal.SCHEME_TYPE.CKKS, degree, -1, moduli_bits, n_threads=1)
+    context.global_scale = 2.0**44
+    made: bytes = context.serialize(
+        save_public_key=True, save_secret_key=with_secret, save_galois_keys=False, save_relin_keys=False
+    )
+    return made
+
+
+def test_a_context_of_other_parameters_or_with_the_secret_key_in_it_encrypts_nothing() -> None:
+    terms = terms_of("a", **HE)
+    words = terms.ring.encode(STATES["a"].vector, 0.25)
+    assert words is not None
+    honest = made_of(4096, [54, 55])
+    ciphertexts = encrypt(honest, words, terms.ring)
+    attempts = [
+        # ciphertexts larger than a hop may be
+        made_of(8192, [54, 55]),
+        # no room for the numbers
+        made_of(4096, [50, 50]),
+        # whoever opens a hop could read it
+        made_of(4096, [54, 55], with_secret=True),
+    ]
+    for context in attempts:
+        with pytest.raises(ValueError, match="a context"):
+            encrypt(context, words, terms.ring)
+        with pytest.raises(ValueError, match="a context"):
+            add(context, ciphertexts, words, terms.ring)
 
 
 def test_all_agree_by_certificates(certificates: Certificates) -> None:
