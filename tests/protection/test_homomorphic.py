@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cryptography.exceptions import InvalidTag
 
 pytest.importorskip("tenseal", reason="extra `he`")
 
 from tests.protection.neighborhood import (
     NAMES,
+    SLANTED,
     Certificates,
     Neighborhood,
     neighborhood,
@@ -145,20 +147,67 @@ def test_a_hop_changed_on_its_way_ends_the_row() -> None:
     assert published(there).sums("d") == []
 
 
-def test_a_hop_of_another_round_or_another_edge_does_not_open() -> None:
-    there = agreed()
-    published(there)
-    (old,) = [letter for _, letter in there.seen if (letter.to, letter.kind, letter.header.round) == ("b", RELAY, 0)][
-        :1
-    ]
-    before = len(there.sums("d"))
+@pytest.mark.parametrize("shown_number", [0, 1])
+@pytest.mark.parametrize("shown_by", ["c", "d"])
+def test_a_hop_of_another_round_or_another_row_does_not_open(shown_by: str, shown_number: int) -> None:
+    there, hops = agreed(), {}
 
-    def passes(_: str, letter: Letter) -> Letter:
-        return replace(letter, content=old.content) if (letter.to, letter.kind) == ("b", RELAY) else letter
+    def passes(sender: str, letter: Letter) -> Letter:
+        if (letter.to, letter.kind) != ("b", RELAY):
+            return letter
+        hops[sender, letter.header.round] = letter.content
+        # c's row is before d's
+        changed = (sender, letter.header.round) == ("d", 1)
+        return replace(letter, content=hops[shown_by, shown_number]) if changed else letter
 
     there.passes = passes
-    published(there, round=1)
-    assert len(there.sums("d")) == before
+    published(published(there), round=1)
+    honest = (shown_by, shown_number) == ("d", 1)
+    assert {name: len(there.sums(name)) for name in NAMES} == {"a": 2, "b": 2, "c": 2, "d": 2 if honest else 1}
+
+
+def test_no_key_seals_two_hops() -> None:
+    # a key that did would give away the difference of two ciphertexts, and forge seals
+    there = agreed()
+    for number in range(3):
+        published(there, round=number)
+    guard = there.guards["a"]
+    assert isinstance(guard, Homomorphic)
+    rosters = {name: guard._agreement.roster(name) for name in ("b", "c", "d")}
+    opened = 0
+    for sender, letter in there.seen:
+        if sender != "a" or letter.kind != HOP:
+            continue
+        for number in range(3):
+            roster = rosters[letter.to]
+            assert roster is not None
+            after = "c" if letter.to == "b" else "b"
+            cipher = _cipher("a", after, letter.to, number, roster.secrets[after])
+            if number == letter.header.round:
+                assert cipher.decrypt(bytes(12), bytes(letter.content), roster.id)
+                opened += 1
+            else:
+                with pytest.raises(InvalidTag):
+                    cipher.decrypt(bytes(12), bytes(letter.content), roster.id)
+    assert opened == 3 * 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_counts_for_what_its_receiver_gives_it_not_for_what_it_gives(name: str) -> None:
+    there = published(agreed(**SLANTED))
+    given = terms_of(name, **HE, **SLANTED).weights(name)
+    wanted = sum(weight * STATES[other].vector.astype(np.float64) for other, weight in given.items())
+    (summed,) = there.sums(name)
+    assert summed.mean is not None
+    assert np.abs(summed.mean.vector - wanted / sum(given.values())).max() <= 1e-6
+
+
+def test_a_sum_of_numbers_between_the_multiples_is_none() -> None:
+    key, ring = SecretKey(), terms_of("d", **HE).ring
+    finer = replace(ring, scale_bits=ring.scale_bits + 1)
+    for unit, is_sum in ((1, False), (2, True)):
+        words = np.full(40, unit, finer.words)
+        assert (key.decrypt(encrypt(key.public, words, finer), 40, ring) is not None) == is_sum
 
 
 def test_a_hop_that_comes_twice_is_added_to_once() -> None:

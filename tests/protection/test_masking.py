@@ -1,10 +1,12 @@
 """Guards that average under masks: what a receiver gets, and what it never gets."""
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.protection.neighborhood import NAMES, Neighborhood, neighborhood, reborn, state_of, terms_of
+from scipy import stats
+from tests.protection.neighborhood import NAMES, SLANTED, Neighborhood, neighborhood, reborn, state_of, terms_of
 
 from gossipfl.core.events import Heard
 from gossipfl.core.messages import Header
@@ -31,6 +33,34 @@ def test_a_receiver_learns_the_weighted_mean_of_its_senders_within_rounding(chan
         assert summed.mean is not None
         wanted = np.mean([STATES[other].vector for other in NAMES if other != name], axis=0)
         assert np.abs(summed.mean.vector - wanted).max() <= 2.0**-21
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_counts_for_what_its_receiver_gives_it_not_for_what_it_gives(name: str) -> None:
+    there = neighborhood(**SLANTED)
+    there.meet()
+    for each, state in STATES.items():
+        there.publish(each, state)
+    given = terms_of(name, **SLANTED).weights(name)
+    wanted = sum(weight * STATES[other].vector.astype(np.float64) for other, weight in given.items())
+    (summed,) = there.sums(name)
+    assert summed.mean is not None
+    assert np.abs(summed.mean.vector - wanted / sum(given.values())).max() <= 1e-6
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_no_two_shares_of_a_sender_tell_what_they_differ_in(bits: int) -> None:
+    there = neighborhood(ring_bits=bits)
+    there.meet()
+    for number in range(4):
+        there.publish("a", STATES["a"], number)
+    sent = [np.frombuffer(each, f"<u{bits // 8}") for to in ("b", "c", "d") for each in shares(there, "a", to)]
+    assert len(sent) == 3 * 4
+    # the same content: under masks that came twice two shares would be alike, or differ by little
+    apart = [one - other for one, other in itertools.combinations(sent, 2)]
+    assert stats.kstest((np.concatenate(apart) + 0.5) / 2.0**bits, "uniform").pvalue > 0.01
+    nearest = [np.minimum(each, -each).min() / 2.0**bits for each in apart]
+    assert min(nearest) > 1e-6
 
 
 def test_no_message_holds_a_state() -> None:
