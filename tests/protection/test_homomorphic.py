@@ -25,7 +25,8 @@ from tests.protection.neighborhood import (
 
 from gossipfl.config.protection import ProtectionConfig
 from gossipfl.config.topology import TopologyConfig
-from gossipfl.core.events import Heard
+from gossipfl.core.events import Heard, Summed
+from gossipfl.core.messages import Header
 from gossipfl.core.topology import build_schedule
 from gossipfl.errors import ConfigError, MessageError
 from gossipfl.protection.agreement import Agreement
@@ -235,6 +236,20 @@ def test_a_sum_comes_from_the_last_of_the_row_and_under_the_receivers_key_only()
         assert made is not None
         assert not isinstance(made, Letter)
         assert made.mean is None
+
+
+def test_whoever_sends_sums_of_many_rounds_fills_no_memory_and_takes_no_time() -> None:
+    there = agreed()
+    own = terms_of("d", **HE).ring.encode(STATES["a"].vector, 0.75)
+    assert own is not None
+    content = encrypt(key_of(there, "d").public, own, terms_of("d", **HE).ring)
+    jobs = []
+    for number in range(200):
+        jobs += there.guards["d"].take("c", Letter(SUM, "d", content, Header(number, 1)), 0).jobs
+    # before the first is opened: a sender may be quicker than that
+    made = [made for job in jobs if (made := job()) is not None]
+    assert [each.round for each in made if isinstance(each, Summed)] == [197, 198, 199]
+    assert len(made) == 3
 
 
 def test_a_receiver_that_was_restarted_has_a_new_key_and_averages_again() -> None:
