@@ -117,6 +117,23 @@ def test_the_seal_is_what_keeps_a_receiver_from_a_single_state() -> None:
     assert np.array_equal(words, own)
 
 
+def test_the_last_of_the_row_needs_only_the_one_before_it_to_be_against_it() -> None:
+    there = published(agreed(), "a", "b", "c")
+    guard, ring = there.guards["b"], terms_of("d", **HE).ring
+    assert isinstance(guard, Homomorphic)
+    roster = guard._agreement.roster("d")
+    assert roster is not None
+    contents = {(who, letter.kind): bytes(letter.content) for who, letter in there.seen if letter.to == "d"}
+    # what b made it knows the key of; d decrypts it, and its own sum
+    hop = _cipher("b", "c", "d", 0, roster.secrets["c"]).decrypt(bytes(12), contents["b", HOP], roster.id)
+    so_far, total = (key_of(there, "d").decrypt(each, 40, ring) for each in (hop, contents["c", SUM]))
+    own = ring.encode(STATES["c"].vector, 0.25)
+    assert so_far is not None
+    assert total is not None
+    assert own is not None
+    assert np.array_equal(total - so_far, own)
+
+
 @pytest.mark.parametrize("missing", ["a", "b", "c"])
 def test_a_sender_that_is_missing_leaves_no_sum_at_all(missing: str) -> None:
     there = published(agreed(), *[name for name in ("a", "b", "c") if name != missing])

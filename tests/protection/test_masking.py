@@ -1,17 +1,24 @@
 """Guards that average under masks: what a receiver gets, and what it never gets."""
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import pytest
 from scipy import stats
-from tests.protection.neighborhood import NAMES, SLANTED, Neighborhood, neighborhood, reborn, state_of, terms_of
+from tests.protection.neighborhood import NAMES, SLANTED, Neighborhood, neighborhood, reborn, seeded, state_of, terms_of
 
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.events import Heard
 from gossipfl.core.messages import Header
+from gossipfl.core.topology import build_schedule
 from gossipfl.errors import MessageError
+from gossipfl.protection.guards import build_guard
 from gossipfl.protection.letters import SHARE, Letter
+from gossipfl.protection.terms import check_protectable
+from gossipfl.protection.vouching import Unsigned
 from gossipfl.state import AdapterState
 
 STATES = {name: state_of(terms_of(name), place) for place, name in enumerate(NAMES)}
@@ -74,6 +81,28 @@ def test_no_message_holds_a_state() -> None:
     assert share != bare.tobytes()
     assert len({*shares(there, "a"), *shares(there, "a", "b"), *shares(there, "a", "c")}) == 3
     assert all(STATES["a"].vector.tobytes() not in bytes(letter.content) for _, letter in there.seen)
+
+
+def test_two_receivers_whose_senders_differ_by_one_know_that_one_together() -> None:
+    # v hears a, b, c and w; w hears a, b and v
+    edges = ["va", "vb", "vc", "vw", "wa", "wb", "ab", "cd", "ce", "de", "da", "eb"]
+    names = ("a", "b", "c", "d", "e", "v", "w")
+    schedule = build_schedule(TopologyConfig(), names, nx.Graph([tuple(edge) for edge in edges]))
+    check_protectable(schedule, terms_of("a").config)
+    terms = {name: replace(terms_of("a"), me=name, schedule=schedule) for name in names}
+    there = Neighborhood({name: build_guard(terms[name], Unsigned(), seeded(name)) for name in names})
+    there.meet()
+    states = {name: state_of(terms[name], place) for place, name in enumerate(names)}
+    for name in names:
+        there.publish(name, states[name], to=sorted(terms[name].receivers))
+    total = {}
+    for name in ("v", "w"):
+        (summed,) = there.sums(name)
+        assert summed.mean is not None
+        assert {*terms[name].weights(name).values()} == {0.2}
+        total[name] = summed.mean.vector * len(terms[name].senders)
+    known = total["v"] - states["w"].vector - (total["w"] - states["v"].vector)
+    assert np.abs(known - states["c"].vector).max() < 1e-5
 
 
 def test_a_sender_that_is_missing_leaves_no_sum_at_all() -> None:
