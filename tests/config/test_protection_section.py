@@ -5,6 +5,7 @@ import networkx as nx
 import pytest
 
 from gossipfl.config.experiment import Experiment
+from gossipfl.config.graph_types import Graph
 from gossipfl.config.loading import parse_experiment
 from gossipfl.config.protection import ProtectionConfig
 from gossipfl.config.topology import TopologyConfig
@@ -89,8 +90,8 @@ def test_nodes_that_do_not_hear_whom_they_send_to_are_refused() -> None:
 def test_neighbors_that_weigh_next_to_nothing_hide_nobody(kind: Literal["masked", "homomorphic"], light: float) -> None:
     if kind == "homomorphic":
         pytest.importorskip("tenseal", reason="extra `he`")
-    graph = nx.complete_graph(["n0", "n1", "n2", "n3"])
-    nx.set_edge_attributes(graph, 0.25, "weight")
+    graph: Graph = nx.Graph()
+    graph.add_weighted_edges_from((f"n{one}", f"n{other}", 0.25) for one in range(4) for other in range(one))
     config, protection = TopologyConfig(weights="file"), ProtectionConfig(kind=kind)
     check_protectable(build_schedule(config, list(graph), graph), protection)
     # n0 hears two, and one that adds nothing to their sum

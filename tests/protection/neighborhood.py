@@ -27,7 +27,7 @@ from gossipfl.protection.vouching import Unsigned, Voucher
 from gossipfl.state import AdapterSpec, AdapterState, Segment
 
 NAMES = ("a", "b", "c", "d")
-SLANTED = {"weights": f"{__name__}:slanted"}
+SLANTED: dict[str, Any] = {"weights": f"{__name__}:slanted"}
 Events = list[Heard | Summed[AdapterState]]
 
 

@@ -33,7 +33,7 @@ from gossipfl.protection.agreement import Agreement
 from gossipfl.protection.ckks import SecretKey, add, encrypt
 from gossipfl.protection.homomorphic import Homomorphic
 from gossipfl.protection.hops import SEAL_BYTES, _cipher
-from gossipfl.protection.letters import HOP, RELAY, ROSTER, SUM, Letter
+from gossipfl.protection.letters import HOP, RELAY, ROSTER, SUM, Job, Letter
 from gossipfl.protection.offers import Context, RosterLetter, make_context, make_offer, write_roster
 from gossipfl.protection.pair_keys import KeyPair
 from gossipfl.protection.terms import check_protectable
@@ -260,7 +260,7 @@ def test_whoever_sends_sums_of_many_rounds_fills_no_memory_and_takes_no_time() -
     own = terms_of("d", **HE).ring.encode(STATES["a"].vector, 0.75)
     assert own is not None
     content = encrypt(key_of(there, "d").public, own, terms_of("d", **HE).ring)
-    jobs = []
+    jobs: list[Job[AdapterState]] = []
     for number in range(200):
         jobs += there.guards["d"].take("c", Letter(SUM, "d", content, Header(number, 1)), 0).jobs
     # before the first is opened: a sender may be quicker than that
