@@ -85,7 +85,7 @@ def test_no_message_holds_a_state() -> None:
 
 def test_two_receivers_whose_senders_differ_by_one_know_that_one_together() -> None:
     # v hears a, b, c and w; w hears a, b and v
-    edges = [(one, other) for one, other in ["va", "vb", "vc", "vw", "wa", "wb", "ab", "cd", "ce", "de", "da", "eb"]]
+    edges = [(edge[0], edge[1]) for edge in ["va", "vb", "vc", "vw", "wa", "wb", "ab", "cd", "ce", "de", "da", "eb"]]
     names = ("a", "b", "c", "d", "e", "v", "w")
     schedule = build_schedule(TopologyConfig(), names, nx.Graph(edges))
     check_protectable(schedule, terms_of("a").config)
