@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from tests.net.strange import FLAWS, flawed
 from tests.protection.neighborhood import NAMES, Certificates, Neighborhood, neighborhood, seeded, state_of, terms_of
 
 from gossipfl.errors import MessageError
@@ -81,6 +82,14 @@ def signed_as(certificates: Certificates, name: str, key: bytes, certificate: by
     """A statement in another's name, signed by the receiver."""
     forged = make_offer(terms_of(name), certificates.voucher("d"), "d", key)
     return replace(forged, certificate=certificate)
+
+
+@pytest.mark.parametrize("flaw", FLAWS)
+def test_a_certificate_that_no_issuer_makes_signs_nothing(certificates: Certificates, flaw: str) -> None:
+    honest = offer_of(certificates, "b")
+    forged = replace(honest, certificate=flawed(honest.certificate, flaw))
+    with pytest.raises(MessageError, match="'b' did not sign"):
+        sender(certificates).take_roster("d", roster_for(certificates, b=forged))
 
 
 def test_an_authority_of_the_receivers_own_vouches_for_nobody(certificates: Certificates) -> None:
