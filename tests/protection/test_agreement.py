@@ -136,11 +136,12 @@ def test_a_receiver_of_which_no_certificate_is_known_gets_no_key_and_brings_none
     unknown = Agreement(terms_of("a"), certificates.voucher("a", knows=("b", "c")), seeded("a"))
     assert unknown.up("d") == []
     assert [letter.kind for letter in unknown.up("b")] == [OFFER]
-    key = KeyPair.of(seeded("b")("d", 32)).public
-    unbound = make_offer(terms_of("b"), certificates.voucher("b", knows=("a", "c")), "d", key)
-    for offer in (unbound, offer_of(certificates, "b")):
-        with pytest.raises(MessageError, match="did not sign"):
-            unknown.take_roster("d", roster_for(certificates, b=offer))
+    unbound = {}
+    for name in ("a", "b", "c"):
+        key = KeyPair.of(seeded(name)("d", 32)).public
+        unbound[name] = make_offer(terms_of(name), certificates.voucher(name, knows=("a", "b", "c")), "d", key)
+    with pytest.raises(MessageError, match="did not sign"):
+        unknown.take_roster("d", roster_for(certificates, **unbound))
     assert unknown.roster("d") is None
 
 
