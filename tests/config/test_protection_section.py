@@ -1,9 +1,11 @@
 import json
-from typing import Any
+from typing import Any, Literal
 
+import networkx as nx
 import pytest
 
 from gossipfl.config.experiment import Experiment
+from gossipfl.config.graph_types import Graph
 from gossipfl.config.loading import parse_experiment
 from gossipfl.config.protection import ProtectionConfig
 from gossipfl.config.topology import TopologyConfig
@@ -81,6 +83,31 @@ def test_a_receiver_of_fewer_than_three_is_refused_by_name(kind: str, nodes: int
 
 def test_nodes_that_do_not_hear_whom_they_send_to_are_refused() -> None:
     assert "undirected" in schedule_problem("exponential", 16)
+
+
+@pytest.mark.parametrize("light", [0.0, 1e-9, 0.002])
+@pytest.mark.parametrize("kind", ["masked", "homomorphic"])
+def test_neighbors_that_weigh_next_to_nothing_hide_nobody(kind: Literal["masked", "homomorphic"], light: float) -> None:
+    if kind == "homomorphic":
+        pytest.importorskip("tenseal", reason="extra `he`")
+    graph: Graph = nx.Graph()
+    graph.add_weighted_edges_from((f"n{one}", f"n{other}", 0.25) for one in range(4) for other in range(one))
+    config, protection = TopologyConfig(weights="file"), ProtectionConfig(kind=kind)
+    check_protectable(build_schedule(config, list(graph), graph), protection)
+    # n0 hears two, and one that adds nothing to their sum
+    graph.edges["n0", "n3"]["weight"] = light
+    with pytest.raises(TopologyError, match="of 3 neighbors node 'n0' gives 2 a hundredth"):
+        check_protectable(build_schedule(config, list(graph), graph), protection)
+
+
+def test_hubs_and_their_leaves_may_weigh_as_metropolis_has_it() -> None:
+    # two hubs of 42 neighbors: a leaf hears them, and two leaves, by weights eight times as large
+    leaves = [f"leaf{number}" for number in range(41)]
+    graph = nx.cycle_graph(leaves)
+    graph.add_edges_from((hub, leaf) for hub in ("one", "other") for leaf in leaves)
+    graph.add_edge("one", "other")
+    schedule = build_schedule(TopologyConfig(), list(graph), graph)
+    check_protectable(schedule, ProtectionConfig(kind="masked", ring_bits=64))
 
 
 def test_a_sum_that_could_wrap_is_refused_with_the_inequality() -> None:

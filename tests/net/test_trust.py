@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+from tests.net.strange import FLAWS, flawed
 from tests.net.world import WAIT_S, Player, Rejections, World, state_of
 
 from gossipfl.config.peers import NodeConfig, Peers
@@ -29,6 +30,24 @@ async def exchange(one: Player, other: Player) -> None:
     for sender, receiver in ((one, other), (other, one)):
         sender.post(receiver.name, state_of(5))
         assert (await receiver.event(Arrived)).state == state_of(5)
+
+
+@pytest.mark.parametrize("flaw", FLAWS)
+async def test_a_certificate_that_no_issuer_makes_is_refused_and_harms_nobody(world: World, flaw: str) -> None:
+    world.add("a")
+    world.add("b", dials_only=True)
+    shown = flawed(world.identity("b").certificate, flaw)
+    with pytest.raises(HandshakeError) as raised:
+        Trust(world.identity("a")).admit("b", shown)
+    assert raised.value.reason == "certificate"
+    player = world.player("a", "b")
+    async with player.transport:
+        async with world.stranger("b", "a") as peer:
+            assert (await peer.greet(certificate=shown)).rejected
+        async with world.stranger("b", "a") as peer:
+            assert not (await peer.greet()).rejected
+            await player.event(LinkUp)
+    assert player.transport.counters.rejected == {"certificate": 1}
 
 
 @pytest.mark.parametrize("flaw", ["another authority", "expired", "another node"])

@@ -152,10 +152,10 @@ class Raw:
     call: Any
     sequence: int = 0
 
-    async def greet(self, **changes: object) -> pb.Ack:
+    async def greet(self, *, certificate: bytes = b"", **changes: object) -> pb.Ack:
         """Says Hello, hears Hello and the verdict, says welcome; the verdict."""
         greeting = Greeting(**{**plain_greeting(self.name), **changes})
-        await self.call.write(hello_frame(hello_of(Opening(greeting, b"", (0, 0)))))
+        await self.call.write(hello_frame(hello_of(Opening(greeting, certificate, (0, 0)))))
         assert isinstance(await self.read(), pb.Hello)
         verdict = await self.read()
         assert isinstance(verdict, pb.Ack)

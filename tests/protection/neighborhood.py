@@ -1,12 +1,13 @@
 """Guards of a small graph, with real certificates or none, and a post that a test may open."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from gossipfl.config.graph_types import Graph
 from gossipfl.config.protection import ProtectionConfig
 from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.events import Heard, Send, Summed
@@ -26,6 +27,7 @@ from gossipfl.protection.vouching import Unsigned, Voucher
 from gossipfl.state import AdapterSpec, AdapterState, Segment
 
 NAMES = ("a", "b", "c", "d")
+SLANTED: dict[str, Any] = {"weights": f"{__name__}:slanted"}
 Events = list[Heard | Summed[AdapterState]]
 
 
@@ -34,9 +36,17 @@ def spec_of(size: int) -> AdapterSpec:
     return AdapterSpec((Segment("vector", (size,)),))
 
 
-def terms_of(name: str, *, size: int = 40, names: Sequence[str] = NAMES, **changes: Any) -> Terms:
+def slanted(graph: Graph, node: str) -> Mapping[str, float]:
+    """Weights of which no two are equal: what v gives j is not what j gives v."""
+    place = {name: number for number, name in enumerate(graph)}
+    return {other: 0.05 * (place[node] + 1) + 0.02 * (place[other] + 1) for other in graph.neighbors(node)}
+
+
+def terms_of(
+    name: str, *, size: int = 40, names: Sequence[str] = NAMES, weights: str = "auto", **changes: Any
+) -> Terms:
     """A node's in a complete graph."""
-    schedule = build_schedule(TopologyConfig(kind="complete"), names)
+    schedule = build_schedule(TopologyConfig(kind="complete", weights=weights), names)
     config = ProtectionConfig.model_validate({"kind": "masked", **changes})
     return Terms(name, schedule, config, spec_of(size), b"experiment", 1e4)
 

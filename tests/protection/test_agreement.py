@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from tests.net.strange import FLAWS, flawed
 from tests.protection.neighborhood import NAMES, Certificates, Neighborhood, neighborhood, seeded, state_of, terms_of
 
 from gossipfl.errors import MessageError
@@ -83,6 +84,14 @@ def signed_as(certificates: Certificates, name: str, key: bytes, certificate: by
     return replace(forged, certificate=certificate)
 
 
+@pytest.mark.parametrize("flaw", FLAWS)
+def test_a_certificate_that_no_issuer_makes_signs_nothing(certificates: Certificates, flaw: str) -> None:
+    honest = offer_of(certificates, "b")
+    forged = replace(honest, certificate=flawed(honest.certificate, flaw))
+    with pytest.raises(MessageError, match="'b' did not sign"):
+        sender(certificates).take_roster("d", roster_for(certificates, b=forged))
+
+
 def test_an_authority_of_the_receivers_own_vouches_for_nobody(certificates: Certificates) -> None:
     pair = make_node("b", None, authority=make_authority())
     honest = certificates.pairs["b"]
@@ -120,6 +129,20 @@ def test_a_receiver_known_by_another_certificate_collects_no_keys(certificates: 
     elsewhere.pairs = {**certificates.pairs, "d": make_node("d", None, authority=certificates.authority)}
     with pytest.raises(MessageError, match="'b' did not sign"):
         sender(certificates).take_roster("d", roster_for(certificates, b=offer_of(elsewhere, "b")))
+
+
+def test_a_receiver_of_which_no_certificate_is_known_gets_no_key_and_brings_none(certificates: Certificates) -> None:
+    # else all would sign for anybody of that name: nothing would bind the receiver to its sums
+    unknown = Agreement(terms_of("a"), certificates.voucher("a", knows=("b", "c")), seeded("a"))
+    assert unknown.up("d") == []
+    assert [letter.kind for letter in unknown.up("b")] == [OFFER]
+    unbound = {}
+    for name in ("a", "b", "c"):
+        key = KeyPair.of(seeded(name)("d", 32)).public
+        unbound[name] = make_offer(terms_of(name), certificates.voucher(name, knows=("a", "b", "c")), "d", key)
+    with pytest.raises(MessageError, match="did not sign"):
+        unknown.take_roster("d", roster_for(certificates, **unbound))
+    assert unknown.roster("d") is None
 
 
 @pytest.mark.parametrize("names", [("a", "b"), ("a", "b", "b"), ("a", "b", "c", "d"), ("b", "c"), ()])

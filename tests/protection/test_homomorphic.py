@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cryptography.exceptions import InvalidTag
 
 pytest.importorskip("tenseal", reason="extra `he`")
 
 from tests.protection.neighborhood import (
     NAMES,
+    SLANTED,
     Certificates,
     Neighborhood,
     neighborhood,
@@ -23,14 +25,15 @@ from tests.protection.neighborhood import (
 
 from gossipfl.config.protection import ProtectionConfig
 from gossipfl.config.topology import TopologyConfig
-from gossipfl.core.events import Heard
+from gossipfl.core.events import Heard, Summed
+from gossipfl.core.messages import Header
 from gossipfl.core.topology import build_schedule
 from gossipfl.errors import ConfigError, MessageError
 from gossipfl.protection.agreement import Agreement
-from gossipfl.protection.ckks import SecretKey, encrypt
+from gossipfl.protection.ckks import SecretKey, add, encrypt
 from gossipfl.protection.homomorphic import Homomorphic
 from gossipfl.protection.hops import SEAL_BYTES, _cipher
-from gossipfl.protection.letters import HOP, RELAY, ROSTER, SUM, Letter
+from gossipfl.protection.letters import HOP, RELAY, ROSTER, SUM, Job, Letter
 from gossipfl.protection.offers import Context, RosterLetter, make_context, make_offer, write_roster
 from gossipfl.protection.pair_keys import KeyPair
 from gossipfl.protection.terms import check_protectable
@@ -114,6 +117,23 @@ def test_the_seal_is_what_keeps_a_receiver_from_a_single_state() -> None:
     assert np.array_equal(words, own)
 
 
+def test_the_last_of_the_row_needs_only_the_one_before_it_to_be_against_it() -> None:
+    there = published(agreed(), "a", "b", "c")
+    guard, ring = there.guards["b"], terms_of("d", **HE).ring
+    assert isinstance(guard, Homomorphic)
+    roster = guard._agreement.roster("d")
+    assert roster is not None
+    contents = {(who, letter.kind): bytes(letter.content) for who, letter in there.seen if letter.to == "d"}
+    # what b made it knows the key of; d decrypts it, and its own sum
+    hop = _cipher("b", "c", "d", 0, roster.secrets["c"]).decrypt(bytes(12), contents["b", HOP], roster.id)
+    so_far, total = (key_of(there, "d").decrypt(each, 40, ring) for each in (hop, contents["c", SUM]))
+    own = ring.encode(STATES["c"].vector, 0.25)
+    assert so_far is not None
+    assert total is not None
+    assert own is not None
+    assert np.array_equal(total - so_far, own)
+
+
 @pytest.mark.parametrize("missing", ["a", "b", "c"])
 def test_a_sender_that_is_missing_leaves_no_sum_at_all(missing: str) -> None:
     there = published(agreed(), *[name for name in ("a", "b", "c") if name != missing])
@@ -145,20 +165,67 @@ def test_a_hop_changed_on_its_way_ends_the_row() -> None:
     assert published(there).sums("d") == []
 
 
-def test_a_hop_of_another_round_or_another_edge_does_not_open() -> None:
-    there = agreed()
-    published(there)
-    (old,) = [letter for _, letter in there.seen if (letter.to, letter.kind, letter.header.round) == ("b", RELAY, 0)][
-        :1
-    ]
-    before = len(there.sums("d"))
+@pytest.mark.parametrize("shown_number", [0, 1])
+@pytest.mark.parametrize("shown_by", ["c", "d"])
+def test_a_hop_of_another_round_or_another_row_does_not_open(shown_by: str, shown_number: int) -> None:
+    there, hops = agreed(), {}
 
-    def passes(_: str, letter: Letter) -> Letter:
-        return replace(letter, content=old.content) if (letter.to, letter.kind) == ("b", RELAY) else letter
+    def passes(sender: str, letter: Letter) -> Letter:
+        if (letter.to, letter.kind) != ("b", RELAY):
+            return letter
+        hops[sender, letter.header.round] = letter.content
+        # c's row is before d's
+        changed = (sender, letter.header.round) == ("d", 1)
+        return replace(letter, content=hops[shown_by, shown_number]) if changed else letter
 
     there.passes = passes
-    published(there, round=1)
-    assert len(there.sums("d")) == before
+    published(published(there), round=1)
+    honest = (shown_by, shown_number) == ("d", 1)
+    assert {name: len(there.sums(name)) for name in NAMES} == {"a": 2, "b": 2, "c": 2, "d": 2 if honest else 1}
+
+
+def test_no_key_seals_two_hops() -> None:
+    # a key that did would give away the difference of two ciphertexts, and forge seals
+    there = agreed()
+    for number in range(3):
+        published(there, round=number)
+    guard = there.guards["a"]
+    assert isinstance(guard, Homomorphic)
+    rosters = {name: guard._agreement.roster(name) for name in ("b", "c", "d")}
+    opened = 0
+    for sender, letter in there.seen:
+        if sender != "a" or letter.kind != HOP:
+            continue
+        for number in range(3):
+            roster = rosters[letter.to]
+            assert roster is not None
+            after = "c" if letter.to == "b" else "b"
+            cipher = _cipher("a", after, letter.to, number, roster.secrets[after])
+            if number == letter.header.round:
+                assert cipher.decrypt(bytes(12), bytes(letter.content), roster.id)
+                opened += 1
+            else:
+                with pytest.raises(InvalidTag):
+                    cipher.decrypt(bytes(12), bytes(letter.content), roster.id)
+    assert opened == 3 * 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_counts_for_what_its_receiver_gives_it_not_for_what_it_gives(name: str) -> None:
+    there = published(agreed(**SLANTED))
+    given = terms_of(name, **HE, **SLANTED).weights(name)
+    wanted = sum(weight * STATES[other].vector.astype(np.float64) for other, weight in given.items())
+    (summed,) = there.sums(name)
+    assert summed.mean is not None
+    assert np.abs(summed.mean.vector - wanted / sum(given.values())).max() <= 1e-6
+
+
+def test_a_sum_of_numbers_between_the_multiples_is_none() -> None:
+    key, ring = SecretKey(), terms_of("d", **HE).ring
+    finer = replace(ring, scale_bits=ring.scale_bits + 1)
+    for unit, is_sum in ((1, False), (2, True)):
+        words = np.full(40, unit, finer.words)
+        assert (key.decrypt(encrypt(key.public, words, finer), 40, ring) is not None) == is_sum
 
 
 def test_a_hop_that_comes_twice_is_added_to_once() -> None:
@@ -186,6 +253,20 @@ def test_a_sum_comes_from_the_last_of_the_row_and_under_the_receivers_key_only()
         assert made is not None
         assert not isinstance(made, Letter)
         assert made.mean is None
+
+
+def test_whoever_sends_sums_of_many_rounds_fills_no_memory_and_takes_no_time() -> None:
+    there = agreed()
+    own = terms_of("d", **HE).ring.encode(STATES["a"].vector, 0.75)
+    assert own is not None
+    content = encrypt(key_of(there, "d").public, own, terms_of("d", **HE).ring)
+    jobs: list[Job[AdapterState]] = []
+    for number in range(200):
+        jobs += there.guards["d"].take("c", Letter(SUM, "d", content, Header(number, 1)), 0).jobs
+    # before the first is opened: a sender may be quicker than that
+    made = [made for job in jobs if (made := job()) is not None]
+    assert [each.round for each in made if isinstance(each, Summed)] == [197, 198, 199]
+    assert len(made) == 3
 
 
 def test_a_receiver_that_was_restarted_has_a_new_key_and_averages_again() -> None:
@@ -241,6 +322,38 @@ def test_a_context_of_another_run_another_node_or_nobody_is_refused(certificates
     agreement = Agreement(terms_of("a", **HE), certificates.voucher("a"), seeded("a"), SecretKey().public)
     agreement.take_roster("d", roster_with(certificates, honest))
     assert agreement.roster("d") is not None
+
+
+def made_of(degree: int, moduli_bits: list[int], *, with_secret: bool = False) -> bytes:
+    """A context of the right scale."""
+    tenseal = pytest.importorskip("tenseal")
+    context = tenseal.context(tenseal.SCHEME_TYPE.CKKS, degree, -1, moduli_bits, n_threads=1)
+    context.global_scale = 2.0**44
+    made: bytes = context.serialize(
+        save_public_key=True, save_secret_key=with_secret, save_galois_keys=False, save_relin_keys=False
+    )
+    return made
+
+
+def test_a_context_of_other_parameters_or_with_the_secret_key_in_it_encrypts_nothing() -> None:
+    terms = terms_of("a", **HE)
+    words = terms.ring.encode(STATES["a"].vector, 0.25)
+    assert words is not None
+    honest = made_of(4096, [54, 55])
+    ciphertexts = encrypt(honest, words, terms.ring)
+    attempts = [
+        # ciphertexts larger than a hop may be
+        made_of(8192, [54, 55]),
+        # no room for the numbers
+        made_of(4096, [50, 50]),
+        # whoever opens a hop could read it
+        made_of(4096, [54, 55], with_secret=True),
+    ]
+    for context in attempts:
+        with pytest.raises(ValueError, match="a context"):
+            encrypt(context, words, terms.ring)
+        with pytest.raises(ValueError, match="a context"):
+            add(context, ciphertexts, words, terms.ring)
 
 
 def test_all_agree_by_certificates(certificates: Certificates) -> None:

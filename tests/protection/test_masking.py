@@ -1,15 +1,24 @@
 """Guards that average under masks: what a receiver gets, and what it never gets."""
 
+import itertools
+from dataclasses import replace
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import pytest
-from tests.protection.neighborhood import NAMES, Neighborhood, neighborhood, reborn, state_of, terms_of
+from scipy import stats
+from tests.protection.neighborhood import NAMES, SLANTED, Neighborhood, neighborhood, reborn, seeded, state_of, terms_of
 
+from gossipfl.config.topology import TopologyConfig
 from gossipfl.core.events import Heard
 from gossipfl.core.messages import Header
+from gossipfl.core.topology import build_schedule
 from gossipfl.errors import MessageError
+from gossipfl.protection.guards import build_guard
 from gossipfl.protection.letters import SHARE, Letter
+from gossipfl.protection.terms import check_protectable
+from gossipfl.protection.vouching import Unsigned
 from gossipfl.state import AdapterState
 
 STATES = {name: state_of(terms_of(name), place) for place, name in enumerate(NAMES)}
@@ -33,6 +42,34 @@ def test_a_receiver_learns_the_weighted_mean_of_its_senders_within_rounding(chan
         assert np.abs(summed.mean.vector - wanted).max() <= 2.0**-21
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_each_counts_for_what_its_receiver_gives_it_not_for_what_it_gives(name: str) -> None:
+    there = neighborhood(**SLANTED)
+    there.meet()
+    for each, state in STATES.items():
+        there.publish(each, state)
+    given = terms_of(name, **SLANTED).weights(name)
+    wanted = sum(weight * STATES[other].vector.astype(np.float64) for other, weight in given.items())
+    (summed,) = there.sums(name)
+    assert summed.mean is not None
+    assert np.abs(summed.mean.vector - wanted / sum(given.values())).max() <= 1e-6
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_no_two_shares_of_a_sender_tell_what_they_differ_in(bits: int) -> None:
+    there = neighborhood(ring_bits=bits)
+    there.meet()
+    for number in range(4):
+        there.publish("a", STATES["a"], number)
+    sent = [np.frombuffer(each, f"<u{bits // 8}") for to in ("b", "c", "d") for each in shares(there, "a", to)]
+    assert len(sent) == 3 * 4
+    # the same content: under masks that came twice two shares would be alike, or differ by little
+    apart = [one - other for one, other in itertools.combinations(sent, 2)]
+    assert stats.kstest((np.concatenate(apart) + 0.5) / 2.0**bits, "uniform").pvalue > 0.01
+    nearest = [np.minimum(each, -each).min() / 2.0**bits for each in apart]
+    assert min(nearest) > 1e-6
+
+
 def test_no_message_holds_a_state() -> None:
     there = neighborhood()
     there.meet()
@@ -44,6 +81,28 @@ def test_no_message_holds_a_state() -> None:
     assert share != bare.tobytes()
     assert len({*shares(there, "a"), *shares(there, "a", "b"), *shares(there, "a", "c")}) == 3
     assert all(STATES["a"].vector.tobytes() not in bytes(letter.content) for _, letter in there.seen)
+
+
+def test_two_receivers_whose_senders_differ_by_one_know_that_one_together() -> None:
+    # v hears a, b, c and w; w hears a, b and v
+    edges = [(edge[0], edge[1]) for edge in ["va", "vb", "vc", "vw", "wa", "wb", "ab", "cd", "ce", "de", "da", "eb"]]
+    names = ("a", "b", "c", "d", "e", "v", "w")
+    schedule = build_schedule(TopologyConfig(), names, nx.Graph(edges))
+    check_protectable(schedule, terms_of("a").config)
+    terms = {name: replace(terms_of("a"), me=name, schedule=schedule) for name in names}
+    there = Neighborhood({name: build_guard(terms[name], Unsigned(), seeded(name)) for name in names})
+    there.meet()
+    states = {name: state_of(terms[name], place) for place, name in enumerate(names)}
+    for name in names:
+        there.publish(name, states[name], to=sorted(terms[name].receivers))
+    total = {}
+    for name in ("v", "w"):
+        (summed,) = there.sums(name)
+        assert summed.mean is not None
+        assert {*terms[name].weights(name).values()} == {0.2}
+        total[name] = summed.mean.vector * len(terms[name].senders)
+    known = total["v"] - states["w"].vector - (total["w"] - states["v"].vector)
+    assert np.abs(known - states["c"].vector).max() < 1e-5
 
 
 def test_a_sender_that_is_missing_leaves_no_sum_at_all() -> None:

@@ -1,4 +1,5 @@
 import time
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -76,6 +77,18 @@ def test_a_share_is_independent_of_what_is_in_it() -> None:
         assert stats.pearsonr(values, share.astype(np.float64)).pvalue > 0.01
         table = np.histogram2d(values > 0, share >> np.uint32(28), bins=(2, 16))[0]
         assert stats.chi2_contingency(table).pvalue > 0.01
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_every_half_word_and_every_block_of_a_share_is_masked_by_itself(bits: Literal[32, 64]) -> None:
+    words = np.zeros(SIZE, FixedPoint(bits, 22, 16.0).words)
+    mask(words, stream_keys("n0", "v", 0, secrets_of(4, 5)["n0"]))
+    halves = words.view(np.uint16).reshape(SIZE, -1)
+    for half in halves.T:
+        assert stats.chisquare(np.bincount(half >> np.uint16(8), minlength=256)).pvalue > 0.001
+        assert stats.chisquare(np.bincount(half & np.uint16(255), minlength=256)).pvalue > 0.001
+    # a stream that began anew anywhere would show the same bytes again
+    assert np.unique(words.view(np.uint64)).size == words.view(np.uint64).size
 
 
 def test_rounds_and_receivers_have_streams_of_their_own() -> None:

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from gossipfl.errors import CertificateError
 from gossipfl.net.issuing import KeyPair
+from gossipfl.privacy.signing import UNREADABLE
 
 
 def fingerprint(certificate: bytes) -> str:
@@ -25,7 +26,7 @@ def first_certificate(certificates: bytes) -> bytes:
     """
     try:
         return x509.load_pem_x509_certificate(certificates).public_bytes(serialization.Encoding.PEM)
-    except ValueError as error:
+    except UNREADABLE as error:
         raise CertificateError("the certificate cannot be read: PEM was expected") from error
 
 
@@ -35,7 +36,7 @@ def subject_name(certificate: bytes) -> str | None:
         entries = x509.load_pem_x509_certificate(certificate).extensions.get_extension_for_class(
             x509.SubjectAlternativeName
         )
-    except (ValueError, x509.ExtensionNotFound):
+    except (*UNREADABLE, x509.ExtensionNotFound):
         return None
     names = entries.value.get_values_for_type(x509.DNSName)
     return names[0] if names else None
@@ -48,10 +49,10 @@ def is_self_signed(certificate: bytes) -> bool:
 
 def is_issued_by(certificate: bytes, authority: bytes) -> bool:
     """Whether the authority's key signed this certificate; both PEM."""
-    leaf, issuer = x509.load_pem_x509_certificate(certificate), x509.load_pem_x509_certificate(authority)
     try:
+        leaf, issuer = x509.load_pem_x509_certificate(certificate), x509.load_pem_x509_certificate(authority)
         leaf.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except (*UNREADABLE, TypeError, InvalidSignature):
         return False
     return True
 
@@ -85,7 +86,7 @@ def check_validity(pem: bytes, *, what: str, now: datetime | None = None) -> Non
     """
     try:
         certificate = x509.load_pem_x509_certificate(pem)
-    except ValueError as error:
+    except UNREADABLE as error:
         raise CertificateError(f"{what}: no PEM certificate") from error
     moment = now or datetime.now(UTC)
     if moment > certificate.not_valid_after_utc:

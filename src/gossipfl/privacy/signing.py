@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Self
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -15,6 +15,14 @@ from gossipfl.core.handshake import LedgerHead
 from gossipfl.errors import CertificateError
 
 _ALGORITHM = ec.ECDSA(hashes.SHA256())
+UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises of certificates that make no sense: a peer decides which."""
 _HEAD_PURPOSE = b"gossipfl ledger head v1\0"
 
 
@@ -85,12 +93,13 @@ def _matches(key: ec.EllipticCurvePublicKey, signature: bytes, data: bytes) -> b
 @lru_cache(maxsize=256)  # a node verifies one neighbor's heads again and again
 def _public_keys(certificate_pem: bytes) -> tuple[ec.EllipticCurvePublicKey, ...]:
     try:
-        certificates = x509.load_pem_x509_certificates(certificate_pem)
-    except ValueError as error:
+        keys = tuple(
+            key
+            for certificate in x509.load_pem_x509_certificates(certificate_pem)
+            if isinstance(key := _key_of(certificate), ec.EllipticCurvePublicKey)
+        )
+    except UNREADABLE as error:
         raise CertificateError("the certificate cannot be read: PEM was expected") from error
-    keys = tuple(
-        key for certificate in certificates if isinstance(key := _key_of(certificate), ec.EllipticCurvePublicKey)
-    )
     if not keys:
         raise CertificateError("the certificate has no elliptic-curve key, which gossipfl verifies with")
     return keys

@@ -67,8 +67,8 @@ class Agreement:
         return self._rosters.get(receiver)
 
     def up(self, name: str) -> list[Letter]:
-        """This node's key for a receiver whose link is open."""
-        if name not in self._keys:
+        """This node's key for a receiver whose link is open; none while its certificate is not known."""
+        if name not in self._keys or not self._voucher.fingerprint(name):
             return []
         offer = make_offer(self._terms, self._voucher, name, self._keys[name].public)
         return [Letter(OFFER, name, write_offer(offer))]

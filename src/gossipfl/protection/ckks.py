@@ -67,7 +67,8 @@ class SecretKey:
         Raises:
             ValueError: the bytes are no ciphertexts under this key, or of other sizes.
         """
-        parts = [_vector(self._secret, part).decrypt() for part in _parts(ciphertexts, size)]
+        secret = _loaded(self._secret)
+        parts = [_vector(secret, part).decrypt() for part in _parts(ciphertexts, size)]
         numbers = np.concatenate([np.asarray(part)[:count] for part, count in zip(parts, _counts(size), strict=True)])
         exact = numbers * 2.0**ring.scale_bits
         nearest = np.rint(exact)
@@ -86,7 +87,8 @@ def encrypt(context: bytes, words: Words, ring: FixedPoint) -> bytes:
     Raises:
         ValueError: the context is none, or another than receivers make.
     """
-    return _join([_encrypted(context, part).serialize() for part in _numbers(words, ring)])
+    public = _public(context)
+    return _join([_encrypted(public, part).serialize() for part in _numbers(words, ring)])
 
 
 def add(context: bytes, ciphertexts: bytes, words: Words, ring: FixedPoint) -> bytes:
@@ -95,9 +97,9 @@ def add(context: bytes, ciphertexts: bytes, words: Words, ring: FixedPoint) -> b
     Raises:
         ValueError: as `encrypt`, or the bytes are no ciphertexts of so many numbers.
     """
-    parts = zip(_parts(ciphertexts, words.size), _numbers(words, ring), strict=True)
+    public, parts = _public(context), zip(_parts(ciphertexts, words.size), _numbers(words, ring), strict=True)
     try:
-        return _join([(_vector(context, part) + _encrypted(context, own)).serialize() for part, own in parts])
+        return _join([(_vector(public, part) + _encrypted(public, own)).serialize() for part, own in parts])
     except RuntimeError as error:
         raise ValueError(f"ciphertexts that cannot be added: {error}") from error
 
@@ -136,14 +138,14 @@ def _join(parts: Sequence[bytes]) -> bytes:
     return b"".join(len(part).to_bytes(_LENGTH_BYTES, "big") + part for part in parts)
 
 
-def _encrypted(context: bytes, numbers: list[float]) -> Any:  # noqa: ANN401  # tenseal has no types
-    return _tenseal().ckks_vector(_loaded(context), numbers)
+def _encrypted(context: Any, numbers: list[float]) -> Any:  # noqa: ANN401  # tenseal has no types
+    return _tenseal().ckks_vector(context, numbers)
 
 
-def _vector(context: bytes, part: tuple[bytes, int]) -> Any:  # noqa: ANN401
+def _vector(context: Any, part: tuple[bytes, int]) -> Any:  # noqa: ANN401
     data, count = part
     try:
-        vector = _tenseal().ckks_vector_from(_loaded(context), data)
+        vector = _tenseal().ckks_vector_from(context, data)
         # the bytes are parsed here, and not before
         numbers, ciphertexts = vector.size(), len(vector.ciphertext())
     except RuntimeError as error:
@@ -151,6 +153,14 @@ def _vector(context: bytes, part: tuple[bytes, int]) -> Any:  # noqa: ANN401
     if (numbers, ciphertexts) != (count, 1):
         raise ValueError(f"{ciphertexts} ciphertexts of {numbers} numbers, one of {count} was expected")
     return vector
+
+
+def _public(context: bytes) -> Any:  # noqa: ANN401
+    loaded = _loaded(context)
+    if loaded.has_secret_key():
+        # the next sender could read what it is to add to
+        raise ValueError("a context with its secret key")
+    return loaded
 
 
 @lru_cache(maxsize=128)
@@ -164,6 +174,10 @@ def _loaded(context: bytes) -> Any:  # noqa: ANN401
         raise ValueError(f"no context: {error}") from error
     if scale != 2.0**SCALE_BITS or not loaded.has_public_key():
         raise ValueError(f"a context of scale {scale:g}, {2.0**SCALE_BITS:g} and a public key were expected")
+    parameters = loaded.seal_context().data.key_context_data()
+    sizes = (parameters.parms().poly_modulus_degree(), parameters.total_coeff_modulus_bit_count())
+    if sizes != (DEGREE, sum(MODULI_BITS)):
+        raise ValueError(f"a context of {sizes[0]} coefficients and {sizes[1]} bits")
     return loaded
 
 

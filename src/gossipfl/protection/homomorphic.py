@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from gossipfl.core.events import Heard, Send
+from gossipfl.core.events import Heard, Send, Summed
 from gossipfl.core.fixed_point import Words
 from gossipfl.core.messages import Header
 from gossipfl.protection.agreement import Agreement, Draw, Roster
@@ -24,7 +24,7 @@ from gossipfl.protection.vouching import Voucher
 from gossipfl.state import AdapterState
 
 _KEPT = 3
-"""Rounds of which own states, or hops, are kept until the other comes."""
+"""Rounds of which own states, or hops, are kept until the other comes, and sums until they are opened."""
 T = TypeVar("T")
 _IN, _OUT = b"\1", b"\0"
 """What a word says: the sender is in the sum, or sits it out."""
@@ -41,6 +41,7 @@ class Homomorphic:
         self._made: dict[str, list[Letter]] = {}
         self._own: dict[str, dict[int, tuple[Words, Header]]] = {}
         self._held: dict[str, dict[int, Letter]] = {}
+        self._sums: dict[int, bytes] = {}
         self._opened: set[int] = set()
 
     @property
@@ -153,8 +154,15 @@ class Homomorphic:
         if sender != self._terms.senders[-1] or number < present or number in self._opened:
             return []
         self._opened.add(number)
-        mean = partial(mean_of, self._terms)
-        return [Opening(self._key, self._terms.ring, self._terms.spec.size, bytes(letter.content), number, mean)]
+        # not with the job: one that sends quicker than this node decrypts would fill its memory
+        _keep(self._sums, number, bytes(letter.content))
+        return [partial(self._decrypt, number)]
+
+    def _decrypt(self, number: int) -> Summed[AdapterState] | None:
+        content, terms = self._sums.pop(number, None), self._terms
+        if content is None:
+            return None
+        return Opening(self._key, terms.ring, terms.spec.size, content, number, partial(mean_of, terms))()
 
 
 def _itself(letter: Letter) -> Letter:
@@ -165,4 +173,5 @@ def _keep(kept: dict[int, T], number: int, value: T) -> None:
     """One more; of many the newest."""
     kept[number] = value
     for each in sorted(kept)[:-_KEPT]:
-        del kept[each]
+        # gone where a job was quicker
+        kept.pop(each, None)

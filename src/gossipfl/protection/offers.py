@@ -79,9 +79,14 @@ def make_offer(terms: Terms, voucher: Voucher, receiver: str, key: bytes) -> Off
 
 
 def is_genuine(offer: Offer, terms: Terms, voucher: Voucher) -> bool:
-    """Whether the sender made it for this receiver, this experiment and this set of senders."""
-    said = statement(offer, terms, voucher)
-    return len(offer.key) == KEY_BYTES and voucher.believes(offer.sender, offer.certificate, offer.signature, said)
+    """Whether the sender made it for this receiver, this experiment and this set of senders.
+
+    Never where the receiver's certificate is not known: a key for anybody of its name is bound to nobody.
+    """
+    said, known = statement(offer, terms, voucher), bool(voucher.fingerprint(offer.receiver))
+    if not known or len(offer.key) != KEY_BYTES:
+        return False
+    return voucher.believes(offer.sender, offer.certificate, offer.signature, said)
 
 
 def make_context(terms: Terms, voucher: Voucher, data: bytes) -> Context:

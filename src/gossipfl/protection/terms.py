@@ -1,6 +1,6 @@
 """What a node protects by: who sums whom, with which weights, in which ring; refused where it would protect nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +13,8 @@ from gossipfl.state import AdapterSpec
 
 FEWEST = 3
 """Senders of a receiver: of two, each learns the other's state from the receiver's next one, or tells its own."""
+LIGHTEST = 0.01
+"""Of the heaviest sender's weight: whoever weighs less hides nobody, and is none of the three."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def check_protectable(schedule: Schedule, config: ProtectionConfig) -> None:
     """Returns if every node's sums hide their parts and fit the ring; at once where nothing is protected.
 
     Raises:
-        TopologyError: a node has fewer than three senders, or hears others than hear it, or in other rounds.
+        TopologyError: a node has fewer than three senders that count, or hears others than hear it, or in other rounds.
         ConfigError: a sum could wrap, or a library is missing.
     """
     if not config.sums_only:
@@ -88,6 +90,7 @@ def check_protectable(schedule: Schedule, config: ProtectionConfig) -> None:
                 f"protection {config.kind}: node {name!r} has {len(senders)} neighbors, at least {FEWEST} expected: "
                 "the sum over fewer hides nothing (a complete graph, a torus or topology.kind random_regular has more)"
             )
+        _check_hidden(name, [row.weights[other] for other in senders], config)
         if {*senders} != {*row.receivers}:
             raise TopologyError(
                 f"protection {config.kind}: node {name!r} hears others than hear it: set an undirected graph"
@@ -96,6 +99,18 @@ def check_protectable(schedule: Schedule, config: ProtectionConfig) -> None:
             _check_ring(name, len(senders), config)
     if config.kind == "homomorphic":
         _check_encryption(config)
+
+
+def _check_hidden(name: str, weights: Sequence[float], config: ProtectionConfig) -> None:
+    """A sum in which one sender weighs nearly all is that sender's state."""
+    heaviest = max(weights)
+    counting = [weight for weight in weights if weight > 0 and weight >= LIGHTEST * heaviest]
+    if len(counting) < FEWEST:
+        raise TopologyError(
+            f"protection {config.kind}: of {len(weights)} neighbors node {name!r} gives {len(counting)} a hundredth of "
+            f"its largest weight {heaviest:g} or more, at least {FEWEST} expected: the others hide nothing (see "
+            "topology.weights)"
+        )
 
 
 def _check_ring(name: str, senders: int, config: ProtectionConfig) -> None:
