@@ -125,6 +125,73 @@ def test_a_service_that_started_afresh_goes_on_with_what_was_appended(tmp_path: 
     assert [summary.steps for summary in spent(path)] == [1, 3, 2]
 
 
+@pytest.mark.parametrize("level", ["example", "update"])
+def test_a_service_that_started_afresh_keeps_its_charges_when_older_data_comes_back(tmp_path: Path, level: str) -> None:
+    path = tmp_path / "l"
+    # where data is opened as one it becomes one account, and that bears the lowest number: the old one's
+    person = [tags("x", "y")] if level == "example" else ()
+    with open_account(path, replace(BASE, tags=tags("x", "y"), level=level, run="old")) as account:
+        account.charge(STEP)
+    again = replace(BASE, run="new", new_account="consent was asked anew", level=level)
+    with open_account(path, replace(again, tags=tags("x"))) as account:
+        account.charge(STEP)
+    for steps in (3, 4, 5):
+        with open_account(path, replace(again, tags=tags("x", "y"), units=person)) as account:
+            account.charge(STEP)
+            assert account.receipt().steps == steps
+
+
+def test_a_fresh_account_pays_for_what_another_process_goes_on_to_train_on_its_data(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    fresh = replace(BASE, tags=tags("x"), new_account="reason")
+    with opened(path, "x", "y", run="first") as account, opened(path, "other") as other:
+        account.charge(STEP)
+        open_account(path, replace(fresh, run="second")).close()
+        open_account(path, replace(fresh, run="third")).close()
+        before = account.head
+        receipt = account.charge(STEP)
+        account.require(receipt)
+        other.charge(STEP)
+        assert account.head > before
+        assert charged_before(path, tags("x")) == ((STEP,),), "not what was before it"
+        assert charged_before(path, tags("y")) == ((Charge(0.04, 1.0, 2),),)
+        assert charged_before(path, tags("other")) == ((STEP,),)
+    with opened(path, "y", run="fourth") as account:
+        account.charge(STEP)
+    assert charged_before(path, tags("x")) == ((STEP,),), "whoever comes later trains on y alone"
+
+
+def test_data_of_a_fresh_account_at_another_level_is_not_trained_on_any_more(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with opened(path, "x", run="first") as account:
+        account.charge(STEP)
+        with at_level(path, "update", "x", reason="other level") as fresh:
+            fresh.charge(STEP)
+        with pytest.raises(PrivacyError, match="was charged at level update"):
+            account.charge(STEP)
+
+
+def test_epsilon_of_a_run_does_not_fall_when_some_of_its_data_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with opened(path, "x", run="before") as account:
+        account.charge(Charge(0.04, 1.0, 100))
+    with opened(path, "x", "z") as account:
+        before = account.charge(STEP)
+    with opened(path, "z") as resumed:
+        assert resumed.receipt().epsilon == resumed.epsilon(1e-5) == before.epsilon, "its state tells of x"
+        assert resumed.charge(STEP).epsilon == before.epsilon
+        assert resumed.charges_before() == ((),), "but x is not what it trains on"
+    with open_account(path, replace(BASE, tags=tags("z"), node="b")) as another:
+        assert another.receipt().epsilon < before.epsilon, "a node that never had x"
+    with opened(path, "z", run="next") as another:
+        assert another.receipt().epsilon < before.epsilon, "a run that never had x"
+    fresh = replace(BASE, tags=tags("x", "z"), new_account="reason")
+    with open_account(path, fresh) as account:
+        assert account.receipt().epsilon == 0, "what was before it is excused for ever"
+    with open_account(path, replace(fresh, tags=tags("z"))) as account:
+        assert account.receipt().epsilon == 0
+
+
 def test_a_state_that_was_trained_on_dropped_data_too_stays_covered(tmp_path: Path) -> None:
     path = tmp_path / "l"
     with opened(path, "x") as account:

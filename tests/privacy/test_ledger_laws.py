@@ -4,6 +4,7 @@ import hashlib
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,8 @@ PERSONS = {unit: hashlib.sha256(bytes([9, *unit])).digest() for unit in ((0, 1),
 opening = st.tuples(st.sets(st.sampled_from(NAMES), min_size=1, max_size=3), st.sampled_from(["first", "second"]))
 charging = st.tuples(st.integers(0, 3), st.sampled_from(NOISES))
 actions = st.lists(st.one_of(opening, charging, st.integers(0, 3)), min_size=1, max_size=14)
+afresh = st.frozensets(st.sampled_from(NAMES), min_size=1, max_size=3)
+actions_afresh = st.lists(st.one_of(opening, afresh, charging, charging), min_size=3, max_size=14)
 
 
 UNITS = ((0, 1), (2, 3), (4, 5))
@@ -61,8 +64,13 @@ class World:
         self.open: list[tuple[set[int], LedgerAccount]] = []
         self.took_part: dict[int, list[Charge]] = {name: [] for name in NAMES}
 
-    def do(self, action: tuple[set[int], str] | tuple[int, float] | int) -> None:
+    def do(self, action: tuple[set[int], str] | frozenset[int] | tuple[int, float] | int) -> None:
         match action:
+            case frozenset() as names:
+                fresh = replace(request(set(names), f"run {len(self.open)}"), new_account="a reason")
+                self.open.append((set(names), open_account(self.path, fresh)))
+                # what was before it is excused, and nothing that comes after
+                self.took_part |= {name: [] for name in names}
             case (set() as names, str(run)):
                 self.open.append((names, open_account(self.path, request(names, run))))
             case (int(which), float(noise)) if self.open:
@@ -94,6 +102,24 @@ def test_epsilon_of_a_record_never_falls_and_covers_every_step_it_took_part_in(
                     assert after[name] >= before[name]
                     assert after[name] >= epsilon(world.took_part[name], DELTA, "rdp")
                 before = after
+        finally:
+            world.close()
+
+
+@settings(max_examples=40, deadline=None)
+@given(actions_afresh)
+def test_epsilon_of_a_record_covers_every_step_since_its_account_was_started(
+    steps: list[tuple[set[int], str] | frozenset[int] | tuple[int, float]],
+) -> None:
+    """Whoever is at it when a fresh account is started on its data."""
+    with folder() as place:
+        world = World(place / "l")
+        try:
+            for action in steps:
+                world.do(action)
+                after = epsilons(world.path) if world.path.exists() else dict.fromkeys(NAMES, 0.0)
+                for name in NAMES:
+                    assert after[name] >= epsilon(world.took_part[name], DELTA, "rdp")
         finally:
             world.close()
 

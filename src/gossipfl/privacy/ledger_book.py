@@ -8,7 +8,7 @@ is at least that of each part.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gossipfl.errors import PrivacyError
@@ -35,7 +35,8 @@ class AccountRecord:
         records: records that have joined.
         reasons: why fresh accounts were started here although the data was known, oldest first.
         replaces: accounts whose records went on here with a fresh account.
-        started_by: (run, reason) that started it.
+        started_by: (run, reason) of whoever started it, or any that has become part of it.
+        opened_by: (run, node) of whoever went on with it.
         delta: the smallest ever asked for; 1 before any opening.
         accountant: of the last opening.
         public: every opening said that the data is public.
@@ -51,7 +52,8 @@ class AccountRecord:
     records: int = 0
     reasons: tuple[str, ...] = ()
     replaces: frozenset[int] = frozenset()
-    started_by: tuple[str, str | None] = ("", None)
+    started_by: frozenset[tuple[str, str | None]] = frozenset()
+    opened_by: frozenset[tuple[str, str]] = frozenset()
     delta: float = 1.0
     accountant: str = ""
     public: bool = True
@@ -61,6 +63,10 @@ class AccountRecord:
     def exposed_charges(self) -> tuple[Charge, ...]:
         """All charges, with what adversaries faced."""
         return tuple(Charge(rate, noise, steps, faced) for (rate, noise, faced), steps in self.exposures.items())
+
+    def charged_by(self, run: str) -> bool:
+        """Whether a run has charged any step."""
+        return any(charging == run for _, _, charging in self.steps)
 
     def tally(self, *, without_run: str | None = None) -> dict[tuple[float, float], int]:
         """Steps by kind; without those of one run."""
@@ -81,6 +87,7 @@ class Book:
         self.began: str | None = None
         self._accounts: dict[int, AccountRecord] = {}
         self._merged_into: dict[int, int] = {}
+        self._replaced: dict[int, frozenset[int]] = {}
         self._paid: Counter[Paid] = Counter()
 
     def fold(self, entry: Entry) -> None:
@@ -122,6 +129,32 @@ class Book:
         """Number for a new account, from 1."""
         return max((*self._accounts, *self._merged_into), default=0) + 1
 
+    def gone_on(self, numbers: Iterable[int], *, after: int) -> set[int]:
+        """Some accounts as they are now, and the fresh ones that were started in their place since.
+
+        Args:
+            after: number of the last account at the time.
+        """
+        found = {self.account(number).number for number in numbers}
+        # oldest first: one may have been started in place of another
+        for fresh, replaced in self._replaced.items():
+            if fresh > after and found & {self.account(number).number for number in replaced}:
+                found.add(self.account(fresh).number)
+        return found
+
+    def left_by(self, run: str, node: str, numbers: Collection[int]) -> list[AccountRecord]:
+        """What a node's run has charged and goes on without: neither among these accounts nor replaced by them."""
+        excused, waiting = set[int](), set(numbers)
+        while waiting:
+            current = waiting.pop()
+            excused.add(current)
+            waiting |= {self.account(other).number for other in self._accounts[current].replaces} - excused
+        return [
+            account
+            for account in self.accounts()
+            if account.number not in excused and (run, node) in account.opened_by and account.charged_by(run)
+        ]
+
     def paid(self, numbers: Iterable[int]) -> dict[tuple[float, float], int]:
         """Steps by kind that any of some accounts has paid for, those that several paid for counted once."""
         wished = {self.account(number).number for number in numbers}
@@ -152,8 +185,9 @@ class Book:
             started.account,
             reasons=() if started.reason is None else (started.reason,),
             replaces=frozenset(started.replaces),
-            started_by=(started.run, started.reason),
+            started_by=frozenset({(started.run, started.reason)}),
         )
+        self._replaced[started.account] = frozenset(started.replaces)
         return self._accounts[started.account]
 
     def _merge(self, into: int, accounts: Iterable[int]) -> AccountRecord:
@@ -168,6 +202,8 @@ class Book:
             whole.records += part.records
             whole.reasons += part.reasons
             whole.replaces |= part.replaces
+            whole.started_by |= part.started_by
+            whole.opened_by |= part.opened_by
             whole.delta = min(whole.delta, part.delta)
             whole.public &= part.public
             whole.opened += part.opened
@@ -179,6 +215,7 @@ class Book:
         account.accountant = opened.accountant
         account.public &= opened.public
         account.opened += 1
+        account.opened_by |= {(opened.run, opened.node)}
         return account
 
     def _charge(self, charged: Charged) -> Sequence[AccountRecord]:

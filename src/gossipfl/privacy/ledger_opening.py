@@ -145,7 +145,7 @@ def _start(
 
 def _started_by(book: Book, request: AccountRequest, touched: set[int]) -> bool:
     """This run has started afresh before, with the same reason: a service is restarted with its command line."""
-    return (request.run, request.new_account) in {book.account(number).started_by for number in touched}
+    return any((request.run, request.new_account) in book.account(number).started_by for number in touched)
 
 
 def _opened(account: int, request: AccountRequest) -> Opened:
