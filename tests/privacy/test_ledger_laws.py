@@ -202,8 +202,10 @@ def test_epsilon_of_a_person_covers_every_step_that_took_any_of_her_records(
         for number, (names, people, noise) in enumerate(runs):
             with open_account(path, request(names, f"run {number}", people=people)) as account:
                 account.charge(Charge(0.1, noise))
-        with open_account(path, request({*NAMES}, "last", people=True)):
-            pass
+        last = request({*NAMES}, "last", people=True)
+        foreseen = charged_before(path, last.tags, units=last.units, run="last")
+        with open_account(path, last) as account:
+            assert set(account.charges_before()) == set(foreseen), "`check` says what the run will find"
         for unit in UNITS:
             (past,) = charged_before(path, [PERSONS[unit], *(TAGS[name] for name in unit)])
             hers = [Charge(0.1, noise) for names, _, noise in runs if names & {*unit}]
