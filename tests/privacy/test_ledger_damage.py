@@ -99,6 +99,16 @@ def test_an_alteration_while_the_account_is_open_is_noticed_at_the_next_charge(l
         assert "entry 99 does not follow" in refusal(lambda: account.charge(STEP))
 
 
+def opening(delta: float) -> str:
+    said = {"account": 1, "run": "", "node": "", "delta": delta, "accountant": "rdp", "target_epsilon": None}
+    return json.dumps({"time": "", **said, "public": False})
+
+
+def charge(**lie: object) -> str:
+    said = {"account": 1, "run": "", "sample_rate": 0.04, "noise_multiplier": 1.0, "steps": 1}
+    return json.dumps({"time": "", **said, **lie})
+
+
 @pytest.mark.parametrize(
     ("kind", "body", "says"),
     [
@@ -106,6 +116,19 @@ def test_an_alteration_while_the_account_is_open_is_noticed_at_the_next_charge(l
         ("joined", '{"time":"","account":9,"records":0,"digest":""}', "makes no sense"),
         ("joined", '{"time":"","account":1,"records":"many","digest":""}', "makes no sense"),
         ("merged", '{"time":"","into":1,"accounts":7}', "makes no sense"),
+        ("merged", '{"time":"","into":1,"accounts":[1]}', "makes no sense"),
+        ("merged", '{"time":"","into":9,"accounts":[1]}', "makes no sense"),
+        ("started", '{"time":"","account":1,"replaces":[],"reason":null,"run":""}', "makes no sense"),
+        ("started", '{"time":"","account":2,"replaces":[1],"reason":null,"run":""}', "makes no sense"),
+        ("started", '{"time":"","account":2,"replaces":[3],"reason":"so","run":""}', "makes no sense"),
+        ("opened", opening(0), "makes no sense"),
+        ("opened", opening(1), "makes no sense"),
+        ("charge", charge(steps=-2), "makes no sense"),
+        ("charge", charge(steps=0), "makes no sense"),
+        ("charge", charge(sample_rate=1.5), "makes no sense"),
+        ("charge", charge(noise_multiplier=-1.0), "makes no sense"),
+        ("charge", charge(noise_multiplier=float("nan")), "makes no sense"),
+        ("charge", charge(beside=[4]), "makes no sense"),
     ],
 )
 def test_a_forged_entry_of_the_right_hash_but_no_sense_is_refused(
@@ -113,6 +136,7 @@ def test_a_forged_entry_of_the_right_hash_but_no_sense_is_refused(
 ) -> None:
     with closing(sqlite3.connect(ledger)) as connection:
         seq, charges, last = connection.execute("SELECT max(seq), charges, hash FROM entries").fetchone()
+        charges += kind == "charge"
         digest = hashlib.sha256(last + f"{seq + 1}\n{kind}\n{charges}\n{body}".encode()).digest()
         connection.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", (seq + 1, kind, charges, body, digest))
         connection.commit()

@@ -7,6 +7,7 @@ the union of its parts' charges: every record pays for all of them, though it to
 is at least that of each part.
 """
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -91,7 +92,11 @@ class Book:
         self._paid: Counter[Paid] = Counter()
 
     def fold(self, entry: Entry) -> None:
-        """Takes in the next entry of the history."""
+        """Takes in the next entry of the history.
+
+        Raises:
+            KeyError, TypeError, ValueError: it makes no sense after those before.
+        """
         self.last = entry.link
         for account in self._take(entry):
             account.last_used = entry.time
@@ -181,6 +186,9 @@ class Book:
         return self._accounts[number].replaces.union(*together)
 
     def _start(self, started: Started) -> AccountRecord:
+        # one that is there already would lose its charges
+        _insist(on=started.account == self.next_account() and bool(started.replaces) == bool(started.reason))
+        _insist(on=all(number < started.account for number in started.replaces))
         self._accounts[started.account] = AccountRecord(
             started.account,
             reasons=() if started.reason is None else (started.reason,),
@@ -190,8 +198,10 @@ class Book:
         self._replaced[started.account] = frozenset(started.replaces)
         return self._accounts[started.account]
 
-    def _merge(self, into: int, accounts: Iterable[int]) -> AccountRecord:
-        whole = self.account(into)
+    def _merge(self, into: int, accounts: Collection[int]) -> AccountRecord:
+        # what becomes part of itself would be looked for without end
+        _insist(on=into in self._accounts and into not in accounts)
+        whole = self._accounts[into]
         for number in accounts:
             part = self._accounts.pop(number)
             self._merged_into[number] = into
@@ -210,6 +220,7 @@ class Book:
         return whole
 
     def _open(self, opened: Opened) -> AccountRecord:
+        _insist(on=0 < opened.delta < 1)
         account = self.account(opened.account)
         account.delta = min(account.delta, opened.delta)
         account.accountant = opened.accountant
@@ -219,6 +230,8 @@ class Book:
         return account
 
     def _charge(self, charged: Charged) -> Sequence[AccountRecord]:
+        # steps below 0 would take back what was paid
+        _insist(on=charged.steps >= 1 and 0 < charged.sample_rate <= 1 and 0 <= charged.noise_multiplier < math.inf)
         accounts = [self._accounts[number] for number in {self.account(each).number for each in charged.accounts}]
         for account in accounts:
             account.steps[charged.sample_rate, charged.noise_multiplier, charged.run] += charged.steps
@@ -227,6 +240,12 @@ class Book:
             account.levels |= {charged.level}
         self._paid[frozenset(charged.accounts), charged.sample_rate, charged.noise_multiplier] += charged.steps
         return accounts
+
+
+def _insist(*, on: bool) -> None:
+    """Refuses an entry that no ledger writes, whoever has made it and hashed it rightly."""
+    if not on:
+        raise ValueError("an entry that no ledger writes")
 
 
 def refuse_other_levels(level: str, accounts: Iterable[AccountRecord]) -> None:
