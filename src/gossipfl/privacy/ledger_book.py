@@ -187,7 +187,9 @@ class Book:
 
     def _start(self, started: Started) -> AccountRecord:
         # one that is there already would lose its charges
-        _insist(on=started.account == self.next_account() and bool(started.replaces) == bool(started.reason))
+        _insist(on=started.account == self.next_account())
+        # before schema 4 a reason was written down also where nothing was known of the data
+        _insist(on=bool(started.reason) or not started.replaces)
         _insist(on=all(number < started.account for number in started.replaces))
         self._accounts[started.account] = AccountRecord(
             started.account,
