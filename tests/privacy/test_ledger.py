@@ -13,7 +13,9 @@ from gossipfl.errors import BudgetSpentError, LedgerError, PrivacyError
 from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.accounting import Charge, epsilon
 from gossipfl.privacy.ledger import LedgerAccount, open_account
+from gossipfl.privacy.ledger_chain import Charged
 from gossipfl.privacy.ledger_opening import AccountRequest
+from gossipfl.privacy.ledger_store import LedgerStore
 from gossipfl.privacy.spent import charged_before, spent
 
 STEP = Charge(0.04, 1.0)
@@ -406,6 +408,97 @@ def test_without_privacy_nothing_is_kept_and_epsilon_is_infinite() -> None:
     account.require(Receipt())
     with pytest.raises(PrivacyError, match="level is none"):
         account.require(replace(receipt, epsilon=1.0))
+
+
+# ---- units ----
+
+PERSON = tags("person", "x", "y")
+"""Her own tag, and those of two records."""
+
+
+def by_name(path: Path, *names: str, run: str = "run") -> LedgerAccount:
+    return open_account(path, replace(BASE, tags=(*tags(*names), PERSON[0]), units=[PERSON], run=run))
+
+
+def test_steps_that_took_two_records_of_a_person_cost_her_more_than_each_of_them(tmp_path: Path) -> None:
+    """Where all are taken, both of hers move the sum by 2C: what was charged for a record is not her ε."""
+    path, step = tmp_path / "l", Charge(1.0, 2.0)
+    with opened(path, "x", "y") as account:
+        charged = account.charge(step).epsilon
+    assert charged < epsilon([Charge(1.0, 1.0)], 1e-5, "rdp"), "half the noise over twice the norm"
+    message = r"was charged for every record by itself, and data\.unit makes 2 of them one.*--new-account REASON"
+    with pytest.raises(PrivacyError, match=message):
+        by_name(path, "x", "y")
+    with pytest.raises(PrivacyError, match=message):
+        charged_before(path, tags("x", "y"), units=[PERSON], level="example")
+    fresh = replace(BASE, tags=tags("x", "y"), units=[PERSON], run="next", new_account="persons from now on")
+    for _ in range(2):
+        with open_account(path, fresh) as account:
+            account.charge(step)
+    by_name(path, "x", "y", run="third").close()
+
+
+def test_equal_records_of_a_person_are_several(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with opened(path, "x") as account:
+        account.charge(STEP)
+    twice = [tags("person", "x", "x")]
+    with pytest.raises(PrivacyError, match=r"data\.unit makes 2 of them one"):
+        open_account(path, replace(BASE, tags=tags("person", "x"), units=twice))
+
+
+def test_a_person_of_one_record_goes_on_whoever_says_who_she_is(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with opened(path, "x", "other") as account:
+        account.charge(STEP)
+    for steps in (2, 3):
+        with by_name(path, "x", "y", "other") as account:
+            account.charge(STEP)
+            assert account.receipt().steps == steps
+    assert charged_before(path, tags("y")) == ((Charge(0.04, 1.0, 3),),)
+
+
+def test_records_of_a_person_that_were_never_charged_together_become_hers(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    for name in ("x", "y"):
+        with opened(path, name) as account:
+            account.charge(STEP)
+    for steps in (3, 4):
+        with by_name(path, "x", "y") as account:
+            account.charge(STEP)
+            assert account.receipt().steps == steps
+
+
+def test_a_record_is_not_charged_by_itself_where_persons_were(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with by_name(path, "x", "y") as account:
+        account.charge(STEP)
+    with pytest.raises(PrivacyError, match=r"all records of one data\.unit together, and without data\.unit"):
+        opened(path, "x")
+    with pytest.raises(PrivacyError, match=r"without data\.unit"):
+        charged_before(path, tags("x"), level="example")
+
+
+@pytest.mark.parametrize("first", ["record", "name"])
+def test_of_two_that_open_an_account_at_once_for_other_units_the_first_to_charge_decides(
+    tmp_path: Path, first: str
+) -> None:
+    path = tmp_path / "l"
+    with opened(path, "x", "y") as records, by_name(path, "x", "y") as names:
+        one, other = (records, names) if first == "record" else (names, records)
+        one.charge(STEP)
+        with pytest.raises(PrivacyError, match="was charged for"):
+            other.charge(STEP)
+        assert one.charge(STEP).charges == 2
+
+
+def test_charges_that_do_not_say_their_unit_are_gone_on_with(tmp_path: Path) -> None:
+    """As older versions wrote them, and as it is where all data is one unit."""
+    path = tmp_path / "l"
+    with at_level(path, "update", "x") as account:
+        account.charge(STEP)
+    (charged,) = [entry.happening for entry in LedgerStore(path).history() if isinstance(entry.happening, Charged)]
+    assert charged.unit is None
 
 
 # ---- levels ----

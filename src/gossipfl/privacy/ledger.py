@@ -24,6 +24,7 @@ from gossipfl.privacy.ledger_book import AccountRecord, Book, Tally, as_charges,
 from gossipfl.privacy.ledger_chain import Charged
 from gossipfl.privacy.ledger_opening import AccountRequest, settle
 from gossipfl.privacy.ledger_store import LedgerStore
+from gossipfl.privacy.ledger_units import BY_NAME, BY_RECORD, refuse_charged_by_record, refuse_named
 from gossipfl.privacy.meters import EpsilonMeters, deciding
 
 TOLERANCE = 1e-9
@@ -39,15 +40,15 @@ def open_account(path: Path, request: AccountRequest) -> "LedgerAccount":
 
     Raises:
         LedgerError: the ledger cannot be used or was altered; nothing may be trained.
-        PrivacyError: the request makes no sense, or the records were charged at another level.
+        PrivacyError: the request makes no sense, or the records were charged at another level or for another unit.
     """
     request.check()
     store = LedgerStore(path)
     try:
         with store.transaction() as book:
             accounts = settle(store, book, request)
-            known = book.next_account() - 1
-        return LedgerAccount(store, accounts, request, known=known)
+            then = book.next_account() - 1, book.last.seq
+        return LedgerAccount(store, accounts, request, then=then)
     except BaseException:
         store.close()
         raise
@@ -58,13 +59,15 @@ class LedgerAccount:
 
     Args:
         numbers: of the accounts.
-        known: number of the ledger's last account when they were opened.
+        then: the ledger's last account and its last entry when they were opened.
     """
 
-    def __init__(self, store: LedgerStore, numbers: tuple[int, ...], request: AccountRequest, *, known: int) -> None:
+    def __init__(
+        self, store: LedgerStore, numbers: tuple[int, ...], request: AccountRequest, *, then: tuple[int, int]
+    ) -> None:
         self._store = store
         self._opened = numbers
-        self._known = known
+        self._last_account, self._last_entry = then
         self._run = request.run
         target = None if request.target_epsilon is None else request.target_epsilon * (1 + TOLERANCE)
         self._meters = EpsilonMeters(request.delta, request.accountant, target)
@@ -109,11 +112,10 @@ class LedgerAccount:
         if charge.steps < 1:
             raise PrivacyError(f"a charge needs at least one step, not {charge.steps}")
         with self._store.transaction() as book:
-            accounts, level = self._accounts(book), self._request.level
-            # another process may have charged them since they were opened
-            refuse_other_levels(level, accounts)
+            accounts = self._accounts(book)
+            self._refuse_others(book, accounts)
             bound = self._meters.admit(_tallies(accounts), charge)
-            self._store.add(_charged([each.number for each in accounts], self._run, level, charge))
+            self._store.add(_charged([each.number for each in accounts], self._request, charge))
             receipt = self._receipt(book, max(bound, self._meters.epsilon(_tallies(self._left(book)))))
         return self._give(receipt)
 
@@ -170,12 +172,20 @@ class LedgerAccount:
         if receipt.charges and receipt.head != self._store.hash_of_charge(receipt.charges):
             raise PrivacyError(f"a receipt of {receipt.charges} charges names another head than the ledger's")
 
+    def _refuse_others(self, book: Book, accounts: Sequence[AccountRecord]) -> None:
+        """Another process may have charged them since they were opened."""
+        refuse_other_levels(self._request.level, accounts)
+        if self._request.unit == BY_RECORD:
+            refuse_named(accounts)
+        if self._request.unit == BY_NAME:
+            refuse_charged_by_record(book, [each.number for each in accounts], after=self._last_entry)
+
     def _numbers(self, book: Book) -> list[int]:
         """As they are now: by other processes some may have become one since, and fresh ones been started on the data.
 
         A fresh account leaves out what was charged before it, not what its records go on to take part in here.
         """
-        return sorted(book.gone_on(self._opened, after=self._known))
+        return sorted(book.gone_on(self._opened, after=self._last_account))
 
     def _accounts(self, book: Book) -> list[AccountRecord]:
         return [book.account(number) for number in self._numbers(book)]
@@ -203,16 +213,17 @@ def _tallies(accounts: Iterable[AccountRecord]) -> dict[int, Tally]:
     return {each.number: each.tally() for each in accounts}
 
 
-def _charged(accounts: Sequence[int], run: str, level: str, charge: Charge) -> Charged:
+def _charged(accounts: Sequence[int], request: AccountRequest, charge: Charge) -> Charged:
     faced = charge.exposure
     return Charged(
         account=accounts[0],
-        run=run,
+        run=request.run,
         sample_rate=charge.sample_rate,
         noise_multiplier=charge.noise_multiplier,
         steps=charge.steps,
-        level=level,
+        level=request.level,
         outsider=None if faced is None else faced.outsider,
         neighbor=None if faced is None else faced.neighbor,
         beside=tuple(accounts[1:]),
+        unit=request.unit,
     )

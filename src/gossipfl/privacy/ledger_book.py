@@ -33,6 +33,7 @@ class AccountRecord:
         charges: rows in the ledger.
         exposures: at level correlated, steps by (sample_rate, noise_multiplier, what adversaries face); else None.
         levels: of the charges; at most one, `refuse_other_levels` sees to it.
+        units: what one unit was in the charges that say it, see `ledger_units`.
         records: records that have joined.
         reasons: why fresh accounts were started here although the data was known, oldest first.
         replaces: accounts whose records went on here with a fresh account.
@@ -50,6 +51,7 @@ class AccountRecord:
     charges: int = 0
     exposures: Counter[tuple[float, float, Exposure | None]] = field(default_factory=Counter)
     levels: frozenset[str] = frozenset()
+    units: frozenset[str] = frozenset()
     records: int = 0
     reasons: tuple[str, ...] = ()
     replaces: frozenset[int] = frozenset()
@@ -79,13 +81,23 @@ class AccountRecord:
 
 
 class Book:
-    """All accounts of a ledger."""
+    """All accounts of a ledger.
+
+    Attributes:
+        last: where the history is.
+        head: hash of the last charge, hex; empty before the first.
+        joins: by entry, the records that joined an account.
+        began: digest of the secret.
+        charged_by_record: accounts that paid together, as they were numbered at first, for steps in which every record
+            was a unit by itself, and the last entry that says so.
+    """
 
     def __init__(self) -> None:
         self.last = Link()
         self.head = ""
         self.joins: dict[int, Joined] = {}
         self.began: str | None = None
+        self.charged_by_record: dict[frozenset[int], int] = {}
         self._accounts: dict[int, AccountRecord] = {}
         self._merged_into: dict[int, int] = {}
         self._replaced: dict[int, frozenset[int]] = {}
@@ -118,6 +130,8 @@ class Book:
                 return (self._open(opened),)
             case Charged() as charged:
                 self.head = entry.link.hash.hex()
+                if charged.unit == "record":
+                    self.charged_by_record[self._parts_of(charged.accounts)] = entry.link.seq
                 return self._charge(charged)
 
     def account(self, number: int) -> AccountRecord:
@@ -185,6 +199,12 @@ class Book:
         ]
         return self._accounts[number].replaces.union(*together)
 
+    def _parts_of(self, numbers: Iterable[int]) -> frozenset[int]:
+        """All numbers that are now these accounts."""
+        wished = {self.account(number).number for number in numbers}
+        merged = {number for number in self._merged_into if self.account(number).number in wished}
+        return frozenset(wished | merged)
+
     def _start(self, started: Started) -> AccountRecord:
         # one that is there already would lose its charges
         _insist(on=started.account == self.next_account())
@@ -211,6 +231,7 @@ class Book:
             whole.charges += part.charges
             whole.exposures += part.exposures
             whole.levels |= part.levels
+            whole.units |= part.units
             whole.records += part.records
             whole.reasons += part.reasons
             whole.replaces |= part.replaces
@@ -240,6 +261,7 @@ class Book:
             account.charges += 1
             account.exposures[charged.sample_rate, charged.noise_multiplier, charged.exposure] += charged.steps
             account.levels |= {charged.level}
+            account.units |= set() if charged.unit is None else {charged.unit}
         self._paid[frozenset(charged.accounts), charged.sample_rate, charged.noise_multiplier] += charged.steps
         return accounts
 

@@ -1,7 +1,7 @@
 """What a ledger says was spent, without changing it: for `gossipfl privacy spent`, `gossipfl check` and the plan."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -12,6 +12,7 @@ from gossipfl.privacy.ledger_book import AccountRecord, Book, as_charges, refuse
 from gossipfl.privacy.ledger_chain import Charged, Entry
 from gossipfl.privacy.ledger_opening import OF_UNITS
 from gossipfl.privacy.ledger_store import LedgerStore
+from gossipfl.privacy.ledger_units import refuse_other_units
 from gossipfl.privacy.meter import EpsilonMeter
 from gossipfl.privacy.meters import deciding
 from gossipfl.privacy.pairs.exposed import exposed
@@ -141,7 +142,7 @@ def charged_before(
     path: Path,
     fingerprints: Iterable[bytes],
     *,
-    units: Iterable[Iterable[bytes]] = (),
+    units: Sequence[Sequence[bytes]] = (),
     run: str | None = None,
     level: str | None = None,
 ) -> tuple[tuple[Charge, ...], ...]:
@@ -150,12 +151,12 @@ def charged_before(
     Args:
         path: of the ledger; nothing was spent when there is no such file.
         fingerprints: of the training records.
-        units: those that belong to one unit, see `AccountRequest`.
+        units: those of each named unit, see `AccountRequest`.
         run: leaves out this run's own charges: what its plan was made from.
         level: of the run; None: that at which units are protected, and charges of any.
 
     Raises:
-        PrivacyError: the records were charged at another level.
+        PrivacyError: the records were charged at another level, or for another unit.
         LedgerError: the ledger cannot be read, or was altered.
     """
     if not path.exists():
@@ -165,6 +166,8 @@ def charged_before(
         touched, _ = store.touched(store.tags(fingerprints))
         if level is not None:
             refuse_other_levels(level, map(store.book.account, touched))
+        if level == OF_UNITS:
+            refuse_other_units(store, store.book, map(store.book.account, touched), units)
         whole: Iterable[Collection[int]] = (
             [touched] if level not in {None, OF_UNITS} else _accounts_of_units(store, units)
         )
