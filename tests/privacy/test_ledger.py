@@ -194,6 +194,25 @@ def test_epsilon_of_a_run_does_not_fall_when_some_of_its_data_is_gone(tmp_path: 
         assert account.receipt().epsilon == 0
 
 
+def test_data_that_a_run_has_only_looked_at_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with opened(path, "x", run="before") as account:
+        account.charge(STEP)
+    opened(path, "x", "z").close()
+    with opened(path, "z") as resumed:
+        assert resumed.receipt().epsilon == 0, "nothing of x is in its state"
+
+
+def test_epsilon_of_a_run_does_not_fall_when_what_is_gone_has_become_part_of_another_account(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    at_level(path, "update", "x").close()
+    with open_account(path, replace(BASE, tags=tags("y"), level="update", run="second")) as account:
+        before = account.charge(STEP).epsilon
+    at_level(path, "update", "x", "y").close()
+    with open_account(path, replace(BASE, tags=tags("z"), level="update", run="second")) as resumed:
+        assert resumed.receipt().epsilon == before
+
+
 def test_a_state_that_was_trained_on_dropped_data_too_stays_covered(tmp_path: Path) -> None:
     path = tmp_path / "l"
     with opened(path, "x") as account:
@@ -417,7 +436,8 @@ PERSON = tags("person", "x", "y")
 
 
 def by_name(path: Path, *names: str, run: str = "run") -> LedgerAccount:
-    return open_account(path, replace(BASE, tags=(*tags(*names), PERSON[0]), units=[PERSON], run=run))
+    person = (PERSON[0], *(tag for tag in PERSON[1:] if tag in tags(*names)))
+    return open_account(path, replace(BASE, tags=(*tags(*names), PERSON[0]), units=[person], run=run))
 
 
 def test_steps_that_took_two_records_of_a_person_cost_her_more_than_each_of_them(tmp_path: Path) -> None:
@@ -436,6 +456,36 @@ def test_steps_that_took_two_records_of_a_person_cost_her_more_than_each_of_them
         with open_account(path, fresh) as account:
             account.charge(step)
     by_name(path, "x", "y", run="third").close()
+
+
+def test_persons_that_have_become_part_of_an_older_account_are_persons_there(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    opened(path, "y").close()
+    with by_name(path, "x") as account:
+        account.charge(STEP)
+    by_name(path, "x", "y").close()
+    assert len(spent(path)) == 1
+    with pytest.raises(PrivacyError, match=r"without data\.unit"):
+        opened(path, "y")
+
+
+def test_records_that_became_one_account_before_they_were_charged_took_part_together(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    for name in ("x", "y"):
+        opened(path, name).close()
+    by_name(path, "x", "y").close()
+    with opened(path, "x", "y") as account:
+        account.charge(STEP)
+    with pytest.raises(PrivacyError, match=r"data\.unit makes 2 of them one"):
+        by_name(path, "x", "y")
+
+
+def test_what_is_known_of_a_unit_alone_is_charged_too(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    opened(path, "y").close()
+    with open_account(path, replace(BASE, tags=tags("x"), units=[PERSON])) as account:
+        account.charge(STEP)
+    assert charged_before(path, tags("x")) == charged_before(path, tags("y")) == ((STEP,),)
 
 
 def test_equal_records_of_a_person_are_several(tmp_path: Path) -> None:
@@ -466,7 +516,8 @@ def test_records_of_a_person_that_were_never_charged_together_become_hers(tmp_pa
     for steps in (3, 4):
         with by_name(path, "x", "y") as account:
             account.charge(STEP)
-            assert account.receipt().steps == steps
+            assert account.charges() == (Charge(0.04, 1.0, steps),)
+            assert account.receipt().epsilon == pytest.approx(epsilon(account.charges(), 1e-5, "rdp")), "all of them"
 
 
 def test_a_record_is_not_charged_by_itself_where_persons_were(tmp_path: Path) -> None:

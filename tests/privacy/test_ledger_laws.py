@@ -191,7 +191,11 @@ def test_accounts_that_pay_together_cost_what_the_one_that_paid_most_costs(
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.lists(st.tuples(st.sets(st.sampled_from(NAMES), min_size=1), st.booleans(), st.sampled_from(NOISES)), max_size=6)
+    # of few records a run by record often has no two of one person
+    st.lists(
+        st.tuples(st.sets(st.sampled_from(NAMES), min_size=1, max_size=2), st.booleans(), st.sampled_from(NOISES)),
+        max_size=6,
+    )
 )
 def test_epsilon_of_a_person_covers_every_step_that_took_any_of_her_records(
     runs: list[tuple[set[int], bool, float]],

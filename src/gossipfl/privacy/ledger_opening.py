@@ -108,7 +108,7 @@ def _side_by_side(
         store.join(number, sorted(tags))
     of_known = set().union(*joining.values())
     fresh = [tag for tag in unknown if tag not in of_known]
-    accounts = {book.account(number).number for number in touched}
+    accounts = {book.account(number).number for number in (*touched, *joining)}
     return accounts | ({_start(store, book, request, tags=fresh)} if fresh else set())
 
 
