@@ -559,6 +559,16 @@ def at_level(path: Path, level: str, *names: str, reason: str | None = None) -> 
     return open_account(path, replace(BASE, tags=tags(*names), level=level, new_account=reason))
 
 
+def test_where_all_data_is_one_unit_what_its_parts_have_spent_adds_up(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    for name in ("x", "y"):
+        with at_level(path, "update", name) as account:
+            account.charge(STEP)
+    assert charged_before(path, tags("x", "y"), level="update") == ((Charge(0.04, 1.0, 2),),)
+    with open_account(path, replace(BASE, tags=tags("x", "y"), level="update", run="next")) as account:
+        assert account.charges_before() == ((Charge(0.04, 1.0, 2),),)
+
+
 @pytest.mark.parametrize(("first", "second"), [("example", "update"), ("update", "example")])
 def test_epsilons_that_protect_different_things_never_meet_in_one_account(
     tmp_path: Path, first: str, second: str

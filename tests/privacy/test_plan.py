@@ -10,6 +10,8 @@ from gossipfl.config.training import TrainingConfig
 from gossipfl.errors import BudgetSpentError, PrivacyError
 from gossipfl.privacy.accounting import Charge, epsilon
 from gossipfl.privacy.gaussian import gaussian_epsilon
+from gossipfl.privacy.pairs.noise import SeededNoise
+from gossipfl.privacy.pairs.terms import PairTerms
 from gossipfl.privacy.plan import Plan, delta_for, epsilon_if_replaced, make_plan, plan_for_all, spent_plan
 from gossipfl.privacy.prv import prv_epsilon
 
@@ -92,6 +94,23 @@ def test_what_is_spent_counts_against_the_target() -> None:
     assert later.epsilon <= 4.0
     with pytest.raises(BudgetSpentError):
         plan_of(PrivacyConfig(level="update", target_epsilon=4.0), 500, 50, 50, [Charge(1.0, 1.0, 30)])
+
+
+def test_other_nodes_are_taken_to_draw_no_more_noise_than_fresh_data_takes() -> None:
+    """Data that has spent some draws more; that says nothing of the others' data."""
+    links = {"a": ["b", "c"], "b": ["a", "c"], "c": ["a", "b"]}
+    pairs = PairTerms("a", links, SeededNoise(1, "a", links["a"]))
+    config = PrivacyConfig(level="correlated", target_epsilon=4.0, target_delta=1e-5, pair_noise_multiplier=2.0)
+    training = TrainingConfig(phases=10)
+    fresh, later = (
+        make_plan(config, training, units=100, spent=spent, pairs=pairs) for spent in ((), [Charge(1.0, 5.0, 10)])
+    )
+    assert fresh.pairs is not None
+    assert later.pairs is not None
+    own, others = later.noise_multiplier, fresh.noise_multiplier
+    assert own > others
+    assert fresh.pairs.exposure == pairs.exposure(own=others, others=others, pair=2.0)
+    assert later.pairs.exposure == pairs.exposure(own=own, others=others, pair=2.0)
 
 
 PASTS = st.lists(
