@@ -13,7 +13,9 @@ from gossipfl.errors import BudgetSpentError, LedgerError, PrivacyError
 from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.accounting import Charge, epsilon
 from gossipfl.privacy.ledger import LedgerAccount, open_account
+from gossipfl.privacy.ledger_chain import Charged
 from gossipfl.privacy.ledger_opening import AccountRequest
+from gossipfl.privacy.ledger_store import LedgerStore
 from gossipfl.privacy.spent import charged_before, spent
 
 STEP = Charge(0.04, 1.0)
@@ -123,6 +125,92 @@ def test_a_service_that_started_afresh_goes_on_with_what_was_appended(tmp_path: 
         with open_account(path, replace(again, tags=tags(*names))) as account:
             account.charge(STEP)
     assert [summary.steps for summary in spent(path)] == [1, 3, 2]
+
+
+@pytest.mark.parametrize("level", ["example", "update"])
+def test_a_service_that_started_afresh_keeps_its_charges_when_older_data_comes_back(tmp_path: Path, level: str) -> None:
+    path = tmp_path / "l"
+    # where data is opened as one it becomes one account, and that bears the lowest number: the old one's
+    person = [tags("x", "y")] if level == "example" else ()
+    with open_account(path, replace(BASE, tags=tags("x", "y"), level=level, run="old")) as account:
+        account.charge(STEP)
+    again = replace(BASE, run="new", new_account="consent was asked anew", level=level)
+    with open_account(path, replace(again, tags=tags("x"))) as account:
+        account.charge(STEP)
+    for steps in (3, 4, 5):
+        with open_account(path, replace(again, tags=tags("x", "y"), units=person)) as account:
+            account.charge(STEP)
+            assert account.receipt().steps == steps
+
+
+def test_a_fresh_account_pays_for_what_another_process_goes_on_to_train_on_its_data(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    fresh = replace(BASE, tags=tags("x"), new_account="reason")
+    with opened(path, "x", "y", run="first") as account, opened(path, "other") as other:
+        account.charge(STEP)
+        open_account(path, replace(fresh, run="second")).close()
+        open_account(path, replace(fresh, run="third")).close()
+        before = account.head
+        receipt = account.charge(STEP)
+        account.require(receipt)
+        other.charge(STEP)
+        assert account.head > before
+        assert charged_before(path, tags("x")) == ((STEP,),), "not what was before it"
+        assert charged_before(path, tags("y")) == ((Charge(0.04, 1.0, 2),),)
+        assert charged_before(path, tags("other")) == ((STEP,),)
+    with opened(path, "y", run="fourth") as account:
+        account.charge(STEP)
+    assert charged_before(path, tags("x")) == ((STEP,),), "whoever comes later trains on y alone"
+
+
+def test_data_of_a_fresh_account_at_another_level_is_not_trained_on_any_more(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with opened(path, "x", run="first") as account:
+        account.charge(STEP)
+        with at_level(path, "update", "x", reason="other level") as fresh:
+            fresh.charge(STEP)
+        with pytest.raises(PrivacyError, match="was charged at level update"):
+            account.charge(STEP)
+
+
+def test_epsilon_of_a_run_does_not_fall_when_some_of_its_data_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with opened(path, "x", run="before") as account:
+        account.charge(Charge(0.04, 1.0, 100))
+    with opened(path, "x", "z") as account:
+        before = account.charge(STEP)
+    with opened(path, "z") as resumed:
+        assert resumed.receipt().epsilon == resumed.epsilon(1e-5) == before.epsilon, "its state tells of x"
+        assert resumed.charge(STEP).epsilon == before.epsilon
+        assert resumed.charges_before() == ((),), "but x is not what it trains on"
+    with open_account(path, replace(BASE, tags=tags("z"), node="b")) as another:
+        assert another.receipt().epsilon < before.epsilon, "a node that never had x"
+    with opened(path, "z", run="next") as another:
+        assert another.receipt().epsilon < before.epsilon, "a run that never had x"
+    fresh = replace(BASE, tags=tags("x", "z"), new_account="reason")
+    with open_account(path, fresh) as account:
+        assert account.receipt().epsilon == 0, "what was before it is excused for ever"
+    with open_account(path, replace(fresh, tags=tags("z"))) as account:
+        assert account.receipt().epsilon == 0
+
+
+def test_data_that_a_run_has_only_looked_at_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with opened(path, "x", run="before") as account:
+        account.charge(STEP)
+    opened(path, "x", "z").close()
+    with opened(path, "z") as resumed:
+        assert resumed.receipt().epsilon == 0, "nothing of x is in its state"
+
+
+def test_epsilon_of_a_run_does_not_fall_when_what_is_gone_has_become_part_of_another_account(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    at_level(path, "update", "x").close()
+    with open_account(path, replace(BASE, tags=tags("y"), level="update", run="second")) as account:
+        before = account.charge(STEP).epsilon
+    at_level(path, "update", "x", "y").close()
+    with open_account(path, replace(BASE, tags=tags("z"), level="update", run="second")) as resumed:
+        assert resumed.receipt().epsilon == before
 
 
 def test_a_state_that_was_trained_on_dropped_data_too_stays_covered(tmp_path: Path) -> None:
@@ -341,11 +429,144 @@ def test_without_privacy_nothing_is_kept_and_epsilon_is_infinite() -> None:
         account.require(replace(receipt, epsilon=1.0))
 
 
+# ---- units ----
+
+PERSON = tags("person", "x", "y")
+"""Her own tag, and those of two records."""
+
+
+def by_name(path: Path, *names: str, run: str = "run") -> LedgerAccount:
+    person = (PERSON[0], *(tag for tag in PERSON[1:] if tag in tags(*names)))
+    return open_account(path, replace(BASE, tags=(*tags(*names), PERSON[0]), units=[person], run=run))
+
+
+def test_steps_that_took_two_records_of_a_person_cost_her_more_than_each_of_them(tmp_path: Path) -> None:
+    """Where all are taken, both of hers move the sum by 2C: what was charged for a record is not her ε."""
+    path, step = tmp_path / "l", Charge(1.0, 2.0)
+    with opened(path, "x", "y") as account:
+        charged = account.charge(step).epsilon
+    assert charged < epsilon([Charge(1.0, 1.0)], 1e-5, "rdp"), "half the noise over twice the norm"
+    message = r"was charged for every record by itself, and data\.unit makes 2 of them one.*--new-account REASON"
+    with pytest.raises(PrivacyError, match=message):
+        by_name(path, "x", "y")
+    with pytest.raises(PrivacyError, match=message):
+        charged_before(path, tags("x", "y"), units=[PERSON], level="example")
+    fresh = replace(BASE, tags=tags("x", "y"), units=[PERSON], run="next", new_account="persons from now on")
+    for _ in range(2):
+        with open_account(path, fresh) as account:
+            account.charge(step)
+    by_name(path, "x", "y", run="third").close()
+
+
+def test_persons_that_have_become_part_of_an_older_account_are_persons_there(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    opened(path, "y").close()
+    with by_name(path, "x") as account:
+        account.charge(STEP)
+    by_name(path, "x", "y").close()
+    assert len(spent(path)) == 1
+    with pytest.raises(PrivacyError, match=r"without data\.unit"):
+        opened(path, "y")
+
+
+def test_records_that_became_one_account_before_they_were_charged_took_part_together(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    for name in ("x", "y"):
+        opened(path, name).close()
+    by_name(path, "x", "y").close()
+    with opened(path, "x", "y") as account:
+        account.charge(STEP)
+    with pytest.raises(PrivacyError, match=r"data\.unit makes 2 of them one"):
+        by_name(path, "x", "y")
+
+
+def test_what_is_known_of_a_unit_alone_is_charged_too(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    opened(path, "y").close()
+    with open_account(path, replace(BASE, tags=tags("x"), units=[PERSON])) as account:
+        account.charge(STEP)
+    assert charged_before(path, tags("x")) == charged_before(path, tags("y")) == ((STEP,),)
+
+
+def test_equal_records_of_a_person_are_several(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with opened(path, "x") as account:
+        account.charge(STEP)
+    twice = [tags("person", "x", "x")]
+    with pytest.raises(PrivacyError, match=r"data\.unit makes 2 of them one"):
+        open_account(path, replace(BASE, tags=tags("person", "x"), units=twice))
+
+
+def test_a_person_of_one_record_goes_on_whoever_says_who_she_is(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with opened(path, "x", "other") as account:
+        account.charge(STEP)
+    for steps in (2, 3):
+        with by_name(path, "x", "y", "other") as account:
+            account.charge(STEP)
+            assert account.receipt().steps == steps
+    assert charged_before(path, tags("y")) == ((Charge(0.04, 1.0, 3),),)
+
+
+def test_records_of_a_person_that_were_never_charged_together_become_hers(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    for name in ("x", "y"):
+        with opened(path, name) as account:
+            account.charge(STEP)
+    for steps in (3, 4):
+        with by_name(path, "x", "y") as account:
+            account.charge(STEP)
+            assert account.charges() == (Charge(0.04, 1.0, steps),)
+            assert account.receipt().epsilon == pytest.approx(epsilon(account.charges(), 1e-5, "rdp")), "all of them"
+
+
+def test_a_record_is_not_charged_by_itself_where_persons_were(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with by_name(path, "x", "y") as account:
+        account.charge(STEP)
+    with pytest.raises(PrivacyError, match=r"all records of one data\.unit together, and without data\.unit"):
+        opened(path, "x")
+    with pytest.raises(PrivacyError, match=r"without data\.unit"):
+        charged_before(path, tags("x"), level="example")
+
+
+@pytest.mark.parametrize("first", ["record", "name"])
+def test_of_two_that_open_an_account_at_once_for_other_units_the_first_to_charge_decides(
+    tmp_path: Path, first: str
+) -> None:
+    path = tmp_path / "l"
+    with opened(path, "x", "y") as records, by_name(path, "x", "y") as names:
+        one, other = (records, names) if first == "record" else (names, records)
+        one.charge(STEP)
+        with pytest.raises(PrivacyError, match="was charged for"):
+            other.charge(STEP)
+        assert one.charge(STEP).charges == 2
+
+
+def test_charges_that_do_not_say_their_unit_are_gone_on_with(tmp_path: Path) -> None:
+    """As older versions wrote them, and as it is where all data is one unit."""
+    path = tmp_path / "l"
+    with at_level(path, "update", "x") as account:
+        account.charge(STEP)
+    (charged,) = [entry.happening for entry in LedgerStore(path).history() if isinstance(entry.happening, Charged)]
+    assert charged.unit is None
+
+
 # ---- levels ----
 
 
 def at_level(path: Path, level: str, *names: str, reason: str | None = None) -> LedgerAccount:
     return open_account(path, replace(BASE, tags=tags(*names), level=level, new_account=reason))
+
+
+def test_where_all_data_is_one_unit_what_its_parts_have_spent_adds_up(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    for name in ("x", "y"):
+        with at_level(path, "update", name) as account:
+            account.charge(STEP)
+    assert charged_before(path, tags("x", "y"), level="update") == ((Charge(0.04, 1.0, 2),),)
+    with open_account(path, replace(BASE, tags=tags("x", "y"), level="update", run="next")) as account:
+        assert account.charges_before() == ((Charge(0.04, 1.0, 2),),)
 
 
 @pytest.mark.parametrize(("first", "second"), [("example", "update"), ("update", "example")])

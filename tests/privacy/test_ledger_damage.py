@@ -102,6 +102,16 @@ def test_an_alteration_while_the_account_is_open_is_noticed_at_the_next_charge(l
         assert "entry 99 does not follow" in refusal(lambda: account.charge(STEP))
 
 
+def opening(delta: float, *, account: int = 1) -> str:
+    said = {"account": account, "run": "", "node": "", "delta": delta, "accountant": "rdp", "target_epsilon": None}
+    return json.dumps({"time": "", **said, "public": False})
+
+
+def charge(**lie: object) -> str:
+    said = {"account": 1, "run": "", "sample_rate": 0.04, "noise_multiplier": 1.0, "steps": 1}
+    return json.dumps({"time": "", **said, **lie})
+
+
 @pytest.mark.parametrize(
     ("kind", "body", "says"),
     [
@@ -109,17 +119,42 @@ def test_an_alteration_while_the_account_is_open_is_noticed_at_the_next_charge(l
         ("joined", '{"time":"","account":9,"records":0,"digest":""}', "makes no sense"),
         ("joined", '{"time":"","account":1,"records":"many","digest":""}', "makes no sense"),
         ("merged", '{"time":"","into":1,"accounts":7}', "makes no sense"),
+        ("merged", '{"time":"","into":1,"accounts":[1]}', "makes no sense"),
+        ("merged", '{"time":"","into":9,"accounts":[1]}', "makes no sense"),
+        ("started", '{"time":"","account":1,"replaces":[],"reason":null,"run":""}', "makes no sense"),
+        ("started", '{"time":"","account":2,"replaces":[1],"reason":null,"run":""}', "makes no sense"),
+        ("started", '{"time":"","account":2,"replaces":[3],"reason":"so","run":""}', "makes no sense"),
+        ("opened", opening(0), "makes no sense"),
+        ("opened", opening(1), "makes no sense"),
+        ("charge", charge(steps=-2), "makes no sense"),
+        ("charge", charge(steps=0), "makes no sense"),
+        ("charge", charge(sample_rate=1.5), "makes no sense"),
+        ("charge", charge(noise_multiplier=-1.0), "makes no sense"),
+        ("charge", charge(noise_multiplier=float("nan")), "makes no sense"),
+        ("charge", charge(beside=[4]), "makes no sense"),
     ],
 )
 def test_a_forged_entry_of_the_right_hash_but_no_sense_is_refused(
     ledger: Path, kind: str, body: str, says: str
 ) -> None:
+    forge(ledger, kind, body)
+    assert says in refusal(lambda: opened(ledger, "x"))
+
+
+def test_a_reason_where_nothing_was_known_is_read_as_older_versions_wrote_it(ledger: Path) -> None:
+    forge(ledger, "started", '{"time":"","account":2,"replaces":[],"reason":"so","run":""}')
+    forge(ledger, "opened", opening(1e-5, account=2))
+    opened(ledger, "x").close()
+    assert [summary.reasons for summary in spent(ledger)] == [(), ("so",)]
+
+
+def forge(ledger: Path, kind: str, body: str) -> None:
     with closing(sqlite3.connect(ledger)) as connection:
         seq, charges, last = connection.execute("SELECT max(seq), charges, hash FROM entries").fetchone()
+        charges += kind == "charge"
         digest = hashlib.sha256(last + f"{seq + 1}\n{kind}\n{charges}\n{body}".encode()).digest()
         connection.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", (seq + 1, kind, charges, body, digest))
         connection.commit()
-    assert says in refusal(lambda: opened(ledger, "x"))
 
 
 @pytest.mark.parametrize("garbage", [b"text,label\nsome,data\n" * 40, b"\x00" * 4096])

@@ -2,13 +2,17 @@ import math
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gossipfl.config.privacy import PrivacyConfig
 from gossipfl.config.training import TrainingConfig
 from gossipfl.errors import BudgetSpentError, PrivacyError
 from gossipfl.privacy.accounting import Charge, epsilon
 from gossipfl.privacy.gaussian import gaussian_epsilon
-from gossipfl.privacy.plan import Plan, delta_for, epsilon_if_replaced, make_plan
+from gossipfl.privacy.pairs.noise import SeededNoise
+from gossipfl.privacy.pairs.terms import PairTerms
+from gossipfl.privacy.plan import Plan, delta_for, epsilon_if_replaced, make_plan, plan_for_all, spent_plan
 from gossipfl.privacy.prv import prv_epsilon
 
 TUTORIAL = [(8.0, 57.97), (4.0, 21.90), (2.0, 9.06), (1.0, 3.99)]
@@ -90,6 +94,56 @@ def test_what_is_spent_counts_against_the_target() -> None:
     assert later.epsilon <= 4.0
     with pytest.raises(BudgetSpentError):
         plan_of(PrivacyConfig(level="update", target_epsilon=4.0), 500, 50, 50, [Charge(1.0, 1.0, 30)])
+
+
+def test_other_nodes_are_taken_to_draw_no_more_noise_than_fresh_data_takes() -> None:
+    """Data that has spent some draws more; that says nothing of the others' data."""
+    links = {"a": ["b", "c"], "b": ["a", "c"], "c": ["a", "b"]}
+    pairs = PairTerms("a", links, SeededNoise(1, "a", links["a"]))
+    config = PrivacyConfig(level="correlated", target_epsilon=4.0, target_delta=1e-5, pair_noise_multiplier=2.0)
+    training = TrainingConfig(phases=10)
+    fresh, later = (
+        make_plan(config, training, units=100, spent=spent, pairs=pairs) for spent in ((), [Charge(1.0, 5.0, 10)])
+    )
+    assert fresh.pairs is not None
+    assert later.pairs is not None
+    own, others = later.noise_multiplier, fresh.noise_multiplier
+    assert own > others
+    assert fresh.pairs.exposure == pairs.exposure(own=others, others=others, pair=2.0)
+    assert later.pairs.exposure == pairs.exposure(own=own, others=others, pair=2.0)
+
+
+PASTS = st.lists(
+    st.lists(st.builds(Charge, st.just(0.1), st.sampled_from([0.9, 1.2, 3.0]), st.integers(1, 60)), max_size=2),
+    min_size=1,
+    max_size=4,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(PASTS, st.booleans())
+def test_a_plan_suits_every_part_of_the_data_and_says_what_the_dearest_will_have_cost(
+    pasts: list[list[Charge]],
+    given_noise: bool,  # noqa: FBT001  # drawn
+) -> None:
+    wish = {"noise_multiplier": 1.5} if given_noise else {"target_epsilon": 20.0}
+    config = PrivacyConfig.model_validate({"level": "example", "accountant": "rdp", "target_delta": 1e-5, **wish})
+    training = TrainingConfig(phases=50, local_steps=1, batch_size=100)
+    plan = plan_for_all(config, training, units=1000, pasts=pasts)
+    costs = [epsilon([*past, plan.charge(50)], 1e-5, "rdp") for past in pasts]
+    assert plan.epsilon == pytest.approx(max(costs), rel=1e-12)
+    assert given_noise or max(costs) <= 20.0
+
+
+def test_a_budget_that_some_part_has_spent_is_said_to_be_what_that_part_has_spent() -> None:
+    config = PrivacyConfig(level="example", accountant="rdp", target_delta=1e-5, target_epsilon=2.0)
+    little, much = [Charge(0.1, 3.0, 5)], [Charge(0.1, 1.0, 80)]
+    for pasts in ([little, much], [much, little], [[], much]):
+        with pytest.raises(BudgetSpentError):
+            plan_for_all(config, TrainingConfig(phases=50, local_steps=1), units=1000, pasts=pasts)
+        plan = spent_plan(config, units=1000, pasts=pasts)
+        assert plan.epsilon == epsilon(much, 1e-5, "rdp")
+        assert (plan.noise_multiplier, plan.steps, plan.noise_ahead) == (1.0, 0, None)
 
 
 def test_a_batch_larger_than_the_data_takes_every_unit() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from gossipfl.cli.app import main
 from gossipfl.config.loading import load_experiment
 from gossipfl.core.rng import generator
 from gossipfl.errors import ConfigError
+from gossipfl.privacy.accounting import Charge, epsilon
+from gossipfl.privacy.audit_bounds import Guesses, LowerBound, p_value
 from gossipfl.privacy.plan import epsilon_if_replaced
-from gossipfl.studies.audit_privacy import audit_privacy
+from gossipfl.studies.audit_privacy import AuditedView, AuditResult, audit_privacy
 from gossipfl.studies.audit_run import AuditRun, Lots, set_stage
 from gossipfl.studies.audit_scores import log_likelihood
 
@@ -165,6 +168,36 @@ def test_one_record_at_level_update_is_claimed_as_replaced(tmp_path: Path) -> No
     assert run.charged == run.payable == 3
 
 
+def test_the_claim_is_that_of_what_was_charged_at_the_delta_of_the_bounds(tmp_path: Path) -> None:
+    """A smaller δ costs more ε: a bound at one says nothing of a claim at another."""
+    for level, half in (("example", 1.0), ("update", 0.5)):
+        privacy = {"level": level, "noise_multiplier": 2.0, "target_delta": 1e-4}
+        # it ends before the last of its phases
+        weather = {"simulation": {"nodes": 3, "until_s": 1.5}}
+        run = run_of(tmp_path / level, 0.5, privacy=privacy, audit__delta=1e-7, **weather)
+        assert run.plan is not None
+        assert run.charged < run.plan.steps
+        paid = Charge(run.plan.sample_rate, 2.0 * half, run.charged)
+        assert run.epsilon == pytest.approx(epsilon([paid], 1e-7, run.plan.accountant))
+
+
+def test_a_claim_is_refuted_with_the_confidence_of_all_observers_together(tmp_path: Path) -> None:
+    stage = set_stage(audited_experiment(tmp_path))
+
+    def result(right: int) -> AuditResult:
+        bound = LowerBound(9.0, "last", Guesses(200, 200, right), tests=8)
+        views = tuple(AuditedView(observer, bound) for observer in stage.observers)
+        return AuditResult(stage, 1.0, 0.0, views, (), 1, 1)
+
+    # 200 coins that are right with e / (1 + e)
+    chances = {right: p_value(Guesses(200, 200, right), epsilon=1.0, delta=0.0) for right in range(140, 190)}
+    alone = [right for right, chance in chances.items() if 0.05 / 24 <= chance < 0.05 / 8]
+    assert alone
+    assert all(result(right).holds for right in alone)
+    assert not result(max(alone) + 1).holds
+    assert replace(result(200), epsilon_claimed=None).holds
+
+
 def test_an_audit_is_equal_whenever_it_is_run_and_another_seed_is_another(tmp_path: Path) -> None:
     config = {"canaries": 100, "members": 20, "shadow_pairs": 1}
     first, again, other = (
@@ -221,7 +254,7 @@ def test_a_refuted_claim_ends_with_one(
 ) -> None:
     # what the account says is far below what so little noise costs
     loaded = audited_experiment(tmp_path, privacy={"level": "example", "noise_multiplier": 0.3, "target_delta": 1e-5})
-    monkeypatch.setattr("gossipfl.privacy.simulated_account.SimulatedAccount.epsilon", lambda _: 0.5)
+    monkeypatch.setattr("gossipfl.privacy.accounting.epsilon", lambda *_: 0.5)
     assert main(["audit", "privacy", str(loaded.path), "--output", str(tmp_path / "out")]) == 1
     assert "The claim is refuted." in capsys.readouterr().out
 

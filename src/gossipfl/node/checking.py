@@ -198,7 +198,9 @@ def _check_budget(findings: Findings, loaded: LoadedPeers, node: NodeConfig, rec
     experiment = loaded.experiment.experiment
     ledger = ledger_file(experiment, site_of(loaded, node), node.ledger)
     run, level = run_name_in(state_dir_of(loaded, node)), experiment.privacy.level
-    before = findings.attempt(lambda: charged_before(ledger, records.tags, run=run, level=level))
+    before = findings.attempt(
+        lambda: charged_before(ledger, records.tags, units=records.unit_tags, run=run, level=level)
+    )
     if before is None:
         return
     try:

@@ -4,8 +4,9 @@
 
 An account is a set of records with the same past. Opening data goes on with every account any of its records belongs
 to, and its steps are charged to all of them; records that are new start one of their own (see `ledger_opening`). So no
-record has ever a lower ε than its steps cost. ε of a run is that of the account that has paid most. Only `new_account`
-starts afresh; its reason stays in the ledger for ever.
+record has ever a lower ε than its steps cost. ε of a run is that of the account that has paid most, among those too
+that it has charged in an earlier life and whose data is gone since. Only `new_account` starts afresh; its reason stays
+in the ledger for ever.
 """
 
 import math
@@ -23,6 +24,7 @@ from gossipfl.privacy.ledger_book import AccountRecord, Book, Tally, as_charges,
 from gossipfl.privacy.ledger_chain import Charged
 from gossipfl.privacy.ledger_opening import AccountRequest, settle
 from gossipfl.privacy.ledger_store import LedgerStore
+from gossipfl.privacy.ledger_units import BY_NAME, BY_RECORD, refuse_charged_by_record, refuse_named
 from gossipfl.privacy.meters import EpsilonMeters, deciding
 
 TOLERANCE = 1e-9
@@ -38,25 +40,34 @@ def open_account(path: Path, request: AccountRequest) -> "LedgerAccount":
 
     Raises:
         LedgerError: the ledger cannot be used or was altered; nothing may be trained.
-        PrivacyError: the request makes no sense, or the records were charged at another level.
+        PrivacyError: the request makes no sense, or the records were charged at another level or for another unit.
     """
     request.check()
     store = LedgerStore(path)
     try:
         with store.transaction() as book:
             accounts = settle(store, book, request)
-        return LedgerAccount(store, accounts, request)
+            then = book.next_account() - 1, book.last.seq
+        return LedgerAccount(store, accounts, request, then=then)
     except BaseException:
         store.close()
         raise
 
 
 class LedgerAccount:
-    """Open accounts that pay together; see `Account` for what its methods promise. Close it when training is over."""
+    """Open accounts that pay together; see `Account` for what its methods promise. Close it when training is over.
 
-    def __init__(self, store: LedgerStore, numbers: tuple[int, ...], request: AccountRequest) -> None:
+    Args:
+        numbers: of the accounts.
+        then: the ledger's last account and its last entry when they were opened.
+    """
+
+    def __init__(
+        self, store: LedgerStore, numbers: tuple[int, ...], request: AccountRequest, *, then: tuple[int, int]
+    ) -> None:
         self._store = store
-        self._numbers = numbers
+        self._opened = numbers
+        self._last_account, self._last_entry = then
         self._run = request.run
         target = None if request.target_epsilon is None else request.target_epsilon * (1 + TOLERANCE)
         self._meters = EpsilonMeters(request.delta, request.accountant, target)
@@ -101,25 +112,24 @@ class LedgerAccount:
         if charge.steps < 1:
             raise PrivacyError(f"a charge needs at least one step, not {charge.steps}")
         with self._store.transaction() as book:
-            accounts, level = self._accounts(book), self._request.level
-            # another process may have charged them since they were opened
-            refuse_other_levels(level, accounts)
+            accounts = self._accounts(book)
+            self._refuse_others(book, accounts)
             bound = self._meters.admit(_tallies(accounts), charge)
-            self._store.add(_charged([each.number for each in accounts], self._run, level, charge))
-            receipt = self._receipt(book, bound)
+            self._store.add(_charged([each.number for each in accounts], self._request, charge))
+            receipt = self._receipt(book, max(bound, self._meters.epsilon(_tallies(self._left(book)))))
         return self._give(receipt)
 
     def receipt(self) -> Receipt:
         """Covers everything charged so far, see `Account.receipt`."""
         with self._store.view() as book:
-            tallies, receipt = _tallies(self._accounts(book)), self._receipt(book, math.inf)
+            tallies, receipt = _tallies(self._told(book)), self._receipt(book, math.inf)
         # outside: a tenth of a second of convolutions, which no charge should have to wait for
         return self._give(replace(receipt, epsilon=self._meters.epsilon(tallies)))
 
     def charges(self) -> tuple[Charge, ...]:
         """All that any of this data has paid for, equal ones merged."""
         with self._store.view() as book:
-            return as_charges(book.paid(self._numbers))
+            return as_charges(book.paid(self._numbers(book)))
 
     def charges_before(self) -> tuple[tuple[Charge, ...], ...]:
         """Charges by other runs: what the plan of this run starts from, also when it is resumed.
@@ -133,7 +143,7 @@ class LedgerAccount:
     def epsilon(self, delta: float) -> float:
         """ε of everything charged so far, at any δ."""
         with self._store.view() as book:
-            tallies = _tallies(self._accounts(book))
+            tallies = _tallies(self._told(book))
         return EpsilonMeters(delta, self._request.accountant).epsilon(tallies)
 
     @property
@@ -154,7 +164,7 @@ class LedgerAccount:
             return
         with self._store.view() as book:
             held = book.last.charges
-            covered = book.covered_steps(self._numbers) if receipt.charges else 0
+            covered = book.covered_steps(self._numbers(book)) if receipt.charges else 0
         if receipt.charges > held:
             raise PrivacyError(f"a receipt names {receipt.charges} charges, the ledger holds {held}")
         if receipt.steps > covered:
@@ -162,13 +172,33 @@ class LedgerAccount:
         if receipt.charges and receipt.head != self._store.hash_of_charge(receipt.charges):
             raise PrivacyError(f"a receipt of {receipt.charges} charges names another head than the ledger's")
 
+    def _refuse_others(self, book: Book, accounts: Sequence[AccountRecord]) -> None:
+        """Another process may have charged them since they were opened."""
+        refuse_other_levels(self._request.level, accounts)
+        if self._request.unit == BY_RECORD:
+            refuse_named(accounts)
+        if self._request.unit == BY_NAME:
+            refuse_charged_by_record(book, [each.number for each in accounts], after=self._last_entry)
+
+    def _numbers(self, book: Book) -> list[int]:
+        """As they are now: by other processes some may have become one since, and fresh ones been started on the data.
+
+        A fresh account leaves out what was charged before it, not what its records go on to take part in here.
+        """
+        return sorted(book.gone_on(self._opened, after=self._last_account))
+
     def _accounts(self, book: Book) -> list[AccountRecord]:
-        """As they are now: some may have become one since, for another process."""
-        numbers = sorted({book.account(number).number for number in self._numbers})
-        return [book.account(number) for number in numbers]
+        return [book.account(number) for number in self._numbers(book)]
+
+    def _left(self, book: Book) -> list[AccountRecord]:
+        """Of data that this run has trained on and that is no longer there: its state tells of them all the same."""
+        return book.left_by(self._run, self._request.node, self._numbers(book))
+
+    def _told(self, book: Book) -> list[AccountRecord]:
+        return [*self._accounts(book), *self._left(book)]
 
     def _receipt(self, book: Book, epsilon: float) -> Receipt:
-        steps = sum(book.paid(self._numbers).values())
+        steps = sum(book.paid(self._numbers(book)).values())
         return Receipt(steps, book.last.charges, book.head, epsilon, self._request.delta)
 
     def _give(self, receipt: Receipt) -> Receipt:
@@ -183,16 +213,17 @@ def _tallies(accounts: Iterable[AccountRecord]) -> dict[int, Tally]:
     return {each.number: each.tally() for each in accounts}
 
 
-def _charged(accounts: Sequence[int], run: str, level: str, charge: Charge) -> Charged:
+def _charged(accounts: Sequence[int], request: AccountRequest, charge: Charge) -> Charged:
     faced = charge.exposure
     return Charged(
         account=accounts[0],
-        run=run,
+        run=request.run,
         sample_rate=charge.sample_rate,
         noise_multiplier=charge.noise_multiplier,
         steps=charge.steps,
-        level=level,
+        level=request.level,
         outsider=None if faced is None else faced.outsider,
         neighbor=None if faced is None else faced.neighbor,
         beside=tuple(accounts[1:]),
+        unit=request.unit,
     )

@@ -7,8 +7,9 @@ the union of its parts' charges: every record pays for all of them, though it to
 is at least that of each part.
 """
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gossipfl.errors import PrivacyError
@@ -32,10 +33,12 @@ class AccountRecord:
         charges: rows in the ledger.
         exposures: at level correlated, steps by (sample_rate, noise_multiplier, what adversaries face); else None.
         levels: of the charges; at most one, `refuse_other_levels` sees to it.
+        units: what one unit was in the charges that say it, see `ledger_units`.
         records: records that have joined.
         reasons: why fresh accounts were started here although the data was known, oldest first.
         replaces: accounts whose records went on here with a fresh account.
-        started_by: (run, reason) that started it.
+        started_by: (run, reason) of whoever started it, or any that has become part of it.
+        opened_by: (run, node) of whoever went on with it.
         delta: the smallest ever asked for; 1 before any opening.
         accountant: of the last opening.
         public: every opening said that the data is public.
@@ -48,10 +51,12 @@ class AccountRecord:
     charges: int = 0
     exposures: Counter[tuple[float, float, Exposure | None]] = field(default_factory=Counter)
     levels: frozenset[str] = frozenset()
+    units: frozenset[str] = frozenset()
     records: int = 0
     reasons: tuple[str, ...] = ()
     replaces: frozenset[int] = frozenset()
-    started_by: tuple[str, str | None] = ("", None)
+    started_by: frozenset[tuple[str, str | None]] = frozenset()
+    opened_by: frozenset[tuple[str, str]] = frozenset()
     delta: float = 1.0
     accountant: str = ""
     public: bool = True
@@ -61,6 +66,10 @@ class AccountRecord:
     def exposed_charges(self) -> tuple[Charge, ...]:
         """All charges, with what adversaries faced."""
         return tuple(Charge(rate, noise, steps, faced) for (rate, noise, faced), steps in self.exposures.items())
+
+    def charged_by(self, run: str) -> bool:
+        """Whether a run has charged any step."""
+        return any(charging == run for _, _, charging in self.steps)
 
     def tally(self, *, without_run: str | None = None) -> dict[tuple[float, float], int]:
         """Steps by kind; without those of one run."""
@@ -72,19 +81,34 @@ class AccountRecord:
 
 
 class Book:
-    """All accounts of a ledger."""
+    """All accounts of a ledger.
+
+    Attributes:
+        last: where the history is.
+        head: hash of the last charge, hex; empty before the first.
+        joins: by entry, the records that joined an account.
+        began: digest of the secret.
+        charged_by_record: accounts that paid together, as they were numbered at first, for steps in which every record
+            was a unit by itself, and the last entry that says so.
+    """
 
     def __init__(self) -> None:
         self.last = Link()
         self.head = ""
         self.joins: dict[int, Joined] = {}
         self.began: str | None = None
+        self.charged_by_record: dict[frozenset[int], int] = {}
         self._accounts: dict[int, AccountRecord] = {}
         self._merged_into: dict[int, int] = {}
+        self._replaced: dict[int, frozenset[int]] = {}
         self._paid: Counter[Paid] = Counter()
 
     def fold(self, entry: Entry) -> None:
-        """Takes in the next entry of the history."""
+        """Takes in the next entry of the history.
+
+        Raises:
+            KeyError, TypeError, ValueError: it makes no sense after those before.
+        """
         self.last = entry.link
         for account in self._take(entry):
             account.last_used = entry.time
@@ -106,6 +130,8 @@ class Book:
                 return (self._open(opened),)
             case Charged() as charged:
                 self.head = entry.link.hash.hex()
+                if charged.unit == "record":
+                    self.charged_by_record[self._parts_of(charged.accounts)] = entry.link.seq
                 return self._charge(charged)
 
     def account(self, number: int) -> AccountRecord:
@@ -121,6 +147,32 @@ class Book:
     def next_account(self) -> int:
         """Number for a new account, from 1."""
         return max((*self._accounts, *self._merged_into), default=0) + 1
+
+    def gone_on(self, numbers: Iterable[int], *, after: int) -> set[int]:
+        """Some accounts as they are now, and the fresh ones that were started in their place since.
+
+        Args:
+            after: number of the last account at the time.
+        """
+        found = {self.account(number).number for number in numbers}
+        # oldest first: one may have been started in place of another
+        for fresh, replaced in self._replaced.items():
+            if fresh > after and found & {self.account(number).number for number in replaced}:
+                found.add(self.account(fresh).number)
+        return found
+
+    def left_by(self, run: str, node: str, numbers: Collection[int]) -> list[AccountRecord]:
+        """What a node's run has charged and goes on without: neither among these accounts nor replaced by them."""
+        excused, waiting = set[int](), set(numbers)
+        while waiting:
+            current = waiting.pop()
+            excused.add(current)
+            waiting |= {self.account(other).number for other in self._accounts[current].replaces} - excused
+        return [
+            account
+            for account in self.accounts()
+            if account.number not in excused and (run, node) in account.opened_by and account.charged_by(run)
+        ]
 
     def paid(self, numbers: Iterable[int]) -> dict[tuple[float, float], int]:
         """Steps by kind that any of some accounts has paid for, those that several paid for counted once."""
@@ -147,17 +199,31 @@ class Book:
         ]
         return self._accounts[number].replaces.union(*together)
 
+    def _parts_of(self, numbers: Iterable[int]) -> frozenset[int]:
+        """All numbers that are now these accounts."""
+        wished = {self.account(number).number for number in numbers}
+        merged = {number for number in self._merged_into if self.account(number).number in wished}
+        return frozenset(wished | merged)
+
     def _start(self, started: Started) -> AccountRecord:
+        # one that is there already would lose its charges
+        _insist(on=started.account == self.next_account())
+        # before schema 4 a reason was written down also where nothing was known of the data
+        _insist(on=bool(started.reason) or not started.replaces)
+        _insist(on=all(number < started.account for number in started.replaces))
         self._accounts[started.account] = AccountRecord(
             started.account,
             reasons=() if started.reason is None else (started.reason,),
             replaces=frozenset(started.replaces),
-            started_by=(started.run, started.reason),
+            started_by=frozenset({(started.run, started.reason)}),
         )
+        self._replaced[started.account] = frozenset(started.replaces)
         return self._accounts[started.account]
 
-    def _merge(self, into: int, accounts: Iterable[int]) -> AccountRecord:
-        whole = self.account(into)
+    def _merge(self, into: int, accounts: Collection[int]) -> AccountRecord:
+        # what becomes part of itself would be looked for without end
+        _insist(on=into in self._accounts and into not in accounts)
+        whole = self._accounts[into]
         for number in accounts:
             part = self._accounts.pop(number)
             self._merged_into[number] = into
@@ -165,31 +231,45 @@ class Book:
             whole.charges += part.charges
             whole.exposures += part.exposures
             whole.levels |= part.levels
+            whole.units |= part.units
             whole.records += part.records
             whole.reasons += part.reasons
             whole.replaces |= part.replaces
+            whole.started_by |= part.started_by
+            whole.opened_by |= part.opened_by
             whole.delta = min(whole.delta, part.delta)
             whole.public &= part.public
             whole.opened += part.opened
         return whole
 
     def _open(self, opened: Opened) -> AccountRecord:
+        _insist(on=0 < opened.delta < 1)
         account = self.account(opened.account)
         account.delta = min(account.delta, opened.delta)
         account.accountant = opened.accountant
         account.public &= opened.public
         account.opened += 1
+        account.opened_by |= {(opened.run, opened.node)}
         return account
 
     def _charge(self, charged: Charged) -> Sequence[AccountRecord]:
+        # steps below 0 would take back what was paid
+        _insist(on=charged.steps >= 1 and 0 < charged.sample_rate <= 1 and 0 <= charged.noise_multiplier < math.inf)
         accounts = [self._accounts[number] for number in {self.account(each).number for each in charged.accounts}]
         for account in accounts:
             account.steps[charged.sample_rate, charged.noise_multiplier, charged.run] += charged.steps
             account.charges += 1
             account.exposures[charged.sample_rate, charged.noise_multiplier, charged.exposure] += charged.steps
             account.levels |= {charged.level}
+            account.units |= set() if charged.unit is None else {charged.unit}
         self._paid[frozenset(charged.accounts), charged.sample_rate, charged.noise_multiplier] += charged.steps
         return accounts
+
+
+def _insist(*, on: bool) -> None:
+    """Refuses an entry that no ledger writes, whoever has made it and hashed it rightly."""
+    if not on:
+        raise ValueError("an entry that no ledger writes")
 
 
 def refuse_other_levels(level: str, accounts: Iterable[AccountRecord]) -> None:

@@ -77,6 +77,7 @@ class Charged:
         level: of the mechanism, and so what is protected: one unit of the data, or all of it.
         outsider, neighbor: noise multiplier that weaker adversaries face, at level correlated.
         beside: other accounts whose records the same steps are taken on, and which pay for them too.
+        unit: at level example what one was, see `ledger_units`; None: not said.
     """
 
     account: int
@@ -89,6 +90,7 @@ class Charged:
     outsider: float | None = None
     neighbor: float | None = None
     beside: tuple[int, ...] = ()
+    unit: str | None = None
 
     @property
     def accounts(self) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ from gossipfl.errors import PrivacyError
 from gossipfl.privacy.ledger_book import Book, refuse_other_levels
 from gossipfl.privacy.ledger_chain import Merged, Opened, Started
 from gossipfl.privacy.ledger_store import LedgerStore
+from gossipfl.privacy.ledger_units import BY_NAME, BY_RECORD, refuse_other_units
 
 OF_UNITS = "example"
 """The level at which one unit of the data is protected, and not all of it."""
@@ -38,7 +39,8 @@ class AccountRequest:
         run: names this run, equal after every restart of it.
         node: name of the node.
         level: of the mechanism; an account holds charges of one only.
-        units: those of `tags` that belong to one unit, for each that has several.
+        units: at level example, where units have names, the tags of each: its own first, then those of its records,
+            of equal ones all.
     """
 
     tags: Sequence[bytes]
@@ -51,6 +53,13 @@ class AccountRequest:
     node: str
     level: str = OF_UNITS
     units: Sequence[Sequence[bytes]] = ()
+
+    @property
+    def unit(self) -> str | None:
+        """What is one, see `ledger_units`; None where all data is."""
+        if self.level != OF_UNITS:
+            return None
+        return BY_NAME if self.units else BY_RECORD
 
     def check(self) -> None:
         """Refuses what makes no sense.
@@ -72,7 +81,7 @@ def settle(store: LedgerStore, book: Book, request: AccountRequest) -> tuple[int
     """The accounts that pay for training on these records, each record in one of them; inside a transaction.
 
     Raises:
-        PrivacyError: the records were charged at another level.
+        PrivacyError: the records were charged at another level, or for another unit.
     """
     tags = store.tags(request.tags)
     touched, unknown = store.touched(tags)
@@ -81,6 +90,7 @@ def settle(store: LedgerStore, book: Book, request: AccountRequest) -> tuple[int
     else:
         refuse_other_levels(request.level, map(book.account, touched))
         if request.level == OF_UNITS:
+            refuse_other_units(store, book, map(book.account, touched), request.units)
             accounts = _side_by_side(store, book, request, touched, unknown)
         else:
             accounts = {_as_one(store, book, request, touched, unknown)}
@@ -98,7 +108,7 @@ def _side_by_side(
         store.join(number, sorted(tags))
     of_known = set().union(*joining.values())
     fresh = [tag for tag in unknown if tag not in of_known]
-    accounts = {book.account(number).number for number in touched}
+    accounts = {book.account(number).number for number in (*touched, *joining)}
     return accounts | ({_start(store, book, request, tags=fresh)} if fresh else set())
 
 
@@ -145,7 +155,7 @@ def _start(
 
 def _started_by(book: Book, request: AccountRequest, touched: set[int]) -> bool:
     """This run has started afresh before, with the same reason: a service is restarted with its command line."""
-    return (request.run, request.new_account) in {book.account(number).started_by for number in touched}
+    return any((request.run, request.new_account) in book.account(number).started_by for number in touched)
 
 
 def _opened(account: int, request: AccountRequest) -> Opened:

@@ -20,7 +20,12 @@ _TAG_BYTES = 16
 
 def keyed_tags(secret: bytes, fingerprints: Iterable[bytes]) -> list[bytes]:
     """Tags of distinct records, sorted: the order in which a B-tree takes them fastest."""
-    return sorted({hmac.digest(secret, fingerprint, "sha256")[:_TAG_BYTES] for fingerprint in fingerprints})
+    return sorted({keyed_tag(secret, fingerprint) for fingerprint in fingerprints})
+
+
+def keyed_tag(secret: bytes, fingerprint: bytes) -> bytes:
+    """Tag of one record."""
+    return hmac.digest(secret, fingerprint, "sha256")[:_TAG_BYTES]
 
 
 def digest_of(tags: Iterable[bytes]) -> str:

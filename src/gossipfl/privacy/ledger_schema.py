@@ -53,7 +53,10 @@ _VERSION_3: tuple[str, ...] = ()
 _VERSION_4: tuple[str, ...] = ()
 """The tables are the same; a charge may be several accounts'."""
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+_VERSION_5: tuple[str, ...] = ()
+"""The tables are the same; a charge says what one unit was."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 """Statements that lead from version k to k + 1; a published one is never edited."""
 
 

@@ -88,11 +88,17 @@ class LedgerStore:
 
     def accounts_of(self, tags: list[bytes]) -> dict[bytes, int]:
         """The account of each of these records that belongs to one."""
+        return {
+            tag: self.book.account(self.book.joins[entry].account).number
+            for tag, entry in self.entries_of(tags).items()
+        }
+
+    def entries_of(self, tags: list[bytes]) -> dict[bytes, int]:
+        """The entry by which each of these records last joined an account."""
         if not tags:
             return {}
         with records.wanted(self._connection, tags):
-            entries = records.latest_by_tag(self._connection)
-        return {tag: self.book.account(self.book.joins[entry].account).number for tag, entry in entries.items()}
+            return records.latest_by_tag(self._connection)
 
     def join(self, account: int, tags: list[bytes]) -> None:
         """Lets records join an account, inside a transaction."""
@@ -102,6 +108,10 @@ class LedgerStore:
     def tags(self, fingerprints: Iterable[bytes]) -> list[bytes]:
         """Sorted tags of records, by their fingerprints."""
         return records.keyed_tags(self._secret, fingerprints)
+
+    def tag(self, fingerprint: bytes) -> bytes:
+        """Of one record."""
+        return records.keyed_tag(self._secret, fingerprint)
 
     def hash_of_charge(self, charges: int) -> str | None:
         """The head when the ledger held so many charges; None when it never did."""

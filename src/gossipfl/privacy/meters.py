@@ -35,8 +35,8 @@ class EpsilonMeters:
             self._meter(number).plan(Planned(before[number], kind, charge.steps, every))
 
     def epsilon(self, tallies: Mapping[int, Tally]) -> float:
-        """The largest."""
-        return max(self._meter(number).epsilon(tallies[number]) for number in deciding(tallies))
+        """The largest; 0 of none."""
+        return max((self._meter(number).epsilon(tallies[number]) for number in deciding(tallies)), default=0.0)
 
     def admit(self, tallies: Mapping[int, Tally], charge: Charge) -> float:
         """An upper bound of the largest with `charge` on top.

@@ -157,7 +157,11 @@ def plan_for_all(
         BudgetSpentError, PrivacyError: see `make_plan`.
     """
     plans = [make_plan(config, training, units=units, spent=past, pairs=pairs) for past in pasts]
-    return max(plans, key=lambda plan: (plan.noise_multiplier, plan.epsilon))
+    plan = max(plans, key=lambda plan: plan.noise_multiplier)
+    # with this noise another part may cost a little more than the one that it was found for
+    bounds = [bound((*past, plan.charge(plan.steps)), plan.delta, plan.accountant) for past in pasts]
+    dearest = max(bounds, key=lambda found: found.epsilon)
+    return replace(plan, epsilon=dearest.epsilon, method=dearest.method)
 
 
 def spent_plan(

@@ -1,7 +1,7 @@
 """What a ledger says was spent, without changing it: for `gossipfl privacy spent`, `gossipfl check` and the plan."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -12,6 +12,7 @@ from gossipfl.privacy.ledger_book import AccountRecord, Book, as_charges, refuse
 from gossipfl.privacy.ledger_chain import Charged, Entry
 from gossipfl.privacy.ledger_opening import OF_UNITS
 from gossipfl.privacy.ledger_store import LedgerStore
+from gossipfl.privacy.ledger_units import refuse_other_units
 from gossipfl.privacy.meter import EpsilonMeter
 from gossipfl.privacy.meters import deciding
 from gossipfl.privacy.pairs.exposed import exposed
@@ -138,18 +139,24 @@ def spent(path: Path) -> list[AccountSummary]:
 
 
 def charged_before(
-    path: Path, fingerprints: Iterable[bytes], *, run: str | None = None, level: str | None = None
+    path: Path,
+    fingerprints: Iterable[bytes],
+    *,
+    units: Sequence[Sequence[bytes]] = (),
+    run: str | None = None,
+    level: str | None = None,
 ) -> tuple[tuple[Charge, ...], ...]:
     """What a run on these records would start from, as `LedgerAccount.charges_before` would say; one at least.
 
     Args:
         path: of the ledger; nothing was spent when there is no such file.
         fingerprints: of the training records.
+        units: those of each named unit, see `AccountRequest`.
         run: leaves out this run's own charges: what its plan was made from.
         level: of the run; None: that at which units are protected, and charges of any.
 
     Raises:
-        PrivacyError: the records were charged at another level.
+        PrivacyError: the records were charged at another level, or for another unit.
         LedgerError: the ledger cannot be read, or was altered.
     """
     if not path.exists():
@@ -159,18 +166,37 @@ def charged_before(
         touched, _ = store.touched(store.tags(fingerprints))
         if level is not None:
             refuse_other_levels(level, map(store.book.account, touched))
-        return _pasts(store.book, touched, run, together=level not in {None, OF_UNITS})
+        if level == OF_UNITS:
+            refuse_other_units(store, store.book, map(store.book.account, touched), units)
+        whole: Iterable[Collection[int]] = (
+            [touched] if level not in {None, OF_UNITS} else _accounts_of_units(store, units)
+        )
+        return _pasts(store.book, _become_one(touched, whole), run)
     finally:
         store.close()
 
 
-def _pasts(book: Book, accounts: Iterable[int], run: str | None, *, together: bool) -> tuple[tuple[Charge, ...], ...]:
+def _accounts_of_units(store: LedgerStore, units: Iterable[Iterable[bytes]]) -> set[frozenset[int]]:
+    tags = [store.tags(unit) for unit in units]
+    known = store.accounts_of(sorted({tag for unit in tags for tag in unit}))
+    return {frozenset(known[tag] for tag in unit if tag in known) for unit in tags}
+
+
+def _become_one(accounts: Iterable[int], whole: Iterable[Collection[int]]) -> list[set[int]]:
+    """Some accounts as a run would join them: those that something whole has a part in are one."""
+    groups = [{number} for number in sorted(accounts)]
+    for numbers in whole:
+        joined = [group for group in groups if not group.isdisjoint(numbers)]
+        groups = [group for group in groups if group.isdisjoint(numbers)]
+        groups += [set().union(*joined)] if joined else []
+    return groups
+
+
+def _pasts(book: Book, groups: Iterable[set[int]], run: str | None) -> tuple[tuple[Charge, ...], ...]:
     before: dict[int, Counter[Kind]] = {
-        number: Counter(book.account(number).tally(without_run=run)) for number in accounts
+        min(group): sum((Counter(book.account(number).tally(without_run=run)) for number in group), Counter())
+        for group in groups
     } or {0: Counter()}
-    if together:
-        # they would become one
-        before = {0: sum(before.values(), Counter())}
     return tuple(as_charges(before[number]) for number in deciding(before))
 
 

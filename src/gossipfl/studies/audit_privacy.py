@@ -4,7 +4,8 @@
                         └─ shadow runs, other lots and noise ──> membership inference, by loss and likelihood ratio
 
 A claim that is refuted is a mistake in the mechanism, the account or the theory. One that is not is no proof: a
-stronger attack may be waiting. Every bound holds with `audit.confidence` by itself.
+stronger attack may be waiting. Every bound holds with `audit.confidence` by itself; a claim is refuted only with that
+confidence over all observers together.
 
 Source: Steinke, Nasr & Jagielski (2023).
 """
@@ -19,7 +20,7 @@ from gossipfl.config.loading import LoadedExperiment
 from gossipfl.core.rng import generator
 from gossipfl.errors import ConfigError
 from gossipfl.learning.planted import half
-from gossipfl.privacy.audit_bounds import LowerBound, best_bound
+from gossipfl.privacy.audit_bounds import LowerBound, best_bound, p_value
 from gossipfl.privacy.membership import Roc, ratio_of_losses, roc
 from gossipfl.studies.audit_run import AuditRun, Lots, Stage, set_stage
 from gossipfl.studies.audit_scores import attacks_on
@@ -76,9 +77,18 @@ class AuditResult:
 
     @property
     def holds(self) -> bool:
-        """No bound is above the claim, and nothing was done that was not paid for."""
-        claimed = float("inf") if self.epsilon_claimed is None else self.epsilon_claimed
-        return self.payable <= self.charged and all(view.bound.epsilon <= claimed for view in self.views)
+        """No observer's guesses refute the claim, and nothing was done that was not paid for.
+
+        Guarantees:
+            A claim that is right is refuted with a chance of 1 − `audit.confidence` at most, by all observers together.
+        """
+        return self.payable <= self.charged and not any(self._refuted_by(view.bound) for view in self.views)
+
+    def _refuted_by(self, bound: LowerBound) -> bool:
+        if self.epsilon_claimed is None:
+            return False
+        chance = p_value(bound.guesses, epsilon=self.epsilon_claimed, delta=self.delta)
+        return chance * bound.tests * len(self.views) < 1 - self.stage.config.confidence
 
     def as_json(self) -> dict[str, object]:
         """The command's result."""

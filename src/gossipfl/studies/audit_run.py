@@ -18,9 +18,9 @@ from gossipfl.learning.bench import Bench, Resident
 from gossipfl.learning.books import RunTerms
 from gossipfl.learning.data import DataSite, NodeRecords
 from gossipfl.learning.planted import PlantedBench, Planting, dealt, plant, planted_bench
-from gossipfl.privacy.account import Account
+from gossipfl.privacy import accounting
+from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.plan import Plan, epsilon_if_replaced
-from gossipfl.privacy.simulated_account import SimulatedAccount
 from gossipfl.runs.fleet import build_fleet, ordinary_bench, simulated_books
 from gossipfl.sim.engines.loop import LoopEngine
 from gossipfl.sim.nodes import Setting, build_world, generators_of, guards_of, node_parts, schedule_for, weigher
@@ -57,7 +57,8 @@ class AuditRun:
         height: of a gradient canary after clipping, over the clipping norm.
         sights: of every observer.
         plan: of the owner; None without privacy.
-        epsilon: what the owner's account says, of one of its records; None without privacy.
+        epsilon: what the owner's charges cost, of one of its records, at `audit.delta` or the plan's; None without
+            privacy.
         charged, payable: steps (at level update phases) that were paid for, and that were let out.
     """
 
@@ -121,7 +122,7 @@ class Stage:
 
         world.on_event = note
         world.run(setting.simulation.until_s or math.inf)
-        return _came_to(planter.planted, lots, [watcher.sight() for watcher in watchers])
+        return _came_to(planter.planted, lots, [watcher.sight() for watcher in watchers], delta=self.config.delta)
 
 
 def set_stage(loaded: LoadedExperiment) -> Stage:
@@ -175,25 +176,26 @@ class _Planter:
         return plant(records, config.kind, counts, labels=len(experiment.task.labels), seed=experiment.seed)
 
 
-def _came_to(planted: PlantedBench, lots: Lots, sights: Sequence[Sight]) -> AuditRun:
+def _came_to(planted: PlantedBench, lots: Lots, sights: Sequence[Sight], *, delta: float | None) -> AuditRun:
     bench, watched = planted.bench, planted.watched
-    charged = sum(charge.steps for charge in bench.account.charges())
+    charges = bench.account.charges()
+    charged = sum(charge.steps for charge in charges)
     return AuditRun(
         lots=lots,
         steps=np.array(watched.seen),
         height=planted.height,
         sights=tuple(sights),
         plan=bench.plan,
-        epsilon=None if bench.plan is None else _claimed(bench.plan, bench.account),
+        epsilon=None if bench.plan is None else _claimed(bench.plan, charges, delta or bench.plan.delta),
         # nothing is paid for without privacy
         charged=watched.payable if bench.plan is None else charged,
         payable=watched.payable,
     )
 
 
-def _claimed(plan: Plan, account: Account) -> float:
-    """ε of one record being there or not."""
+def _claimed(plan: Plan, charges: Sequence[Charge], delta: float) -> float:
+    """ε of one record being there or not, by what was charged: no more than a guess at the same δ may show."""
     if plan.level != "example":
         # the clipped change of a phase may turn round: it moves by 2C, as when all data is replaced
-        return epsilon_if_replaced(plan)
-    return account.epsilon() if isinstance(account, SimulatedAccount) else account.receipt().epsilon
+        return epsilon_if_replaced(replace(plan, delta=delta, steps=0), charges)
+    return accounting.epsilon(charges, delta, plan.accountant)

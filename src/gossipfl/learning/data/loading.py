@@ -52,7 +52,7 @@ class NodeRecords:
         left_out: number of records beyond `data.max_per_unit`.
         tags: SHA-256 of every record of the units in `train`, sorted, each once: what the ledger knows the data by.
         canaries: those of `data.canaries`, of their owner.
-        unit_tags: the tags of each named unit in `train`, of its records and its own.
+        unit_tags: the tags of each named unit in `train`: its own, then those of its records, of equal ones all.
     """
 
     records: tuple[Record, ...]
@@ -245,9 +245,12 @@ def _sorted_out(experiment: Experiment, node: str, records: tuple[Record, ...]) 
     trained = {unit[0] for unit in train}
     theirs = [unit for unit, used in zip(whole, limited, strict=True) if used[0] in trained]
     # and a person stands for herself, whichever records she comes with: her ε adds up over all of them
-    known = [_tags([records[row] for row in unit]) for unit in theirs]
-    tags = set().union(*known)
-    named = [tuple(sorted(mine)) for mine, unit in zip(known, theirs, strict=True) if records[unit[0]].unit is not None]
+    tags = set().union(*(_tags([records[row] for row in unit]) for unit in theirs))
+    named = [
+        (own, *sorted(records[row].tag for row in unit))
+        for unit in theirs
+        if (own := records[unit[0]].unit_tag) is not None
+    ]
     left_out = len(records) - sum(map(len, limited))
     wished = data.canaries
     canaries = () if wished is None or wished.node != node else choose_canaries(records, train, wished, lot)
