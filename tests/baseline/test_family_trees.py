@@ -31,9 +31,10 @@ def test_a_grandchild_ends_too(tmp_path: Path, child: str) -> None:
     assert parent.poll() is not None
 
 
-def test_an_orphan_is_found_by_its_mark(tmp_path: Path) -> None:
+@pytest.mark.parametrize("child", [SLEEPER, BARE])
+def test_an_orphan_is_found_by_its_mark_or_its_session(tmp_path: Path, child: str) -> None:
     with family({}) as members:
-        command = [sys.executable, "-c", PARENT.format(child=SLEEPER, then="pass")]
+        command = [sys.executable, "-c", PARENT.format(child=child, then="pass")]
         parent = members.start(command, tmp_path / "log", piped=True)
         assert parent.stdout is not None
         orphan = psutil.Process(int(parent.stdout.readline()))

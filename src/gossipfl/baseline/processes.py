@@ -1,7 +1,8 @@
 """Processes of Flower's, started, watched and ended with everything that they have started themselves.
 
 Every process below carries a mark in its environment, so that one whose parent has died is found too; one whose
-environment cannot be read (Flower's superexec hides it) is found as a child of one that is known.
+environment cannot be read (Flower's superexec hides it) is found as a child of one that is known, and one that has none by its
+session.
 """
 
 import os
@@ -76,9 +77,14 @@ class Family:
 
     def _is_marked(self, process: psutil.Process) -> bool:
         try:
-            return process.environ().get(MARK) == self._mark
-        except psutil.Error:
+            environment = process.environ()
+            # one that has only just begun has none yet, and is known by its session; so is one without any
+            return environment.get(MARK) == self._mark or (not environment and self._is_in_session(process))
+        except (psutil.Error, OSError):
             return False
+
+    def _is_in_session(self, process: psutil.Process) -> bool:
+        return os.getsid(process.pid) in {root.pid for root in self._roots}
 
 
 @contextmanager
