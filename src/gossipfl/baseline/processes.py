@@ -1,8 +1,8 @@
 """Processes of Flower's, started, watched and ended with everything that they have started themselves.
 
 Every process below carries a mark in its environment, so that one whose parent has died is found too; one whose
-environment cannot be read (Flower's superexec hides it) is found as a child of one that is known, and one that has none by its
-session.
+environment cannot be read (Flower's superexec hides it) is found as a child of one that is known, and one that has none
+by its session.
 """
 
 import os
