@@ -6,7 +6,17 @@ from gossipfl.report import compare_cells as cells
 from gossipfl.report.comparison import ArmSummary, Comparison
 from gossipfl.report.statistics import paired_difference
 from gossipfl.report.tables import markdown_table
-from gossipfl.studies.medical_privacy_arms import ADAPTERS, ALONE, CENTRAL, EPSILONS, NETWORKS, Arm, extras_of, titled
+from gossipfl.studies.medical_privacy_arms import (
+    ADAPTERS,
+    ALONE,
+    CENTRAL,
+    FEDAVG,
+    EPSILONS,
+    NETWORKS,
+    Arm,
+    extras_of,
+    titled,
+)
 
 Arms = Mapping[str, ArmSummary]
 UNITS = (
@@ -65,13 +75,19 @@ def _difference(arms: Arms, network: str, adapter: str, epsilon: float) -> str:
 
 
 def _extras(arms: Arms) -> str:
-    """One seed: each beside the ring's arm of the same ε."""
+    """One seed: each beside the arm of three seeds that it varies."""
     rows = [
         [
             arm.name,
             _cell(arms, arm),
-            _cell(arms, Arm("fedavg" if arm.network == CENTRAL else "ring", "core", arm.epsilon)),
+            _cell(arms, _varied(arm)),
         ]
         for arm in extras_of()
     ]
-    return markdown_table(["one seed", "mean node", "core on the ring, or fedavg with local noise"], rows)
+    return markdown_table(["one seed", "mean node", "lora or core on the ring, or fedavg with local noise"], rows)
+
+
+def _varied(arm: Arm) -> Arm:
+    # ffa is lora with half of it frozen
+    adapter = "lora" if arm.adapter == "ffa" else arm.adapter
+    return Arm(FEDAVG if arm.network == CENTRAL else "ring", adapter, arm.epsilon)
