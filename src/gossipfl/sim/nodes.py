@@ -173,11 +173,8 @@ def build_world(
     """
     if setting.protection.sums_only and guard is None:
         raise ValueError(f"protection {setting.protection.kind} without guards: states would travel in clear")
-    simulation, names = setting.simulation, setting.names
-    check_names(simulation)
-    check_attackers(simulation, setting.gossip)
-    warn_of_no_end(simulation, setting.gossip)
-    _warn_of_one_way(setting, next(iter(parts.values())).schedule)
+    simulation, names, schedule = setting.simulation, setting.names, next(iter(parts.values())).schedule
+    _look_over(setting, schedule)
     compute, links, availability = simulation.compute, simulation.links, simulation.availability
     build = resolve(PROTOCOLS, setting.gossip.protocol, field="gossip.protocol")
     carry = resolve(LINKS, links.kind, field="simulation.links.kind")
@@ -188,7 +185,6 @@ def build_world(
         own = parts[name]
         return build(own if snapshot is own.snapshot else replace(own, snapshot=snapshot))
 
-    schedule = next(iter(parts.values())).schedule
     world_parts = WorldParts(
         schedule=schedule,
         build=protocol,
@@ -244,6 +240,13 @@ class Unladen:
         """The next publication."""
         full = self.pack(content)
         return Packet(content, full.seen, full.residual, full.number, full.reference, b"", full.size)
+
+
+def _look_over(setting: Setting, schedule: Schedule) -> None:
+    check_names(setting.simulation)
+    check_attackers(setting.simulation, setting.gossip)
+    warn_of_no_end(setting.simulation, setting.gossip)
+    _warn_of_one_way(setting, schedule)
 
 
 def _warn_of_one_way(setting: Setting, schedule: Schedule) -> None:

@@ -11,6 +11,7 @@ from gossipfl.core.events import Event, Received, Send
 from gossipfl.core.vector import P
 from gossipfl.errors import MessageError
 from gossipfl.protection.letters import AGREEING, Guard, Job, Letter, Taken
+from gossipfl.sim.attackers import Attackers
 from gossipfl.sim.body import Body
 from gossipfl.sim.happenings import Message
 from gossipfl.sim.network import Network
@@ -20,18 +21,20 @@ class Post(Generic[P]):
     """Of all nodes; it keeps nothing.
 
     Args:
-        guard: see `WorldParts`.
+        guard, attackers: see `WorldParts`.
         handle: tells a node an event.
     """
 
     def __init__(
         self,
         guard: Callable[[str, int], Guard[P]] | None,
+        attackers: Attackers[P] | None,
         bodies: Mapping[str, Body[P]],
         network: Network[P],
         handle: Callable[[str, Body[P], Event[P]], None],
     ) -> None:
         self._guard = guard
+        self._attackers = attackers
         self._bodies = bodies
         self._network = network
         self._handle = handle
@@ -53,7 +56,9 @@ class Post(Generic[P]):
             self._agree(name, guard.up(to))
 
     def send(self, name: str, send: Send[P]) -> None:
-        """Puts a publication on its line, or what its guard makes of it."""
+        """Puts a publication on its line, or what an attack or its guard makes of it."""
+        if self._attackers is not None:
+            send = self._attackers.disguised(name, send, self._bodies)
         body = self._bodies[name]
         if body.guard is None:
             self._network.post(name, send, body.life)

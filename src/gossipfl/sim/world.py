@@ -72,7 +72,7 @@ class World(Generic[P]):
         self.on_event: Callable[[str, Event[P]], None] | None = None
         self.on_report: Callable[[str, Report], None] | None = None
         self._timers = Timers(self.clock, self.bodies)
-        self._post = Post(parts.guard, self.bodies, self.network, self._handle)
+        self._post = Post(parts.guard, parts.attackers, self.bodies, self.network, self._handle)
         self._finished = 0
         for name in self.bodies:
             self._post.begin(name)
@@ -124,7 +124,7 @@ class World(Generic[P]):
         self.bodies = state["bodies"]
         self.reports, self.steps = state["reports"], state["steps"]
         self._timers = Timers(self.clock, self.bodies, state["timers"])
-        self._post = Post(self._parts.guard, self.bodies, self.network, self._handle)
+        self._post = Post(self._parts.guard, self._parts.attackers, self.bodies, self.network, self._handle)
         self._finished = sum(body.finished for body in self.bodies.values())
 
     # ---- happenings ----
@@ -201,8 +201,7 @@ class World(Generic[P]):
     def _perform(self, name: str, body: Body[P], effect: Effect[P]) -> None:
         match effect:
             case Send():
-                attackers = self._parts.attackers
-                self._post.send(name, effect if attackers is None else attackers.disguised(name, effect, self.bodies))
+                self._post.send(name, effect)
             case Train():
                 body.training = effect
                 self._parts.trainer.begin(name, effect)
