@@ -1,10 +1,12 @@
 """Fixtures of the network's tests."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from tests.net.world import Rejections, World
+from tests.net.world import Player, Raw, Rejections, World
+
+from gossipfl.net.events import LinkUp
 
 
 @pytest.fixture
@@ -19,3 +21,12 @@ def rejections() -> Iterator[Rejections]:
     logger.addHandler(heard)
     yield heard
     logger.removeHandler(heard)
+
+
+@pytest.fixture
+async def peer(world: World, node: Player) -> AsyncIterator[Raw]:
+    """A stranger on a link to the module's own node, who has been let in."""
+    async with world.stranger("b", "a") as raw:
+        assert not (await raw.greet()).rejected
+        await node.event(LinkUp)
+        yield raw

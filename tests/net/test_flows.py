@@ -25,14 +25,6 @@ async def node(world: World) -> AsyncIterator[Player]:
         yield player
 
 
-@pytest.fixture
-async def peer(world: World, node: Player) -> AsyncIterator[Raw]:
-    async with world.stranger("b", "a") as raw:
-        assert not (await raw.greet()).rejected
-        await node.event(LinkUp)
-        yield raw
-
-
 def flow_of(weight: float, state: AdapterState) -> Flow[AdapterState]:
     return Flow(weight, Wide.nothing(state).plus(weight, state))
 

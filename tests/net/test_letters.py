@@ -7,7 +7,7 @@ from blake3 import blake3
 from tests.net.world import SPEC, Player, Raw, World, state_of
 
 from gossipfl.core.messages import Header
-from gossipfl.net.events import Arrived, Delivered, LinkUp
+from gossipfl.net.events import Arrived, Delivered
 from gossipfl.net.framing import chunk_frames
 from gossipfl.net.wire import Envelope, envelope_of
 from gossipfl.protection.letters import Letter
@@ -25,14 +25,6 @@ async def node(world: World) -> AsyncIterator[Player]:
     player = world.player("a", "b", letters=SIZES)
     async with player.transport:
         yield player
-
-
-@pytest.fixture
-async def peer(world: World, node: Player) -> AsyncIterator[Raw]:
-    async with world.stranger("b", "a") as raw:
-        assert not (await raw.greet()).rejected
-        await node.event(LinkUp)
-        yield raw
 
 
 def envelope(peer: Raw, content: bytes, **changes: object) -> Envelope:

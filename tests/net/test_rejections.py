@@ -33,14 +33,6 @@ async def node(world: World) -> AsyncIterator[Player]:
         yield player
 
 
-@pytest.fixture
-async def peer(world: World, node: Player) -> AsyncIterator[Raw]:
-    async with world.stranger("b", "a") as raw:
-        assert not (await raw.greet()).rejected
-        await node.event(LinkUp)
-        yield raw
-
-
 def filled(value: float) -> AdapterState:
     return AdapterState(SPEC, np.full(SPEC.size, value, np.float32))
 
