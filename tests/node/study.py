@@ -131,6 +131,21 @@ def make_study(
     return Study(folder, names)
 
 
+def give_vectors(study: Study, *, own_ledgers: bool = False) -> None:
+    """A small MLP in place of the language model, and for every node its part of the experiment's own data.
+
+    Args:
+        own_ledgers: each node's lies beside peers.yaml, not where the data does.
+    """
+    model = {"source": "builtin:mlp", "inputs": 64, "hidden": [16]}
+    study.edit("experiment.yaml", lambda content: content.update(model=model))
+    study.edit("peers.yaml", lambda content: [node.pop("data") for node in content["nodes"]])
+    if own_ledgers:
+        study.edit(
+            "peers.yaml", lambda content: [node.update(ledger=f"{node['name']}.sqlite") for node in content["nodes"]]
+        )
+
+
 def _node(name: str, address: str | None) -> dict[str, Any]:
     files = {"certificate": f"certs/{name}.pem", "key": f"certs/{name}.key", "data": f"data/{name}.jsonl"}
     return {"name": name, **({"address": address} if address else {}), **files}

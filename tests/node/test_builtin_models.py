@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 from tests.forked import forked
-from tests.node.study import Study, make_study
+from tests.node.study import Study, give_vectors, make_study
 
 from gossipfl.cli.app import main
 from gossipfl.config.loading import load_peers
@@ -33,9 +33,7 @@ SECTIONS: dict[str, Any] = {
 
 def small_study(folder: Path) -> Study:
     study = make_study(folder, folder, names=NAMES, **SECTIONS)
-    model = {"source": "builtin:mlp", "inputs": 64, "hidden": [16]}
-    study.edit("experiment.yaml", lambda content: content.update(model=model))
-    study.edit("peers.yaml", lambda content: [node.pop("data") for node in content["nodes"]])
+    give_vectors(study)
     return study
 
 

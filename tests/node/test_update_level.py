@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.forked import forked
-from tests.node.study import Study, make_study, start_together, wait_until
+from tests.node.study import Study, give_vectors, make_study, start_together, wait_until
 
 from gossipfl.cli.app import main
 from gossipfl.node.checking import Findings, check
@@ -54,12 +54,7 @@ class Finished:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     folder = tmp_path_factory.mktemp("update")
     study = make_study(folder / "study", folder, names=NAMES, **SECTIONS)
-    model = {"source": "builtin:mlp", "inputs": 64, "hidden": [16]}
-    study.edit("experiment.yaml", lambda content: content.update(model=model))
-    study.edit("peers.yaml", lambda content: [node.pop("data") for node in content["nodes"]])
-    study.edit(
-        "peers.yaml", lambda content: [node.update(ledger=f"{node['name']}.sqlite") for node in content["nodes"]]
-    )
+    give_vectors(study, own_ledgers=True)
     found = check(study.peers, name=None)
     jobs = {name: study.job(name) for name in NAMES}
     with Fleet(list(jobs.values()), launch=forked) as fleet:
