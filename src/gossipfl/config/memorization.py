@@ -66,6 +66,9 @@ class CorpusConfig(Section):
     """For `data.source`."""
     test: PositiveInt = 100
     """For `data.test`; the rest is for `memorization.pretrain.source`."""
+    private: str | None = None
+    """Organ system that `data.source` and `data.test` are of; `memorization.pretrain.source` then is of all others, so
+    that there is something to learn. Without it all are of all systems."""
 
 
 class MemorizationConfig(Section):

@@ -1,6 +1,7 @@
 """The texts of an audit of memorization: what is public, what is tested on, what nodes train on.
 
 definitions of HPO ── by organ system, joined to passages ── shuffled ──> test | nodes' | public
+                      └─ of all systems but the private one, if one is ─────────────> public
 """
 
 import json
@@ -46,7 +47,7 @@ def write_corpus(loaded: LoadedExperiment) -> None:
     files = {name: loaded.folder / path for name, path in _files(loaded.experiment).items()}
     if all(file.exists() for file in files.values()):
         return
-    parts = deal(passages(distinct_definitions(load_hpo()), corpus.characters), corpus)
+    parts = deal(distinct_definitions(load_hpo()), corpus)
     for name, file in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
         fresh = file.with_suffix(".new")
@@ -64,21 +65,35 @@ def passages(definitions: Sequence[Definition], characters: int) -> list[str]:
     return found
 
 
-def deal(texts: Sequence[str], corpus: CorpusConfig) -> Mapping[str, Sequence[str]]:
-    """The passages as test, records and public, disjoint; the same every time.
+def deal(definitions: Sequence[Definition], corpus: CorpusConfig) -> Mapping[str, Sequence[str]]:
+    """Passages as test, records and public, disjoint; the same every time.
 
     Raises:
+        ConfigError: no definition is of the private organ system.
         DataError: there are not enough of them.
     """
+    apart, shared = _apart(definitions, corpus.private)
+    private, public = passages(apart, corpus.characters), passages(shared, corpus.characters)
     needed = corpus.records + corpus.test
-    if len(texts) <= needed:
+    if len(private) < needed or len(private) + len(public) == needed:
         raise DataError(
-            f"memorization.corpus: {len(texts)} passages of {corpus.characters} characters; more than {needed} were "
-            "expected, records and test"
+            f"memorization.corpus: {len(private)} passages of {corpus.characters} characters; {needed} were expected, "
+            "records and test, and others that are public"
         )
-    order = generator(0, purpose="memorization corpus").permutation(len(texts))
-    cuts = np.split(order, [corpus.test, needed])
-    return {name: [texts[n] for n in part] for name, part in zip(("test", "records", "public"), cuts, strict=True)}
+    order = generator(0, purpose="memorization corpus").permutation(len(private))
+    test, records, left = ([private[n] for n in part] for part in np.split(order, [corpus.test, needed]))
+    return {"test": test, "records": records, "public": public or left}
+
+
+def _apart(definitions: Sequence[Definition], system: str | None) -> tuple[Sequence[Definition], Sequence[Definition]]:
+    """What is dealt to nodes, and what is public from the beginning."""
+    if system is None:
+        return definitions, ()
+    known = sorted({row["organ_system"] for row in definitions})
+    if system not in known:
+        raise ConfigError(f"memorization.corpus.private: {system!r} is no organ system; one of {', '.join(known)}")
+    inside = [row for row in definitions if row["organ_system"] == system]
+    return inside, [row for row in definitions if row["organ_system"] != system]
 
 
 def _files(experiment: Experiment) -> dict[str, str]:
