@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from gossipfl.config.addresses import parse_address
 from gossipfl.config.experiment import Experiment
+from gossipfl.config.limits import LimitsConfig
 from gossipfl.config.section import PositiveInt, Section
 from gossipfl.config.topology import TopologyConfig
 
@@ -53,6 +54,8 @@ class Peers(Section):
     """PEM file of the certificate authority, relative to peers.yaml; or pin every node's fingerprint."""
     topology: TopologyConfig | None = None
     """Instead of the experiment's."""
+    limits: LimitsConfig = LimitsConfig()
+    """What one peer may cost this machine."""
     nodes: Annotated[tuple[NodeConfig, ...], Field(min_length=1)]
 
     @model_validator(mode="after")

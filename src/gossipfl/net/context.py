@@ -92,6 +92,7 @@ class Context:
             dialed_by=dialed_by,
             checks=self.checks,
             outbox=neighbor.outbox,
+            intake=neighbor.intake,
             tally=self.counters.of(name),
             timeout_s=self.limits.message_timeout_s,
             envelope=lambda message: self.envelope(name, message),
@@ -131,6 +132,7 @@ class Context:
             letter = Letter(envelope.letter, me, message.content, envelope.header, envelope.roster)
             self.deliver(Delivered(envelope.sender, letter))
             return
+        self.neighbors[envelope.sender].intake.handed_over()
         self.deliver(Arrived(envelope.sender, message.state, envelope.header, *envelope.mark, message.flow))
 
     def garbage(self, peer: str, what: str) -> MessageError:

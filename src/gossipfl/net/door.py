@@ -1,8 +1,9 @@
 """Who is calling, and may they: a client's certificate decides, and what does not fit is counted and turned away."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from gossipfl.net.certificate_files import subject_name
 from gossipfl.net.context import Context
 from gossipfl.net.duplex import AcceptedDuplex, LinkLostError
 from gossipfl.net.handshake import DUPLICATE, read_opening
+from gossipfl.net.intake import Callers
 from gossipfl.net.neighbors import Neighbor
 from gossipfl.net.wire import Opening
 
@@ -20,6 +22,11 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Call = Any
 """A `grpc.aio.ServicerContext`: grpc has no types of its own."""
+_CODES = {
+    **dict.fromkeys(("unknown_sender", "sender", "certificate"), grpc.StatusCode.PERMISSION_DENIED),
+    "rate": grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
+"""By reason; another says that what the peer is or does cannot go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +43,24 @@ class Door:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._callers = Callers(context.limits)
 
-    async def member(self, call: Call, *, claimed: str = "") -> str:
-        """The calling node's name, which must be one of peers.yaml; a stranger's call ends here."""
+    @contextlib.asynccontextmanager
+    async def member(self, call: Call, *, claimed: str = "") -> AsyncIterator[str]:
+        """Gives the calling node's name, which must be one of peers.yaml; a stranger's call ends here.
+
+        So does that of a member that calls too often.
+        """
         try:
-            name = self._caller(call) or claimed
+            caller = self._caller(call)
+            name = caller or claimed
             if claimed and claimed != name:
                 raise _refused(name, "sender", f"{name!r} says that it is {claimed[:63]!r}")
+            async with self._callers.admit(caller):
+                yield name
         except PeerError as error:
             await self._turn_away(call, error)
             raise
-        return name
 
     async def neighbor(self, call: Call, receive: Callable[[Visitor], Awaitable[T]]) -> T | None:
         """What `receive` gives for the neighbor behind a stream; None when the stream was lost.
@@ -54,11 +68,12 @@ class Door:
         Whatever else goes wrong with the neighbor is counted and ends the call.
         """
         try:
-            visitor = await self._visitor(call)
-            try:
-                return await receive(visitor)
-            finally:
-                visitor.neighbor.streams -= 1
+            async with self._callers.admit(self._caller(call)):
+                visitor = await self._visitor(call)
+                try:
+                    return await receive(visitor)
+                finally:
+                    visitor.neighbor.streams -= 1
         except PeerError as error:
             await self._turn_away(call, error)
         except TimeoutError:
@@ -115,9 +130,7 @@ class Door:
 
     async def _turn_away(self, call: Call, error: PeerError) -> None:
         self.count(error)
-        known = error.reason not in {"unknown_sender", "sender", "certificate"}
-        code = grpc.StatusCode.FAILED_PRECONDITION if known else grpc.StatusCode.PERMISSION_DENIED
-        await call.abort(code, f"{error.reason}: {error}")
+        await call.abort(_CODES.get(error.reason, grpc.StatusCode.FAILED_PRECONDITION), f"{error.reason}: {error}")
 
 
 def _refused(peer: str, reason: str, message: str) -> HandshakeError:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from gossipfl.errors import MessageError, PeerError
 from gossipfl.net.counters import Tally
 from gossipfl.net.duplex import Duplex, LinkLostError
-from gossipfl.net.framing import ack_frame, envelope_frame, parse_frame
+from gossipfl.net.framing import Frame, ack_frame, envelope_frame, parse_frame
 from gossipfl.net.inbox import Checks, Enclosed, Message, Receiver
+from gossipfl.net.intake import Intake
 from gossipfl.net.outbox import Outbox, Outgoing
 from gossipfl.net.wire import Envelope, Opening, envelope_message, envelope_of
 from gossipfl.v1 import gossip_pb2 as pb
@@ -34,6 +35,7 @@ class Wiring:
         dialed_by: name of the end that opened the stream.
         checks: what arriving messages are held against.
         outbox: what to send.
+        intake: how the neighbor is read.
         tally: the neighbor's figures.
         timeout_s: for one message, either way.
         envelope: a message as it leaves now, in this life and with this ledger head.
@@ -46,6 +48,7 @@ class Wiring:
     dialed_by: str
     checks: Checks
     outbox: Outbox
+    intake: Intake
     tally: Tally
     timeout_s: float
     envelope: Callable[[Outgoing], Envelope]
@@ -171,7 +174,7 @@ class Link:
         try:
             while (data := await self._read()) is not None:
                 self.wiring.tally.bytes_received += len(data)
-                self._take(data)
+                await self._take(data)
         except MessageError as error:
             self.wiring.reject(error)
             raise LinkLostError(str(error)) from error
@@ -189,8 +192,10 @@ class Link:
         except TimeoutError as error:
             raise self._too_slow("to send one message") from error
 
-    def _take(self, data: bytes) -> None:
-        match parse_frame(data, peer=self.wiring.peer):
+    async def _take(self, data: bytes) -> None:
+        frame = parse_frame(data, peer=self.wiring.peer)
+        await self._admit(len(data), frame)
+        match frame:
             case pb.Envelope() as envelope:
                 self._deadline = asyncio.get_running_loop().time() + self.wiring.timeout_s
                 self._announce(envelope)
@@ -205,6 +210,14 @@ class Link:
                 raise MessageError(f"{self.wiring.peer!r} sent a second Hello", peer=self.wiring.peer, reason="garbage")
         if not self._receiver.busy:
             self._deadline = None
+
+    async def _admit(self, count_bytes: int, frame: Frame) -> None:
+        """Returns when the frame's turn has come; what it waited for here is no slowness of the peer's."""
+        clock = asyncio.get_running_loop().time
+        came = clock()
+        await self.wiring.intake.admit(count_bytes, payload=isinstance(frame, memoryview))
+        if self._deadline is not None:
+            self._deadline += clock() - came
 
     def _announce(self, message: pb.Envelope) -> None:
         try:

@@ -50,17 +50,18 @@ class Service:
 
     async def greet(self, hello: pb.Hello, call: Call) -> pb.Hello:
         """Who this node is and what it runs; for members."""
-        return hello_of(self._context.opening(await self._door.member(call, claimed=hello.name)))
+        async with self._door.member(call, claimed=hello.name) as name:
+            return hello_of(self._context.opening(name))
 
     async def members(self, _: pb.MembersRequest, call: Call) -> pb.MembersReply:
         """Whom this node knows; for members."""
-        await self._door.member(call)
-        return members_message(self._context.member_reports())
+        async with self._door.member(call):
+            return members_message(self._context.member_reports())
 
     async def status(self, _: pb.StatusRequest, call: Call) -> pb.StatusReply:
         """How far this node is; for members."""
-        await self._door.member(call)
-        return status_message(self._context.snapshot())
+        async with self._door.member(call):
+            return status_message(self._context.snapshot())
 
     async def publish(self, _: AsyncIterator[bytes], call: Call) -> pb.Ack:
         """A message pushed one way; for neighbors."""
@@ -69,7 +70,7 @@ class Service:
 
     async def _take_pushed(self, visitor: Visitor) -> pb.Ack:
         self._context.check_opening(visitor.theirs, peer=visitor.neighbor.name)
-        pushed = Pushed(self._context, visitor.neighbor.name)
+        pushed = Pushed(self._context, visitor.neighbor)
         await pushed.read_all(visitor.duplex)
         return pushed.ack
 

@@ -93,7 +93,7 @@ class Transport:
             trust=trust,
             me=me,
             members={node.name: node for node in (*members, *neighbors) if node.name != me.name},
-            neighbors={node.name: Neighbor(node, deliver) for node in neighbors},
+            neighbors={node.name: Neighbor(node, deliver, limits) for node in neighbors},
             checks=Checks(
                 me.name,
                 origin.spec,
@@ -153,6 +153,8 @@ class Transport:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Completes the messages on their way, takes leave, closes; within `close_s` and a little."""
+        for neighbor in self._context.neighbors.values():
+            neighbor.intake.close()
         links = [link for neighbor in self._context.neighbors.values() for link in neighbor.links]
         for link in links:
             link.leave()
@@ -198,6 +200,10 @@ class Transport:
         message = Outgoing(self._sequence, known, letter.header, ledger_head, replaceable=False)
         self._context.neighbors[letter.to].post(message)
         return self._sequence
+
+    def handled(self, sender: str) -> None:
+        """The driver is done with an `Arrived` of this sender: told so, it is read on."""
+        self._context.neighbors[sender].intake.handled()
 
     async def flush(self, deadline_s: float) -> bool:
         """Waits until every message for a neighbor that is up has left; whether that was so in time."""

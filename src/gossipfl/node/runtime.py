@@ -117,6 +117,8 @@ class Node:
             started = time.perf_counter()
             effects = self._parts.protocol.handle(self._event(item), now)
             await self._perform(effects, transport, tasks)
+            if isinstance(item, Received):
+                transport.handled(item.sender)
             self._parts.record.gossip_s += time.perf_counter() - started
         await self._evaluate(tasks)
         self._write_metrics(transport)

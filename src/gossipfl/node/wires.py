@@ -53,7 +53,11 @@ def opener(loaded: LoadedPeers, wires: Wires) -> OpenTransport:
             greet=wires.greeter.greet,
             origin=wires.bench.adapted.initial.sharing(),
             codec=build_codec(gossip),
-            limits=Limits(message_timeout_s=gossip.message_timeout_s, max_norm=gossip.max_norm),
+            limits=Limits(
+                message_timeout_s=gossip.message_timeout_s,
+                max_norm=gossip.max_norm,
+                **loaded.peers.limits.model_dump(),
+            ),
             deliver=deliver,
             status=wires.record.status,
             members=loaded.peers.nodes,
