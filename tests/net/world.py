@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -103,7 +103,7 @@ class World:
         pair = self.pairs[name]
         return Identity(name, pair.certificate, pair.key, self.authority.certificate)
 
-    def player(
+    def player(  # noqa: PLR0913  # what a test varies, by name
         self,
         name: str,
         *neighbors: str,
@@ -112,6 +112,8 @@ class World:
         codec: Codec | None = None,
         keeps_books: bool = False,
         letters: Mapping[str, range] | None = None,
+        relays: Mapping[str, Sequence[str]] | None = None,
+        carries: bool = True,
         **greeting: object,
     ) -> Player:
         """A node's transport, not entered yet."""
@@ -131,6 +133,8 @@ class World:
             specs=self.specs,
             keeps_books=keeps_books,
             letters=letters,
+            relays={other: [self.nodes[relay] for relay in names] for other, names in (relays or {}).items()},
+            carries=carries,
         )
         return Player(name, transport, said, events)
 

@@ -23,7 +23,7 @@ class LimitsConfig(Section):
     """Frames that carry no payload, read from a neighbor: one a message, and one for each that was refused."""
     calls_per_s: PositiveInt = 50
     """Calls of a member: greetings, status, links it opens; more are refused."""
-    calls_at_once: PositiveInt = 8
-    """Calls of a member that are open together; more are refused."""
+    calls_at_once: PositiveInt = 32
+    """Calls of a member that are open together, links and tunnels with them; more are refused."""
     waiting: PositiveInt = 4
     """Messages of a neighbor that wait to be mixed; nothing more is read from it while there are so many."""

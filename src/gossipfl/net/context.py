@@ -40,6 +40,7 @@ class Context:
         greet: our greeting for a peer, as of now.
         deliver: the driver's ear; called on the event loop.
         status: the driver's figures.
+        carries: bytes between neighbors that cannot reach each other.
     """
 
     identity: Identity
@@ -53,6 +54,7 @@ class Context:
     greet: Callable[[str], Greeting]
     deliver: Callable[[NetEvent], None]
     status: Callable[[], StatusSnapshot]
+    carries: bool = True
 
     def opening(self, peer: str) -> Opening:
         """Our Hello for a peer, as of now."""

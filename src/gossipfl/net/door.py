@@ -25,6 +25,7 @@ Call = Any
 _CODES = {
     **dict.fromkeys(("unknown_sender", "sender", "certificate"), grpc.StatusCode.PERMISSION_DENIED),
     "rate": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "relay": grpc.StatusCode.UNAVAILABLE,
 }
 """By reason; another says that what the peer is or does cannot go on."""
 
@@ -82,6 +83,24 @@ class Door:
         except LinkLostError as lost:
             logger.debug("a stream was lost before its end: %s", lost)
         return None
+
+    async def guest(self, call: Call, carry: Callable[[str, AcceptedDuplex], Awaitable[None]]) -> None:
+        """Lets a neighbor have a tunnel, which ends with `carry`."""
+        try:
+            name = self._caller(call)
+            if name is None:
+                raise _refused(call.peer(), "relay", "tunnels need TLS: without it nobody knows who comes")
+            if name not in self._context.neighbors:
+                raise _refused(name, "unknown_sender", f"{name!r} is no neighbor of this node")
+            async with self._callers.admit(name):
+                await carry(name, AcceptedDuplex(call))
+        except PeerError as error:
+            await self._turn_away(call, error)
+        except TimeoutError:
+            peer = self._name_or_address(call)
+            await self._turn_away(call, _refused(peer, "timeout", f"{peer!r} did not say what its tunnel is for"))
+        except LinkLostError as lost:
+            logger.debug("a tunnel was lost: %s", lost)
 
     def count(self, error: PeerError) -> None:
         """Among the rejections."""

@@ -34,6 +34,7 @@ from gossipfl.net.outbox import Bundler, Enclosure, Outgoing
 from gossipfl.net.pinning import Trust, get_acquainted
 from gossipfl.net.reports import StatusSnapshot
 from gossipfl.net.server import start_server
+from gossipfl.net.tunnels import Detour
 from gossipfl.privacy.signing import verify_head
 from gossipfl.protection.letters import Letter
 from gossipfl.state import AdapterSpec, AdapterState
@@ -62,6 +63,8 @@ class Transport:
         keeps_books: messages come with all that ever crossed their edge, as push-sum's do.
         letters: under protection: sizes that letters may have, by kind; then no state is received.
         trust: in this node's life; default: a new one.
+        relays: by neighbor that only dials out, where this node does so too: who carries bytes between the two.
+        carries: this node does that for others.
 
     Attributes:
         counters: figures by neighbor and in total.
@@ -85,6 +88,8 @@ class Transport:
         specs: Mapping[str, AdapterSpec] | None = None,
         letters: Mapping[str, range] | None = None,
         trust: Trust | None = None,
+        relays: Mapping[str, Sequence[NodeConfig]] | None = None,
+        carries: bool = True,
     ) -> None:
         self.counters = Counters(tuple(node.name for node in neighbors))
         trust = trust or Trust(identity)
@@ -111,7 +116,10 @@ class Transport:
             greet=greet,
             deliver=deliver,
             status=status,
+            carries=carries,
         )
+        self._detour = Detour(self._context, relays or {})
+        self._closing = contextlib.AsyncExitStack()
         self._bundler = Bundler(codec.name)
         self._layout = bytes.fromhex(origin.spec.digest)
         self._enclosures: dict[str, Enclosure] = {}
@@ -126,12 +134,16 @@ class Transport:
             NetworkError: the node's own address cannot be used.
         """
         bind = self._context.me.listen or self._context.me.address
-        if bind is not None:
-            self._server = await start_server(self._context, bind)
+        entrances, inner = await self._closing.enter_async_context(self._detour)
+        binds = [address for address in (bind, inner) if address is not None]
+        if binds:
+            self._server = await start_server(self._context, binds)
         for neighbor in self._context.neighbors.values():
-            if neighbor.node.address is not None:
-                dialer = Dialer(self._context, neighbor, neighbor.node.address)
-                self._go_on(dialer.run(), f"dial {neighbor.name}")
+            address = neighbor.node.address or entrances.get(neighbor.name)
+            if address is not None:
+                self._go_on(Dialer(self._context, neighbor, address).run(), f"dial {neighbor.name}")
+        for relay, offering in self._detour.exits():
+            self._go_on(offering, f"offer at {relay}")
         for node in self._pinned_strangers():
             meeting = get_acquainted(self._context.trust, node.name, node.address or "", self._context.limits)
             self._go_on(meeting, f"certificate of {node.name}")
@@ -168,6 +180,7 @@ class Transport:
         await asyncio.gather(*self._dialing, return_exceptions=True)
         if self._server is not None:
             await self._server.stop(grace=self._context.limits.close_s / 2)
+        await self._closing.aclose()
 
     def post(
         self,

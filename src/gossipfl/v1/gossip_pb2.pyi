@@ -163,6 +163,22 @@ class Ack(_message.Message):
     rejected: str
     def __init__(self, sequence: _Optional[int] = ..., rejected: _Optional[str] = ...) -> None: ...
 
+class TunnelFrame(_message.Message):
+    __slots__ = ("offer", "ask", "opened", "data")
+    OFFER_FIELD_NUMBER: _ClassVar[int]
+    ASK_FIELD_NUMBER: _ClassVar[int]
+    OPENED_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    offer: TunnelOffer
+    ask: str
+    opened: str
+    data: bytes
+    def __init__(self, offer: _Optional[_Union[TunnelOffer, _Mapping]] = ..., ask: _Optional[str] = ..., opened: _Optional[str] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class TunnelOffer(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class MembersRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
