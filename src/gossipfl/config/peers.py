@@ -54,6 +54,8 @@ class Peers(Section):
     """PEM file of the certificate authority, relative to peers.yaml; or pin every node's fingerprint."""
     topology: TopologyConfig | None = None
     """Instead of the experiment's."""
+    relay: bool = True
+    """Whether this machine carries bytes between neighbors of its own that both only dial out; it cannot read them."""
     limits: LimitsConfig = LimitsConfig()
     """What one peer may cost this machine."""
     nodes: Annotated[tuple[NodeConfig, ...], Field(min_length=1)]

@@ -40,6 +40,7 @@ from gossipfl.node.guarding import guard_for
 from gossipfl.node.parts import NodeParts
 from gossipfl.node.ranks import as_node, ranks_in
 from gossipfl.node.record import NodeRecord
+from gossipfl.node.relays import check_reachable, relays_of
 from gossipfl.node.runtime import Node
 from gossipfl.node.shared_noise import share_noise
 from gossipfl.node.state_directory import StateDirectory
@@ -123,7 +124,8 @@ def assemble(
     keeps_books = protocol.snapshot.mass is not None
     trust = Trust(identity)
     guard = guard_for(loaded.experiment.experiment, trust, schedule, bench.adapted.spec.shared(), greeter.fingerprint)
-    wires = Wires(me, trust, neighbors, greeter, directory, record, bench, keeps_books, guard)
+    relays = relays_of(loaded.peers.nodes, schedule, me.name)
+    wires = Wires(me, trust, neighbors, relays, greeter, directory, record, bench, keeps_books, guard)
     return NodeParts(
         experiment=loaded.experiment.experiment,
         directory=directory,
@@ -143,11 +145,13 @@ def schedule_of(loaded: LoadedPeers) -> Schedule:
     """Who talks to whom, by peers.yaml.
 
     Raises:
-        TopologyError: the graph cannot carry gossip, or not of all ranks, or it protects nobody.
+        TopologyError: the graph cannot carry gossip, or not of all ranks, or it protects nobody, or two neighbors
+            cannot reach each other.
     """
     topology, adapter = loaded.experiment.experiment.topology, loaded.experiment.experiment.adapter
     schedule = build_schedule(topology, loaded.names, graph_for(topology, loaded.experiment.topology_folder))
     check_protectable(schedule, loaded.experiment.experiment.protection)
+    check_reachable(loaded.peers.nodes, schedule)
     if adapter.mixed_ranks and adapter.kind == "core":
         check_connected(schedule, ranks_in(loaded))
     return schedule

@@ -1,6 +1,6 @@
 """How a node's transport is connected to its other parts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gossipfl.config.loading import LoadedPeers
@@ -25,13 +25,14 @@ class Wires:
 
     Attributes:
         trust: of this life.
-        keeps_books: see `Transport`.
+        relays, keeps_books: see `Transport`.
         guard: of this life; None where states travel as they are.
     """
 
     me: NodeConfig
     trust: Trust
     neighbors: Sequence[str]
+    relays: Mapping[str, Sequence[NodeConfig]]
     greeter: Greeter
     directory: StateDirectory
     record: NodeRecord
@@ -66,6 +67,8 @@ def opener(loaded: LoadedPeers, wires: Wires) -> OpenTransport:
             specs=specs_of(loaded, spec),
             letters=wires.guard.sizes if wires.guard else {},
             trust=wires.trust,
+            relays=wires.relays,
+            carries=loaded.peers.relay,
         )
 
     return open_transport
