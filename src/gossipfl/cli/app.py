@@ -38,6 +38,7 @@ from gossipfl.cli.groups import Entry, lazy_group
 
 COMMANDS: Mapping[str, Entry] = {
     "demo": Entry("gossipfl.cli.demo", "Four real nodes on this machine, from nothing to a table."),
+    "drill": Entry("gossipfl.cli.drill", "Fault drills on real node processes of this machine."),
     "init": Entry("gossipfl.cli.init", "Write peers.yaml, experiment.yaml and certificates."),
     "certs": Entry("gossipfl.cli.certs", "Make, request and sign node certificates."),
     "inspect": Entry("gossipfl.cli.inspect", "Show exactly what would leave this node."),
