@@ -1,5 +1,6 @@
 """Faults of a node's own machine: its process, its clock, its disk."""
 
+import contextlib
 import signal
 from pathlib import Path
 
@@ -62,13 +63,12 @@ def _no_faketime(_: Ground) -> str | None:
 
 def _fill(ground: Ground) -> None:
     name = ground.names[_FULL]
-    with (ground.state(name) / "filler").open("wb") as file:
-        try:
-            while True:
-                file.write(bytes(1 << 16))
-                file.flush()
-        except OSError:
-            return
+    with (ground.state(name) / "filler").open("wb", buffering=0) as file:
+        # to the last byte: a smaller piece may fit where a larger one does not
+        for size in (1 << 16, 1):
+            with contextlib.suppress(OSError):
+                while file.write(bytes(size)):
+                    pass
 
 
 def _empty(ground: Ground) -> None:
