@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import stats
+from tests.report.written_runs import Written, compared
 
-from gossipfl.report.comparison import Comparison, Terms
+from gossipfl.report.comparison import Comparison, Fault, Terms
 from gossipfl.report.memorization import DISTANCES, OTHERS, OWNER, REPEATED, Memorization
 from gossipfl.report.memorization_picture import draw_memorization
 from gossipfl.report.memorizing import read_memorization
@@ -111,3 +112,37 @@ def test_it_is_drawn_and_written_with_and_without_intervals(tmp_path: Path) -> N
         for file in draw_memorization(found, tmp_path):
             assert file.stat().st_size > 1000
         json.dumps(found.as_json())
+
+
+def test_no_interval_is_told_where_all_seeds_agree(tmp_path: Path) -> None:
+    nothing: Nodes = {"n0": (0, ((0.0, 0.0), (0.0, 0.0)))}
+    (arm,) = read(tmp_path, nothing, nothing, nothing).arms
+    figure = arm.holders[OWNER][REPEATED].figures["exact"]
+
+    # nobody in a few dozen is not nobody: an interval without width would say so
+    assert (figure.mean, figure.low, figure.high, figure.pairs) == (0.0, None, None, 3)
+    assert arm.row()[1] == "0.00"
+
+
+def test_a_run_without_a_result_is_in_no_figure_and_is_told_of(tmp_path: Path) -> None:
+    gone = Fault("failed", "no room was left")
+    comparison = compared(
+        tmp_path,
+        {"gone": [gone, gone], "wild": [Written([3.0, 2.0], figure="loss"), Fault("diverged", "no longer finite")]},
+    )
+    for seed, nodes in enumerate((FIRST, SECOND)):
+        folder = tmp_path / "runs" / "wild" / f"seed-{seed}"
+        folder.mkdir(exist_ok=True)
+        written(folder, seed, nodes).rename(folder / "attack.json")
+
+    found = read_memorization(comparison, {}, "attack.json", bleu=0.75, files={})
+
+    before, lost, wild = found.arms
+    assert (before.loss, lost.loss, wild.loss) == (3.0, None, 2.0)
+    assert (lost.seeds, wild.seeds) == ((), (0,))
+    assert [arm["failures"] for arm in found.as_json()["arms"]] == [
+        [],
+        [{"seed": seed, "status": "failed", "message": "no room was left"} for seed in (0, 1)],
+        [{"seed": 1, "status": "diverged", "message": "no longer finite"}],
+    ]
+    assert "wild, seed 1: diverged: no longer finite" in found.as_markdown()

@@ -64,6 +64,9 @@ def memorization(  # one an option
         note(f"stopped; go on with --output {folder} --resume")
         raise
     emit(found.as_json(), json=json, text=_drawn(found))
+    if not any(arm.seeds for arm in found.arms[1:]):
+        note("no run has a result")
+        raise typer.Exit(1)
 
 
 def _pretraining() -> Callable[[int, int, float], None]:
@@ -82,5 +85,6 @@ def _drawn(found: "Memorization") -> Group:
         found.words(),
         table(found.distance_columns(), found.distance_rows()),
         DISTANCES,
+        *found.faults(),
         *(f"{name}: {path}" for name, path in found.files.items()),
     )
