@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from scipy import stats
 from tests.report.written_runs import Written, compared
 
+from gossipfl.cli.audit_memorization import drawn
+from gossipfl.cli.output import emit
 from gossipfl.report.comparison import Comparison, Fault, Terms
 from gossipfl.report.memorization import DISTANCES, OTHERS, OWNER, REPEATED, Memorization
 from gossipfl.report.memorization_picture import draw_memorization
@@ -146,3 +149,16 @@ def test_a_run_without_a_result_is_in_no_figure_and_is_told_of(tmp_path: Path) -
         [{"seed": 1, "status": "diverged", "message": "no longer finite"}],
     ]
     assert "wild, seed 1: diverged: no longer finite" in found.as_markdown()
+
+
+def test_no_figure_is_cut_off_in_a_pipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = read(tmp_path, FIRST, SECOND, FIRST)
+    (arm,) = found.arms
+    wide = replace(arm, name="full-third-rate-gossip", loss=2.1234, loss_std=0.01, epsilon=7.99)
+
+    emit({}, json=False, text=drawn(replace(found, arms=(arm, wide))))
+
+    text = capsys.readouterr().out
+    assert "…" not in text
+    for figure in (*wide.row(), *found.distance_rows()[0]):
+        assert figure in text

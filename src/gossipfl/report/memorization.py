@@ -21,6 +21,8 @@ overlap: mean BLEU itself, which tells apart where nothing is recited yet."""
 OWNER, OTHERS = "owner", "others"
 DISTANCES = "Repeated passages, BLEU at worst, by links from the owner."
 COLUMNS = ("arm", "exact", "at worst", "BLEU", "at worst", "overlap", "once", "others", "test loss", "ε")
+RECITED = 6
+"""Columns up to what the owner's state recites of repeated passages."""
 
 
 @dataclass(frozen=True, slots=True)
