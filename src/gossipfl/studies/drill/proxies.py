@@ -34,10 +34,9 @@ class Proxies:
         self._targets = {name: parse_address(address) for name, address in targets.items()}
         self._weather = dict.fromkeys(itertools.permutations(sorted(targets), 2), FAIR)
         self._ports: dict[tuple[str, str], int] = {}
-        self._loop = asyncio.new_event_loop()
         self._listening = threading.Event()
         self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name="proxies", daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="proxies", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -47,6 +46,7 @@ class Proxies:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # whatever is carried is cancelled with the loop
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
@@ -60,22 +60,15 @@ class Proxies:
             if suits(*pair):
                 self._weather[pair] = weather
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        with contextlib.suppress(asyncio.CancelledError):
-            self._loop.run_until_complete(self._serve())
-        self._loop.close()
-
     async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
         async with contextlib.AsyncExitStack() as stack:
             for pair in self._weather:
                 server = await asyncio.start_server(self._line(*pair), HOST, 0)
-                await stack.enter_async_context(server)
+                stack.callback(server.close)
                 self._ports[pair] = server.sockets[0].getsockname()[1]
             self._listening.set()
             await self._stop.wait()
-            for task in asyncio.all_tasks() - {asyncio.current_task()}:
-                task.cancel()
 
     def _line(
         self, caller: str, called: str
