@@ -21,8 +21,7 @@ from unittest import SkipTest
 
 from sybil import Document, Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, SkipParser
-
-from gossipfl.runs.fleet_ports import free_port
+from tests.net.world import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
@@ -49,7 +48,9 @@ class Shell:
     def run(self, example: Example) -> str | None:
         """Runs one block; what went wrong, or nothing."""
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        environment = {**os.environ, "PATH": path, "COLUMNS": "120", "NO_COLOR": "1"}
+        # a home of its own: what was spent on common data is booked there
+        home = {"HOME": str(self.folder / "home"), "XDG_DATA_HOME": str(self.folder / "home" / "data")}
+        environment = {**os.environ, **home, "PATH": path, "COLUMNS": "120", "NO_COLOR": "1"}
         done = subprocess.run(
             ["/bin/bash", "-euo", "pipefail", "-c", self._here(example.parsed)],
             cwd=self.folder,
