@@ -2,16 +2,18 @@
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
-from gossipfl.config.loading import load_peers, resolve_self
+from gossipfl.config.loading import LoadedPeers, load_peers, resolve_self
 from gossipfl.config.peers import NodeConfig, Peers
 from gossipfl.errors import ConfigError
-from gossipfl.net.client import ask_status
-from gossipfl.net.identity import load_identity
+from gossipfl.net.client import Line
+from gossipfl.net.identity import Identity, load_identity
+from gossipfl.net.pinning import Trust
 from gossipfl.net.reports import StatusSnapshot
 
 TIMEOUT_S = 5.0
@@ -57,28 +59,75 @@ class NodeStatus:
         return result
 
 
-async def ask_all(
-    path: Path, *, name: str | None, environ: Mapping[str, str], insecure: bool = False
-) -> list[NodeStatus]:
-    """The status of every node, in the order of peers.yaml.
+class Asker:
+    """Asks all nodes of a peers file, again and again; what was opened for it is closed on the way out.
+
+    Args:
+        me: as whom it asks.
+        local: of the node that asks in its own process: what it would answer itself.
+    """
+
+    def __init__(
+        self, loaded: LoadedPeers, identity: Identity, local: Callable[[], StatusSnapshot] | None = None
+    ) -> None:
+        self.loaded = loaded
+        self._me, self._local = identity.name, local
+        trust = Trust(identity)
+        self._lines = {node.name: Line(trust, node) for node in loaded.peers.nodes}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.gather(*(line.__aexit__(kind, error, trace) for line in self._lines.values()))
+
+    async def ask(self, *, details: bool = False, timeout_s: float = TIMEOUT_S) -> list[NodeStatus]:
+        """The status of every node, in the order of peers.yaml."""
+        answers = await asyncio.gather(*(self._ask(name, timeout_s, details=details) for name in self._lines))
+        return [
+            NodeStatus(name, answer, answer.rejected if answer else {})
+            for name, answer in zip(self._lines, answers, strict=True)
+        ]
+
+    async def _ask(self, name: str, timeout_s: float, *, details: bool) -> StatusSnapshot | None:
+        if self._local is not None and name == self._me:
+            return self._local()
+        return await self._lines[name].status(timeout_s, details=details)
+
+
+def asker(
+    path: Path,
+    *,
+    name: str | None,
+    environ: Mapping[str, str],
+    insecure: bool = False,
+    local: Callable[[], StatusSnapshot] | None = None,
+) -> Asker:
+    """Who asks the nodes of peers.yaml.
 
     Args:
         name: as whom to ask; default as for `gossipfl node`, else the first node whose key is on this machine.
+        local: see `Asker`.
 
     Raises:
         UserError: peers.yaml or this machine's certificate is not what it should be.
     """
     loaded = load_peers(path)
-    me = _asker(loaded.peers, loaded.folder, name, environ)
-    identity = load_identity(loaded.peers, loaded.folder, me, neighbors=(), insecure=insecure)
-    answers = await asyncio.gather(*(ask_status(identity, node, TIMEOUT_S) for node in loaded.peers.nodes))
-    return [
-        NodeStatus(node.name, answer, answer.rejected if answer else {})
-        for node, answer in zip(loaded.peers.nodes, answers, strict=True)
-    ]
+    me = _asking_node(loaded.peers, loaded.folder, name, environ)
+    return Asker(loaded, load_identity(loaded.peers, loaded.folder, me, neighbors=(), insecure=insecure), local)
 
 
-def _asker(peers: Peers, folder: Path, name: str | None, environ: Mapping[str, str]) -> NodeConfig:
+async def ask_all(
+    path: Path, *, name: str | None, environ: Mapping[str, str], insecure: bool = False
+) -> list[NodeStatus]:
+    """One question to all; see `asker`."""
+    async with asker(path, name=name, environ=environ, insecure=insecure) as ready:
+        return await ready.ask()
+
+
+def _asking_node(peers: Peers, folder: Path, name: str | None, environ: Mapping[str, str]) -> NodeConfig:
     try:
         return resolve_self(peers, name, environ)
     except ConfigError:

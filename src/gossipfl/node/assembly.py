@@ -37,6 +37,7 @@ from gossipfl.node.checkpoint import Saved, load_latest
 from gossipfl.node.freed_memory import return_freed_memory
 from gossipfl.node.greeting import Greeter, experiment_fingerprint
 from gossipfl.node.guarding import guard_for
+from gossipfl.node.history import history_in
 from gossipfl.node.parts import NodeParts
 from gossipfl.node.ranks import as_node, ranks_in
 from gossipfl.node.record import NodeRecord
@@ -118,7 +119,7 @@ def assemble(
     saved = _resume(directory, loaded, schedule, bench)
     signer = Signer.from_pem(identity.key or directory.signing_key())
     greeter = _greeter(loaded, me, schedule, bench, _Life(directory, signer, shared.seeds))
-    record = _record(me.name, bench)
+    record = _record(me.name, bench, directory)
     protocol = _protocol(loaded.experiment.experiment, me.name, schedule, bench, saved)
     keeps_books = protocol.snapshot.mass is not None
     trust = Trust(identity)
@@ -256,7 +257,7 @@ def _greeter(loaded: LoadedPeers, me: NodeConfig, schedule: Schedule, bench: Ben
     )
 
 
-def _record(name: str, bench: Bench) -> NodeRecord:
+def _record(name: str, bench: Bench, directory: StateDirectory) -> NodeRecord:
     plan = bench.plan
     return NodeRecord(
         name,
@@ -264,4 +265,5 @@ def _record(name: str, bench: Bench) -> NodeRecord:
         target_epsilon=plan.target_epsilon if plan else None,
         noise_multiplier=plan.noise_ahead if plan else None,
         receipt=bench.account.receipt(),
+        history=history_in(directory.metrics),
     )
