@@ -1,15 +1,27 @@
 """`gossipfl node`: one organization's node."""
 
 import logging
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from gossipfl.cli.options import JsonOption, NameOption, PeersOption, SetOption, StateDirOption, command_app, example
+from gossipfl.cli.options import (
+    JsonOption,
+    NameOption,
+    PeersOption,
+    SetOption,
+    StateDirOption,
+    TokenFileOption,
+    command_app,
+    example,
+)
 from gossipfl.cli.output import emit, table
 from gossipfl.cli.watching import watcher
 from gossipfl.node.assembly import NodeRequest, run_node
+from gossipfl.node.dashboard.site import Site, parse_place, read_token, require_dashboard, site_at
 from gossipfl.node.record import NodeRecord
 
 app = command_app()
@@ -20,6 +32,7 @@ app = command_app()
         "gossipfl node --peers peers.yaml",
         "gossipfl node --peers peers.yaml --name clinic --serve",
         "gossipfl node --peers peers.yaml --set training.phases=2 --json",
+        "gossipfl node --peers peers.yaml --dashboard 8787",
     )
 )
 def node(  # noqa: PLR0913  # one an option
@@ -33,6 +46,13 @@ def node(  # noqa: PLR0913  # one an option
     new_account: Annotated[
         str | None, typer.Option(help="Start a fresh privacy account on known data; recorded.", metavar="REASON")
     ] = None,
+    dashboard: Annotated[
+        str | None,
+        typer.Option(
+            help="Serve the live page of all nodes there; any host but loopback needs a token.", metavar="[HOST:]PORT"
+        ),
+    ] = None,
+    token_file: TokenFileOption = None,
     json: JsonOption = False,
 ) -> None:
     """Train on this machine's data and gossip with the neighbors until everybody is done.
@@ -48,12 +68,21 @@ def node(  # noqa: PLR0913  # one an option
         serve=serve,
         insecure=insecure,
         new_account=new_account,
+        page=None if dashboard is None else _page(dashboard, token_file),
     )
     with watcher() as watch:
         record = run_node(request, watch)
     emit(record.as_json(), json=json, text=_drawn(record))
     if record.state == "interrupted":
         raise typer.Exit(130)
+
+
+def _page(place: str, token_file: Path | None) -> Site:
+    """Where the dashboard is to be; what is wrong with it is said before anything is loaded."""
+    require_dashboard()
+    site = site_at(*parse_place(place), read_token(token_file, os.environ))
+    site.listen().close()
+    return site
 
 
 def _drawn(record: NodeRecord) -> Table:

@@ -6,6 +6,7 @@ certificates ─> identity ─> transport ────────────�
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -33,7 +34,9 @@ from gossipfl.learning.books import RunTerms, Streams, ledger_file
 from gossipfl.learning.data import DataSite
 from gossipfl.net.identity import load_identity
 from gossipfl.net.pinning import Trust
+from gossipfl.node.asking import observer
 from gossipfl.node.checkpoint import Saved, load_latest
+from gossipfl.node.dashboard.site import Site
 from gossipfl.node.freed_memory import return_freed_memory
 from gossipfl.node.greeting import Greeter, experiment_fingerprint
 from gossipfl.node.guarding import guard_for
@@ -54,6 +57,8 @@ from gossipfl.privacy.signing import Signer, sign_head
 from gossipfl.protection.terms import check_protectable
 from gossipfl.state import AdapterState
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class NodeRequest:
@@ -67,6 +72,7 @@ class NodeRequest:
         serve: go on for ever after the last step.
         insecure: plaintext, on purpose.
         new_account: reason to start a fresh privacy account on known data.
+        page: where to serve the dashboard meanwhile; the extra `dashboard` is there.
     """
 
     peers: Path
@@ -76,6 +82,7 @@ class NodeRequest:
     serve: bool = False
     insecure: bool = False
     new_account: str | None = None
+    page: Site | None = None
 
 
 def run_node(request: NodeRequest, report: Callable[[NodeRecord], None]) -> NodeRecord:
@@ -90,8 +97,20 @@ def run_node(request: NodeRequest, report: Callable[[NodeRecord], None]) -> Node
     with ExitStack() as stack:
         parts = assemble(request, report, stack)
         return_freed_memory()
-        asyncio.run(Node(parts, serve=request.serve).run())
+        asyncio.run(_run(Node(parts, serve=request.serve), request, parts.record.name))
         return parts.record
+
+
+async def _run(node: Node, request: NodeRequest, name: str) -> None:
+    if request.page is None:
+        await node.run()
+        return
+    from gossipfl.node.dashboard.serving import serving  # noqa: PLC0415  # an extra
+
+    ready = observer(request.peers, name=name, environ={}, insecure=request.insecure, local=node.status)
+    async with serving(request.page, ready) as url:
+        logger.info("dashboard: %s", url)
+        await node.run()
 
 
 def assemble(
