@@ -148,6 +148,12 @@ def test_status_in_mid_run_told_progress_and_nothing_that_private_data_decides(f
         assert not node.keys() & {"loss", "accuracy"}
 
 
+def test_distances_are_told_while_nodes_differ_and_vanish_when_they_agree(finished: Finished) -> None:
+    for name in finished.study.names:
+        told = [row["distance"] for row in finished.study.rows(name) if row["distance"] is not None]
+        assert told[-1] < 0.05 * max(told)
+
+
 def test_privacy_spent_reads_the_ledger_beside_the_data(finished: Finished, command: Command) -> None:
     found = command("privacy", "spent", "--state-dir", finished.study.state("cid"))
     assert found["epsilon"] == pytest.approx(finished.results["cid"]["epsilon"], rel=1e-9)
