@@ -1,6 +1,7 @@
-"""The page, its files, the stream of events, and the same figures as JSON for scripts."""
+"""The page, its files, the stream of events, and the same figures as JSON for scripts and for Prometheus."""
 
 from collections.abc import AsyncIterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -33,10 +34,18 @@ def make_app(hub: Hub, site: Site) -> Starlette:
     async def status(_: Request) -> Response:
         return Response(json_text((await hub.view()).as_json()), media_type="application/json")
 
+    async def metrics(_: Request) -> Response:
+        if find_spec("prometheus_client") is None:
+            return PlainTextResponse("the extra prometheus is not installed\n", 501)
+        from gossipfl.node.dashboard.metrics import CONTENT_TYPE, metrics_text  # noqa: PLC0415  # an extra
+
+        return Response(metrics_text(await hub.view()), media_type=CONTENT_TYPE)
+
     routes = [
         Route("/", page),
         Route("/events", events),
         Route("/api/status", status),
+        Route("/metrics", metrics),
         Mount("/static", StaticFiles(directory=FILES)),
     ]
     return Starlette(routes=routes, middleware=[Middleware(Gate, token=site.token, loopback_names=site.is_loopback)])
