@@ -21,6 +21,7 @@ from gossipfl.cli.options import (
 from gossipfl.cli.output import emit, table
 from gossipfl.cli.watching import watcher
 from gossipfl.node.assembly import NodeRequest, run_node
+from gossipfl.node.dashboard.beside import Page
 from gossipfl.node.dashboard.site import Site, parse_place, read_token, require_dashboard, site_at
 from gossipfl.node.record import NodeRecord
 
@@ -30,9 +31,8 @@ app = command_app()
 @app.command(
     epilog=example(
         "gossipfl node --peers peers.yaml",
-        "gossipfl node --peers peers.yaml --name clinic --serve",
+        "gossipfl node --peers peers.yaml --name clinic --serve --dashboard 8787",
         "gossipfl node --peers peers.yaml --set training.phases=2 --json",
-        "gossipfl node --peers peers.yaml --dashboard 8787",
     )
 )
 def node(  # noqa: PLR0913  # one an option
@@ -40,12 +40,6 @@ def node(  # noqa: PLR0913  # one an option
     peers: PeersOption,
     name: NameOption = None,
     state_dir: StateDirOption = None,
-    sets: SetOption = None,
-    serve: Annotated[bool, typer.Option("--serve", help="Go on mixing and serving after the last step.")] = False,
-    insecure: Annotated[bool, typer.Option("--insecure", help="No TLS: for a closed network only.")] = False,
-    new_account: Annotated[
-        str | None, typer.Option(help="Start a fresh privacy account on known data; recorded.", metavar="REASON")
-    ] = None,
     dashboard: Annotated[
         str | None,
         typer.Option(
@@ -53,6 +47,12 @@ def node(  # noqa: PLR0913  # one an option
         ),
     ] = None,
     token_file: TokenFileOption = None,
+    sets: SetOption = None,
+    serve: Annotated[bool, typer.Option("--serve", help="Go on mixing and serving after the last step.")] = False,
+    insecure: Annotated[bool, typer.Option("--insecure", help="No TLS: for a closed network only.")] = False,
+    new_account: Annotated[
+        str | None, typer.Option(help="Start a fresh privacy account on known data; recorded.", metavar="REASON")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Train on this machine's data and gossip with the neighbors until everybody is done.
@@ -64,11 +64,11 @@ def node(  # noqa: PLR0913  # one an option
         peers=peers,
         name=name,
         state_dir=state_dir,
+        page=None if dashboard is None else Page(_site(dashboard, token_file), peers, insecure),
         overrides=tuple(sets or ()),
         serve=serve,
         insecure=insecure,
         new_account=new_account,
-        page=None if dashboard is None else _page(dashboard, token_file),
     )
     with watcher() as watch:
         record = run_node(request, watch)
@@ -77,7 +77,7 @@ def node(  # noqa: PLR0913  # one an option
         raise typer.Exit(130)
 
 
-def _page(place: str, token_file: Path | None) -> Site:
+def _site(place: str, token_file: Path | None) -> Site:
     """Where the dashboard is to be; what is wrong with it is said before anything is loaded."""
     require_dashboard()
     site = site_at(*parse_place(place), read_token(token_file, os.environ))

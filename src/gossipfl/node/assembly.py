@@ -6,7 +6,6 @@ certificates ─> identity ─> transport ────────────�
 """
 
 import asyncio
-import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -34,9 +33,8 @@ from gossipfl.learning.books import RunTerms, Streams, ledger_file
 from gossipfl.learning.data import DataSite
 from gossipfl.net.identity import load_identity
 from gossipfl.net.pinning import Trust
-from gossipfl.node.asking import observer
 from gossipfl.node.checkpoint import Saved, load_latest
-from gossipfl.node.dashboard.site import Site
+from gossipfl.node.dashboard.beside import Page
 from gossipfl.node.freed_memory import return_freed_memory
 from gossipfl.node.greeting import Greeter, experiment_fingerprint
 from gossipfl.node.guarding import guard_for
@@ -57,8 +55,6 @@ from gossipfl.privacy.signing import Signer, sign_head
 from gossipfl.protection.terms import check_protectable
 from gossipfl.state import AdapterState
 
-logger = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class NodeRequest:
@@ -68,21 +64,21 @@ class NodeRequest:
         peers: peers.yaml.
         name: of the node; default see `config.this_node`.
         state_dir: default `state/NAME` beside peers.yaml.
+        page: the dashboard to serve meanwhile; the extra `dashboard` is there.
         overrides: `a.b=value` for the experiment.
         serve: go on for ever after the last step.
         insecure: plaintext, on purpose.
         new_account: reason to start a fresh privacy account on known data.
-        page: where to serve the dashboard meanwhile; the extra `dashboard` is there.
     """
 
     peers: Path
     name: str | None = None
     state_dir: Path | None = None
+    page: Page | None = None
     overrides: Sequence[str] = ()
     serve: bool = False
     insecure: bool = False
     new_account: str | None = None
-    page: Site | None = None
 
 
 def run_node(request: NodeRequest, report: Callable[[NodeRecord], None]) -> NodeRecord:
@@ -97,20 +93,9 @@ def run_node(request: NodeRequest, report: Callable[[NodeRecord], None]) -> Node
     with ExitStack() as stack:
         parts = assemble(request, report, stack)
         return_freed_memory()
-        asyncio.run(_run(Node(parts, serve=request.serve), request, parts.record.name))
+        node = Node(parts, serve=request.serve)
+        asyncio.run(request.page.run_beside(node) if request.page else node.run())
         return parts.record
-
-
-async def _run(node: Node, request: NodeRequest, name: str) -> None:
-    if request.page is None:
-        await node.run()
-        return
-    from gossipfl.node.dashboard.serving import serving  # noqa: PLC0415  # an extra
-
-    ready = observer(request.peers, name=name, environ={}, insecure=request.insecure, local=node.status)
-    async with serving(request.page, ready) as url:
-        logger.info("dashboard: %s", url)
-        await node.run()
 
 
 def assemble(
