@@ -1,6 +1,5 @@
 """`gossipfl node`: one organization's node."""
 
-import logging
 import os
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from gossipfl.cli.logs import LogFormat, LogFormatOption, LogLevel, LogLevelOption, configure_logs
 from gossipfl.cli.options import (
     JsonOption,
     NameOption,
@@ -20,6 +20,7 @@ from gossipfl.cli.options import (
 )
 from gossipfl.cli.output import emit, table
 from gossipfl.cli.watching import watcher
+from gossipfl.config.loading import load_peers, resolve_self
 from gossipfl.node.assembly import NodeRequest, run_node
 from gossipfl.node.dashboard.beside import Page
 from gossipfl.node.dashboard.site import Site, parse_place, read_token, require_dashboard, site_at
@@ -47,6 +48,8 @@ def node(  # noqa: PLR0913  # one an option
         ),
     ] = None,
     token_file: TokenFileOption = None,
+    log_format: LogFormatOption = LogFormat.text,
+    log_level: LogLevelOption = LogLevel.info,
     sets: SetOption = None,
     serve: Annotated[bool, typer.Option("--serve", help="Go on mixing and serving after the last step.")] = False,
     insecure: Annotated[bool, typer.Option("--insecure", help="No TLS: for a closed network only.")] = False,
@@ -59,7 +62,7 @@ def node(  # noqa: PLR0913  # one an option
 
     Killed at any moment, it goes on where it was by the same command.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_logs(log_format, log_level, node=_name(peers, name) if log_format is LogFormat.json else None)
     request = NodeRequest(
         peers=peers,
         name=name,
@@ -75,6 +78,10 @@ def node(  # noqa: PLR0913  # one an option
     emit(record.as_json(), json=json, text=_drawn(record))
     if record.state == "interrupted":
         raise typer.Exit(130)
+
+
+def _name(peers: Path, name: str | None) -> str:
+    return resolve_self(load_peers(peers).peers, name, os.environ).name
 
 
 def _site(place: str, token_file: Path | None) -> Site:

@@ -13,7 +13,7 @@ from gossipfl.net.events import Arrived, Delivered, NetEvent, Undelivered
 from gossipfl.net.identity import Identity
 from gossipfl.net.inbox import Checks, Enclosed, Message
 from gossipfl.net.limits import Limits
-from gossipfl.net.links import Link, Wiring
+from gossipfl.net.links import Link, Wiring, log_message
 from gossipfl.net.neighbors import Neighbor
 from gossipfl.net.outbox import Outgoing
 from gossipfl.net.pinning import Trust
@@ -126,6 +126,7 @@ class Context:
     def arrived(self, message: Message | Enclosed) -> None:
         """Hands a message that passed to the driver."""
         envelope = message.envelope
+        log_message("arrived from %s", envelope.sender, envelope)
         if isinstance(message, Enclosed):
             me = self.identity.name
             letter = Letter(envelope.letter, me, message.content, envelope.header, envelope.roster)

@@ -67,6 +67,16 @@ class Envelope:
     letter: str = ""
     roster: bytes = b""
 
+    @property
+    def exchange(self) -> str:
+        """By what the logs of both ends name it."""
+        return exchange(self.sender, self.mark)
+
+
+def exchange(sender: str, mark: Mark) -> str:
+    """SENDER/INCARNATION/SEQUENCE: no two messages share it, and both ends know it."""
+    return f"{sender}/{mark[0]}/{mark[1]}"
+
 
 def hello_of(opening: Opening) -> pb.Hello:
     """As it travels."""
