@@ -34,9 +34,11 @@ from gossipfl.learning.data import DataSite
 from gossipfl.net.identity import load_identity
 from gossipfl.net.pinning import Trust
 from gossipfl.node.checkpoint import Saved, load_latest
+from gossipfl.node.dashboard.beside import Page
 from gossipfl.node.freed_memory import return_freed_memory
 from gossipfl.node.greeting import Greeter, experiment_fingerprint
 from gossipfl.node.guarding import guard_for
+from gossipfl.node.history import history_in
 from gossipfl.node.parts import NodeParts
 from gossipfl.node.ranks import as_node, ranks_in
 from gossipfl.node.record import NodeRecord
@@ -63,6 +65,7 @@ class NodeRequest:
         peers: peers.yaml.
         name: of the node; default see `config.this_node`.
         state_dir: default `state/NAME` beside peers.yaml.
+        page: the dashboard to serve meanwhile; the extra `dashboard` is there.
         overrides: `a.b=value` for the experiment.
         serve: go on for ever after the last step.
         insecure: plaintext, on purpose.
@@ -72,6 +75,7 @@ class NodeRequest:
     peers: Path
     name: str | None = None
     state_dir: Path | None = None
+    page: Page | None = None
     overrides: Sequence[str] = ()
     serve: bool = False
     insecure: bool = False
@@ -90,7 +94,8 @@ def run_node(request: NodeRequest, report: Callable[[NodeRecord], None]) -> Node
     with ExitStack() as stack:
         parts = assemble(request, report, stack)
         return_freed_memory()
-        asyncio.run(Node(parts, serve=request.serve).run())
+        node = Node(parts, serve=request.serve)
+        asyncio.run(request.page.run_beside(node) if request.page else node.run())
         return parts.record
 
 
@@ -119,7 +124,7 @@ def assemble(
     saved = _resume(directory, loaded, schedule, bench)
     signer = Signer.from_pem(identity.key or directory.signing_key())
     greeter = _greeter(loaded, me, schedule, bench, _Life(directory, signer, shared.seeds))
-    record = _record(me.name, bench)
+    record = _record(me.name, bench, directory)
     protocol = _protocol(loaded.experiment.experiment, me.name, schedule, bench, saved)
     keeps_books = protocol.snapshot.mass is not None
     trust = Trust(identity)
@@ -260,7 +265,7 @@ def _greeter(loaded: LoadedPeers, me: NodeConfig, schedule: Schedule, bench: Ben
     )
 
 
-def _record(name: str, bench: Bench) -> NodeRecord:
+def _record(name: str, bench: Bench, directory: StateDirectory) -> NodeRecord:
     plan = bench.plan
     return NodeRecord(
         name,
@@ -268,4 +273,5 @@ def _record(name: str, bench: Bench) -> NodeRecord:
         target_epsilon=plan.target_epsilon if plan else None,
         noise_multiplier=plan.noise_ahead if plan else None,
         receipt=bench.account.receipt(),
+        history=history_in(directory.metrics),
     )
