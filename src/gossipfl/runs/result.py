@@ -13,7 +13,7 @@ class RunResult:
     """What came of it.
 
     Attributes:
-        final: the last evaluation, see `final_figures`.
+        final: the last evaluation, see `final_figures`; where nodes attack, of the others.
         rounds: exchange rounds, mean over the nodes.
         virtual_s, seconds: virtual and real.
         node_steps: optimizer steps of all nodes; without training, exchange rounds.
@@ -112,5 +112,5 @@ def final_figures(last: dict[str, Any]) -> dict[str, Any]:
         "worst": last["worst"],
         "mean_model": last[f"mean_model_{figure}"],
         "consensus_distance": last["consensus_distance"],
-        **{key: last[key] for key in ("averaging_error",) if key in last},
+        **{key: last[key] for key in ("averaging_error", "trigger_success") if key in last},
     } | exact

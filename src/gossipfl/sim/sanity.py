@@ -26,10 +26,12 @@ def check_attackers(simulation: SimulationConfig, gossip: GossipConfig) -> None:
     """Attackers send states, and lie of nothing else.
 
     Raises:
-        ConfigError: the protocol sends sums.
+        ConfigError: the protocol sends sums, or nobody is honest.
     """
     attackers = simulation.attackers
-    if attackers.kind != "none" and gossip.protocol in {"push_sum", "pairwise"}:
+    if attackers.active >= {*simulation.names}:
+        raise ConfigError("simulation.attackers.nodes: all nodes attack; one at least was expected that does not")
+    if attackers.kind != "none" and not attackers.poisons and gossip.protocol in {"push_sum", "pairwise"}:
         raise ConfigError(
             f"simulation.attackers.kind {attackers.kind}: gossip.protocol {gossip.protocol} books what crosses each "
             "edge, and attackers know no lie for it: sync, wait_free or noloco were expected"
