@@ -10,6 +10,7 @@ from gossipfl.cli.options import JsonOption, NameOption, PeersOption, SetOption,
 from gossipfl.cli.output import emit, table
 from gossipfl.cli.watching import watcher
 from gossipfl.node.assembly import NodeRequest, run_node
+from gossipfl.node.attacking import UNSAFE, AttackRequest
 from gossipfl.node.record import NodeRecord
 
 app = command_app()
@@ -33,6 +34,11 @@ def node(  # noqa: PLR0913  # one an option
     new_account: Annotated[
         str | None, typer.Option(help="Start a fresh privacy account on known data; recorded.", metavar="REASON")
     ] = None,
+    attack: Annotated[
+        str | None,
+        typer.Option(help="Lie to the neighbors, to try your own defenses; see simulation.attackers.", metavar="KIND"),
+    ] = None,
+    unsafe: Annotated[bool, typer.Option(UNSAFE, help="With --attack: this federation may be harmed.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Train on this machine's data and gossip with the neighbors until everybody is done.
@@ -48,6 +54,7 @@ def node(  # noqa: PLR0913  # one an option
         serve=serve,
         insecure=insecure,
         new_account=new_account,
+        attack=AttackRequest(attack, allowed=unsafe),
     )
     with watcher() as watch:
         record = run_node(request, watch)

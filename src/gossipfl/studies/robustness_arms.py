@@ -39,13 +39,14 @@ DUMBBELL = {
     "topology.kind": "../topologies/dumbbell.adjlist",
     "topology.degree": None,
     # little by little, and then time to agree: what crosses one edge takes long
-    "training.phases": 300,
+    "training.phases": 150,
     "training.local_steps": 1,
     "training.momentum": 0.0,
+    "training.learning_rate": 0.1,
     "gossip.protocol": "sync",
-    "gossip.settle_rounds": 200,
+    "gossip.settle_rounds": 150,
     "gossip.deadline_s": 1e6,
-    "simulation.evaluate_every": 500,
+    "simulation.evaluate_every": 300,
 }
 
 
