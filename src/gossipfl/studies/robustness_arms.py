@@ -118,6 +118,13 @@ PARTS: Mapping[str, Part] = {
         seeds=(0, 1, 2),
         setting=DUMBBELL,
     ),
+    "language": Part(
+        "a tiny Llama on terms of neurology",
+        (PLAIN, "clip", "clip-1"),
+        ("none", "sign_flip", "alie", "ipm10", "dissensus", "random"),
+        seeds=(0, 1, 2),
+        experiment="robustness-lm",
+    ),
     "unlike": Part("digits, Dirichlet .5", (PLAIN, "clip", "clip-2"), seeds=(0, 1, 2), setting=UNLIKE),
 }
 """By folder, in the order in which they are run."""
