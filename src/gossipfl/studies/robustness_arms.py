@@ -26,7 +26,6 @@ MIXINGS: Mapping[str, Mapping[str, Any]] = {
     PLAIN: {},
     "clip": {"gossip.mixing": CLIP},
     "clip-b2": {"gossip.mixing": CLIP, "gossip.byzantine": 2},
-    "clip-1": {"gossip.mixing": CLIP, "gossip.clipping_radius": 1.0},
     "clip-2": {"gossip.mixing": CLIP, "gossip.clipping_radius": 2.0},
     "median": {"gossip.mixing": "median"},
     "trimmed": {"gossip.mixing": "trimmed_mean"},
@@ -120,8 +119,8 @@ PARTS: Mapping[str, Part] = {
     ),
     "language": Part(
         "a tiny Llama on terms of neurology",
-        (PLAIN, "clip", "clip-1"),
-        ("none", "sign_flip", "alie", "ipm10", "dissensus", "random"),
+        (PLAIN, "clip", "clip-b2"),
+        ("none", "sign_flip", "alie", "ipm10", "dissensus"),
         seeds=(0, 1, 2),
         experiment="robustness-lm",
     ),
