@@ -73,8 +73,13 @@ def _cell(arm: ArmSummary, reference: ArmSummary) -> str:
         return notes.strip() or "no seed in common"
     if arm is reference:
         return f"0{notes}"
-    ends = "" if apart.low is None or apart.high is None else f" [{apart.low:.1f}, {apart.high:.1f}]"
-    return f"{apart.mean:.1f}{ends}{notes}".replace("-", "−")
+    ends = "" if apart.low is None or apart.high is None else f" [{_points(apart.low)}, {_points(apart.high)}]"
+    return f"{_points(apart.mean)}{ends}{notes}"
+
+
+def _points(value: float) -> str:
+    # adding nothing makes 0 of −0
+    return f"{round(value, 1) + 0.0:.1f}".replace("-", "−")
 
 
 def _verdict(mixing: str, part: Part, arms: Arms) -> str:
