@@ -27,6 +27,7 @@ MIXINGS: Mapping[str, Mapping[str, Any]] = {
     "clip": {"gossip.mixing": CLIP},
     "clip-b2": {"gossip.mixing": CLIP, "gossip.byzantine": 2},
     "clip-2": {"gossip.mixing": CLIP, "gossip.clipping_radius": 2.0},
+    "clip-4": {"gossip.mixing": CLIP, "gossip.clipping_radius": 4.0},
     "median": {"gossip.mixing": "median"},
     "trimmed": {"gossip.mixing": "trimmed_mean"},
 }
@@ -112,7 +113,7 @@ PARTS: Mapping[str, Part] = {
     "digits": Part("digits, all nodes alike", (PLAIN, "clip", "clip-2")),
     "dumbbell": Part(
         "digits, no attackers, two cliques with half of the classes each and one edge between them",
-        (PLAIN, "clip", "clip-b2", "clip-2", "median", "trimmed"),
+        (PLAIN, "clip", "clip-b2", "clip-2", "clip-4", "median", "trimmed"),
         attacks=("none",),
         seeds=(0, 1, 2),
         setting=DUMBBELL,
