@@ -22,6 +22,7 @@ from gossipfl.cli.output import emit, table
 from gossipfl.cli.watching import watcher
 from gossipfl.config.loading import load_peers, resolve_self
 from gossipfl.node.assembly import NodeRequest, run_node
+from gossipfl.node.attacking import UNSAFE, AttackRequest
 from gossipfl.node.dashboard.beside import Page
 from gossipfl.node.dashboard.site import Site, parse_place, read_token, require_dashboard, site_at
 from gossipfl.node.record import NodeRecord
@@ -56,6 +57,11 @@ def node(  # noqa: PLR0913  # one an option
     new_account: Annotated[
         str | None, typer.Option(help="Start a fresh privacy account on known data; recorded.", metavar="REASON")
     ] = None,
+    attack: Annotated[
+        str | None,
+        typer.Option(help="Lie to the neighbors, to try your own defenses; see simulation.attackers.", metavar="KIND"),
+    ] = None,
+    unsafe: Annotated[bool, typer.Option(UNSAFE, help="With --attack: this federation may be harmed.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Train on this machine's data and gossip with the neighbors until everybody is done.
@@ -72,6 +78,7 @@ def node(  # noqa: PLR0913  # one an option
         serve=serve,
         insecure=insecure,
         new_account=new_account,
+        attack=AttackRequest(attack, allowed=unsafe),
     )
     with watcher() as watch:
         record = run_node(request, watch)

@@ -9,7 +9,7 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from gossipfl.learning.books import RunTerms, Streams, ledger_file
 from gossipfl.learning.data import DataSite
 from gossipfl.net.identity import load_identity
 from gossipfl.net.pinning import Trust
+from gossipfl.node.attacking import AttackRequest, attacker_for, check_attack, poisoner
 from gossipfl.node.checkpoint import Saved, load_latest
 from gossipfl.node.dashboard.beside import Page
 from gossipfl.node.freed_memory import return_freed_memory
@@ -70,6 +71,7 @@ class NodeRequest:
         serve: go on for ever after the last step.
         insecure: plaintext, on purpose.
         new_account: reason to start a fresh privacy account on known data.
+        attack: lie to the others, on purpose.
     """
 
     peers: Path
@@ -80,6 +82,7 @@ class NodeRequest:
     serve: bool = False
     insecure: bool = False
     new_account: str | None = None
+    attack: AttackRequest = field(default_factory=AttackRequest)
 
 
 def run_node(request: NodeRequest, report: Callable[[NodeRecord], None]) -> NodeRecord:
@@ -107,7 +110,8 @@ def assemble(
     Args:
         streams: of noise and batches; seeded ones, which everybody can repeat, are for tests.
     """
-    loaded = load_peers(request.peers, request.overrides)
+    loaded = load_peers(request.peers, [*request.overrides, *request.attack.overrides()])
+    check_attack(request.attack, loaded.experiment.experiment)
     me = resolve_self(loaded.peers, request.name, os.environ)
     loaded = as_node(loaded, me)
     schedule = schedule_of(loaded)
@@ -116,7 +120,8 @@ def assemble(
     directory = stack.enter_context(StateDirectory(request.state_dir or state_dir_of(loaded, me)))
     shared = share_noise(loaded.experiment.experiment, identity, schedule, directory, streams)
     terms = RunTerms(directory.run_name(), me.ledger, request.new_account, streams, shared.terms)
-    bench = build_learner(loaded.experiment.experiment, site_of(loaded, me), terms)
+    alter = poisoner(request.attack, me.name, loaded.experiment.experiment)
+    bench = build_learner(loaded.experiment.experiment, site_of(loaded, me), terms, alter=alter)
     stack.callback(bench.close)
     if bench.plan is not None:
         ledger = ledger_file(loaded.experiment.experiment, site_of(loaded, me), me.ledger)
@@ -143,6 +148,7 @@ def assemble(
         record=record,
         report=report,
         guard=guard,
+        attacker=attacker_for(request.attack, me.name, loaded.experiment.experiment, schedule, bench),
     )
 
 

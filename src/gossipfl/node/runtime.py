@@ -193,6 +193,8 @@ class Node:
             tasks.create_task(self._evaluate_while_serving(transport, tasks))
 
     async def _publish(self, sends: Sequence[Send[AdapterState]], transport: Transport) -> None:
+        if self._parts.attacker is not None:
+            sends = await asyncio.to_thread(self._parts.attacker.disguised, sends)
         # durable in the log before the first byte leaves
         if self._mail is not None:
             await self._mail.publish(sends, lambda: self._parts.log_publications(sends))
@@ -225,6 +227,8 @@ class Node:
                 self._order.add(NeighborDown(name))
             case Arrived(sender=sender, state=state, header=header, flow=flow):
                 self._parts.record.distances.heard(sender, state, header)
+                if self._parts.attacker is not None:
+                    self._parts.attacker.hear(sender, state)
                 self._order.add(Received(sender, state, header, flow))
             case Delivered():
                 if self._mail is not None:
