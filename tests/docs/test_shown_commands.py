@@ -1,5 +1,6 @@
 """What the pages show can be done: their shell blocks run, their commands and options are there."""
 
+import re
 import shlex
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def test_an_option_that_is_not_there_is_found() -> None:
 
 def unknown(line: str) -> str | None:
     """The option, or command, of the line that does not exist."""
-    words = shlex.split(line.split(">")[0].split("|")[0].split("#")[0].rstrip("& "))
+    words = shlex.split(re.split(r"[>|#]", line, maxsplit=1)[0].rstrip("& "))
     if words[0] not in COMMANDS:
         return words[0]
     command = COMMANDS[words.pop(0)].load()
@@ -64,5 +65,3 @@ def unknown(line: str) -> str | None:
         command = inner or command.commands.get("make", command)
     options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     return next((word for word in words if word.startswith("--") and word not in {*options, "--help"}), None)
-
-

@@ -205,12 +205,13 @@ async def test_a_tunnel_that_begins_with_neither_is_garbage(world: World, reject
 
 
 @pytest.mark.parametrize("wished", ["b", "a", "r", "s", "nobody" * 100])
-@pytest.mark.usefixtures("relay")
-async def test_nobody_is_reached_who_does_not_wait(world: World, wished: str) -> None:
+async def test_nobody_is_reached_who_does_not_wait(world: World, relay: Player, wished: str) -> None:
     async with tunnel(world, "a") as asking:
         await asking.write(tunnel_bytes(Ask(wished)))
-        with pytest.raises(LinkLostError, match="unavailable: relay: nobody waits here"):
+        with pytest.raises(LinkLostError, match="unavailable: nobody: nobody waits here"):
             await hear(asking)
+    # who is there before the other has done nothing wrong
+    assert relay.transport.counters.rejected == {}
 
 
 @pytest.mark.usefixtures("relay")

@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, Entry] = {
     "check": Entry("gossipfl.cli.check", "Say everything that can be known before training."),
     "node": Entry("gossipfl.cli.node", "Run one node."),
     "status": Entry("gossipfl.cli.status", "Ask every node how it is."),
+    "dashboard": Entry("gossipfl.cli.dashboard", "Show all nodes live on one page."),
     "fedavg": Entry("gossipfl.cli.fedavg", "Run an experiment with a server in the middle, by Flower."),
     "simulate": Entry("gossipfl.cli.simulate", "Run an experiment on a virtual clock, in one process."),
     "compare": Entry("gossipfl.cli.compare", "Run arms times seeds of an experiment, and report on them."),

@@ -16,6 +16,7 @@ from gossipfl.net.duplex import AcceptedDuplex, LinkLostError
 from gossipfl.net.handshake import DUPLICATE, read_opening
 from gossipfl.net.intake import Callers
 from gossipfl.net.neighbors import Neighbor
+from gossipfl.net.relay import NOBODY
 from gossipfl.net.wire import Opening
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ Call = Any
 _CODES = {
     **dict.fromkeys(("unknown_sender", "sender", "certificate"), grpc.StatusCode.PERMISSION_DENIED),
     "rate": grpc.StatusCode.RESOURCE_EXHAUSTED,
-    "relay": grpc.StatusCode.UNAVAILABLE,
+    **dict.fromkeys(("relay", NOBODY), grpc.StatusCode.UNAVAILABLE),
 }
 """By reason; another says that what the peer is or does cannot go on."""
 
@@ -104,7 +105,7 @@ class Door:
 
     def count(self, error: PeerError) -> None:
         """Among the rejections."""
-        if error.reason != DUPLICATE:
+        if error.reason not in {DUPLICATE, NOBODY}:
             self._context.counters.reject(error)
 
     async def _visitor(self, call: Call) -> Visitor:

@@ -20,7 +20,7 @@ from gossipfl.net.framing import Frame, ack_frame, envelope_frame, parse_frame
 from gossipfl.net.inbox import Checks, Enclosed, Message, Receiver
 from gossipfl.net.intake import Intake
 from gossipfl.net.outbox import Outbox, Outgoing
-from gossipfl.net.wire import Envelope, Opening, envelope_message, envelope_of
+from gossipfl.net.wire import Envelope, Opening, envelope_message, envelope_of, exchange
 from gossipfl.v1 import gossip_pb2 as pb
 
 logger = logging.getLogger(__name__)
@@ -79,6 +79,7 @@ class Link:
         self._deadline: float | None = None
         self._refusals: list[bytes] = []
         self._dropped = 0
+        self._life = 0
 
     def wake(self) -> None:
         """There is something to send."""
@@ -162,7 +163,9 @@ class Link:
                 raise self._too_slow("to take one message") from error
             raise
         outbox.written(message, envelope.mark)
+        self._life = envelope.mark[0]
         self.wiring.tally.messages_sent += 1
+        log_message("sent to %s", self.wiring.peer, envelope)
 
     async def _write(self, frame: bytes) -> None:
         await self._duplex.write(frame)
@@ -232,6 +235,9 @@ class Link:
     def _reject(self, error: PeerError, sequence: int) -> None:
         """A message is dropped and the peer is told, the link stays."""
         self.wiring.reject(error)
+        named = exchange(self.wiring.peer, (self.theirs.greeting.incarnation, sequence))
+        fields = {"peer": self.wiring.peer, "reason": error.reason, "exchange": named}
+        logger.debug("dropped a message of %s: %s", self.wiring.peer, error.reason, extra=fields)
         if error.reason != "truncated" and len(self._refusals) < 8:
             self._refusals.append(ack_frame(sequence, error.reason))
             self._wake.set()
@@ -243,10 +249,26 @@ class Link:
         self._dropped += 1
         # the 1st, 2nd, 4th, … so that a peer cannot fill the log
         if self._dropped & (self._dropped - 1) == 0:
-            fields = {"peer": self.wiring.peer, "sequence": ack.sequence}
+            named = exchange(self.wiring.checks.me, (self._life, ack.sequence))
+            fields = {"peer": self.wiring.peer, "exchange": named}
             logger.warning("%r dropped our message: %r", self.wiring.peer, ack.rejected[:64], extra=fields)
 
     def _too_slow(self, what: str) -> LinkLostError:
         text = f"{self.wiring.peer!r} took more than {self.wiring.timeout_s:g} s {what}"
         self.wiring.reject(MessageError(text, peer=self.wiring.peer, reason="timeout"))
         return LinkLostError(text)
+
+
+def log_message(what: str, peer: str, envelope: Envelope) -> None:
+    """A line at level debug that both ends' logs join on by `exchange`."""
+    if logger.isEnabledFor(logging.DEBUG):
+        header = envelope.header
+        fields = {
+            "peer": peer,
+            "exchange": envelope.exchange,
+            "round": header.round,
+            "step": header.step,
+            "codec": envelope.codec,
+            "payload_bytes": envelope.payload_bytes,
+        }
+        logger.debug(what, peer, extra=fields)

@@ -19,6 +19,8 @@ from gossipfl.net.duplex import Duplex
 from gossipfl.net.tunnel_frames import Ask, Offer, Opened, pump, read_tunnel, tunnel_bytes, until_one_ends
 
 logger = logging.getLogger(__name__)
+NOBODY = "nobody"
+"""Reason of a refusal that is none: who is asked for is not there yet."""
 OFFERS_PER_PEER = 4
 """Offers of one neighbor that may wait; it makes another when one is taken."""
 
@@ -52,7 +54,8 @@ class Relay:
             name: the neighbor's, by its certificate.
 
         Raises:
-            HandshakeError: reason relay: this node carries nothing, or not between these two, or nobody waits.
+            HandshakeError: reason relay: this node carries nothing, or too much waits; nobody: nobody waits, which
+                is no offense: one end is there before the other.
             MessageError: reason garbage.
             LinkLostError: the stream broke off.
             TimeoutError: it did not say what it wants.
@@ -90,7 +93,7 @@ class Relay:
     async def _connect(self, name: str, other: str, duplex: Duplex) -> None:
         offers = self._waiting.get(other)
         if other == name or not offers:
-            raise _refused(name, f"nobody waits here as {other[:63]!r}")
+            raise HandshakeError(f"nobody waits here as {other[:63]!r}", peer=name, reason=NOBODY)
         offer = offers.popleft()
         offer.taken = True
         carried = 0

@@ -20,7 +20,8 @@ from gossipfl.net.door import Call, Door, Visitor
 from gossipfl.net.handshake import agree, greet
 from gossipfl.net.publishing import Pushed
 from gossipfl.net.relay import Relay
-from gossipfl.net.wire import Opening, hello_of, members_message, status_message
+from gossipfl.net.status_wire import status_message
+from gossipfl.net.wire import Opening, hello_of, members_message
 from gossipfl.v1 import gossip_pb2 as pb
 
 logger = logging.getLogger(__name__)
@@ -61,10 +62,10 @@ class Service:
         async with self._door.member(call):
             return members_message(self._context.member_reports())
 
-    async def status(self, _: pb.StatusRequest, call: Call) -> pb.StatusReply:
+    async def status(self, asked: pb.StatusRequest, call: Call) -> pb.StatusReply:
         """How far this node is; for members."""
         async with self._door.member(call):
-            return status_message(self._context.snapshot())
+            return status_message(self._context.snapshot(details=asked.details))
 
     async def publish(self, _: AsyncIterator[bytes], call: Call) -> pb.Ack:
         """A message pushed one way; for neighbors."""

@@ -227,6 +227,10 @@ class Transport:
                 return True
         return False
 
+    def snapshot(self) -> StatusSnapshot:
+        """What members are told who ask for details."""
+        return self._context.snapshot(details=True)
+
     def heads(self) -> dict[str, LedgerHead]:
         """The highest ledger head of every neighbor, to be kept for the next life."""
         return self._context.checks.heads.heads()

@@ -9,7 +9,7 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -33,10 +33,13 @@ from gossipfl.learning.books import RunTerms, Streams, ledger_file
 from gossipfl.learning.data import DataSite
 from gossipfl.net.identity import load_identity
 from gossipfl.net.pinning import Trust
+from gossipfl.node.attacking import AttackRequest, attacker_for, check_attack, poisoner
 from gossipfl.node.checkpoint import Saved, load_latest
+from gossipfl.node.dashboard.beside import Page
 from gossipfl.node.freed_memory import return_freed_memory
 from gossipfl.node.greeting import Greeter, experiment_fingerprint
 from gossipfl.node.guarding import guard_for
+from gossipfl.node.history import history_in
 from gossipfl.node.parts import NodeParts
 from gossipfl.node.ranks import as_node, ranks_in
 from gossipfl.node.record import NodeRecord
@@ -63,19 +66,23 @@ class NodeRequest:
         peers: peers.yaml.
         name: of the node; default see `config.this_node`.
         state_dir: default `state/NAME` beside peers.yaml.
+        page: the dashboard to serve meanwhile; the extra `dashboard` is there.
         overrides: `a.b=value` for the experiment.
         serve: go on for ever after the last step.
         insecure: plaintext, on purpose.
         new_account: reason to start a fresh privacy account on known data.
+        attack: lie to the others, on purpose.
     """
 
     peers: Path
     name: str | None = None
     state_dir: Path | None = None
+    page: Page | None = None
     overrides: Sequence[str] = ()
     serve: bool = False
     insecure: bool = False
     new_account: str | None = None
+    attack: AttackRequest = field(default_factory=AttackRequest)
 
 
 def run_node(request: NodeRequest, report: Callable[[NodeRecord], None]) -> NodeRecord:
@@ -90,7 +97,8 @@ def run_node(request: NodeRequest, report: Callable[[NodeRecord], None]) -> Node
     with ExitStack() as stack:
         parts = assemble(request, report, stack)
         return_freed_memory()
-        asyncio.run(Node(parts, serve=request.serve).run())
+        node = Node(parts, serve=request.serve)
+        asyncio.run(request.page.run_beside(node) if request.page else node.run())
         return parts.record
 
 
@@ -102,7 +110,8 @@ def assemble(
     Args:
         streams: of noise and batches; seeded ones, which everybody can repeat, are for tests.
     """
-    loaded = load_peers(request.peers, request.overrides)
+    loaded = load_peers(request.peers, [*request.overrides, *request.attack.overrides()])
+    check_attack(request.attack, loaded.experiment.experiment)
     me = resolve_self(loaded.peers, request.name, os.environ)
     loaded = as_node(loaded, me)
     schedule = schedule_of(loaded)
@@ -111,7 +120,8 @@ def assemble(
     directory = stack.enter_context(StateDirectory(request.state_dir or state_dir_of(loaded, me)))
     shared = share_noise(loaded.experiment.experiment, identity, schedule, directory, streams)
     terms = RunTerms(directory.run_name(), me.ledger, request.new_account, streams, shared.terms)
-    bench = build_learner(loaded.experiment.experiment, site_of(loaded, me), terms)
+    alter = poisoner(request.attack, me.name, loaded.experiment.experiment)
+    bench = build_learner(loaded.experiment.experiment, site_of(loaded, me), terms, alter=alter)
     stack.callback(bench.close)
     if bench.plan is not None:
         ledger = ledger_file(loaded.experiment.experiment, site_of(loaded, me), me.ledger)
@@ -119,7 +129,7 @@ def assemble(
     saved = _resume(directory, loaded, schedule, bench)
     signer = Signer.from_pem(identity.key or directory.signing_key())
     greeter = _greeter(loaded, me, schedule, bench, _Life(directory, signer, shared.seeds))
-    record = _record(me.name, bench)
+    record = _record(me.name, bench, directory)
     protocol = _protocol(loaded.experiment.experiment, me.name, schedule, bench, saved)
     keeps_books = protocol.snapshot.mass is not None
     trust = Trust(identity)
@@ -138,6 +148,7 @@ def assemble(
         record=record,
         report=report,
         guard=guard,
+        attacker=attacker_for(request.attack, me.name, loaded.experiment.experiment, schedule, bench),
     )
 
 
@@ -260,7 +271,7 @@ def _greeter(loaded: LoadedPeers, me: NodeConfig, schedule: Schedule, bench: Ben
     )
 
 
-def _record(name: str, bench: Bench) -> NodeRecord:
+def _record(name: str, bench: Bench, directory: StateDirectory) -> NodeRecord:
     plan = bench.plan
     return NodeRecord(
         name,
@@ -268,4 +279,5 @@ def _record(name: str, bench: Bench) -> NodeRecord:
         target_epsilon=plan.target_epsilon if plan else None,
         noise_multiplier=plan.noise_ahead if plan else None,
         receipt=bench.account.receipt(),
+        history=history_in(directory.metrics),
     )

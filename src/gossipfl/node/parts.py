@@ -15,6 +15,7 @@ from gossipfl.core.protocol import Protocol
 from gossipfl.core.snapshot import Snapshot
 from gossipfl.learning.bench import Bench
 from gossipfl.net.transport import NetEvent, Transport
+from gossipfl.node.attacking import Attacker
 from gossipfl.node.checkpoint import Saved, moments_of, save_checkpoint
 from gossipfl.node.greeting import Greeter
 from gossipfl.node.record import NodeRecord
@@ -43,6 +44,7 @@ class NodeParts:
         record: running figures.
         report: called with the record whenever it changed.
         guard: of this life; None where states travel as they are.
+        attacker: what it says in place of its states; None of an honest node.
     """
 
     experiment: Experiment
@@ -56,6 +58,7 @@ class NodeParts:
     record: NodeRecord
     report: Callable[[NodeRecord], None]
     guard: Guard[AdapterState] | None = None
+    attacker: Attacker | None = None
 
     async def save(
         self, snapshot: Snapshot[AdapterState], moments: Mapping[str, NDArray[np.float32]]

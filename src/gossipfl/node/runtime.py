@@ -36,6 +36,7 @@ from gossipfl.core.events import (
     Train,
 )
 from gossipfl.core.json_text import json_text
+from gossipfl.net.reports import StatusSnapshot
 from gossipfl.net.transport import Arrived, Delivered, LinkDown, LinkUp, NetEvent, Transport, Undelivered
 from gossipfl.node.mail import Mail, mail_of
 from gossipfl.node.order import ArrivalOrder, Failed, Item, Order
@@ -63,6 +64,7 @@ class Node:
 
     def __init__(self, parts: NodeParts, *, serve: bool = False, order: Order | None = None) -> None:
         self._parts = parts
+        self._transport: Transport | None = None
         self._serve = serve
         self._trainer = Trainer(parts.bench, parts.record, evaluate_every=parts.experiment.training.evaluate_every)
         self._order: Order = order or ArrivalOrder()
@@ -89,7 +91,7 @@ class Node:
             return
         try:
             # before it is entered: what it delivers may have to be answered
-            transport = self._parts.open_transport(self._deliver)
+            transport = self._transport = self._parts.open_transport(self._deliver)
             self._mail = mail_of(self._parts, transport, self._order.add)
             async with transport, asyncio.TaskGroup() as tasks:
                 self._working = tasks.create_task(self._mail.work()) if self._mail else None
@@ -101,6 +103,10 @@ class Node:
         finally:
             self._leave()
             await self._trainer.ended(STEP_S)
+
+    def status(self) -> StatusSnapshot:
+        """What members are told, with all details."""
+        return self._transport.snapshot() if self._transport is not None else self._parts.record.status()
 
     async def _show_again(self) -> None:
         """The result of a run that an earlier life finished; nobody waits for this node any more."""
@@ -187,20 +193,18 @@ class Node:
             tasks.create_task(self._evaluate_while_serving(transport, tasks))
 
     async def _publish(self, sends: Sequence[Send[AdapterState]], transport: Transport) -> None:
+        if self._parts.attacker is not None:
+            sends = await asyncio.to_thread(self._parts.attacker.disguised, sends)
         # durable in the log before the first byte leaves
         if self._mail is not None:
             await self._mail.publish(sends, lambda: self._parts.log_publications(sends))
             return
         await asyncio.to_thread(self._parts.log_publications, sends)
         for send in sends:
+            self._parts.record.distances.published(send.packet.seen, send.header)
             head = self._parts.ledger_head()
             transport.post(
-                send.receiver,
-                send.packet,
-                send.header,
-                head,
-                replaceable=send.replaceable,
-                crossing=send.crossing,
+                send.receiver, send.packet, send.header, head, replaceable=send.replaceable, crossing=send.crossing
             )
 
     async def _train(self, effect: Train[AdapterState]) -> None:
@@ -222,6 +226,9 @@ class Node:
             case LinkDown(name=name):
                 self._order.add(NeighborDown(name))
             case Arrived(sender=sender, state=state, header=header, flow=flow):
+                self._parts.record.distances.heard(sender, state, header)
+                if self._parts.attacker is not None:
+                    self._parts.attacker.hear(sender, state)
                 self._order.add(Received(sender, state, header, flow))
             case Delivered():
                 if self._mail is not None:
@@ -283,6 +290,7 @@ class Node:
         record.step, record.phase, record.receipt = snapshot.step, snapshot.phase, self._parts.receipt()
         record.drift = abs(snapshot.drift)
         record.state = self._state()
+        record.remember()
 
     def _state(self) -> str:
         snapshot, training = self._parts.protocol.snapshot, self._parts.experiment.training

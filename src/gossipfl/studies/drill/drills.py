@@ -121,7 +121,7 @@ def hold_drills(folder: Path, wish: Wish, show: Callable[[Outcome], None] = lamb
         NetworkError: this machine has no such network.
     """
     started = time.monotonic()
-    with open_ground(folder, NAMES, namespaces=wish.namespaces, seed=wish.seed) as ground:
+    with open_ground(folder, NAMES, namespaces=wish.namespaces, seed=wish.seed, lasts_s=wish.soak_s) as ground:
         calm = _until_calm(ground)
         before = _memory(ground)
         outcomes = []

@@ -33,8 +33,8 @@ from gossipfl.studies.fleet import Fleet, Job, node_job
 INPUTS, RECORDS = 16, 64
 LABELS = ("below", "above")
 LOOK_S = 0.1
-SMALL_BYTES = 16_000_000
-"""Of the file system that the one node's state lies on."""
+SMALL_BYTES, GROWTH_BYTES_PER_S = 32_000_000, 50_000
+"""Of the file system that one node's state lies on; and what metrics and log may add to it while drills go on."""
 SMALL_DISK = 2
 """That node's place."""
 PHASES = 1_000_000
@@ -206,8 +206,11 @@ class Ground:
 
 
 @contextmanager
-def open_ground(folder: Path, names: Sequence[str], *, namespaces: bool, seed: int) -> Iterator[Ground]:
+def open_ground(folder: Path, names: Sequence[str], *, namespaces: bool, seed: int, lasts_s: float) -> Iterator[Ground]:
     """A study in a folder, its nodes started; they are stopped on the way out.
+
+    Args:
+        lasts_s: about how long.
 
     Raises:
         NetworkError: this machine has no such network.
@@ -216,7 +219,8 @@ def open_ground(folder: Path, names: Sequence[str], *, namespaces: bool, seed: i
         _write(folder, names, lines, seed)
         fleet = Fleet([], launch=lines.launch)
         ground = Ground(folder, names, lines, fleet)
-        with _small_disk(ground.state(names[SMALL_DISK])), fleet:
+        size = SMALL_BYTES + round(GROWTH_BYTES_PER_S * lasts_s)
+        with _small_disk(ground.state(names[SMALL_DISK]), size), fleet:
             try:
                 for name in names:
                     fleet.start(ground.job(name))
@@ -226,10 +230,10 @@ def open_ground(folder: Path, names: Sequence[str], *, namespaces: bool, seed: i
 
 
 @contextmanager
-def _small_disk(path: Path) -> Iterator[None]:
+def _small_disk(path: Path, size_bytes: int) -> Iterator[None]:
     """A small file system in memory, where this process may mount one; else nothing."""
     path.mkdir(parents=True)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_BYTES}", "tmpfs", str(path)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", str(path)]
     mounted = os.geteuid() == 0 and subprocess.run(command, check=False, capture_output=True).returncode == 0  # noqa: S603
     try:
         yield
