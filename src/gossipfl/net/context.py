@@ -14,6 +14,7 @@ from gossipfl.net.identity import Identity
 from gossipfl.net.inbox import Checks, Enclosed, Message
 from gossipfl.net.limits import Limits
 from gossipfl.net.links import Link, Wiring
+from gossipfl.net.mesh import Mesh
 from gossipfl.net.neighbors import Neighbor
 from gossipfl.net.outbox import Outgoing
 from gossipfl.net.pinning import Trust
@@ -32,14 +33,15 @@ class Context:
         identity: who this node is.
         trust: whom it believes.
         me: this node in peers.yaml.
-        members: all nodes of peers.yaml, by name.
-        neighbors: those it exchanges with, by name.
+        members: all nodes of peers.yaml, or that are up, by name; changed by the transport only.
+        neighbors: those it exchanges with, by name; likewise.
         checks: what messages are held against.
         counters: figures.
         limits: bounds.
         greet: our greeting for a peer, as of now.
         deliver: the driver's ear; called on the event loop.
         status: the driver's figures.
+        mesh: of dynamic membership; None where the members are those of peers.yaml.
     """
 
     identity: Identity
@@ -53,6 +55,7 @@ class Context:
     greet: Callable[[str], Greeting]
     deliver: Callable[[NetEvent], None]
     status: Callable[[], StatusSnapshot]
+    mesh: Mesh | None = None
 
     def opening(self, peer: str) -> Opening:
         """Our Hello for a peer, as of now."""

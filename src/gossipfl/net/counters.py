@@ -37,6 +37,10 @@ class Counters:
         self.peers = {name: Tally() for name in names}
         self._strangers = Tally()
 
+    def know(self, name: str) -> None:
+        """Counts a neighbor by itself from now on."""
+        self.peers.setdefault(name, Tally())
+
     @property
     def bytes_sent(self) -> int:
         """To all."""

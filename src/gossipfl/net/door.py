@@ -48,6 +48,18 @@ class Door:
             raise
         return name
 
+    async def bearer(self, call: Call) -> str:
+        """The name on a calling node's certificate, which must be a good one, of a member or not."""
+        try:
+            name, pem = self._certificate(call)
+            if self._context.identity.insecure or name is None:
+                raise _refused(name or call.peer(), "certificate", f"{call.peer()} has no certificate for a node")
+            self._context.trust.check(name, pem)
+        except PeerError as error:
+            await self._turn_away(call, error)
+            raise
+        return name
+
     async def neighbor(self, call: Call, receive: Callable[[Visitor], Awaitable[T]]) -> T | None:
         """What `receive` gives for the neighbor behind a stream; None when the stream was lost.
 

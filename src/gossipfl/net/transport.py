@@ -25,20 +25,22 @@ from gossipfl.errors import CertificateError
 from gossipfl.net.context import Context
 from gossipfl.net.counters import Counters
 from gossipfl.net.dialer import Dialer
-from gossipfl.net.events import Arrived, Delivered, LinkDown, LinkUp, NetEvent, Undelivered
+from gossipfl.net.events import Arrived, Delivered, LinkDown, LinkUp, MembersChanged, NetEvent, Undelivered
 from gossipfl.net.identity import Identity
 from gossipfl.net.inbox import Checks
 from gossipfl.net.limits import Limits
+from gossipfl.net.mesh import Mesh
 from gossipfl.net.neighbors import Neighbor
 from gossipfl.net.outbox import Bundler, Enclosure, Outgoing
 from gossipfl.net.pinning import Trust, get_acquainted
 from gossipfl.net.reports import StatusSnapshot
+from gossipfl.net.revocations import Revocations
 from gossipfl.net.server import start_server
 from gossipfl.privacy.signing import verify_head
 from gossipfl.protection.letters import Letter
 from gossipfl.state import AdapterSpec, AdapterState
 
-__all__ = ["Arrived", "Delivered", "LinkDown", "LinkUp", "NetEvent", "Transport", "Undelivered"]
+__all__ = ["Arrived", "Delivered", "LinkDown", "LinkUp", "MembersChanged", "NetEvent", "Transport", "Undelivered"]
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +64,7 @@ class Transport:
         keeps_books: messages come with all that ever crossed their edge, as push-sum's do.
         letters: under protection: sizes that letters may have, by kind; then no state is received.
         trust: in this node's life; default: a new one.
+        mesh: of dynamic membership.
 
     Attributes:
         counters: figures by neighbor and in total.
@@ -85,15 +88,18 @@ class Transport:
         specs: Mapping[str, AdapterSpec] | None = None,
         letters: Mapping[str, range] | None = None,
         trust: Trust | None = None,
+        mesh: Mesh | None = None,
     ) -> None:
         self.counters = Counters(tuple(node.name for node in neighbors))
         trust = trust or Trust(identity)
+        self._members = {node.name: node for node in (*members, *neighbors) if node.name != me.name}
+        self._neighbors = {node.name: Neighbor(node, deliver) for node in neighbors}
         self._context = Context(
             identity=identity,
             trust=trust,
             me=me,
-            members={node.name: node for node in (*members, *neighbors) if node.name != me.name},
-            neighbors={node.name: Neighbor(node, deliver) for node in neighbors},
+            members=self._members,
+            neighbors=self._neighbors,
             checks=Checks(
                 me.name,
                 origin.spec,
@@ -111,13 +117,15 @@ class Transport:
             greet=greet,
             deliver=deliver,
             status=status,
+            mesh=mesh,
         )
         self._bundler = Bundler(codec.name)
         self._layout = bytes.fromhex(origin.spec.digest)
         self._enclosures: dict[str, Enclosure] = {}
         self._sequence = 0
         self._server: grpc.aio.Server | None = None
-        self._dialing: list[asyncio.Task[None]] = []
+        self._dialing: dict[str, asyncio.Task[None]] = {}
+        self._in_background: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         """Listens and begins to dial.
@@ -128,10 +136,11 @@ class Transport:
         bind = self._context.me.listen or self._context.me.address
         if bind is not None:
             self._server = await start_server(self._context, bind)
-        for neighbor in self._context.neighbors.values():
-            if neighbor.node.address is not None:
-                dialer = Dialer(self._context, neighbor, neighbor.node.address)
-                self._go_on(dialer.run(), f"dial {neighbor.name}")
+        for neighbor in self._neighbors.values():
+            self._dial(neighbor)
+        if self._context.mesh is not None:
+            known = {name: node.address for name, node in self._members.items() if node.address}
+            self._go_on(self._context.mesh.run(known), "membership")
         for node in self._pinned_strangers():
             meeting = get_acquainted(self._context.trust, node.name, node.address or "", self._context.limits)
             self._go_on(meeting, f"certificate of {node.name}")
@@ -144,15 +153,48 @@ class Transport:
         wanted = context.identity.pins if context.identity.authority is None else {}
         return [node for node in others if node.name in wanted and node.address is not None]
 
-    def _go_on(self, work: Coroutine[None, None, None], name: str) -> None:
+    def _dial(self, neighbor: Neighbor) -> None:
+        if neighbor.node.address is not None:
+            dialer = Dialer(self._context, neighbor, neighbor.node.address)
+            self._dialing[neighbor.name] = self._go_on(dialer.run(), f"dial {neighbor.name}")
+
+    def _go_on(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(_say_failure)
-        self._dialing.append(task)
+        task.add_done_callback(self._in_background.discard)
+        self._in_background.add(task)
+        return task
+
+    def rewire(self, neighbors: Sequence[NodeConfig], members: Sequence[NodeConfig]) -> None:
+        """Other neighbors from now on, and others who may ask; the links of those that stay are left alone."""
+        wanted, me = {node.name: node for node in neighbors}, self._context.me.name
+        self._members.clear()
+        self._members.update({node.name: node for node in (*members, *neighbors) if node.name != me})
+        for name in [name for name, known in self._neighbors.items() if known.node != wanted.get(name)]:
+            self._neighbors.pop(name).dismiss()
+            if (dialing := self._dialing.pop(name, None)) is not None:
+                dialing.cancel()
+        for name in wanted.keys() - self._neighbors.keys():
+            self.counters.know(name)
+            self._neighbors[name] = Neighbor(wanted[name], self._context.deliver)
+            if self._server is not None or self._context.me.address is None:
+                self._dial(self._neighbors[name])
+
+    def revoke(self, revoked: Revocations) -> None:
+        """Believes a newer list of revocations: links of whoever is in it end now."""
+        for name in self._context.trust.revoke(revoked):
+            logger.warning("the certificate of %s was revoked: it is shut out", name, extra={"peer": name})
+            if name in self._neighbors:
+                self._neighbors[name].shut_out()
+        if self._context.mesh is not None:
+            self._context.mesh.sift()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Completes the messages on their way, takes leave, closes; within `close_s` and a little."""
+        """Completes the messages on their way, takes leave, closes; within `close_s`, thrice at most, and a little."""
+        if self._context.mesh is not None:
+            await self._context.mesh.leave()
         links = [link for neighbor in self._context.neighbors.values() for link in neighbor.links]
         for link in links:
             link.leave()
@@ -161,9 +203,9 @@ class Transport:
             _, late = await asyncio.wait(ended, timeout=self._context.limits.close_s)
             for task in late:
                 task.cancel()
-        for task in self._dialing:
+        for task in self._in_background:
             task.cancel()
-        await asyncio.gather(*self._dialing, return_exceptions=True)
+        await asyncio.gather(*self._in_background, return_exceptions=True)
         if self._server is not None:
             await self._server.stop(grace=self._context.limits.close_s / 2)
 
@@ -186,7 +228,9 @@ class Transport:
         message = Outgoing(self._sequence, self._bundler.bundle(packet), header, ledger_head, replaceable)
         if crossing is not None:
             message = replace(message, crossing=crossing)
-        self._context.neighbors[receiver].post(message)
+        if receiver in self._neighbors:
+            # else it was one when the protocol asked for this, and is none any more
+            self._neighbors[receiver].post(message)
         return self._sequence
 
     def post_letter(self, letter: Letter, ledger_head: LedgerHead | None) -> int:

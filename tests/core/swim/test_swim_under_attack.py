@@ -67,6 +67,17 @@ def test_doubts_about_everybody_in_every_tick_leave_everybody_in_place() -> None
     assert field.agree()
 
 
+def test_more_are_doubted_than_can_be_asked_in_time_and_none_of_them_is_down_for_it() -> None:
+    field = settled(60)
+    for _ in range(30):
+        cards = [machine.card for machine in field.alive.values()]
+        for first in range(0, 60, MOST_NEWS):
+            doubts = tuple(Doubt(card.name, card.incarnation) for card in cards[first : first + MOST_NEWS])
+            field.send("evil", "m0", Word(Kind.NEWS, 0, doubts=doubts))
+        field.run(1)
+    assert not [change for _, _, change in field.changes if change.standing is Standing.DOWN]
+
+
 def test_a_doubt_is_told_on_only_by_who_was_not_answered_itself() -> None:
     field = settled()
     machine = field.alive["m0"]
