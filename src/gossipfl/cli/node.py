@@ -20,6 +20,7 @@ app = command_app()
         "gossipfl node --peers peers.yaml",
         "gossipfl node --peers peers.yaml --name clinic --serve",
         "gossipfl node --peers peers.yaml --set training.phases=2 --json",
+        "gossipfl node --peers peers.yaml --join north.example.org:50051",
     )
 )
 def node(  # noqa: PLR0913  # one an option
@@ -32,6 +33,10 @@ def node(  # noqa: PLR0913  # one an option
     insecure: Annotated[bool, typer.Option("--insecure", help="No TLS: for a closed network only.")] = False,
     new_account: Annotated[
         str | None, typer.Option(help="Start a fresh privacy account on known data; recorded.", metavar="REASON")
+    ] = None,
+    join: Annotated[
+        list[str] | None,
+        typer.Option(help="Membership dynamic: a node to join through; repeatable.", metavar="HOST:PORT"),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -48,6 +53,7 @@ def node(  # noqa: PLR0913  # one an option
         serve=serve,
         insecure=insecure,
         new_account=new_account,
+        join=tuple(join or ()),
     )
     with watcher() as watch:
         record = run_node(request, watch)

@@ -37,6 +37,11 @@ class Trust:
         """A node's certificate (PEM), if it is known."""
         return self._known.get(name)
 
+    def become(self, identity: Identity) -> None:
+        """By what others are known from now on; the node itself is the same."""
+        self._identity = identity
+        self._known |= identity.certificates
+
     @property
     def revoked(self) -> Revocations:
         """What the authority has taken back, as far as this node knows."""

@@ -62,10 +62,12 @@ class Service:
     async def tell(self, word: bytes, call: Call) -> pb.Told:
         """A word on who is up; for whoever has a good certificate."""
         name = await self._door.bearer(call)
-        if self._context.mesh is None:
+        mesh = self._context.mesh
+        if mesh is None:
             await call.abort(grpc.StatusCode.UNIMPLEMENTED, "the nodes are those of peers.yaml here: membership static")
+            return pb.Told()
         try:
-            self._context.mesh.hear(name, word)
+            mesh.hear(name, word)
         except MessageError as error:
             self._door.count(error)
             await call.abort(grpc.StatusCode.INVALID_ARGUMENT, error.reason)

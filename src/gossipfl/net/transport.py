@@ -165,11 +165,20 @@ class Transport:
         self._in_background.add(task)
         return task
 
-    def rewire(self, neighbors: Sequence[NodeConfig], members: Sequence[NodeConfig]) -> None:
-        """Other neighbors from now on, and others who may ask; the links of those that stay are left alone."""
+    def rewire(
+        self, neighbors: Sequence[NodeConfig], members: Sequence[NodeConfig], *, greet_anew: bool = False
+    ) -> None:
+        """Other neighbors from now on, and others who may ask; the links of those that stay are left alone.
+
+        Args:
+            greet_anew: this node's greeting is another: every link begins anew with it.
+        """
         wanted, me = {node.name: node for node in neighbors}, self._context.me.name
         self._members.clear()
         self._members.update({node.name: node for node in (*members, *neighbors) if node.name != me})
+        if greet_anew:
+            for neighbor in self._neighbors.values():
+                neighbor.shut_out()
         for name in [name for name, known in self._neighbors.items() if known.node != wanted.get(name)]:
             self._neighbors.pop(name).dismiss()
             if (dialing := self._dialing.pop(name, None)) is not None:
@@ -177,8 +186,7 @@ class Transport:
         for name in wanted.keys() - self._neighbors.keys():
             self.counters.know(name)
             self._neighbors[name] = Neighbor(wanted[name], self._context.deliver)
-            if self._server is not None or self._context.me.address is None:
-                self._dial(self._neighbors[name])
+            self._dial(self._neighbors[name])
 
     def revoke(self, revoked: Revocations) -> None:
         """Believes a newer list of revocations: links of whoever is in it end now."""

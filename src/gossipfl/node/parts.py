@@ -16,6 +16,7 @@ from gossipfl.core.snapshot import Snapshot
 from gossipfl.learning.bench import Bench
 from gossipfl.net.transport import NetEvent, Transport
 from gossipfl.node.checkpoint import Saved, moments_of, save_checkpoint
+from gossipfl.node.following import Followed
 from gossipfl.node.greeting import Greeter
 from gossipfl.node.record import NodeRecord
 from gossipfl.node.state_directory import StateDirectory
@@ -43,6 +44,7 @@ class NodeParts:
         record: running figures.
         report: called with the record whenever it changed.
         guard: of this life; None where states travel as they are.
+        followed: what the node's neighbors follow from; None: they stay as they are.
     """
 
     experiment: Experiment
@@ -56,6 +58,7 @@ class NodeParts:
     record: NodeRecord
     report: Callable[[NodeRecord], None]
     guard: Guard[AdapterState] | None = None
+    followed: Followed | None = None
 
     async def save(
         self, snapshot: Snapshot[AdapterState], moments: Mapping[str, NDArray[np.float32]]

@@ -7,12 +7,11 @@ signals   ─┘                                   └─ SetTimer, Report, Fini
 """
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 import numpy as np
@@ -32,14 +31,24 @@ from gossipfl.core.events import (
     SetTimer,
     Started,
     Stopped,
-    TimerFired,
     Train,
 )
 from gossipfl.core.json_text import json_text
-from gossipfl.net.transport import Arrived, Delivered, LinkDown, LinkUp, NetEvent, Transport, Undelivered
+from gossipfl.net.transport import (
+    Arrived,
+    Delivered,
+    LinkDown,
+    LinkUp,
+    MembersChanged,
+    NetEvent,
+    Transport,
+    Undelivered,
+)
+from gossipfl.node.following import Following
 from gossipfl.node.mail import Mail, mail_of
 from gossipfl.node.order import ArrivalOrder, Failed, Item, Order
 from gossipfl.node.parts import NodeParts
+from gossipfl.node.timers import Timers, on_signals
 from gossipfl.node.trainer import PhaseDone, Trainer
 from gossipfl.state import AdapterState
 
@@ -66,7 +75,7 @@ class Node:
         self._serve = serve
         self._trainer = Trainer(parts.bench, parts.record, evaluate_every=parts.experiment.training.evaluate_every)
         self._order: Order = order or ArrivalOrder()
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timers = Timers(self._order.add)
         self._phase: asyncio.Task[None] | None = None
         self._evaluating: asyncio.Task[None] | None = None
         self._working: asyncio.Task[None] | None = None
@@ -77,6 +86,8 @@ class Node:
         self._finished = False
         self._serving = False
         self._mail: Mail | None = None
+        self._following: Following | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Runs until everything is done, or until SIGTERM or SIGINT; the record then holds the result.
@@ -91,9 +102,12 @@ class Node:
             # before it is entered: what it delivers may have to be answered
             transport = self._parts.open_transport(self._deliver)
             self._mail = mail_of(self._parts, transport, self._order.add)
+            followed = self._parts.followed
+            self._following = Following(followed, transport, self._order.add) if followed else None
             async with transport, asyncio.TaskGroup() as tasks:
+                self._watching = tasks.create_task(self._following.run()) if self._following else None
                 self._working = tasks.create_task(self._mail.work()) if self._mail else None
-                with self._signals(tasks):
+                with on_signals(lambda number: self._on_signal(number, tasks)):
                     self._order.add(Started())
                     await self._until_done(transport, tasks)
                 self._leave()
@@ -164,7 +178,7 @@ class Node:
                 self._moments = await self._parts.save(snapshot, self._moments)
                 await self._parts.save_heads(transport.heads())
             case SetTimer(name=name, delay_s=delay_s):
-                self._set_timer(name, delay_s)
+                self._timers.set(name, delay_s)
             case Report():
                 self._parts.record.report = effect
                 self._parts.record.absences += len(effect.absent)
@@ -226,25 +240,11 @@ class Node:
                     self._mail.take(event, self._parts.protocol.snapshot.round)
             case Undelivered(receiver=receiver):
                 self._order.add(SendFailed(receiver))
+            case MembersChanged(up=up):
+                if self._following is not None:
+                    self._following.members_changed(up)
             case _:
                 assert_never(event)
-
-    def _set_timer(self, name: str, delay_s: float) -> None:
-        if old := self._timers.pop(name, None):
-            old.cancel()
-        loop = asyncio.get_running_loop()
-        self._timers[name] = loop.call_later(delay_s, self._order.add, TimerFired(name))
-
-    @contextlib.contextmanager
-    def _signals(self, tasks: asyncio.TaskGroup) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_signal, number, tasks)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
 
     def _on_signal(self, number: int, tasks: asyncio.TaskGroup) -> None:
         tasks.create_task(self._stop(number))
@@ -261,9 +261,8 @@ class Node:
         self._order.add(Stopped())
 
     def _leave(self) -> None:
-        for timer in self._timers.values():
-            timer.cancel()
-        for task in (self._phase, self._evaluating, self._working):
+        self._timers.close()
+        for task in (self._phase, self._evaluating, self._working, self._watching):
             if task is not None:
                 task.cancel()
         self._trainer.close()

@@ -66,7 +66,9 @@ class Neighborhood:
 
     def down(self, name: str) -> None:
         """Notes that a link is lost."""
-        self._down.add(name)
+        # a neighbor that is none any more may lose it late
+        if name in self.names:
+            self._down.add(name)
 
     def is_down(self, name: str) -> bool:
         """Whether the link was lost and did not come back; False before it first opens."""

@@ -99,7 +99,7 @@ class OwnPace(Generic[P]):
                 return self._wake(name, now)
             case NeighborUp(name=name):
                 self._neighbors.up(name)
-                return [] if self._is_new else list(self._exchange.welcome(name, self._header()))
+                return list(self._exchange.welcome(name, self._header()))
             case NeighborDown(name=name):
                 self._neighbors.down(name)
                 return self._settle(now)
@@ -137,10 +137,13 @@ class OwnPace(Generic[P]):
 
     def _begin_where_others_are(self, now: float, *, anyway: bool) -> list[Effect[P]]:
         """A newcomer goes to its neighbors' mean once all have spoken, at the deadline to that of those who have."""
-        heard = [name for name in self._neighbors.names if self._neighbors.header(name) is not None]
-        if not heard or not (anyway or len(heard) == len(self._neighbors.names)):
+        headers = [self._neighbors.header(name) for name in self._neighbors.names]
+        spoken = [header for header in headers if header is not None]
+        if not anyway and (len(spoken) < len(headers) or all(header.is_at_the_start for header in spoken)):
+            return []
+        if not spoken:
             # alone it would train from a start that the others have left long ago
-            return [self._deadline()] if anyway else []
+            return [self._deadline()]
         self._is_new = False
         report = self._exchange.adopt()
         if report is None:

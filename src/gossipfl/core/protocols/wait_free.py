@@ -72,7 +72,7 @@ class Newest(Generic[P]):
 
     def take(self, event: Received[P], header: Header) -> list[Send[P]]:  # noqa: ARG002  # nothing to say at once
         """Keeps a neighbor's message in place of its last."""
-        if self._parts.live and _at_the_start(event.header):
+        if self._parts.live and event.header.is_at_the_start:
             # it has learned nothing yet, and says so that a newcomer need not wait for it
             return []
         self._newest[event.sender] = _Newest(event.state, event.header, self._own.snapshot.round)
@@ -129,7 +129,7 @@ class Newest(Generic[P]):
     def welcome(self, name: str, header: Header) -> list[Send[P]]:
         """The newest publication once more; where who is up changes, also that there is none yet."""
         sends = self._own.resend(name)
-        if not sends and self._parts.live and _at_the_start(header):
+        if not sends and self._parts.live and header.is_at_the_start:
             return self._own.publish((name,), header, replaceable=True)
         return sends
 
@@ -149,10 +149,6 @@ class Newest(Generic[P]):
         for name in self._newest.keys() - {*self._neighbors.names}:
             del self._newest[name]
         self._fresh.intersection_update(self._neighbors.names)
-
-
-def _at_the_start(header: Header) -> bool:
-    return header.round == 0 and header.step == 0
 
 
 def build(parts: Parts[P]) -> OwnPace[P]:
