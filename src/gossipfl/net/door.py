@@ -12,7 +12,7 @@ from gossipfl.errors import HandshakeError, PeerError
 from gossipfl.net.certificate_files import subject_name
 from gossipfl.net.context import Context
 from gossipfl.net.duplex import AcceptedDuplex, LinkLostError
-from gossipfl.net.handshake import DUPLICATE, read_opening
+from gossipfl.net.handshake import DUPLICATE, NOT_YET, read_opening
 from gossipfl.net.neighbors import Neighbor
 from gossipfl.net.wire import Opening
 
@@ -82,19 +82,18 @@ class Door:
 
     def count(self, error: PeerError) -> None:
         """Among the rejections."""
-        if error.reason != DUPLICATE:
+        if error.reason not in {DUPLICATE, NOT_YET}:
             self._context.counters.reject(error)
 
     async def _visitor(self, call: Call) -> Visitor:
         name, duplex = self._caller(call), AcceptedDuplex(call)
         if name is not None and name not in self._context.neighbors:
-            raise _refused(name, "unknown_sender", f"{name!r} is no neighbor of this node")
+            raise self._no_neighbor(name)
         async with asyncio.timeout(self._context.limits.connect_timeout_s):
             theirs = await read_opening(duplex, peer=name or call.peer())
         neighbor = self._context.neighbors.get(name or theirs.greeting.name)
         if neighbor is None:
-            peer = theirs.greeting.name[:63]
-            raise _refused(peer, "unknown_sender", f"{peer!r} is no neighbor of this node")
+            raise self._no_neighbor(theirs.greeting.name[:63])
         if not neighbor.admit_stream():
             raise _refused(neighbor.name, "streams", f"{neighbor.name!r} has too many streams open")
         return Visitor(neighbor, duplex, theirs)
@@ -110,11 +109,18 @@ class Door:
         name, pem = self._certificate(call)
         # this node's own certificate too: `gossipfl status` on its machine asks with it
         if name is None or name not in {*self._context.members, self._context.identity.name}:
+            if name is not None and self._context.mesh is not None:
+                self._context.trust.check(name, pem)
+                raise _refused(name, NOT_YET, f"{name!r} has not been heard to be up")
             raise _refused(
                 name or call.peer(), "unknown_sender", f"a certificate for {name!r}, who is not in peers.yaml"
             )
         self._context.trust.admit(name, pem)
         return name
+
+    def _no_neighbor(self, name: str) -> HandshakeError:
+        reason = "unknown_sender" if self._context.mesh is None else NOT_YET
+        return _refused(name, reason, f"{name!r} is no neighbor of this node")
 
     def _certificate(self, call: Call) -> tuple[str | None, bytes]:
         pem = b"".join(call.auth_context().get("x509_pem_cert", ()))

@@ -57,6 +57,7 @@ class Mesh:
         self._channels: OrderedDict[tuple[str, str], grpc.aio.Channel] = OrderedDict()
         self._sending: set[asyncio.Task[None]] = set()
         self._up: Mapping[str, str] = {}
+        self._left = False
 
     async def run(self, known: Mapping[str, str]) -> None:
         """Asks and is asked until it is cancelled.
@@ -78,6 +79,7 @@ class Mesh:
 
     async def leave(self) -> None:
         """Takes leave; within `close_s`."""
+        self._left = True
         self._perform(self.machine.leave())
         if self._sending:
             await asyncio.wait(self._sending, timeout=self._limits.close_s)
@@ -132,7 +134,7 @@ class Mesh:
 
     def _tell_if_changed(self) -> None:
         up = {name: self._address(name) for name in self.machine.up}
-        if up != self._up:
+        if up != self._up and not self._left:
             self._up = up
             self._changed(up)
 
