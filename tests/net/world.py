@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import grpc
@@ -82,7 +83,8 @@ class Player:
 class World:
     """Some nodes with one authority."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
         self.authority = make_authority()
         self.nodes: dict[str, NodeConfig] = {}
         self.pairs: dict[str, KeyPair] = {}

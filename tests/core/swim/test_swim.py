@@ -104,6 +104,32 @@ def test_two_whose_line_is_cut_know_of_each_other_by_the_signed_answers_that_oth
     assert not field.believed_down("m2")
 
 
+def test_whoever_hears_a_member_does_not_doubt_it_though_its_own_questions_are_not_answered() -> None:
+    field = members(2)
+    field.ticks_until(field.agree, 60)
+    # one way only
+    field.weather.severed = lambda sender, to: (sender, to) == ("m0", "m1")
+    field.run(60)
+    assert not field.believed_down("m1")
+    assert field.alive["m0"].up == ("m0", "m1")
+
+
+@few
+@given(seed=seeds)
+def test_whoever_is_away_for_fewer_ticks_than_a_verdict_takes_is_nobodys_dead(seed: int) -> None:
+    field = members(12, seed)
+    field.ticks_until(field.agree, 60)
+    field.run(24)
+    patience = field.alive["m0"].suspicion_ticks
+    assert patience == math.ceil(math.log2(13)) + 3
+    field.weather.severed = lambda a, b: "m1" in {a, b}
+    field.run(patience - 1)
+    field.weather.severed = lambda _a, _b: False
+    field.run(20)
+    assert not [change for _, by, change in field.changes if change.standing is Standing.DOWN and by != "m1"]
+    field.ticks_until(field.agree, 20)
+
+
 @few
 @given(seed=seeds)
 def test_a_network_that_was_cut_in_two_becomes_one_again(seed: int) -> None:

@@ -69,7 +69,8 @@ def test_doubts_about_everybody_in_every_tick_leave_everybody_in_place() -> None
 
 def test_more_are_doubted_than_can_be_asked_in_time_and_none_of_them_is_down_for_it() -> None:
     field = settled(60)
-    for _ in range(30):
+    field.weather.loss = 0.2
+    for _ in range(40):
         cards = [machine.card for machine in field.alive.values()]
         for first in range(0, 60, MOST_NEWS):
             doubts = tuple(Doubt(card.name, card.incarnation) for card in cards[first : first + MOST_NEWS])
