@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gossipfl.errors import CertificateError
+from gossipfl.net.certificate_files import is_issued_by
 from gossipfl.net.issuing import KeyPair
 from gossipfl.privacy.signing import UNREADABLE
 
@@ -84,25 +85,24 @@ def _number(listed: x509.CertificateRevocationList) -> int:
         return 0
 
 
-def revoke(certificate: bytes, before: Revocations, *, authority: KeyPair) -> bytes:
-    """A new list (PEM) with one certificate more.
+def revoke(certificate: bytes | None, before: Revocations, *, authority: KeyPair) -> bytes:
+    """A new list (PEM) with one certificate more, or none.
 
     Raises:
         CertificateError: no certificate, or not one of this authority's.
     """
-    try:
-        taken = x509.load_pem_x509_certificate(certificate)
-        issuer = x509.load_pem_x509_certificate(authority.certificate)
-        taken.verify_directly_issued_by(issuer)
-    except Exception as error:
-        raise CertificateError("the certificate to revoke is none that this authority has signed") from error
+    serials, issuer = set(before.serials), x509.load_pem_x509_certificate(authority.certificate)
+    if certificate is not None:
+        if not is_issued_by(certificate, authority.certificate):
+            raise CertificateError("the certificate to revoke is none that this authority has signed")
+        serials.add(x509.load_pem_x509_certificate(certificate).serial_number)
     signer = serialization.load_pem_private_key(authority.key, password=None)
     assert isinstance(signer, ec.EllipticCurvePrivateKey)  # noqa: S101  # checked where it was loaded
     moment = datetime.now(UTC).replace(microsecond=0)
     builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.subject)
     builder = builder.last_update(moment).next_update(moment + _VALIDITY)
     builder = builder.add_extension(x509.CRLNumber(before.number + 1), critical=False)
-    for serial in sorted(before.serials | {taken.serial_number}):
+    for serial in sorted(serials):
         entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(moment).build()
         builder = builder.add_revoked_certificate(entry)
     return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)

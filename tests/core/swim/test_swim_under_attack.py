@@ -8,7 +8,7 @@ from gossipfl.core.swim import Card, Doubt, Kind, Pace, Standing, Word
 from gossipfl.core.swim.machine import MOST_WORDS
 from gossipfl.core.swim.words import LAST_INCARNATION, MOST_NEWS, answer_text
 
-some = settings(max_examples=25, deadline=None)
+some = settings(max_examples=12, deadline=None)
 names = st.sampled_from(["m0", "m1", "m2", "m3", "m4", "evil", "nobody", "", "x" * 300])
 numbers = st.one_of(st.integers(-3, 6), st.integers(0, 2**64 - 1))
 cards = st.builds(Card, names, st.sampled_from(["evil:1", "m1:1", ""]), numbers, st.booleans(), st.binary(max_size=8))
@@ -68,11 +68,11 @@ def test_doubts_about_everybody_in_every_tick_leave_everybody_in_place() -> None
 
 
 def test_more_are_doubted_than_can_be_asked_in_time_and_none_of_them_is_down_for_it() -> None:
-    field = settled(60)
+    field = settled(40)
     field.weather.loss = 0.2
     for _ in range(40):
         cards = [machine.card for machine in field.alive.values()]
-        for first in range(0, 60, MOST_NEWS):
+        for first in range(0, 40, MOST_NEWS):
             doubts = tuple(Doubt(card.name, card.incarnation) for card in cards[first : first + MOST_NEWS])
             field.send("evil", "m0", Word(Kind.NEWS, 0, doubts=doubts))
         field.run(1)
