@@ -62,19 +62,20 @@ def test_whoever_was_taken_for_dead_on_a_terrible_line_comes_back_when_the_line_
     field.ticks_until(field.agree, 60)
 
 
-def test_a_hundred_find_each_other_and_their_dead_at_a_bounded_price() -> None:
-    field = members(100, 3, Weather(loss=0.05))
+@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.slow)])
+def test_many_find_each_other_and_their_dead_at_a_bounded_price(count: int) -> None:
+    field = members(count, 3, Weather(loss=0.05))
     assert field.ticks_until(field.agree, 100) <= 20
     # by then everybody has asked everybody once
     field.run(40)
     before = field.words
     field.run(10)
-    assert (field.words - before) / 10 / 100 <= 6
+    assert (field.words - before) / 10 / count <= 6
     field.kill("m7")
-    field.kill("m70")
+    field.kill("m20")
     assert field.ticks_until(field.agree, 200) <= 30
     down = {change.name for _, _, change in field.changes if change.standing is Standing.DOWN}
-    assert down == {"m7", "m70"}
+    assert down == {"m7", "m20"}
     field.start("late", "m3")
     assert field.ticks_until(field.agree, 100) <= 15
 
@@ -148,7 +149,7 @@ def test_waits_grow_with_the_round_trips_so_that_a_slow_network_accuses_nobody()
     # from 10 ms to 8 s, there and back: eight ticks
     for step in range(40):
         field.weather.latency_s = 0.005 * (4.0 / 0.005) ** (step / 39)
-        field.run(40)
+        field.run(15)
     assert not [change for _, _, change in field.changes if change.standing is Standing.DOWN]
     assert field.agree()
 

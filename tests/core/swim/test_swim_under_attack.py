@@ -34,7 +34,7 @@ def settled(count: int = 5, seed: int = 0) -> Field:
 
 
 @some
-@given(said=st.lists(st.lists(words, max_size=20), min_size=1, max_size=30), data=st.data())
+@given(said=st.lists(st.lists(words, max_size=20), min_size=1, max_size=12), data=st.data())
 def test_whatever_a_member_says_no_living_one_is_ever_down_and_nothing_unknown_is_remembered(
     said: list[list[Word]], data: st.DataObject
 ) -> None:
@@ -70,7 +70,7 @@ def test_doubts_about_everybody_in_every_tick_leave_everybody_in_place() -> None
 def test_more_are_doubted_than_can_be_asked_in_time_and_none_of_them_is_down_for_it() -> None:
     field = settled(40)
     field.weather.loss = 0.2
-    for _ in range(40):
+    for _ in range(20):
         cards = [machine.card for machine in field.alive.values()]
         for first in range(0, 40, MOST_NEWS):
             doubts = tuple(Doubt(card.name, card.incarnation) for card in cards[first : first + MOST_NEWS])
