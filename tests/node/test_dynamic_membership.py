@@ -89,6 +89,7 @@ def test_a_newcomer_starts_where_its_neighbors_are_and_the_dead_and_the_gone_lea
         assert fleet.processes["cid"].wait(30) == 0
         wait_until(lambda: village.agree("ada", "dot"), fleet, what="who takes leave is gone")
         assert "cid is left" in village.log("ada").read_text()
+        assert re.search(r"cid takes part no longer; \d+\.\d% of this node's state", village.log("ada").read_text())
         assert "cid is down" not in village.log("ada").read_text()
 
         fleet.start(village.job("bob", "dot"))

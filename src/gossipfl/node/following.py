@@ -20,7 +20,8 @@ from pathlib import Path
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedPeers, load_peers
 from gossipfl.config.peers import NodeConfig
-from gossipfl.core.events import Rewired
+from gossipfl.core.events import Report, Rewired
+from gossipfl.core.remains import Remains
 from gossipfl.core.schedule import Schedule
 from gossipfl.core.topology.live import live_schedule
 from gossipfl.errors import CertificateError, ConfigError, UserError
@@ -70,12 +71,25 @@ class Following:
         self._transport = transport
         self._add = add
         self._asked = asyncio.Event()
+        self._remains = Remains(followed.me.name)
+
+    def mixed(self, report: Report) -> None:
+        """Notes a mixing of this node's."""
+        self._remains.note(report)
 
     def members_changed(self, up: Mapping[str, str]) -> None:
         """Dynamic: others are up now; address by name."""
         now = self._now
         schedule = live_schedule(now.loaded.experiment.experiment.topology, {*up, now.me.name})
         nodes = [NodeConfig(name=name, address=address) for name, address in up.items()]
+        for name in sorted({*now.schedule.nodes} - {*up}):
+            share = self._remains.of(name)
+            logger.info(
+                "%s takes part no longer; %.1f%% of this node's state came straight from it and stays: nobody unlearns",
+                name,
+                100 * share,
+                extra={"peer": name, "share": share},
+            )
         logger.info("up: %s", ", ".join(sorted(up)))
         self._now = replace(now, schedule=schedule)
         self._rewire(nodes)

@@ -182,6 +182,8 @@ class Node:
             case Report():
                 self._parts.record.report = effect
                 self._parts.record.absences += len(effect.absent)
+                if self._following is not None:
+                    self._following.mixed(effect)
                 self._write_metrics(transport)
             case Finish():
                 self._finish(transport, tasks)
