@@ -1,5 +1,6 @@
 """Real nodes that come and go: nobody but the first knows more than one address to begin with."""
 
+import asyncio
 import json
 import math
 import re
@@ -12,6 +13,7 @@ import yaml
 from tests.forked import forked
 from tests.node.study import Study, make_study, records, wait_until
 
+from gossipfl.node.asking import ask_all
 from gossipfl.studies.fleet import Fleet, Job, node_job
 
 pytestmark = pytest.mark.slow
@@ -81,6 +83,10 @@ def test_a_newcomer_starts_where_its_neighbors_are_and_the_dead_and_the_gone_lea
         veterans = [study.rows(name)[-1]["test_accuracy"] for name in ("ada", "bob", "cid")]
         newcomer = [row["test_accuracy"] for row in study.rows("dot") if row["phase"] <= soon]
         assert max(newcomer) >= sum(veterans) / len(veterans) - 0.02
+
+        # of a peers.yaml in which it stands alone
+        found = asyncio.run(ask_all(village.peers("ada"), name="ada", environ={}))
+        assert [node.name for node in found if node.answer is not None] == list(NAMES)
 
         fleet.kill("bob")
         wait_until(lambda: village.agree("ada", "cid", "dot"), fleet, what="the dead one is found")

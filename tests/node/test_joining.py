@@ -26,7 +26,7 @@ def test_addresses_of_the_command_line_come_after_those_of_the_file(tmp_path: Pa
 
 def test_static_nodes_do_not_join_and_nobody_joins_without_certificates_or_nowhere(tmp_path: Path) -> None:
     path = peers(tmp_path / "a", "static")
-    with pytest.raises(ConfigError, match="--join: peers.yaml has membership static"):
+    with pytest.raises(ConfigError, match=r"--join: peers\.yaml has membership static"):
         joining(load_peers(path), NodeRequest(path, join=("h:1",)))
     path = peers(tmp_path / "b", "dynamic")
     with pytest.raises(ConfigError, match="--insecure: membership dynamic"):

@@ -2,16 +2,19 @@
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from gossipfl.config.loading import load_peers, resolve_self
 from gossipfl.config.peers import NodeConfig, Peers
+from gossipfl.core.swim import Pace
 from gossipfl.errors import ConfigError
-from gossipfl.net.client import ask_status
-from gossipfl.net.identity import load_identity
+from gossipfl.net.client import ask_members, ask_status
+from gossipfl.net.identity import Identity, load_identity
 from gossipfl.net.reports import StatusSnapshot
 
 TIMEOUT_S = 5.0
@@ -60,7 +63,7 @@ class NodeStatus:
 async def ask_all(
     path: Path, *, name: str | None, environ: Mapping[str, str], insecure: bool = False
 ) -> list[NodeStatus]:
-    """The status of every node, in the order of peers.yaml.
+    """The status of every node, in the order of peers.yaml; then of those that joined, by name.
 
     Args:
         name: as whom to ask; default as for `gossipfl node`, else the first node whose key is on this machine.
@@ -71,11 +74,30 @@ async def ask_all(
     loaded = load_peers(path)
     me = _asker(loaded.peers, loaded.folder, name, environ)
     identity = load_identity(loaded.peers, loaded.folder, me, neighbors=(), insecure=insecure)
-    answers = await asyncio.gather(*(ask_status(identity, node, TIMEOUT_S) for node in loaded.peers.nodes))
+    nodes = [*loaded.peers.nodes]
+    if loaded.peers.membership == "dynamic":
+        nodes += await _others(identity, nodes)
+    answers = await asyncio.gather(*(ask_status(identity, node, TIMEOUT_S) for node in nodes))
     return [
         NodeStatus(node.name, answer, answer.rejected if answer else {})
-        for node, answer in zip(loaded.peers.nodes, answers, strict=True)
+        for node, answer in zip(nodes, answers, strict=True)
     ]
+
+
+async def _others(identity: Identity, known: Sequence[NodeConfig]) -> list[NodeConfig]:
+    """Whom those that answer take to be up, besides those that are known."""
+    told = await asyncio.gather(*(ask_members(identity, node, TIMEOUT_S) for node in known))
+    addresses = {report.name: report.address for reports in told if reports for report in reports if report.address}
+    names = sorted(addresses.keys() - {node.name for node in known})[: Pace().most_members]
+    return [node for name in names if (node := _node_of(name, addresses[name])) is not None]
+
+
+def _node_of(name: str, address: str) -> NodeConfig | None:
+    """None: somebody told a name or an address that is none."""
+    try:
+        return NodeConfig(name=name, address=address)
+    except ValidationError:
+        return None
 
 
 def _asker(peers: Peers, folder: Path, name: str | None, environ: Mapping[str, str]) -> NodeConfig:
