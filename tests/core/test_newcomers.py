@@ -13,6 +13,7 @@ from gossipfl.core.events import (
     Checkpoint,
     Effect,
     Event,
+    Finish,
     NeighborDown,
     NeighborUp,
     Received,
@@ -29,11 +30,13 @@ from gossipfl.core.messages import Publishable, Receipt
 from gossipfl.core.mixing.weighted import Weighted
 from gossipfl.core.protocol import Parts, Protocol
 from gossipfl.core.protocols import PROTOCOLS
-from gossipfl.core.protocols.pace import DEADLINE
+from gossipfl.core.protocols.neighborhood import Neighborhood
+from gossipfl.core.protocols.pace import DEADLINE, OwnPace
+from gossipfl.core.protocols.wait_free import Newest
 from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.topology.live import live_schedule
 
-GOAL = 100.0
+START, GOAL = 10.0, 100.0
 RING = TopologyConfig(kind="ring")
 
 
@@ -44,6 +47,7 @@ class Crowd:
         self.nodes: dict[str, Protocol[float]] = {}
         self.reports: list[tuple[str, Report]] = []
         self.saved: dict[str, Snapshot[float]] = {}
+        self.finished: set[str] = set()
         self.timers: dict[str, set[str]] = {}
         self.sent: list[tuple[str, Send[float]]] = []
         self._training: deque[tuple[str, Train[float]]] = deque()
@@ -59,7 +63,7 @@ class Crowd:
             phases=phases,
             local_steps=1,
             clear=Publishable,
-            snapshot=snapshot or Snapshot(0.0, 0.0),
+            snapshot=snapshot or Snapshot(START, START),
             live=True,
             newcomer=newcomer,
         )
@@ -105,6 +109,8 @@ class Crowd:
                     self.timers.setdefault(name, set()).add(timer)
                 case Checkpoint(snapshot=snapshot):
                     self.saved[name] = snapshot
+                case Finish():
+                    self.finished.add(name)
                 case Report():
                     self.reports.append((name, effect))
 
@@ -115,6 +121,11 @@ class Crowd:
                 name, effect = self._training.popleft()
                 after = effect.snapshot + (GOAL - effect.snapshot) / 2
                 self.tell(name, Trained(effect.version, after, 1, 1.0, Receipt(steps=effect.version + 1)))
+
+    @property
+    def training(self) -> set[str]:
+        """Who trains."""
+        return {name for name, _ in self._training}
 
     def state(self, name: str) -> float:
         return self.nodes[name].snapshot.state
@@ -145,7 +156,7 @@ def test_a_newcomer_begins_where_its_neighbors_are_and_holds_nobody_back(count: 
 def test_one_that_is_no_newcomer_begins_where_everybody_did() -> None:
     crowd = veterans(3)
     crowd.come("founder", newcomer=False)
-    assert crowd.state("founder") == 0.0
+    assert crowd.state("founder") == START
 
 
 def test_what_a_newcomer_adopts_is_the_mean_of_its_neighbors_and_nothing_of_its_own() -> None:
@@ -168,7 +179,7 @@ def test_a_newcomer_among_nodes_that_have_learned_nothing_begins_with_them_at_it
     crowd = Crowd()
     crowd.come("v0", newcomer=False)
     crowd.come("new", newcomer=True)
-    assert crowd.phase("new") == 0
+    assert "new" not in crowd.training
     assert crowd.timers["new"] == {DEADLINE}
     crowd.tell("new", TimerFired(DEADLINE))
     crowd.train(2)
@@ -185,9 +196,9 @@ def test_a_newcomer_that_hears_nobody_does_not_train() -> None:
 
 
 def test_a_newcomer_that_was_killed_goes_on_where_it_was() -> None:
-    crowd = veterans(3)
+    crowd = veterans(3, 9)
     crowd.come("new", newcomer=True)
-    crowd.train(8)
+    crowd.train(4)
     saved = crowd.saved["new"]
     crowd.go("new")
     crowd.come("new", newcomer=True, snapshot=saved)
@@ -213,7 +224,7 @@ def test_whoever_comes_and_goes_only_neighbors_of_the_time_are_mixed_and_weights
         for name, report in crowd.reports[first:]:
             assert report.weights.keys() <= {name, *schedule.neighbors(name)}
             assert sum(report.weights.values()) == pytest.approx(1)
-    assert all(0 <= crowd.state(name) <= GOAL for name in crowd.nodes)
+    assert all(START <= crowd.state(name) <= GOAL for name in crowd.nodes)
 
 
 def test_those_that_stay_come_to_their_end_though_a_neighbor_is_gone_in_mid_run() -> None:
@@ -224,3 +235,20 @@ def test_those_that_stay_come_to_their_end_though_a_neighbor_is_gone_in_mid_run(
     crowd.go("b")
     crowd.train(20)
     assert all(node.snapshot.settle_rounds == 2 for node in crowd.nodes.values())
+    # nobody lingers for who is gone
+    assert crowd.finished == {"a", "c"}
+
+
+def test_nothing_is_kept_of_who_is_a_neighbor_no_longer() -> None:
+    crowd = veterans(4, 12)
+    (node,) = (node for name, node in crowd.nodes.items() if name == "v0")
+    assert isinstance(node, OwnPace)
+    crowd.go("v1")
+    assert isinstance(node._exchange, Newest)
+    assert node._exchange._newest.keys() <= {"v2", "v3"}
+    neighbors = Neighborhood(["a", "b"], 60.0)
+    # the end of a link that is noticed late
+    neighbors.become(["b"], 0.0)
+    neighbors.down("a")
+    neighbors.become(["a", "b"], 0.0)
+    assert not neighbors.is_down("a")
