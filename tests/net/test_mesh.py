@@ -226,6 +226,9 @@ def test_a_revoked_certificate_is_not_admitted_though_it_was_before(world: World
     assert trust.revoke(revoked_by(world, "b")) == ["b"]
     with pytest.raises(HandshakeError, match="was revoked"):
         trust.admit("b", pem)
+    # nor when it lies on this machine
+    here = Identity("a", authority=world.authority.certificate, certificates={"b": pem}, revoked=trust.revoked)
+    assert Trust(here).certificate("b") is None
     again = make_node("b", authority=world.authority).certificate
     trust.admit("b", again)
     assert trust.certificate("b") == again

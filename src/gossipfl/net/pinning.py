@@ -9,6 +9,7 @@ import contextlib
 import logging
 import random
 import ssl
+from collections.abc import Mapping
 
 from gossipfl.config.addresses import parse_address
 from gossipfl.errors import CertificateError, HandshakeError
@@ -25,8 +26,9 @@ class Trust:
 
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
-        self._known = dict(identity.certificates)
+        self._known: dict[str, bytes] = {}
         self._revoked = identity.revoked
+        self._keep(identity.certificates)
 
     @property
     def identity(self) -> Identity:
@@ -40,7 +42,10 @@ class Trust:
     def become(self, identity: Identity) -> None:
         """By what others are known from now on; the node itself is the same."""
         self._identity = identity
-        self._known |= identity.certificates
+        self._keep(identity.certificates)
+
+    def _keep(self, certificates: Mapping[str, bytes]) -> None:
+        self._known |= {name: pem for name, pem in certificates.items() if not self._revoked.covers(pem)}
 
     @property
     def revoked(self) -> Revocations:
@@ -77,7 +82,7 @@ class Trust:
         Raises:
             HandshakeError: reason certificate: of another node, expired, or neither authority nor pin vouches for it.
         """
-        if self._known.get(name) == pem and not self._revoked.covers(pem):
+        if self._known.get(name) == pem:
             return
         self.check(name, pem)
         self._known[name] = pem
