@@ -7,6 +7,7 @@ import re
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -68,7 +69,10 @@ class Village:
 def village(tmp_path: Path, tiny_model: Path) -> Village:
     training = {"phases": 60, "local_steps": 4, "evaluate_every": 1, "learning_rate": 0.05}
     gossip = {"settle_rounds": 2, "deadline_s": 20, "linger_s": 60}
-    sections = {"privacy": {"level": "none", "target_epsilon": None}, "data": {"test": "common.jsonl"}}
+    sections: dict[str, Any] = {
+        "privacy": {"level": "none", "target_epsilon": None},
+        "data": {"test": "common.jsonl"},
+    }
     study = make_study(tmp_path / "study", tiny_model, names=NAMES, training=training, gossip=gossip, **sections)
     (study.folder / "common.jsonl").write_text("".join(json.dumps(row) + "\n" for row in records(9, 200)))
     return Village(study)
