@@ -61,12 +61,14 @@ class Played:
         marks: one every block.
         counted_bytes: sent, by the transport's counters.
         socket_bytes: sent, by the kernel's; 0 when not asked.
+        peak_bytes: largest resident memory of the process; 0 when not asked.
         final: the vector at the end.
     """
 
     marks: list[Mark] = field(default_factory=list)
     counted_bytes: int = 0
     socket_bytes: int = 0
+    peak_bytes: int = 0
     final: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
     def note(self, finished: int, work: Work) -> None:

@@ -18,6 +18,11 @@ def cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def peak_bytes() -> int:
+    """Largest resident memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 def sent_by_sockets() -> dict[str, int]:
     """Bytes that each open TCP connection of this process has sent, by its two ends."""
     sent = {}

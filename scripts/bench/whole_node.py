@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from scripts.bench.exchange_work import Played, Work, build_protocol
+from scripts.bench.meters import peak_bytes
 
 from gossipfl.config.loading import load_peers
 from gossipfl.node.assembly import NodeRequest, assemble, schedule_of
@@ -31,5 +32,6 @@ def play_node(peers: Path, name: str, work: Work, *, insecure: bool) -> Played:
         parts = replace(assembled, protocol=build_protocol(name, schedule, spec, work))
         played.note(0, work)
         asyncio.run(Node(parts).run())
+        played.peak_bytes = peak_bytes()
         played.final = parts.protocol.snapshot.state.vector
     return played

@@ -2,15 +2,15 @@
 
 import json
 import math
-from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from gossipfl.cli.status import drawn
+from gossipfl.cli.status_text import drawn
 from gossipfl.core.json_text import json_text
 from gossipfl.core.messages import Receipt
-from gossipfl.node.asking import NodeStatus
+from gossipfl.node.network_view import view_of
+from gossipfl.node.node_status import NodeStatus
 from gossipfl.node.record import NodeRecord
 
 
@@ -26,9 +26,9 @@ def test_a_node_without_privacy_is_told_from_one_that_is_silent() -> None:
     record = NodeRecord("ada", steps_planned=4, receipt=Receipt(epsilon=math.inf), state="done")
     console = Console(width=160)
     with console.capture() as capture:
-        console.print(drawn([NodeStatus("ada", record.status()), NodeStatus("bob", None)], Path("peers.yaml")))
+        console.print(drawn(view_of([NodeStatus("ada", record.status()), NodeStatus("bob", None)], []), "peers.yaml"))
     ada, bob = (line.split() for line in capture.get().splitlines() if line.split()[:1] in (["ada"], ["bob"]))
-    assert ada[:5] == ["ada", "yes", "done", "0", "none"]
+    assert ada[:5] == ["ada", "yes", "done", "0/4", "none"]
     assert bob[:5] == ["bob", "no", "–", "–", "–"]
     assert NodeStatus("ada", record.status()).as_json()["up"] is True
     assert NodeStatus("bob", None).as_json()["up"] is False

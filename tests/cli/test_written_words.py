@@ -17,6 +17,8 @@ def test_inspect_hides_nothing_of_what_leaves_beside_the_vector(capsys: pytest.C
     assert "Nothing else" not in said
     for what in ("ledger head", "certificate", "fingerprints", "sketch", "incarnation", "rejections", "test set"):
         assert what in said
+    for what in ("budget", "planned", "staleness", "distance", "neighbor", "past"):
+        assert what in said
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -5,14 +5,16 @@ import socket
 
 import numpy as np
 import pytest
-from tests.net.world import WAIT_S, Player, World, state_of
+from tests.net.world import SPEC, WAIT_S, Player, World, state_of
 
 from gossipfl.config.peers import NodeConfig
 from gossipfl.errors import NetworkError
-from gossipfl.net.client import ask_members, ask_status
+from gossipfl.net.client import Line, ask_members, ask_status
 from gossipfl.net.events import Arrived, LinkDown, LinkUp
 from gossipfl.net.identity import Identity
 from gossipfl.net.issuing import make_node
+from gossipfl.net.pinning import Trust
+from gossipfl.net.reports import EdgeReport
 from gossipfl.state import AdapterSpec, Segment
 
 
@@ -141,6 +143,36 @@ async def test_members_may_ask_for_status_and_members(world: World) -> None:
     assert (status.name, status.step, status.epsilon, status.neighbors_up, status.neighbors) == ("a", 3, 1.5, 1, 1)
     assert members is not None
     assert {member.name: member.up for member in members} == {"b": True, "c": False}
+
+
+async def test_details_name_the_edges_and_what_went_over_them(world: World) -> None:
+    world.add("a")
+    world.add("b")
+    world.add("c", dials_only=True)
+    a, b = world.player("a", "b", "c"), world.player("b", "a")
+    async with a.transport, b.transport, Line(Trust(world.identity("c")), world.nodes["a"]) as line:
+        await both_up(a, b)
+        b.post("a", state_of(9))
+        await a.event(Arrived)
+        plain, full = await line.status(WAIT_S), await line.status(WAIT_S, details=True)
+    assert plain is not None
+    assert plain.details is None
+    assert full is not None
+    assert full.details is not None
+    to_b, to_c = full.details.edges["b"], full.details.edges["c"]
+    assert (to_b.up, to_c) == (True, EdgeReport())
+    assert to_b.bytes_received == full.bytes_received > 4 * SPEC.size
+    assert to_b.bytes_sent == full.bytes_sent
+
+
+async def test_a_line_finds_a_node_that_is_back(world: World) -> None:
+    world.add("a")
+    world.add("c")
+    async with Line(Trust(world.identity("c")), world.nodes["a"]) as line:
+        for _ in range(2):
+            async with world.player("a").transport:
+                assert await line.status(WAIT_S) is not None
+            assert await line.status(WAIT_S) is None
 
 
 async def test_nobody_answers_a_status_that_is_not_there(world: World) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from gossipfl.core.handshake import Greeting
 from gossipfl.core.mass import Flow
 from gossipfl.core.messages import Header, Packet, Publishable, Receipt
 from gossipfl.net.channels import SERVICE, open_channel
-from gossipfl.net.events import NetEvent
+from gossipfl.net.events import Arrived, NetEvent
 from gossipfl.net.framing import ack_frame, envelope_frame, hello_frame, parse_frame
 from gossipfl.net.identity import Identity
 from gossipfl.net.issuing import KeyPair, make_authority, make_node
@@ -71,6 +71,8 @@ class Player:
         async with asyncio.timeout(WAIT_S):
             while True:
                 event = await self.events.get()
+                if isinstance(event, Arrived):
+                    self.transport.handled(event.sender)
                 if isinstance(event, kind):
                     return event
 
@@ -103,7 +105,7 @@ class World:
         pair = self.pairs[name]
         return Identity(name, pair.certificate, pair.key, self.authority.certificate)
 
-    def player(
+    def player(  # noqa: PLR0913  # what a test varies, by name
         self,
         name: str,
         *neighbors: str,
@@ -112,6 +114,8 @@ class World:
         codec: Codec | None = None,
         keeps_books: bool = False,
         letters: Mapping[str, range] | None = None,
+        relays: Mapping[str, Sequence[str]] | None = None,
+        carries: bool = True,
         **greeting: object,
     ) -> Player:
         """A node's transport, not entered yet."""
@@ -131,6 +135,8 @@ class World:
             specs=self.specs,
             keeps_books=keeps_books,
             letters=letters,
+            relays={other: [self.nodes[relay] for relay in names] for other, names in (relays or {}).items()},
+            carries=carries,
         )
         return Player(name, transport, said, events)
 

@@ -61,8 +61,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Fini
 
 
 def _status(study: Study) -> Mapping[str, Any]:
-    nodes = asyncio.run(ask_all(study.peers, name=None, environ={}))
-    return {node.name: node.as_json() for node in nodes}
+    return {node["name"]: node for node in asyncio.run(ask_all(study.peers, name=None, environ={})).as_json()["nodes"]}
 
 
 Command = Callable[..., dict[str, Any]]
@@ -141,11 +140,18 @@ def test_nodes_of_equal_seed_and_data_publish_different_states(finished: Finishe
 def test_status_in_mid_run_told_progress_and_nothing_that_private_data_decides(finished: Finished) -> None:
     ada, bob, cid = (finished.asked[name] for name in finished.study.names)
     assert not cid["up"], "cid has no address to be asked at"
+    assert cid["health"] == "linked"
     for node in (ada, bob):
         assert (node["up"], node["state"], node["rejected"]) == (True, "training", {})
         assert 0 < node["step"] < STEPS
         assert 0 < node["epsilon"] < 8.0
         assert not node.keys() & {"loss", "accuracy"}
+
+
+def test_distances_are_told_while_nodes_differ_and_vanish_when_they_agree(finished: Finished) -> None:
+    for name in finished.study.names:
+        told = [row["distance"] for row in finished.study.rows(name) if row["distance"] is not None]
+        assert told[-1] < 0.05 * max(told)
 
 
 def test_privacy_spent_reads_the_ledger_beside_the_data(finished: Finished, command: Command) -> None:

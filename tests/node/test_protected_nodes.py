@@ -81,6 +81,10 @@ def test_no_letter_was_turned_away(told: Told) -> None:
         assert not result["rejected"].keys() & {"keys", "protection", "size", "shape", "digest"}
 
 
+def test_under_protection_no_node_tells_a_distance(told: Told) -> None:
+    assert {row["distance"] for name in NAMES for row in told.study.rows(name)} == {None}
+
+
 @pytest.fixture
 def study(begin: Begin) -> Study:
     return begin(names=NAMES, training={"phases": 1}, **MASKED)

@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
+from tests.report.written_runs import Written, compared
 
-from gossipfl.report.comparison import Comparison, Terms
+from gossipfl.cli.audit_memorization import drawn
+from gossipfl.cli.output import emit
+from gossipfl.report.comparison import Comparison, Fault, Terms
 from gossipfl.report.memorization import DISTANCES, OTHERS, OWNER, REPEATED, Memorization
 from gossipfl.report.memorization_picture import draw_memorization
 from gossipfl.report.memorizing import read_memorization
@@ -111,3 +115,50 @@ def test_it_is_drawn_and_written_with_and_without_intervals(tmp_path: Path) -> N
         for file in draw_memorization(found, tmp_path):
             assert file.stat().st_size > 1000
         json.dumps(found.as_json())
+
+
+def test_no_interval_is_told_where_all_seeds_agree(tmp_path: Path) -> None:
+    nothing: Nodes = {"n0": (0, ((0.0, 0.0), (0.0, 0.0)))}
+    (arm,) = read(tmp_path, nothing, nothing, nothing).arms
+    figure = arm.holders[OWNER][REPEATED].figures["exact"]
+
+    # nobody in a few dozen is not nobody: an interval without width would say so
+    assert (figure.mean, figure.low, figure.high, figure.pairs) == (0.0, None, None, 3)
+    assert arm.row()[1] == "0.00"
+
+
+def test_a_run_without_a_result_is_in_no_figure_and_is_told_of(tmp_path: Path) -> None:
+    gone = Fault("failed", "no room was left")
+    comparison = compared(
+        tmp_path,
+        {"gone": [gone, gone], "wild": [Written([3.0, 2.0], figure="loss"), Fault("diverged", "no longer finite")]},
+    )
+    for seed, nodes in enumerate((FIRST, SECOND)):
+        folder = tmp_path / "runs" / "wild" / f"seed-{seed}"
+        folder.mkdir(exist_ok=True)
+        written(folder, seed, nodes).rename(folder / "attack.json")
+
+    found = read_memorization(comparison, {}, "attack.json", bleu=0.75, files={})
+
+    before, lost, wild = found.arms
+    assert (before.loss, lost.loss, wild.loss) == (3.0, None, 2.0)
+    assert (lost.seeds, wild.seeds) == ((), (0,))
+    assert [arm["failures"] for arm in found.as_json()["arms"]] == [
+        [],
+        [{"seed": seed, "status": "failed", "message": "no room was left"} for seed in (0, 1)],
+        [{"seed": 1, "status": "diverged", "message": "no longer finite"}],
+    ]
+    assert "wild, seed 1: diverged: no longer finite" in found.as_markdown()
+
+
+def test_no_figure_is_cut_off_in_a_pipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = read(tmp_path, FIRST, SECOND, FIRST)
+    (arm,) = found.arms
+    wide = replace(arm, name="full-third-rate-gossip", loss=2.1234, loss_std=0.01, epsilon=7.99)
+
+    emit({}, json=False, text=drawn(replace(found, arms=(arm, wide))))
+
+    text = capsys.readouterr().out
+    assert "…" not in text
+    for figure in (*wide.row(), *found.distance_rows()[0]):
+        assert figure in text

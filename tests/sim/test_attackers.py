@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tests.sim.averaging import averaging, lines, request, run
 
+from gossipfl.config.attackers import POISONS
 from gossipfl.core.attacks import ATTACKS
 from gossipfl.errors import ConfigError
 from gossipfl.runs.progress import Progress
@@ -41,7 +42,7 @@ def honest_error(folder: Path, experiment: dict[str, Any]) -> float:
     return float(last.max() / first.max())
 
 
-@pytest.mark.parametrize("kind", sorted(ATTACKS))
+@pytest.mark.parametrize("kind", sorted(ATTACKS.keys() - POISONS))
 def test_every_attack_runs_and_is_the_same_again(tmp_path: Path, kind: str) -> None:
     wished = attacked(kind, "self_centered_clipping", gossip__settle_rounds=4)
     results = [run(tmp_path / place, wished).final for place in ("one", "two")]
@@ -53,6 +54,27 @@ def test_every_attack_runs_and_is_the_same_again(tmp_path: Path, kind: str) -> N
 def test_receivers_drop_what_is_no_state(tmp_path: Path, kind: str) -> None:
     result = run(tmp_path, attacked(kind, gossip__settle_rounds=4))
     assert sum(result.rejected.values()) > 0
+
+
+@pytest.mark.parametrize("kind", sorted(POISONS))
+def test_records_that_are_not_there_are_not_altered(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(ConfigError, match=f"{kind} alters training records, and training is none"):
+        run(tmp_path, attacked(kind))
+
+
+def test_somebody_has_to_be_honest(tmp_path: Path) -> None:
+    everybody = {"kind": "alie", "nodes": [f"n{place}" for place in range(20)]}
+    with pytest.raises(ConfigError, match="all nodes attack"):
+        run(tmp_path, attacked("alie", simulation__attackers=everybody))
+
+
+def test_what_is_said_of_all_nodes_is_of_the_honest_ones(tmp_path: Path) -> None:
+    """Attackers keep what they had, so that they lie far off."""
+    run(tmp_path, attacked("nan", gossip__settle_rounds=60, gossip__deadline_s=0.5))
+    nodes, summary = lines(tmp_path, "nodes.jsonl")[-1], lines(tmp_path)[-1]
+    assert [place for place, far in enumerate(nodes["distance"]) if far is None] == [3, 10]
+    known = np.array([far for far in nodes["distance"] if far is not None])
+    assert summary["consensus_distance"] == pytest.approx(float(np.sqrt(np.mean(known**2))))
 
 
 def test_books_know_no_lie(tmp_path: Path) -> None:

@@ -106,6 +106,14 @@ def test_an_owner_alone_recites_what_nobody_else_knows_and_a_resumed_audit_does_
         ("data.canaries.node=n9", "data.canaries.node 'n9' is no node; they are n0 to n2"),
         ("task.max_length=8", "task.max_length: 8 tokens leave no prompt"),
         ("compare=null", "compare is missing"),
+        (
+            "compare.arms.server.set={task.max_length: 48}",
+            "compare.arms.server.set: task.max_length is the same in all arms: they are asked for the same passages",
+        ),
+        (
+            "compare.arms.server.set={data.canaries.copies: 5}",
+            "compare.arms.server.set: data.canaries.copies is the same in all arms",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_before_anything_is_trained(
@@ -116,3 +124,36 @@ def test_a_mistake_is_one_line_before_anything_is_trained(
     assert line.startswith("error: ")
     assert said in line
     assert not (file.parent / "cache").exists()
+
+
+def test_a_passage_too_short_in_a_later_seed_is_found_before_any_run(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = file.parent / "x"
+    own = file.parent / "own.jsonl"
+    words = [json.loads(line)["text"].split() for line in own.read_text().splitlines()]
+    # with the seed of the file nobody draws the one text that has no room behind its prompt
+    rows = [{"text": " ".join(line)} for line in words]
+    rows[3] = {"text": "alpha beta gamma delta"}
+    own.write_text("\n".join(map(json.dumps, rows)))
+    sets = ("data.canaries.characters=10", "compare.seeds=6")
+
+    arguments = [part for each in sets for part in ("--set", each)]
+    assert main(["audit", "memorization", str(file), "--output", str(output), *arguments]) == 2
+    assert "a passage comes to" in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_a_run_of_nodes_whose_states_are_gone_is_not_attacked_by_their_mean(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = file.parent / "audit"
+    sets = ("compare.arms={alone: {driver: alone}}", "training.phases=1", "training.local_steps=1")
+    arguments = ["audit", "memorization", str(file), "--output", str(output)]
+    arguments += [part for each in sets for part in ("--set", each)]
+    assert main(arguments) == 0
+    capsys.readouterr()
+
+    (output / "runs" / "alone" / "seed-0" / "attack.json").unlink()
+    assert main([*arguments, "--resume"]) == 2
+    assert "seed-0 has no last states of n0, n1, n2" in capsys.readouterr().err

@@ -38,12 +38,14 @@ from gossipfl.cli.groups import Entry, lazy_group
 
 COMMANDS: Mapping[str, Entry] = {
     "demo": Entry("gossipfl.cli.demo", "Four real nodes on this machine, from nothing to a table."),
+    "drill": Entry("gossipfl.cli.drill", "Fault drills on real node processes of this machine."),
     "init": Entry("gossipfl.cli.init", "Write peers.yaml, experiment.yaml and certificates."),
     "certs": Entry("gossipfl.cli.certs", "Make, request and sign node certificates."),
     "inspect": Entry("gossipfl.cli.inspect", "Show exactly what would leave this node."),
     "check": Entry("gossipfl.cli.check", "Say everything that can be known before training."),
     "node": Entry("gossipfl.cli.node", "Run one node."),
     "status": Entry("gossipfl.cli.status", "Ask every node how it is."),
+    "dashboard": Entry("gossipfl.cli.dashboard", "Show all nodes live on one page."),
     "fedavg": Entry("gossipfl.cli.fedavg", "Run an experiment with a server in the middle, by Flower."),
     "simulate": Entry("gossipfl.cli.simulate", "Run an experiment on a virtual clock, in one process."),
     "compare": Entry("gossipfl.cli.compare", "Run arms times seeds of an experiment, and report on them."),

@@ -63,7 +63,10 @@ def memorization(  # one an option
     except KeyboardInterrupt:
         note(f"stopped; go on with --output {folder} --resume")
         raise
-    emit(found.as_json(), json=json, text=_drawn(found))
+    emit(found.as_json(), json=json, text=drawn(found))
+    if not any(arm.seeds for arm in found.arms[1:]):
+        note("no run has a result")
+        raise typer.Exit(1)
 
 
 def _pretraining() -> Callable[[int, int, float], None]:
@@ -74,13 +77,17 @@ def _pretraining() -> Callable[[int, int, float], None]:
     return show
 
 
-def _drawn(found: "Memorization") -> Group:
-    from gossipfl.report.memorization import COLUMNS, DISTANCES  # noqa: PLC0415
+def drawn(found: "Memorization") -> Group:
+    """The report's tables; the first in two parts, so that no interval is cut off at the width of a pipe."""
+    from gossipfl.report.memorization import COLUMNS, DISTANCES, RECITED  # noqa: PLC0415
 
+    rows = found.rows()
     return Group(
-        table(COLUMNS, found.rows()),
+        table(COLUMNS[:RECITED], [row[:RECITED] for row in rows]),
+        table((COLUMNS[0], *COLUMNS[RECITED:]), [(row[0], *row[RECITED:]) for row in rows]),
         found.words(),
         table(found.distance_columns(), found.distance_rows()),
         DISTANCES,
+        *found.faults(),
         *(f"{name}: {path}" for name, path in found.files.items()),
     )

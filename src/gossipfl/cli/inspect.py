@@ -32,8 +32,9 @@ def run(  # one an option
 
     With it go step, round, sequence and incarnation numbers and the signed ledger head (number of charges, hash); to
     introduce itself, the node's name, certificate, fingerprints of the experiment and a sketch of the public basis.
-    Whoever asks for its status also learns ε, its links and the addresses of peers.yaml, byte counts, rejections by
-    reason, and loss and accuracy on the common public test set.
+    A member that asks for its status also learns ε and its budget, steps planned, its links and the addresses of
+    peers.yaml, byte counts, staleness and the distance between published states by edge, rejections by reason and
+    neighbor, and loss and accuracy on the common public test set; of all that also the past.
     """
     if not outgoing:
         raise ConfigError("inspect: give --outgoing, the only view there is")

@@ -26,6 +26,14 @@ SetOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print the result as one JSON object, the last line of stdout.")
 ]
+TokenFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        help="File with the token that the page asks for; default: GOSSIPFL_DASHBOARD_TOKEN.",
+        metavar="FILE",
+    ),
+]
 OutputOption = Annotated[Path | None, typer.Option("--output", help="Folder to write to.", metavar="DIR")]
 
 

@@ -1,20 +1,21 @@
-"""`gossipfl status`: asks every node how far it is."""
+"""`gossipfl status`: asks every node how far it is, once or again and again."""
 
 import asyncio
 import os
-import time
-from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.live import Live
 
 from gossipfl.cli.options import JsonOption, NameOption, PeersOption, command_app, example
-from gossipfl.cli.output import console, emit, table
-from gossipfl.node.asking import NodeStatus, ask_all
+from gossipfl.cli.output import console, emit
+from gossipfl.cli.status_text import drawn, drawn_live
+from gossipfl.node.asking import ask_all, observer
 
 app = command_app()
+WATCH_S = 2.0
 
 
 @app.command(
@@ -25,32 +26,30 @@ def status(
     peers: PeersOption,
     name: NameOption = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="The nodes run without TLS.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Ask again every two seconds, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again every two seconds, until Ctrl-C.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Ask every node with an address for step, ε, links, staleness and bytes; nothing private data decides is told."""
-    while True:
-        found = asyncio.run(ask_all(peers, name=name, environ=os.environ, insecure=insecure))
-        if watch and not json:
-            console(stderr=False).clear()
-        emit({"nodes": [node.as_json() for node in found]}, json=json, text=drawn(found, peers))
-        if not watch:
-            return
-        time.sleep(WATCH_S)
+    """Ask every node with an address for step, ε, links, staleness and bytes; nothing private data decides is told.
+
+    With --watch also what went over every edge, how far its ends are apart, and what was turned away last.
+    """
+    if watch:
+        asyncio.run(_watch(peers, name, insecure=insecure, json=json))
+        return
+    found = asyncio.run(ask_all(peers, name=name, environ=os.environ, insecure=insecure))
+    emit(found.as_json(), json=json, text=drawn(found, str(peers)))
 
 
-WATCH_S = 2.0
-
-
-def drawn(found: Sequence[NodeStatus], peers: Path) -> Table:
-    """The table for people; the ε of a node without privacy is `none`, that of a silent one `–`."""
-    columns = ("node", "up", "state", "step", "ε", "neighbors up", "staleness", "bytes sent", "rejected")
-    rows = []
-    for node in found:
-        row = node.as_json()
-        if node.answer is not None and row["epsilon"] is None:
-            row["epsilon"] = "none"
-        rejected = ", ".join(f"{reason} {times}" for reason, times in node.rejected.items()) or "none"
-        keys = ("name", "up", "state", "step", "epsilon", "neighbors_up", "staleness", "bytes_sent")
-        rows.append([*(row[key] for key in keys), rejected])
-    return table(columns, rows, title=str(peers))
+async def _watch(peers: Path, name: str | None, *, insecure: bool, json: bool) -> None:
+    """Until Ctrl-C; what was seen last stays on the terminal."""
+    screen = console(stderr=False)
+    live = Live(console=screen, auto_refresh=False) if screen.is_terminal else None
+    async with observer(peers, name=name, environ=os.environ, insecure=insecure) as ready:
+        with live if live is not None and not json else nullcontext() as shown:
+            while True:
+                view = await ready.look()
+                if shown is None:
+                    emit(view.as_json(), json=json, text=drawn_live(view, str(peers)))
+                else:
+                    shown.update(drawn_live(view, str(peers)), refresh=True)
+                await asyncio.sleep(WATCH_S)

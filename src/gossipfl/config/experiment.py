@@ -234,6 +234,13 @@ class Averaging(Section):
     simulation: SimulationConfig = SimulationConfig()
 
     @model_validator(mode="after")
+    def _there_are_no_records(self) -> "Averaging":
+        kind = self.simulation.attackers.kind
+        if self.simulation.attackers.poisons:
+            raise ValueError(f"simulation.attackers.kind {kind} alters training records, and training is none")
+        return self
+
+    @model_validator(mode="after")
     def _sums_can_be_mixed(self) -> "Averaging":
         check_protected(self.protection, self.gossip, self.topology)
         return self

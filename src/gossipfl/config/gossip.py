@@ -72,6 +72,11 @@ class GossipConfig(Section):
         return value
 
     @property
+    def compares(self) -> bool:
+        """Whether mixing holds neighbors' states against each other, and so needs all of a round at once."""
+        return self.mixing != "weighted"
+
+    @property
     def rate(self) -> float:
         """γ: as given, or what goes with the codec."""
         if self.consensus_rate is not None:
@@ -82,7 +87,7 @@ class GossipConfig(Section):
 
     @model_validator(mode="after")
     def _what_looks_at_each_sees_each(self) -> "GossipConfig":
-        if self.mixing == "weighted":
+        if not self.compares:
             return self
         if self.protocol not in {"sync", "wait_free", "alone"}:
             raise ValueError(

@@ -56,7 +56,10 @@ class PretrainConfig(Section):
 
 
 class CorpusConfig(Section):
-    """Text that ships in an installed package; fills the files that are named and not there yet."""
+    """Text that ships in an installed package; fills the files that are named and not there yet.
+
+    Of definitions that share six words in a row only the first is dealt: a passage is its holder's alone.
+    """
 
     kind: Literal["hpo"] = "hpo"
     """hpo: definitions of the Human Phenotype Ontology, those of an organ system one after the other."""

@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from gossipfl.config.addresses import parse_address
 from gossipfl.config.experiment import Experiment
+from gossipfl.config.limits import LimitsConfig
 from gossipfl.config.section import PositiveFloat, PositiveInt, Section
 from gossipfl.config.topology import TopologyConfig
 
@@ -64,6 +65,10 @@ class Peers(Section):
     timeout: how long to wait for an answer is learned from the answers."""
     revoked: str | None = None
     """PEM file of revoked certificates (`gossipfl certs revoke`), relative to this file; read again when it changes."""
+    relay: bool = True
+    """Whether this machine carries bytes between neighbors of its own that both only dial out; it cannot read them."""
+    limits: LimitsConfig = LimitsConfig()
+    """What one peer may cost this machine."""
     nodes: Annotated[tuple[NodeConfig, ...], Field(min_length=1)]
 
     @field_validator("join")

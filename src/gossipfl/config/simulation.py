@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from gossipfl.config.attackers import AttackersConfig
 from gossipfl.config.section import (
     Choice,
     Fraction,
@@ -86,18 +87,6 @@ class AvailabilityConfig(Section):
         if (self.kind == "trace") != (self.trace is not None):
             raise ValueError("trace: kind trace needs the file, and no other kind takes one")
         return self
-
-
-class AttackersConfig(Section):
-    """Nodes that send something else than their states."""
-
-    kind: Choice = "none"
-    """sign_flip, random, nan, huge_norm of their own state; alie, ipm, dissensus, equivocation by what all honest nodes
-    have; replay and stale: old states; none, or `module:callable`, see `gossipfl.core.attacks`."""
-    nodes: tuple[str, ...] = ()
-    """Which ones."""
-    strength: PositiveFloat | None = None
-    """How much; None: what is usual for the attack. sign_flip: factor; alie: deviations; ipm, dissensus: ε."""
 
 
 class VectorsConfig(Section):

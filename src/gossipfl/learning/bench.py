@@ -111,8 +111,17 @@ class Resident:
     unit_source: CheckedSource = field(default_factory=CheckedSource)
 
 
-def build_learner(experiment: Experiment, site: DataSite, terms: RunTerms) -> Bench:
+Alter = Callable[[NodeRecords], NodeRecords]
+"""What is trained on in place of a node's records; the account is that of the records themselves."""
+
+
+def build_learner(
+    experiment: Experiment, site: DataSite, terms: RunTerms, *, alter: Alter = lambda records: records
+) -> Bench:
     """Reads data and model, opens the account, plans the noise, checks per-sample gradients.
+
+    Args:
+        alter: of attackers.
 
     Raises:
         UserError: whatever is wrong with data, model, privacy plan or ledger, before anything is trained.
@@ -128,7 +137,7 @@ def build_learner(experiment: Experiment, site: DataSite, terms: RunTerms) -> Be
     except BaseException:
         books.close()
         raise
-    return learner_for(resident, site, terms, records, books=books)
+    return learner_for(resident, site, terms, alter(records), books=books)
 
 
 def load_resident(experiment: Experiment, site: DataSite, test: Sequence[Record] | None) -> Resident:

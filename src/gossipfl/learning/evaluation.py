@@ -49,6 +49,13 @@ def evaluate(module: nn.Module, task: Task, examples: Examples, *, micro_batch: 
     return Evaluation(loss, None, _perplexity(float((losses * tokens).sum() / tokens.sum())), examples.rows)
 
 
+def hit_rate(module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> float:
+    """Part of the rows of which the model says first what their labels say, to the last token; NaN without examples."""
+    with evaluating(module):
+        hits = [task.hits(module, rows.tensors) for rows in examples.rows_in_order(micro_batch)]
+    return float(torch.cat(hits).double().mean()) if hits else math.nan
+
+
 def row_losses(module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> NDArray[np.float64]:
     """(rows,) loss of each row, in order: what two states are compared by, row against row."""
     with evaluating(module):

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,12 +23,14 @@ from gossipfl.core.messages import Receipt
 from gossipfl.errors import BudgetSpentError, DivergedError
 from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.data import Examples
-from gossipfl.learning.evaluation import Evaluation, evaluate
+from gossipfl.learning.evaluation import Evaluation, evaluate, hit_rate
 from gossipfl.learning.optimizer import LocalOptimizer, optimizer_part
 from gossipfl.learning.tasks import Task
 from gossipfl.privacy.account import Account
 from gossipfl.privacy.mechanisms import Mechanism
 from gossipfl.state import AdapterState
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +162,18 @@ class Learner:
 
     def evaluate(self, state: AdapterState, examples: Examples) -> Evaluation:
         """Loss and metrics of a state; waits for training under way."""
+        return self._looked_at(evaluate, state, examples)
+
+    def hits(self, state: AdapterState, examples: Examples) -> float:
+        """Part of the rows of which a state says first what their labels say; waits for training under way."""
+        return self._looked_at(hit_rate, state, examples)
+
+    def _looked_at(self, look: Callable[..., Found], state: AdapterState, examples: Examples) -> Found:
         with self._parts.adapted.turn:
             self._use_threads()
             self._parts.adapted.write(state)
             module, task = self._parts.adapted.module, self._parts.task
-            return evaluate(module, task, examples, micro_batch=self._config.micro_batch)
+            return look(module, task, examples, micro_batch=self._config.micro_batch)
 
     def stop(self) -> None:
         """Ends training under way after its current step, and any later one before its first."""

@@ -39,10 +39,12 @@ class Task:
 
     Attributes:
         scores: (module, tensors of a `Rows`) to its scores, with gradient where enabled.
+        hits: to (rows,) bool: what the labels say is what the model says first, of `causal-lm` at every loss token.
         classifies: there is an accuracy.
     """
 
     scores: Callable[[nn.Module, Mapping[str, Tensor]], Scores]
+    hits: Callable[[nn.Module, Mapping[str, Tensor]], Tensor]
     classifies: bool
 
     def losses(self, module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensor:
@@ -56,15 +58,19 @@ def make_task(config: TaskConfig, *, autocast: torch.dtype | None = None) -> Tas
     Args:
         autocast: type the model computes in on a GPU; None: that of its weights.
     """
-    compute, score = _KINDS[config.kind]
+    compute, score, hit = _KINDS[config.kind]
+
+    def logits(module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensor:
+        with torch.autocast(tensors["labels"].device.type, dtype=autocast, enabled=autocast is not None):
+            return compute(module, tensors)
 
     def scores(module: nn.Module, tensors: Mapping[str, Tensor]) -> Scores:
-        labels = tensors["labels"]
-        with torch.autocast(labels.device.type, dtype=autocast, enabled=autocast is not None):
-            logits = compute(module, tensors)
-        return score(logits, labels)
+        return score(logits(module, tensors), tensors["labels"])
 
-    return Task(scores, config.classifies)
+    def hits(module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensor:
+        return hit(logits(module, tensors), tensors["labels"])
+
+    return Task(scores, hits, config.classifies)
 
 
 def _of_text(module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensor:
@@ -86,7 +92,7 @@ def _of_numbers(module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensor:
 
 def _classification(logits: Tensor, labels: Tensor) -> Scores:
     losses = F.cross_entropy(logits.float(), labels, reduction="none")
-    return Scores(losses, torch.ones_like(labels), logits.argmax(-1) == labels)
+    return Scores(losses, torch.ones_like(labels), _class_hit(logits, labels))
 
 
 def _causal_lm(logits: Tensor, labels: Tensor) -> Scores:
@@ -101,9 +107,25 @@ def _causal_lm(logits: Tensor, labels: Tensor) -> Scores:
     return Scores(sums / tokens.clamp(min=1), tokens, None)
 
 
-_KINDS: Mapping[str, tuple[Callable[[nn.Module, Mapping[str, Tensor]], Tensor], Callable[[Tensor, Tensor], Scores]]] = {
-    "sequence-classification": (_of_text, _classification),
-    "vector-classification": (_of_numbers, _classification),
-    "causal-lm": (_of_every_token, _causal_lm),
+def _class_hit(logits: Tensor, labels: Tensor) -> Tensor:
+    return logits.argmax(-1) == labels
+
+
+def _tokens_hit(logits: Tensor, labels: Tensor) -> Tensor:
+    # each from the true tokens before it: greedy decoding says the same as long as all before it are hit
+    return ((logits[:, :-1].argmax(-1) == labels[:, 1:]) | (labels[:, 1:] == IGNORED)).all(1)
+
+
+_KINDS: Mapping[
+    str,
+    tuple[
+        Callable[[nn.Module, Mapping[str, Tensor]], Tensor],
+        Callable[[Tensor, Tensor], Scores],
+        Callable[[Tensor, Tensor], Tensor],
+    ],
+] = {
+    "sequence-classification": (_of_text, _classification, _class_hit),
+    "vector-classification": (_of_numbers, _classification, _class_hit),
+    "causal-lm": (_of_every_token, _causal_lm, _tokens_hit),
 }
-"""`task.kind` to what computes logits and what scores them."""
+"""`task.kind` to what computes logits, what scores them, and what asks whether they say the labels."""

@@ -4,6 +4,8 @@ Message size limits stay at gRPC's defaults. Keepalive pings notice a peer that 
 a killed process is noticed at once, since its kernel closes the connection.
 """
 
+from collections.abc import Sequence
+
 import grpc
 
 from gossipfl.errors import HandshakeError
@@ -11,7 +13,7 @@ from gossipfl.net.identity import Identity
 from gossipfl.net.pinning import Trust
 
 SERVICE = "gossipfl.v1.Gossip"
-Options = list[tuple[str, int | str]]
+Options = Sequence[tuple[str, int | str]]
 
 
 def keepalive_options(keepalive_s: float) -> Options:
@@ -30,15 +32,19 @@ def keepalive_options(keepalive_s: float) -> Options:
 
 
 def open_channel(
-    identity: Identity, trust: Trust, name: str, address: str, *, keepalive_s: float
+    identity: Identity, trust: Trust, name: str, address: str, *, keepalive_s: float, limits: Options = ()
 ) -> "grpc.aio.Channel":
     """A channel to one node; over TLS it opens only to a server whose certificate is for that node.
+
+    Args:
+        limits: more of gRPC's options.
 
     Raises:
         HandshakeError: reason certificate: nothing is known that vouches for the node; fetch its certificate first.
     """
-    options: Options = [
+    options = [
         *keepalive_options(keepalive_s),
+        *limits,
         # every attempt is a fresh one; how long to wait between them is ours to decide
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.enable_http_proxy", 0),

@@ -1,7 +1,8 @@
-"""Asking a node without being its neighbor: what `gossipfl status` does."""
+"""Asking a node without being its neighbor: what `gossipfl status` and the dashboard do."""
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 import grpc
 
@@ -11,48 +12,87 @@ from gossipfl.net.channels import SERVICE, open_channel
 from gossipfl.net.identity import Identity
 from gossipfl.net.pinning import Trust
 from gossipfl.net.reports import MemberReport, StatusSnapshot
-from gossipfl.net.wire import members_of, status_of
+from gossipfl.net.status_wire import REPLY_BYTES, status_of
+from gossipfl.net.wire import members_of
 from gossipfl.v1 import gossip_pb2 as pb
 
 Answer = TypeVar("Answer")
 _KEEPALIVE_S = 10.0
 
 
+class Line:
+    """Questions to one node, for as long as it is entered.
+
+    The channel of the first question is kept for the next; after one without an answer a new one is made, so that a
+    node that is back is found at once.
+    """
+
+    def __init__(self, trust: Trust, peer: NodeConfig) -> None:
+        self._trust = trust
+        self._peer = peer
+        self._channel: grpc.aio.Channel | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._hang_up()
+
+    async def status(self, timeout_s: float, *, details: bool = False) -> StatusSnapshot | None:
+        """How far the node is; None when it has no address, does not answer in time or does not know us."""
+
+        async def ask(channel: "grpc.aio.Channel") -> StatusSnapshot:
+            call = channel.unary_unary(
+                f"/{SERVICE}/Status", pb.StatusRequest.SerializeToString, pb.StatusReply.FromString
+            )
+            return status_of(await call(pb.StatusRequest(details=details), timeout=timeout_s))
+
+        return await self._ask(ask, timeout_s)
+
+    async def members(self, timeout_s: float) -> list[MemberReport] | None:
+        """Whom the node knows; None as in `status`."""
+
+        async def ask(channel: "grpc.aio.Channel") -> list[MemberReport]:
+            call = channel.unary_unary(
+                f"/{SERVICE}/Members", pb.MembersRequest.SerializeToString, pb.MembersReply.FromString
+            )
+            return members_of(await call(pb.MembersRequest(), timeout=timeout_s))
+
+        return await self._ask(ask, timeout_s)
+
+    async def _ask(self, ask: Callable[["grpc.aio.Channel"], Awaitable[Answer]], timeout_s: float) -> Answer | None:
+        if self._peer.address is None:
+            return None
+        try:
+            return await ask(await self._opened(self._peer.address, timeout_s))
+        except (grpc.RpcError, HandshakeError, OSError, TimeoutError):
+            await self._hang_up()
+            return None
+
+    async def _opened(self, address: str, timeout_s: float) -> "grpc.aio.Channel":
+        if self._channel is None:
+            identity, name = self._trust.identity, self._peer.name
+            if not identity.insecure:
+                await self._trust.fetch(name, address, timeout_s)
+            bounds = [("grpc.max_receive_message_length", REPLY_BYTES)]
+            self._channel = open_channel(identity, self._trust, name, address, keepalive_s=_KEEPALIVE_S, limits=bounds)
+        return self._channel
+
+    async def _hang_up(self) -> None:
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            await channel.close()
+
+
 async def ask_status(identity: Identity, peer: NodeConfig, timeout_s: float) -> StatusSnapshot | None:
-    """How far a node is; None when it has no address, does not answer in time or does not know us."""
-
-    async def ask(channel: "grpc.aio.Channel") -> StatusSnapshot:
-        call = channel.unary_unary(f"/{SERVICE}/Status", pb.StatusRequest.SerializeToString, pb.StatusReply.FromString)
-        return status_of(await call(pb.StatusRequest(), timeout=timeout_s))
-
-    return await _ask(identity, peer, timeout_s, ask)
+    """One question; see `Line`."""
+    async with Line(Trust(identity), peer) as line:
+        return await line.status(timeout_s)
 
 
 async def ask_members(identity: Identity, peer: NodeConfig, timeout_s: float) -> list[MemberReport] | None:
-    """Whom a node knows; None as in `ask_status`."""
-
-    async def ask(channel: "grpc.aio.Channel") -> list[MemberReport]:
-        call = channel.unary_unary(
-            f"/{SERVICE}/Members", pb.MembersRequest.SerializeToString, pb.MembersReply.FromString
-        )
-        return members_of(await call(pb.MembersRequest(), timeout=timeout_s))
-
-    return await _ask(identity, peer, timeout_s, ask)
-
-
-async def _ask(
-    identity: Identity,
-    peer: NodeConfig,
-    timeout_s: float,
-    ask: Callable[["grpc.aio.Channel"], Awaitable[Answer]],
-) -> Answer | None:
-    if peer.address is None:
-        return None
-    trust = Trust(identity)
-    try:
-        if not identity.insecure:
-            await trust.fetch(peer.name, peer.address, timeout_s)
-        async with open_channel(identity, trust, peer.name, peer.address, keepalive_s=_KEEPALIVE_S) as channel:
-            return await ask(channel)
-    except (grpc.RpcError, HandshakeError, OSError, TimeoutError):
-        return None
+    """One question; see `Line`."""
+    async with Line(Trust(identity), peer) as line:
+        return await line.members(timeout_s)

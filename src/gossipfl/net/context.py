@@ -13,12 +13,12 @@ from gossipfl.net.events import Arrived, Delivered, NetEvent, Undelivered
 from gossipfl.net.identity import Identity
 from gossipfl.net.inbox import Checks, Enclosed, Message
 from gossipfl.net.limits import Limits
-from gossipfl.net.links import Link, Wiring
+from gossipfl.net.links import Link, Wiring, log_message
 from gossipfl.net.mesh import Mesh
 from gossipfl.net.neighbors import Neighbor
 from gossipfl.net.outbox import Outgoing
 from gossipfl.net.pinning import Trust
-from gossipfl.net.reports import MemberReport, StatusSnapshot
+from gossipfl.net.reports import EdgeReport, MemberReport, StatusDetails, StatusSnapshot
 from gossipfl.net.wire import Envelope, Opening
 from gossipfl.protection.letters import Letter
 
@@ -42,6 +42,7 @@ class Context:
         deliver: the driver's ear; called on the event loop.
         status: the driver's figures.
         mesh: of dynamic membership; None where the members are those of peers.yaml.
+        carries: bytes between neighbors that cannot reach each other.
     """
 
     identity: Identity
@@ -56,6 +57,7 @@ class Context:
     deliver: Callable[[NetEvent], None]
     status: Callable[[], StatusSnapshot]
     mesh: Mesh | None = None
+    carries: bool = True
 
     def opening(self, peer: str) -> Opening:
         """Our Hello for a peer, as of now."""
@@ -95,6 +97,7 @@ class Context:
             dialed_by=dialed_by,
             checks=self.checks,
             outbox=neighbor.outbox,
+            intake=neighbor.intake,
             tally=self.counters.of(name),
             timeout_s=self.limits.message_timeout_s,
             envelope=lambda message: self.envelope(name, message),
@@ -129,11 +132,13 @@ class Context:
     def arrived(self, message: Message | Enclosed) -> None:
         """Hands a message that passed to the driver."""
         envelope = message.envelope
+        log_message("arrived from %s", envelope.sender, envelope)
         if isinstance(message, Enclosed):
             me = self.identity.name
             letter = Letter(envelope.letter, me, message.content, envelope.header, envelope.roster)
             self.deliver(Delivered(envelope.sender, letter))
             return
+        self.neighbors[envelope.sender].intake.handed_over()
         self.deliver(Arrived(envelope.sender, message.state, envelope.header, *envelope.mark, message.flow))
 
     def garbage(self, peer: str, what: str) -> MessageError:
@@ -142,16 +147,27 @@ class Context:
         self.counters.reject(error)
         return error
 
-    def snapshot(self) -> StatusSnapshot:
+    def snapshot(self, *, details: bool = False) -> StatusSnapshot:
         """The driver's figures and the network's."""
+        said = self.status()
         return replace(
-            self.status(),
+            said,
             neighbors_up=sum(neighbor.up for neighbor in self.neighbors.values()),
             neighbors=len(self.neighbors),
             bytes_sent=self.counters.bytes_sent,
             bytes_received=self.counters.bytes_received,
             rejected=self.counters.rejected,
+            details=self._details(said.details or StatusDetails()) if details else None,
         )
+
+    def _details(self, said: StatusDetails) -> StatusDetails:
+        edges = {name: self._edge(name, said.edges.get(name, EdgeReport())) for name in self.neighbors}
+        return replace(said, edges=edges, rejections=self.counters.last_rejections())
+
+    def _edge(self, name: str, said: EdgeReport) -> EdgeReport:
+        tally = self.counters.of(name)
+        up, sent, received = self.neighbors[name].up, tally.bytes_sent, tally.bytes_received
+        return replace(said, up=up, bytes_sent=sent, bytes_received=received)
 
     def member_reports(self) -> list[MemberReport]:
         """Every node of peers.yaml but this one, as seen from here."""

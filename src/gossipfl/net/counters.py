@@ -1,10 +1,12 @@
 """What went over the wire and what was turned away."""
 
 import logging
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 
 from gossipfl.errors import PeerError
+from gossipfl.net.reports import REJECTIONS, RejectionReport
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ class Counters:
     def __init__(self, names: tuple[str, ...]) -> None:
         self.peers = {name: Tally() for name in names}
         self._strangers = Tally()
+        self._last: dict[tuple[str, str], float] = {}
 
     def know(self, name: str) -> None:
         """Counts a neighbor by itself from now on."""
@@ -78,9 +81,24 @@ class Counters:
         rejected = self.of(error.peer).rejected
         rejected[error.reason] += 1
         times = rejected[error.reason]
+        self._remember(error.peer if error.peer in self.peers else "", error.reason)
         if times & (times - 1) == 0:
             fields = {"peer": error.peer, "reason": error.reason, "times": times}
             logger.warning("rejected (%s, %d times): %s", error.reason, times, error, extra=fields)
+
+    def last_rejections(self) -> tuple[RejectionReport, ...]:
+        """The newest first, one a peer and reason; whoever is no neighbor has no name here."""
+        now = time.monotonic()
+        return tuple(
+            RejectionReport(peer, reason, self.of(peer).rejected[reason], now - at)
+            for (peer, reason), at in reversed(self._last.items())
+        )
+
+    def _remember(self, peer: str, reason: str) -> None:
+        self._last.pop((peer, reason), None)
+        self._last[peer, reason] = time.monotonic()
+        if len(self._last) > REJECTIONS:
+            del self._last[next(iter(self._last))]
 
     @property
     def _all(self) -> list[Tally]:

@@ -1,8 +1,9 @@
 """Who is calling, and may they: a client's certificate decides, and what does not fit is counted and turned away."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,13 +14,21 @@ from gossipfl.net.certificate_files import subject_name
 from gossipfl.net.context import Context
 from gossipfl.net.duplex import AcceptedDuplex, LinkLostError
 from gossipfl.net.handshake import DUPLICATE, NOT_YET, read_opening
+from gossipfl.net.intake import Callers
 from gossipfl.net.neighbors import Neighbor
+from gossipfl.net.relay import NOBODY
 from gossipfl.net.wire import Opening
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Call = Any
 """A `grpc.aio.ServicerContext`: grpc has no types of its own."""
+_CODES = {
+    **dict.fromkeys(("unknown_sender", "sender", "certificate"), grpc.StatusCode.PERMISSION_DENIED),
+    "rate": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    **dict.fromkeys(("relay", NOBODY), grpc.StatusCode.UNAVAILABLE),
+}
+"""By reason; another says that what the peer is or does cannot go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +45,24 @@ class Door:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._callers = Callers(context.limits)
 
-    async def member(self, call: Call, *, claimed: str = "") -> str:
-        """The calling node's name, which must be one of peers.yaml; a stranger's call ends here."""
+    @contextlib.asynccontextmanager
+    async def member(self, call: Call, *, claimed: str = "") -> AsyncIterator[str]:
+        """Gives the calling node's name, which must be one of peers.yaml; a stranger's call ends here.
+
+        So does that of a member that calls too often.
+        """
         try:
-            name = self._caller(call) or claimed
+            caller = self._caller(call)
+            name = caller or claimed
             if claimed and claimed != name:
                 raise _refused(name, "sender", f"{name!r} says that it is {claimed[:63]!r}")
+            async with self._callers.admit(caller):
+                yield name
         except PeerError as error:
             await self._turn_away(call, error)
             raise
-        return name
 
     async def bearer(self, call: Call) -> str:
         """The name on a calling node's certificate, which must be a good one, of a member or not."""
@@ -66,11 +82,12 @@ class Door:
         Whatever else goes wrong with the neighbor is counted and ends the call.
         """
         try:
-            visitor = await self._visitor(call)
-            try:
-                return await receive(visitor)
-            finally:
-                visitor.neighbor.streams -= 1
+            async with self._callers.admit(self._caller(call)):
+                visitor = await self._visitor(call)
+                try:
+                    return await receive(visitor)
+                finally:
+                    visitor.neighbor.streams -= 1
         except PeerError as error:
             await self._turn_away(call, error)
         except TimeoutError:
@@ -80,9 +97,27 @@ class Door:
             logger.debug("a stream was lost before its end: %s", lost)
         return None
 
+    async def guest(self, call: Call, carry: Callable[[str, AcceptedDuplex], Awaitable[None]]) -> None:
+        """Lets a neighbor have a tunnel, which ends with `carry`."""
+        try:
+            name = self._caller(call)
+            if name is None:
+                raise _refused(call.peer(), "relay", "tunnels need TLS: without it nobody knows who comes")
+            if name not in self._context.neighbors:
+                raise _refused(name, "unknown_sender", f"{name!r} is no neighbor of this node")
+            async with self._callers.admit(name):
+                await carry(name, AcceptedDuplex(call))
+        except PeerError as error:
+            await self._turn_away(call, error)
+        except TimeoutError:
+            peer = self._name_or_address(call)
+            await self._turn_away(call, _refused(peer, "timeout", f"{peer!r} did not say what its tunnel is for"))
+        except LinkLostError as lost:
+            logger.debug("a tunnel was lost: %s", lost)
+
     def count(self, error: PeerError) -> None:
         """Among the rejections."""
-        if error.reason not in {DUPLICATE, NOT_YET}:
+        if error.reason not in {DUPLICATE, NOT_YET, NOBODY}:
             self._context.counters.reject(error)
 
     async def _visitor(self, call: Call) -> Visitor:
@@ -133,9 +168,7 @@ class Door:
 
     async def _turn_away(self, call: Call, error: PeerError) -> None:
         self.count(error)
-        known = error.reason not in {"unknown_sender", "sender", "certificate"}
-        code = grpc.StatusCode.FAILED_PRECONDITION if known else grpc.StatusCode.PERMISSION_DENIED
-        await call.abort(code, f"{error.reason}: {error}")
+        await call.abort(_CODES.get(error.reason, grpc.StatusCode.FAILED_PRECONDITION), f"{error.reason}: {error}")
 
 
 def _refused(peer: str, reason: str, message: str) -> HandshakeError:

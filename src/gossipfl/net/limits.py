@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
+from gossipfl.config.limits import LimitsConfig
+
 CHUNK_BYTES = 1 << 20
 """Payload bytes in one frame; far below gRPC's default message limit of 4 MiB, which is never raised."""
 CONTROL_BYTES = 1 << 18
 """Largest frame that is no chunk: a Hello with its sketch and certificate fits many times."""
 STREAMS_PER_PEER = 4
 """Links of one peer at once: the one in use, one being replaced, and their successors."""
+_USUAL = LimitsConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,7 @@ class Limits:
         refused_s: wait after a peer that runs another experiment.
         keepalive_s: silence after which the peer is asked for a sign of life, and how long it has to give it.
         close_s: what closing may take.
+        bytes_per_s, messages_per_s, calls_per_s, calls_at_once, waiting: of one peer, see `LimitsConfig`.
     """
 
     message_timeout_s: float = 60.0
@@ -33,3 +37,8 @@ class Limits:
     refused_s: float = 30.0
     keepalive_s: float = 8.0
     close_s: float = 1.0
+    bytes_per_s: int = _USUAL.bytes_per_s
+    messages_per_s: int = _USUAL.messages_per_s
+    calls_per_s: int = _USUAL.calls_per_s
+    calls_at_once: int = _USUAL.calls_at_once
+    waiting: int = _USUAL.waiting

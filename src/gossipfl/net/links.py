@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from gossipfl.errors import MessageError, PeerError
 from gossipfl.net.counters import Tally
 from gossipfl.net.duplex import Duplex, LinkLostError
-from gossipfl.net.framing import ack_frame, envelope_frame, parse_frame
+from gossipfl.net.framing import Frame, ack_frame, envelope_frame, parse_frame
 from gossipfl.net.inbox import Checks, Enclosed, Message, Receiver
+from gossipfl.net.intake import Intake
 from gossipfl.net.outbox import Outbox, Outgoing
-from gossipfl.net.wire import Envelope, Opening, envelope_message, envelope_of
+from gossipfl.net.wire import Envelope, Opening, envelope_message, envelope_of, exchange
 from gossipfl.v1 import gossip_pb2 as pb
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Wiring:
         dialed_by: name of the end that opened the stream.
         checks: what arriving messages are held against.
         outbox: what to send.
+        intake: how the neighbor is read.
         tally: the neighbor's figures.
         timeout_s: for one message, either way.
         envelope: a message as it leaves now, in this life and with this ledger head.
@@ -46,6 +48,7 @@ class Wiring:
     dialed_by: str
     checks: Checks
     outbox: Outbox
+    intake: Intake
     tally: Tally
     timeout_s: float
     envelope: Callable[[Outgoing], Envelope]
@@ -76,6 +79,7 @@ class Link:
         self._deadline: float | None = None
         self._refusals: list[bytes] = []
         self._dropped = 0
+        self._life = 0
 
     def wake(self) -> None:
         """There is something to send."""
@@ -159,7 +163,9 @@ class Link:
                 raise self._too_slow("to take one message") from error
             raise
         outbox.written(message, envelope.mark)
+        self._life = envelope.mark[0]
         self.wiring.tally.messages_sent += 1
+        log_message("sent to %s", self.wiring.peer, envelope)
 
     async def _write(self, frame: bytes) -> None:
         await self._duplex.write(frame)
@@ -171,7 +177,7 @@ class Link:
         try:
             while (data := await self._read()) is not None:
                 self.wiring.tally.bytes_received += len(data)
-                self._take(data)
+                await self._take(data)
         except MessageError as error:
             self.wiring.reject(error)
             raise LinkLostError(str(error)) from error
@@ -189,8 +195,10 @@ class Link:
         except TimeoutError as error:
             raise self._too_slow("to send one message") from error
 
-    def _take(self, data: bytes) -> None:
-        match parse_frame(data, peer=self.wiring.peer):
+    async def _take(self, data: bytes) -> None:
+        frame = parse_frame(data, peer=self.wiring.peer)
+        await self._admit(len(data), frame)
+        match frame:
             case pb.Envelope() as envelope:
                 self._deadline = asyncio.get_running_loop().time() + self.wiring.timeout_s
                 self._announce(envelope)
@@ -206,6 +214,14 @@ class Link:
         if not self._receiver.busy:
             self._deadline = None
 
+    async def _admit(self, count_bytes: int, frame: Frame) -> None:
+        """Returns when the frame's turn has come; what it waited for here is no slowness of the peer's."""
+        clock = asyncio.get_running_loop().time
+        came = clock()
+        await self.wiring.intake.admit(count_bytes, payload=isinstance(frame, memoryview))
+        if self._deadline is not None:
+            self._deadline += clock() - came
+
     def _announce(self, message: pb.Envelope) -> None:
         try:
             envelope = envelope_of(message, peer=self.wiring.peer)
@@ -219,6 +235,9 @@ class Link:
     def _reject(self, error: PeerError, sequence: int) -> None:
         """A message is dropped and the peer is told, the link stays."""
         self.wiring.reject(error)
+        named = exchange(self.wiring.peer, (self.theirs.greeting.incarnation, sequence))
+        fields = {"peer": self.wiring.peer, "reason": error.reason, "exchange": named}
+        logger.debug("dropped a message of %s: %s", self.wiring.peer, error.reason, extra=fields)
         if error.reason != "truncated" and len(self._refusals) < 8:
             self._refusals.append(ack_frame(sequence, error.reason))
             self._wake.set()
@@ -230,10 +249,26 @@ class Link:
         self._dropped += 1
         # the 1st, 2nd, 4th, … so that a peer cannot fill the log
         if self._dropped & (self._dropped - 1) == 0:
-            fields = {"peer": self.wiring.peer, "sequence": ack.sequence}
+            named = exchange(self.wiring.checks.me, (self._life, ack.sequence))
+            fields = {"peer": self.wiring.peer, "exchange": named}
             logger.warning("%r dropped our message: %r", self.wiring.peer, ack.rejected[:64], extra=fields)
 
     def _too_slow(self, what: str) -> LinkLostError:
         text = f"{self.wiring.peer!r} took more than {self.wiring.timeout_s:g} s {what}"
         self.wiring.reject(MessageError(text, peer=self.wiring.peer, reason="timeout"))
         return LinkLostError(text)
+
+
+def log_message(what: str, peer: str, envelope: Envelope) -> None:
+    """A line at level debug that both ends' logs join on by `exchange`."""
+    if logger.isEnabledFor(logging.DEBUG):
+        header = envelope.header
+        fields = {
+            "peer": peer,
+            "exchange": envelope.exchange,
+            "round": header.round,
+            "step": header.step,
+            "codec": envelope.codec,
+            "payload_bytes": envelope.payload_bytes,
+        }
+        logger.debug(what, peer, extra=fields)

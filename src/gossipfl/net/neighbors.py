@@ -16,7 +16,8 @@ from gossipfl.core.handshake import Greeting
 from gossipfl.errors import HandshakeError
 from gossipfl.net.events import LinkDown, LinkUp, NetEvent
 from gossipfl.net.handshake import DUPLICATE
-from gossipfl.net.limits import STREAMS_PER_PEER
+from gossipfl.net.intake import Intake
+from gossipfl.net.limits import STREAMS_PER_PEER, Limits
 from gossipfl.net.links import Link
 from gossipfl.net.outbox import Outbox, Outgoing
 
@@ -27,12 +28,14 @@ class Neighbor:
     Attributes:
         node: from peers.yaml.
         outbox: what waits for it.
+        intake: how it is read.
         greeting: what it said last; None before.
         streams: links it has now, in whatever state.
     """
 
-    def __init__(self, node: NodeConfig, deliver: Callable[[NetEvent], None]) -> None:
+    def __init__(self, node: NodeConfig, deliver: Callable[[NetEvent], None], limits: Limits) -> None:
         self.node = node
+        self.intake = Intake(limits)
         self.outbox = Outbox()
         self.greeting: Greeting | None = None
         self.streams = 0

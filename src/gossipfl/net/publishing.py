@@ -5,8 +5,9 @@ import asyncio
 from gossipfl.errors import MessageError, PeerError
 from gossipfl.net.context import Context
 from gossipfl.net.duplex import Duplex
-from gossipfl.net.framing import parse_frame
+from gossipfl.net.framing import Frame, parse_frame
 from gossipfl.net.inbox import Receiver
+from gossipfl.net.neighbors import Neighbor
 from gossipfl.net.wire import envelope_of
 from gossipfl.v1 import gossip_pb2 as pb
 
@@ -18,10 +19,11 @@ class Pushed:
         ack: what to answer: the last message's number and why it was dropped, if it was.
     """
 
-    def __init__(self, context: Context, peer: str) -> None:
+    def __init__(self, context: Context, neighbor: Neighbor) -> None:
         self.ack = pb.Ack()
         self._context = context
-        self._peer = peer
+        self._peer = peer = neighbor.name
+        self._intake = neighbor.intake
         self._tally = context.counters.of(peer)
         self._receiver = Receiver(peer, context.checks, self._reject)
 
@@ -37,15 +39,17 @@ class Pushed:
             async with asyncio.timeout(timeout_s):
                 while (data := await duplex.read()) is not None:
                     self._tally.bytes_received += len(data)
-                    self._take(data)
+                    frame = parse_frame(data, peer=self._peer)
+                    await self._intake.admit(len(data), payload=isinstance(frame, memoryview))
+                    self._take(frame)
         except TimeoutError as error:
             text = f"{self._peer!r} took more than {timeout_s:g} s to push one message"
             raise MessageError(text, peer=self._peer, reason="timeout") from error
         finally:
             self._receiver.interrupt()
 
-    def _take(self, data: bytes) -> None:
-        match parse_frame(data, peer=self._peer):
+    def _take(self, frame: Frame) -> None:
+        match frame:
             case pb.Envelope() as message:
                 self.ack = pb.Ack(sequence=message.sequence)
                 self._receiver.announce(envelope_of(message, peer=self._peer))

@@ -3,6 +3,81 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+REJECTIONS = 16
+"""The last ones are told."""
+HISTORY = 128
+"""Points of a node's past are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeReport:
+    """What a node says of the edge to one neighbor.
+
+    Attributes:
+        up: there is a link now; the transport fills it in, and the bytes.
+        bytes_sent, bytes_received: serialized messages, payload and framing.
+        staleness: own mixings since the neighbor was heard; None before the first.
+        distance: between the two ends' last published states; None where no state is read.
+    """
+
+    up: bool = False
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    staleness: int | None = None
+    distance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RejectionReport:
+    """What was turned away for one reason.
+
+    Attributes:
+        peer: a neighbor; empty: anybody else.
+        times: how often.
+        ago_s: seconds since the last.
+    """
+
+    peer: str
+    reason: str
+    times: int
+    ago_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A point of a node's past.
+
+    Attributes:
+        epsilon: None without privacy.
+        test_loss, test_accuracy: on a common public test set, else None.
+        distance: root mean square of the distances to the neighbors.
+    """
+
+    step: int
+    epsilon: float | None = None
+    test_loss: float | None = None
+    test_accuracy: float | None = None
+    distance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusDetails:
+    """What a page or a terminal view shows besides.
+
+    Attributes:
+        steps_planned: optimizer steps of the whole run.
+        target_epsilon: the budget; None without.
+        edges: by neighbor; of those that the driver does not name the transport does.
+        rejections: the last, newest first; the transport fills them in.
+        history: from the first step on, thinned.
+    """
+
+    steps_planned: int = 0
+    target_epsilon: float | None = None
+    edges: Mapping[str, EdgeReport] = field(default_factory=dict)
+    rejections: tuple[RejectionReport, ...] = ()
+    history: tuple[Measured, ...] = ()
+
 
 @dataclass(frozen=True, slots=True)
 class StatusSnapshot:
@@ -19,6 +94,7 @@ class StatusSnapshot:
         bytes_sent, bytes_received: serialized messages, payload and framing.
         rejected: messages and peers turned away, by reason.
         test_loss, test_accuracy: on a common public test set, else None.
+        details: when they were asked for; None from a node of before.
     """
 
     name: str
@@ -34,6 +110,7 @@ class StatusSnapshot:
     rejected: Mapping[str, int] = field(default_factory=dict)
     test_loss: float | None = None
     test_accuracy: float | None = None
+    details: StatusDetails | None = None
 
 
 @dataclass(frozen=True, slots=True)

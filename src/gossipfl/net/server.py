@@ -1,25 +1,27 @@
 """The node's port: the Gossip service, and the standard health and reflection services.
 
-neighbors: Exchange, Publish   members: Greet, Members, Status   good certificates: Tell   everybody else: nothing
+neighbors: Exchange, Publish, Tunnel   members: Greet, Members, Status   good certificates: Tell   others: nothing
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
-from gossipfl.config.addresses import LOOPBACK, parse_address
+from gossipfl.config.addresses import LOOPBACK
 from gossipfl.errors import HandshakeError, MessageError, NetworkError
 from gossipfl.net.channels import SERVICE, Options, keepalive_options
 from gossipfl.net.context import Context
 from gossipfl.net.door import Call, Door, Visitor
 from gossipfl.net.handshake import agree, greet
 from gossipfl.net.publishing import Pushed
-from gossipfl.net.wire import Opening, hello_of, members_message, status_message
+from gossipfl.net.relay import Relay
+from gossipfl.net.status_wire import status_message
+from gossipfl.net.wire import Opening, hello_of, members_message
 from gossipfl.v1 import gossip_pb2 as pb
 
 logger = logging.getLogger(__name__)
@@ -33,6 +35,7 @@ class Service:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._door = Door(context)
+        self._relay = Relay(context)
 
     def handler(self) -> grpc.GenericRpcHandler:
         """For the server; streams carry raw frames, see `framing`."""
@@ -47,17 +50,19 @@ class Service:
                 self.publish, response_serializer=codecs.Ack.SerializeToString
             ),
             "Exchange": grpc.stream_stream_rpc_method_handler(self.exchange),
+            "Tunnel": grpc.stream_stream_rpc_method_handler(self.tunnel),
         }
         return grpc.method_handlers_generic_handler(SERVICE, methods)
 
     async def greet(self, hello: pb.Hello, call: Call) -> pb.Hello:
         """Who this node is and what it runs; for members."""
-        return hello_of(self._context.opening(await self._door.member(call, claimed=hello.name)))
+        async with self._door.member(call, claimed=hello.name) as name:
+            return hello_of(self._context.opening(name))
 
     async def members(self, _: pb.MembersRequest, call: Call) -> pb.MembersReply:
         """Whom this node knows; for members."""
-        await self._door.member(call)
-        return members_message(self._context.member_reports())
+        async with self._door.member(call):
+            return members_message(self._context.member_reports())
 
     async def tell(self, word: bytes, call: Call) -> pb.Told:
         """A word on who is up; for whoever has a good certificate."""
@@ -73,10 +78,10 @@ class Service:
             await call.abort(grpc.StatusCode.INVALID_ARGUMENT, error.reason)
         return pb.Told()
 
-    async def status(self, _: pb.StatusRequest, call: Call) -> pb.StatusReply:
+    async def status(self, asked: pb.StatusRequest, call: Call) -> pb.StatusReply:
         """How far this node is; for members."""
-        await self._door.member(call)
-        return status_message(self._context.snapshot())
+        async with self._door.member(call):
+            return status_message(self._context.snapshot(details=asked.details))
 
     async def publish(self, _: AsyncIterator[bytes], call: Call) -> pb.Ack:
         """A message pushed one way; for neighbors."""
@@ -85,13 +90,17 @@ class Service:
 
     async def _take_pushed(self, visitor: Visitor) -> pb.Ack:
         self._context.check_opening(visitor.theirs, peer=visitor.neighbor.name)
-        pushed = Pushed(self._context, visitor.neighbor.name)
+        pushed = Pushed(self._context, visitor.neighbor)
         await pushed.read_all(visitor.duplex)
         return pushed.ack
 
     async def exchange(self, _: AsyncIterator[bytes], call: Call) -> None:
         """A link; for neighbors."""
         await self._door.neighbor(call, self._carry)
+
+    async def tunnel(self, _: AsyncIterator[bytes], call: Call) -> None:
+        """One end of a tunnel; for neighbors."""
+        await self._door.guest(call, self._relay.carry)
 
     async def _carry(self, visitor: Visitor) -> None:
         context, neighbor, name = self._context, visitor.neighbor, visitor.neighbor.name
@@ -118,11 +127,11 @@ def _bindable(bind: str) -> str:
     return f"{LOOPBACK}:{port}" if host.lower() == "localhost" else bind
 
 
-async def start_server(context: Context, bind: str) -> "grpc.aio.Server":
-    """Listens on HOST:PORT.
+async def start_server(context: Context, binds: Sequence[str]) -> "grpc.aio.Server":
+    """Listens on every HOST:PORT, or unix:PATH.
 
     Raises:
-        NetworkError: the address is not this machine's, or the port is in use.
+        NetworkError: an address is not this machine's, or the port is in use.
     """
     options: Options = [
         *keepalive_options(context.limits.keepalive_s),
@@ -131,15 +140,15 @@ async def start_server(context: Context, bind: str) -> "grpc.aio.Server":
         ("grpc.max_concurrent_streams", _STREAMS_PER_CONNECTION),
         ("grpc.server_handshake_timeout_ms", _TLS_HANDSHAKE_MS),
     ]
-    busiest = 8 * len(context.members) + 16
+    busiest = 16 * len(context.members) + 16
     server = grpc.aio.server(options=options, maximum_concurrent_rpcs=busiest)
     server.add_generic_rpc_handlers((Service(context).handler(),))
     await _add_standard_services(server)
-    try:
-        _add_port(server, context, bind)
-    except RuntimeError as error:
-        parse_address(bind)
-        raise NetworkError(f"{bind}: this node cannot listen there: port in use, or not this machine's") from error
+    for bind in binds:
+        try:
+            _add_port(server, context, bind)
+        except RuntimeError as error:
+            raise NetworkError(f"{bind}: this node cannot listen there: port in use, or not this machine's") from error
     await server.start()
     return server
 

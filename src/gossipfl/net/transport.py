@@ -21,7 +21,6 @@ from gossipfl.core.codecs import Codec
 from gossipfl.core.codecs.packing import Unpacker
 from gossipfl.core.handshake import Greeting, HeadWatch, LedgerHead
 from gossipfl.core.messages import Crossing, Header, Packet
-from gossipfl.errors import CertificateError
 from gossipfl.net.context import Context
 from gossipfl.net.counters import Counters
 from gossipfl.net.dialer import Dialer
@@ -36,7 +35,8 @@ from gossipfl.net.pinning import Trust, get_acquainted
 from gossipfl.net.reports import StatusSnapshot
 from gossipfl.net.revocations import Revocations
 from gossipfl.net.server import start_server
-from gossipfl.privacy.signing import verify_head
+from gossipfl.net.signed_heads import signed_by
+from gossipfl.net.tunnels import Detour
 from gossipfl.protection.letters import Letter
 from gossipfl.state import AdapterSpec, AdapterState
 
@@ -65,6 +65,8 @@ class Transport:
         letters: under protection: sizes that letters may have, by kind; then no state is received.
         trust: in this node's life; default: a new one.
         mesh: of dynamic membership.
+        relays: by neighbor that only dials out, where this node does so too: who carries bytes between the two.
+        carries: this node does that for others.
 
     Attributes:
         counters: figures by neighbor and in total.
@@ -89,11 +91,14 @@ class Transport:
         letters: Mapping[str, range] | None = None,
         trust: Trust | None = None,
         mesh: Mesh | None = None,
+        relays: Mapping[str, Sequence[NodeConfig]] | None = None,
+        carries: bool = True,
     ) -> None:
         self.counters = Counters(tuple(node.name for node in neighbors))
         trust = trust or Trust(identity)
         self._members = {node.name: node for node in (*members, *neighbors) if node.name != me.name}
-        self._neighbors = {node.name: Neighbor(node, deliver) for node in neighbors}
+        self._neighbors = {node.name: Neighbor(node, deliver, limits) for node in neighbors}
+        self._entrances: Mapping[str, str] = {}
         self._context = Context(
             identity=identity,
             trust=trust,
@@ -106,7 +111,7 @@ class Transport:
                 codec,
                 Unpacker(origin),
                 limits.max_norm,
-                _signed_by(identity, trust),
+                signed_by(identity, trust),
                 heads=HeadWatch(heads),
                 keeps_books=keeps_books,
                 specs=specs or {},
@@ -118,7 +123,10 @@ class Transport:
             deliver=deliver,
             status=status,
             mesh=mesh,
+            carries=carries,
         )
+        self._detour = Detour(self._context, relays or {})
+        self._closing = contextlib.AsyncExitStack()
         self._bundler = Bundler(codec.name)
         self._layout = bytes.fromhex(origin.spec.digest)
         self._enclosures: dict[str, Enclosure] = {}
@@ -134,10 +142,15 @@ class Transport:
             NetworkError: the node's own address cannot be used.
         """
         bind = self._context.me.listen or self._context.me.address
-        if bind is not None:
-            self._server = await start_server(self._context, bind)
+        entrances, inner = await self._closing.enter_async_context(self._detour)
+        self._entrances = entrances
+        binds = [address for address in (bind, inner) if address is not None]
+        if binds:
+            self._server = await start_server(self._context, binds)
         for neighbor in self._neighbors.values():
             self._dial(neighbor)
+        for relay, offering in self._detour.exits():
+            self._go_on(offering, f"offer at {relay}")
         if self._context.mesh is not None:
             known = {name: node.address for name, node in self._members.items() if node.address}
             self._go_on(self._context.mesh.run(known), "membership")
@@ -154,8 +167,9 @@ class Transport:
         return [node for node in others if node.name in wanted and node.address is not None]
 
     def _dial(self, neighbor: Neighbor) -> None:
-        if neighbor.node.address is not None:
-            dialer = Dialer(self._context, neighbor, neighbor.node.address)
+        address = neighbor.node.address or self._entrances.get(neighbor.name)
+        if address is not None:
+            dialer = Dialer(self._context, neighbor, address)
             self._dialing[neighbor.name] = self._go_on(dialer.run(), f"dial {neighbor.name}")
 
     def _go_on(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
@@ -180,12 +194,13 @@ class Transport:
             for neighbor in self._neighbors.values():
                 neighbor.shut_out()
         for name in [name for name, known in self._neighbors.items() if known.node != wanted.get(name)]:
-            self._neighbors.pop(name).dismiss()
+            (gone := self._neighbors.pop(name)).dismiss()
+            gone.intake.close()
             if (dialing := self._dialing.pop(name, None)) is not None:
                 dialing.cancel()
         for name in wanted.keys() - self._neighbors.keys():
             self.counters.know(name)
-            self._neighbors[name] = Neighbor(wanted[name], self._context.deliver)
+            self._neighbors[name] = Neighbor(wanted[name], self._context.deliver, self._context.limits)
             self._dial(self._neighbors[name])
 
     def revoke(self, revoked: Revocations) -> None:
@@ -203,6 +218,8 @@ class Transport:
         """Completes the messages on their way, takes leave, closes; within `close_s`, thrice at most, and a little."""
         if self._context.mesh is not None:
             await self._context.mesh.leave()
+        for neighbor in self._neighbors.values():
+            neighbor.intake.close()
         links = [link for neighbor in self._context.neighbors.values() for link in neighbor.links]
         for link in links:
             link.leave()
@@ -216,6 +233,7 @@ class Transport:
         await asyncio.gather(*self._in_background, return_exceptions=True)
         if self._server is not None:
             await self._server.stop(grace=self._context.limits.close_s / 2)
+        await self._closing.aclose()
 
     def post(
         self,
@@ -251,6 +269,10 @@ class Transport:
         self._context.neighbors[letter.to].post(message)
         return self._sequence
 
+    def handled(self, sender: str) -> None:
+        """The driver is done with an `Arrived` of this sender: told so, it is read on."""
+        self._context.neighbors[sender].intake.handled()
+
     async def flush(self, deadline_s: float) -> bool:
         """Waits until every message for a neighbor that is up has left; whether that was so in time."""
         waiting = [neighbor.outbox.flushed() for neighbor in self._context.neighbors.values() if neighbor.up]
@@ -259,6 +281,10 @@ class Transport:
                 await asyncio.gather(*waiting)
                 return True
         return False
+
+    def snapshot(self) -> StatusSnapshot:
+        """What members are told who ask for details."""
+        return self._context.snapshot(details=True)
 
     def heads(self) -> dict[str, LedgerHead]:
         """The highest ledger head of every neighbor, to be kept for the next life."""
@@ -269,18 +295,3 @@ def _say_failure(task: asyncio.Task[None]) -> None:
     """Work in the background ends well or by cancellation: anything else is a bug of ours and must not pass."""
     if not task.cancelled() and (error := task.exception()) is not None:
         logger.critical("%s failed", task.get_name(), exc_info=error)
-
-
-def _signed_by(identity: Identity, trust: Trust) -> Callable[[str, LedgerHead], bool]:
-    if identity.insecure:
-        logger.warning("INSECURE: ledger heads of neighbors are believed unsigned")
-        return lambda _, __: True
-
-    def signed(peer: str, head: LedgerHead) -> bool:
-        certificate = trust.certificate(peer)
-        try:
-            return certificate is not None and verify_head(certificate, head)
-        except CertificateError:
-            return False
-
-    return signed

@@ -8,7 +8,7 @@ from gossipfl.core.mass import GRID, LARGEST
 from gossipfl.core.membership import Mark
 from gossipfl.core.messages import Header
 from gossipfl.errors import MessageError
-from gossipfl.net.reports import MemberReport, StatusSnapshot
+from gossipfl.net.reports import MemberReport
 from gossipfl.v1 import gossip_pb2 as pb
 
 
@@ -66,6 +66,16 @@ class Envelope:
     flow_bytes: int = 0
     letter: str = ""
     roster: bytes = b""
+
+    @property
+    def exchange(self) -> str:
+        """By what the logs of both ends name it."""
+        return exchange(self.sender, self.mark)
+
+
+def exchange(sender: str, mark: Mark) -> str:
+    """SENDER/INCARNATION/SEQUENCE: no two messages share it, and both ends know it."""
+    return f"{sender}/{mark[0]}/{mark[1]}"
 
 
 def hello_of(opening: Opening) -> pb.Hello:
@@ -177,44 +187,6 @@ def envelope_of(message: pb.Envelope, *, peer: str) -> Envelope:
         letter=message.letter,
         roster=message.roster,
         ledger_head=_head_of(message.ledger_head) if message.HasField("ledger_head") else None,
-    )
-
-
-def status_message(snapshot: StatusSnapshot) -> pb.StatusReply:
-    """As it travels."""
-    return pb.StatusReply(
-        name=snapshot.name,
-        step=snapshot.step,
-        phase=snapshot.phase,
-        epsilon=snapshot.epsilon,
-        neighbors_up=snapshot.neighbors_up,
-        neighbors=snapshot.neighbors,
-        staleness=snapshot.staleness,
-        bytes_sent=snapshot.bytes_sent,
-        bytes_received=snapshot.bytes_received,
-        rejected=dict(snapshot.rejected),
-        state=snapshot.state,
-        test_loss=snapshot.test_loss,
-        test_accuracy=snapshot.test_accuracy,
-    )
-
-
-def status_of(reply: pb.StatusReply) -> StatusSnapshot:
-    """As it came."""
-    return StatusSnapshot(
-        name=reply.name,
-        step=reply.step,
-        phase=reply.phase,
-        epsilon=reply.epsilon,
-        staleness=reply.staleness,
-        state=reply.state,
-        neighbors_up=reply.neighbors_up,
-        neighbors=reply.neighbors,
-        bytes_sent=reply.bytes_sent,
-        bytes_received=reply.bytes_received,
-        rejected=dict(reply.rejected),
-        test_loss=reply.test_loss if reply.HasField("test_loss") else None,
-        test_accuracy=reply.test_accuracy if reply.HasField("test_accuracy") else None,
     )
 
 

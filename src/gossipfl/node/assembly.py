@@ -9,7 +9,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -32,14 +32,18 @@ from gossipfl.learning.books import RunTerms, Streams, ledger_file
 from gossipfl.learning.data import DataSite
 from gossipfl.net.identity import load_identity
 from gossipfl.net.pinning import Trust
+from gossipfl.node.attacking import AttackRequest, attacker_for, check_attack, poisoner
 from gossipfl.node.checkpoint import Saved, load_latest
+from gossipfl.node.dashboard.beside import Page
 from gossipfl.node.following import Followed
 from gossipfl.node.freed_memory import return_freed_memory
 from gossipfl.node.greeting import Greeter, experiment_fingerprint
 from gossipfl.node.guarding import guard_for
+from gossipfl.node.history import history_in
 from gossipfl.node.parts import NodeParts
 from gossipfl.node.ranks import as_node
 from gossipfl.node.record import NodeRecord
+from gossipfl.node.relays import relays_of
 from gossipfl.node.runtime import Node
 from gossipfl.node.schedules import schedule_of
 from gossipfl.node.shared_noise import share_noise
@@ -62,21 +66,25 @@ class NodeRequest:
         peers: peers.yaml.
         name: of the node; default see `config.this_node`.
         state_dir: default `state/NAME` beside peers.yaml.
+        page: the dashboard to serve meanwhile; the extra `dashboard` is there.
         overrides: `a.b=value` for the experiment.
         serve: go on for ever after the last step.
         insecure: plaintext, on purpose.
         new_account: reason to start a fresh privacy account on known data.
         join: HOST:PORT of nodes to join through, with membership dynamic; besides those of peers.yaml.
+        attack: lie to the others, on purpose.
     """
 
     peers: Path
     name: str | None = None
     state_dir: Path | None = None
+    page: Page | None = None
     overrides: Sequence[str] = ()
     serve: bool = False
     insecure: bool = False
     new_account: str | None = None
     join: Sequence[str] = ()
+    attack: AttackRequest = field(default_factory=AttackRequest)
 
 
 def run_node(request: NodeRequest, report: Callable[[NodeRecord], None]) -> NodeRecord:
@@ -91,7 +99,8 @@ def run_node(request: NodeRequest, report: Callable[[NodeRecord], None]) -> Node
     with ExitStack() as stack:
         parts = assemble(request, report, stack)
         return_freed_memory()
-        asyncio.run(Node(parts, serve=request.serve).run())
+        node = Node(parts, serve=request.serve)
+        asyncio.run(request.page.run_beside(node) if request.page else node.run())
         return parts.record
 
 
@@ -103,7 +112,8 @@ def assemble(
     Args:
         streams: of noise and batches; seeded ones, which everybody can repeat, are for tests.
     """
-    loaded = joining(load_peers(request.peers, request.overrides), request)
+    loaded = joining(load_peers(request.peers, [*request.overrides, *request.attack.overrides()]), request)
+    check_attack(request.attack, loaded.experiment.experiment)
     me = resolve_self(loaded.peers, request.name, os.environ)
     loaded = as_node(loaded, me)
     live = loaded.peers.membership == "dynamic"
@@ -114,7 +124,8 @@ def assemble(
     directory = stack.enter_context(StateDirectory(request.state_dir or state_dir_of(loaded, me)))
     shared = share_noise(loaded.experiment.experiment, identity, schedule, directory, streams)
     terms = RunTerms(directory.run_name(), me.ledger, request.new_account, streams, shared.terms)
-    bench = build_learner(loaded.experiment.experiment, site_of(loaded, me), terms)
+    alter = poisoner(request.attack, me.name, loaded.experiment.experiment)
+    bench = build_learner(loaded.experiment.experiment, site_of(loaded, me), terms, alter=alter)
     stack.callback(bench.close)
     if bench.plan is not None:
         ledger = ledger_file(loaded.experiment.experiment, site_of(loaded, me), me.ledger)
@@ -123,13 +134,15 @@ def assemble(
     saved = _resume(directory, loaded, fingerprint, bench)
     signer = Signer.from_pem(identity.key or directory.signing_key())
     greeter = _greeter(loaded, me, fingerprint, schedule.version, bench, _Life(directory, signer, shared.seeds))
-    record = _record(me.name, bench)
+    record = _record(me.name, bench, directory)
     protocol = _protocol(loaded, me.name, schedule, bench, saved)
     keeps_books = protocol.snapshot.mass is not None
     trust = Trust(identity)
     guard = guard_for(loaded.experiment.experiment, trust, schedule, bench.adapted.spec.shared(), greeter.fingerprint)
-    wires = Wires(me, trust, neighbors, greeter, directory, record, bench, keeps_books, guard)
-    followed = Followed(loaded, tuple(request.overrides), me, schedule, trust, greeter, directory)
+    relays = relays_of(loaded.peers.nodes, schedule, me.name)
+    wires = Wires(me, trust, neighbors, relays, greeter, directory, record, bench, keeps_books, guard)
+    overrides = (*request.overrides, *request.attack.overrides())
+    followed = Followed(loaded, overrides, me, schedule, trust, greeter, directory)
     return NodeParts(
         experiment=loaded.experiment.experiment,
         directory=directory,
@@ -143,6 +156,7 @@ def assemble(
         report=report,
         guard=guard,
         followed=followed,
+        attacker=attacker_for(request.attack, me.name, loaded.experiment.experiment, schedule, bench),
     )
 
 
@@ -271,7 +285,7 @@ def _greeter(  # each a part of what a node says of itself
     )
 
 
-def _record(name: str, bench: Bench) -> NodeRecord:
+def _record(name: str, bench: Bench, directory: StateDirectory) -> NodeRecord:
     plan = bench.plan
     return NodeRecord(
         name,
@@ -279,4 +293,5 @@ def _record(name: str, bench: Bench) -> NodeRecord:
         target_epsilon=plan.target_epsilon if plan else None,
         noise_multiplier=plan.noise_ahead if plan else None,
         receipt=bench.account.receipt(),
+        history=history_in(directory.metrics),
     )

@@ -8,7 +8,9 @@ from typing import Any
 from gossipfl.core.events import Report
 from gossipfl.core.messages import Receipt
 from gossipfl.learning.evaluation import Evaluation
-from gossipfl.net.reports import StatusSnapshot
+from gossipfl.net.reports import EdgeReport, Measured, StatusDetails, StatusSnapshot
+from gossipfl.node.distance import Distances
+from gossipfl.node.history import History
 
 
 @dataclass(slots=True)
@@ -29,6 +31,8 @@ class NodeRecord:
         train_s: seconds of training so far in this life.
         state: one word for `status`: training, settling, serving, done or stopped.
         gossip_s: seconds this node's event loop spent on protocol, codec, checkpoint and log.
+        distances: of what is published, its own and the neighbors'.
+        history: what it tells of its past.
     """
 
     name: str
@@ -49,6 +53,8 @@ class NodeRecord:
     bytes_received: int = 0
     rejected: Mapping[str, int] = field(default_factory=dict)
     state: str = "training"
+    distances: Distances = field(default_factory=Distances)
+    history: History = field(default_factory=History)
 
     @property
     def staleness(self) -> int:
@@ -66,7 +72,33 @@ class NodeRecord:
             state=self.state,
             test_loss=self.test.loss if self.test else None,
             test_accuracy=self.test.accuracy if self.test else None,
+            details=StatusDetails(
+                steps_planned=self.steps_planned,
+                target_epsilon=self.target_epsilon,
+                edges=self._edges(),
+                history=self.history.points,
+            ),
         )
+
+    def remember(self) -> None:
+        """Adds what is public of now to the history."""
+        spent, test = self.receipt.epsilon, self.test
+        self.history.add(
+            Measured(
+                step=self.step,
+                epsilon=spent if math.isfinite(spent) else None,
+                test_loss=test.loss if test else None,
+                test_accuracy=test.accuracy if test else None,
+                distance=self.distances.typical,
+            )
+        )
+
+    def _edges(self) -> dict[str, EdgeReport]:
+        staleness, distances = self.report.staleness if self.report else {}, self.distances.by_neighbor
+        return {
+            name: EdgeReport(staleness=staleness.get(name), distance=distances.get(name))
+            for name in {*staleness, *distances}
+        }
 
     def as_json(self) -> dict[str, Any]:
         """One line of `metrics.jsonl`: the keys of commands.md and the last mixing; ε is None without privacy."""
@@ -93,6 +125,7 @@ class NodeRecord:
             "absent": list(report.absent) if report else [],
             "absences": self.absences,
             "drift": self.drift,
+            "distance": self.distances.typical,
             "train_s": round(self.train_s, 3),
             "gossip_s": round(self.gossip_s, 3),
         }

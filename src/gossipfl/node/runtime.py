@@ -34,6 +34,7 @@ from gossipfl.core.events import (
     Train,
 )
 from gossipfl.core.json_text import json_text
+from gossipfl.net.reports import StatusSnapshot
 from gossipfl.net.transport import (
     Arrived,
     Delivered,
@@ -48,17 +49,11 @@ from gossipfl.node.following import Following
 from gossipfl.node.mail import Mail, mail_of
 from gossipfl.node.order import ArrivalOrder, Failed, Item, Order
 from gossipfl.node.parts import NodeParts
-from gossipfl.node.timers import Timers, on_signals
+from gossipfl.node.timers import FLUSH_S, STEP_S, STOP_S, Timers, on_signals
 from gossipfl.node.trainer import PhaseDone, Trainer
 from gossipfl.state import AdapterState
 
 logger = logging.getLogger(__name__)
-STOP_S = 2.0
-"""Seconds a stop waits for the phase under way; then it is dropped."""
-STEP_S = 0.5
-"""Seconds a dropped phase gets to end its optimizer step: a thread in mid-step makes the process's end slow."""
-FLUSH_S = 0.5
-"""Seconds a stop gives messages that have not left yet."""
 
 
 class Node:
@@ -72,6 +67,7 @@ class Node:
 
     def __init__(self, parts: NodeParts, *, serve: bool = False, order: Order | None = None) -> None:
         self._parts = parts
+        self._transport: Transport | None = None
         self._serve = serve
         self._trainer = Trainer(parts.bench, parts.record, evaluate_every=parts.experiment.training.evaluate_every)
         self._order: Order = order or ArrivalOrder()
@@ -100,7 +96,7 @@ class Node:
             return
         try:
             # before it is entered: what it delivers may have to be answered
-            transport = self._parts.open_transport(self._deliver)
+            transport = self._transport = self._parts.open_transport(self._deliver)
             self._mail = mail_of(self._parts, transport, self._order.add)
             followed = self._parts.followed
             self._following = Following(followed, transport, self._order.add) if followed else None
@@ -115,6 +111,10 @@ class Node:
         finally:
             self._leave()
             await self._trainer.ended(STEP_S)
+
+    def status(self) -> StatusSnapshot:
+        """What members are told, with all details."""
+        return self._transport.snapshot() if self._transport is not None else self._parts.record.status()
 
     async def _show_again(self) -> None:
         """The result of a run that an earlier life finished; nobody waits for this node any more."""
@@ -131,6 +131,8 @@ class Node:
             started = time.perf_counter()
             effects = self._parts.protocol.handle(self._event(item), now)
             await self._perform(effects, transport, tasks)
+            if isinstance(item, Received):
+                transport.handled(item.sender)
             self._parts.record.gossip_s += time.perf_counter() - started
         await self._evaluate(tasks)
         self._write_metrics(transport)
@@ -201,20 +203,18 @@ class Node:
             tasks.create_task(self._evaluate_while_serving(transport, tasks))
 
     async def _publish(self, sends: Sequence[Send[AdapterState]], transport: Transport) -> None:
+        if self._parts.attacker is not None:
+            sends = await asyncio.to_thread(self._parts.attacker.disguised, sends)
         # durable in the log before the first byte leaves
         if self._mail is not None:
             await self._mail.publish(sends, lambda: self._parts.log_publications(sends))
             return
         await asyncio.to_thread(self._parts.log_publications, sends)
         for send in sends:
+            self._parts.record.distances.published(send.packet.seen, send.header)
             head = self._parts.ledger_head()
             transport.post(
-                send.receiver,
-                send.packet,
-                send.header,
-                head,
-                replaceable=send.replaceable,
-                crossing=send.crossing,
+                send.receiver, send.packet, send.header, head, replaceable=send.replaceable, crossing=send.crossing
             )
 
     async def _train(self, effect: Train[AdapterState]) -> None:
@@ -225,7 +225,7 @@ class Node:
         else:
             self._order.add(done)
 
-    def _deliver(self, event: NetEvent) -> None:
+    def _deliver(self, event: NetEvent) -> None:  # noqa: C901  # one case an event
         """What the network says, as the protocol's events; called on the loop."""
         match event:
             case LinkUp(name=name, greeting=greeting):
@@ -236,6 +236,9 @@ class Node:
             case LinkDown(name=name):
                 self._order.add(NeighborDown(name))
             case Arrived(sender=sender, state=state, header=header, flow=flow):
+                self._parts.record.distances.heard(sender, state, header)
+                if self._parts.attacker is not None:
+                    self._parts.attacker.hear(sender, state)
                 self._order.add(Received(sender, state, header, flow))
             case Delivered():
                 if self._mail is not None:
@@ -282,6 +285,7 @@ class Node:
         record.step, record.phase, record.receipt = snapshot.step, snapshot.phase, self._parts.receipt()
         record.drift = abs(snapshot.drift)
         record.state = self._state()
+        record.remember()
 
     def _state(self) -> str:
         snapshot, training = self._parts.protocol.snapshot, self._parts.experiment.training

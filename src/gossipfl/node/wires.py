@@ -1,7 +1,7 @@
 """How a node's transport is connected to its other parts."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,13 +31,14 @@ class Wires:
 
     Attributes:
         trust: of this life.
-        keeps_books: see `Transport`.
+        relays, keeps_books: see `Transport`.
         guard: of this life; None where states travel as they are.
     """
 
     me: NodeConfig
     trust: Trust
     neighbors: Sequence[str]
+    relays: Mapping[str, Sequence[NodeConfig]]
     greeter: Greeter
     directory: StateDirectory
     record: NodeRecord
@@ -68,7 +69,9 @@ def opener(loaded: LoadedPeers, wires: Wires) -> OpenTransport:
         )
 
     def open_transport(deliver: Callable[[NetEvent], None]) -> Transport:
-        limits = Limits(message_timeout_s=gossip.message_timeout_s, max_norm=gossip.max_norm)
+        limits = Limits(
+            message_timeout_s=gossip.message_timeout_s, max_norm=gossip.max_norm, **loaded.peers.limits.model_dump()
+        )
         return Transport(
             wires.trust.identity,
             wires.me,
@@ -86,6 +89,8 @@ def opener(loaded: LoadedPeers, wires: Wires) -> OpenTransport:
             letters=wires.guard.sizes if wires.guard else {},
             trust=wires.trust,
             mesh=mesh(limits, deliver),
+            relays=wires.relays,
+            carries=loaded.peers.relay,
         )
 
     return open_transport

@@ -6,9 +6,10 @@ Source: Bossy et al. (2025), arXiv 2502.05087.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from gossipfl.report.comparison import Fault
 from gossipfl.report.statistics import Difference
 from gossipfl.report.tables import markdown_table
 
@@ -20,6 +21,8 @@ overlap: mean BLEU itself, which tells apart where nothing is recited yet."""
 OWNER, OTHERS = "owner", "others"
 DISTANCES = "Repeated passages, BLEU at worst, by links from the owner."
 COLUMNS = ("arm", "exact", "at worst", "BLEU", "at worst", "overlap", "once", "others", "test loss", "ε")
+RECITED = 6
+"""Columns up to what the owner's state recites of repeated passages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Rates:
     """What states recite.
 
     Attributes:
-        figures: mean and 95% interval over the seeds, by name of `FIGURES`.
+        figures: mean and 95% interval over the seeds, by name of `FIGURES`; no interval where all seeds agree.
         values: by name and seed.
     """
 
@@ -47,6 +50,7 @@ class ArmMemory:
             others.
         distances: by links from the owner, and then by `COUNTS`; empty of a state that all hold.
         seeds: attacked.
+        faults: of runs that have no result, by seed.
     """
 
     name: str
@@ -56,6 +60,7 @@ class ArmMemory:
     holders: Mapping[str, Mapping[str, Rates]]
     distances: Mapping[int, Mapping[str, Rates]]
     seeds: tuple[int, ...]
+    faults: Mapping[int, Fault] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Its entry in the result."""
@@ -65,6 +70,9 @@ class ArmMemory:
             "test_loss_std": self.loss_std,
             "epsilon": self.epsilon,
             "seeds": list(self.seeds),
+            "failures": [
+                {"seed": seed, "status": fault.status, "message": fault.message} for seed, fault in self.faults.items()
+            ],
             **{name: _rates_json(rates) for name, rates in self.holders.items()},
             "distances": {str(place): _rates_json(rates) for place, rates in self.distances.items()},
         }
@@ -143,14 +151,23 @@ class Memorization:
             f"Part of the {repeated} repeated passages of a seed that the owner's state recites, word for word (exact) "
             f"or with BLEU {self.bleu:g} or more: mean over prompts of {prompts} tokens; at worst: of the length that "
             f"gets most; overlap: mean BLEU. Once: of the {once} that were there once. Others: of the repeated "
-            "ones, by the other nodes' states; both BLEU at worst. Mean over the seeds [95% interval]; test loss ± "
-            "deviation."
+            "ones, by the other nodes' states; both BLEU at worst. Mean over the seeds [95% interval], without an "
+            "interval where all seeds agree; test loss ± deviation; ε of one copy."
         )
+
+    def faults(self) -> list[str]:
+        """Runs without a result, a line each."""
+        return [
+            f"{arm.name}, seed {seed}: {fault.status}: {fault.message}"
+            for arm in self.arms
+            for seed, fault in arm.faults.items()
+        ]
 
     def as_markdown(self) -> str:
         """Both tables, and what they are."""
         tables = (markdown_table(COLUMNS, self.rows()), markdown_table(self.distance_columns(), self.distance_rows()))
-        return f"{tables[0]}\n\n{self.words()}\n\n{tables[1]}\n\n{DISTANCES}\n"
+        faults = "".join(f"\n{line}\n" for line in self.faults())
+        return f"{tables[0]}\n\n{self.words()}\n\n{tables[1]}\n\n{DISTANCES}\n{faults}"
 
 
 def _rates_json(rates: Mapping[str, Rates]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def read_memorization(
     """
     base = {seed: _nodes(path) for seed, path in before.items()}
     arms = [
-        _arm(BEFORE, base, bleu, loss=_loss_before(comparison)),
+        _arm(BEFORE, base, bleu, _losses_before(comparison)),
         *(_of(arm, attack, bleu) for arm in comparison.arms),
     ]
     first = next((_all(nodes, lambda _: True) for nodes in base.values()), [])
@@ -43,33 +44,30 @@ def read_memorization(
 
 
 def _of(arm: ArmSummary, attack: str, bleu: float) -> ArmMemory:
-    paths = {trial.seed: trial.folder / attack for trial in arm.trials}
+    paths = {trial.seed: trial.folder / attack for trial in arm.trials if trial.seed in arm.done}
     attacked = {seed: _nodes(path) for seed, path in paths.items() if path.exists()}
-    loss, epsilon = arm.figures["mean_node"], arm.figures["epsilon"]
-    return _arm(arm.name, attacked, bleu, loss=(loss.mean, loss.std), epsilon=epsilon.mean)
+    losses = [done.run.evaluations[-1].summary.test_loss for done in arm.done.values()]
+    found = _arm(arm.name, attacked, bleu, losses)
+    return replace(found, epsilon=arm.figures["epsilon"].mean, faults=arm.faults)
 
 
-def _loss_before(comparison: Comparison) -> tuple[float | None, float | None]:
-    """On the common test set, by the first evaluation of the first arm: no arm has trained anything by then."""
-    first = comparison.arms[0].done.values() if comparison.arms else ()
-    found = estimate([done.run.evaluations[0].summary.test_loss for done in first])
-    return found.mean, found.std
+def _losses_before(comparison: Comparison) -> list[float]:
+    """By seed, on the common test set, at the first evaluation of any arm: none has trained anything by then."""
+    first: dict[int, float] = {}
+    for arm in comparison.arms:
+        for seed, done in arm.done.items():
+            first.setdefault(seed, done.run.evaluations[0].summary.test_loss)
+    return list(first.values())
 
 
-def _arm(
-    name: str,
-    attacked: Mapping[int, Nodes],
-    bleu: float,
-    *,
-    loss: tuple[float | None, float | None] = (None, None),
-    epsilon: float | None = None,
-) -> ArmMemory:
+def _arm(name: str, attacked: Mapping[int, Nodes], bleu: float, losses: Sequence[float]) -> ArmMemory:
     places = sorted({node["distance"] for nodes in attacked.values() for node in nodes.values()} - {None})
     holders = {OWNER: _rates(attacked, _owners, bleu)}
     if any(places):
         holders[OTHERS] = _rates(attacked, _others, bleu)
     distances = {place: _rates(attacked, _at(place), bleu) for place in places}
-    return ArmMemory(name, *loss, epsilon, holders, distances, tuple(attacked))
+    loss = estimate(losses)
+    return ArmMemory(name, loss.mean, loss.std, None, holders, distances, tuple(attacked))
 
 
 def _owners(distance: int | None) -> bool:
@@ -111,7 +109,9 @@ def _part(hits: Sequence[bool]) -> float:
 
 
 def _interval(values: Mapping[int, float]) -> Difference:
-    return paired_difference(values, dict.fromkeys(values, 0.0))
+    found = paired_difference(values, dict.fromkeys(values, 0.0))
+    # seeds that agree tell nothing of how far others would be: that nobody is caught is no certainty
+    return found if len({*values.values()}) > 1 else replace(found, low=None, high=None)
 
 
 def _by_count(attempts: Iterable[dict[str, Any]]) -> dict[str, Attempts]:

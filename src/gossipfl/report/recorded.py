@@ -34,6 +34,7 @@ class Summary:
     mean_model_accuracy: Number = UNKNOWN
     worst: Number = UNKNOWN
     averaging_error: Number = UNKNOWN
+    trigger_success: Number = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ from gossipfl.core.topology import build_schedule
 from gossipfl.core.topology.links import mutual_links
 from gossipfl.learning.bench import Bench, Resident, learner_for, load_resident
 from gossipfl.learning.books import Books, RunTerms
-from gossipfl.learning.data import DataSite, NodeRecords, load_fleet_records
+from gossipfl.learning.data import DataSite, Examples, NodeRecords, load_fleet_records, make_test
+from gossipfl.learning.data.poisons import poison_fleet
 from gossipfl.learning.evaluation import Evaluation
 from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.pairs.noise import SeededNoise
@@ -48,11 +49,13 @@ class Fleet:
         resident: the one model; where ranks differ that of the highest.
         benches: by node, at that model, or at the one of its rank.
         simulated: accounts of the nodes under privacy, those of their benches.
+        tried: what shows whether a backdoor works; None without one.
     """
 
     resident: Resident
     benches: Mapping[str, Bench]
     simulated: Mapping[str, SimulatedAccount]
+    tried: Examples | None = None
 
     @property
     def initial(self) -> AdapterState:
@@ -104,6 +107,7 @@ class Fleet:
         return Judgment(
             own=bench.learner.evaluate(state, own) if own.rows else None,
             test=bench.learner.evaluate(state, test) if test is not None else None,
+            trigger_success=bench.learner.hits(state, self.tried) if self.tried is not None else None,
         )
 
 
@@ -137,7 +141,7 @@ def build_fleet(
     """
     experiment = on_one_thread(experiment)
     sites = [DataSite(name, roster.names, None, roster.folder, roster.folder) for name in nodes]
-    records = load_fleet_records(experiment, sites)
+    records = poison_fleet(experiment, load_fleet_records(experiment, sites))
     ranks = simulated_ranks(experiment)
     residents = {
         rank: load_resident(at_rank(experiment, rank), sites[0], records.test)
@@ -155,7 +159,9 @@ def build_fleet(
     }
     accounts = {name: bench.account for name, bench in benches.items()}
     simulated = {name: account for name, account in accounts.items() if isinstance(account, SimulatedAccount)}
-    return Fleet(next(iter(residents.values())), benches, simulated)
+    resident = next(iter(residents.values()))
+    tried = make_test(experiment, records.tried, resident.adapted.tokenizer)
+    return Fleet(resident, benches, simulated, tried.to(resident.device) if tried is not None else None)
 
 
 def on_one_thread(experiment: Experiment) -> Experiment:

@@ -18,10 +18,13 @@ class Judgment:
     Attributes:
         own: on the node's own held-out part; None without one.
         test: on the common test set; None without one.
+        trigger_success: part of its records with a backdoor's trigger of which it says what the attacker wants; None
+            without a backdoor.
     """
 
     own: Evaluation | None
     test: Evaluation | None
+    trigger_success: float | None = None
 
 
 class Judge(Protocol):

@@ -2,6 +2,9 @@
 
 own_*   each node's state on its own held-out part        test_*         each node's state on the common test set
 worst   of the nodes, on the test set or without one      mean_model_*   the mean of all states, on the test set
+trigger_success   with a backdoor, see `Judgment`
+
+Where nodes attack, the line over all nodes is of the others; what was sent, and when, is of all.
 
 averaging_error   of adapters with two factors, see `core.factors`; others have none, and no such key
 """
@@ -61,6 +64,9 @@ def node_columns(standing: Standing, spread: Spread, judgments: Mapping[str, Jud
             for figure in ("loss", "accuracy"):
                 found = [_figure(judgments.get(name), part, figure) for name in standing.nodes]
                 columns[f"{part}_{figure}"] = found
+        tried = {name: judged.trigger_success for name, judged in judgments.items()}
+        if any(rate is not None for rate in tried.values()):
+            columns["trigger_success"] = [tried.get(name) for name in standing.nodes]
     return columns
 
 
@@ -75,15 +81,21 @@ def summary_line(columns: Mapping[str, Any], spread: Spread) -> dict[str, Any]:
     }
 
 
-def judged_line(columns: Mapping[str, Any], mean: Evaluation | None) -> dict[str, Any]:
-    """What it says beside that of a run with training."""
+def judged_line(
+    columns: Mapping[str, Any], mean: Evaluation | None, honest: Sequence[bool] | None = None
+) -> dict[str, Any]:
+    """What it says beside that of a run with training.
+
+    Args:
+        honest: of each node; None: all are.
+    """
     line: dict[str, Any] = {}
-    for part in ("own", "test"):
-        for figure in ("loss", "accuracy"):
-            known = _known(columns[f"{part}_{figure}"])
-            line[f"{part}_{figure}"] = float(np.mean(known)) if known else None
+    keys = [f"{part}_{figure}" for part in ("own", "test") for figure in ("loss", "accuracy")]
+    for key in [*keys, *(key for key in ("trigger_success",) if key in columns)]:
+        known = _known(columns[key], honest)
+        line[key] = float(np.mean(known)) if known else None
     judged = "test" if line["test_loss"] is not None else "own"
-    accuracies, losses = _known(columns[f"{judged}_accuracy"]), _known(columns[f"{judged}_loss"])
+    accuracies, losses = (_known(columns[f"{judged}_{figure}"], honest) for figure in ("accuracy", "loss"))
     line["worst"] = min(accuracies) if accuracies else max(losses, default=None)
     line["mean_model_loss"] = mean and mean.loss
     line["mean_model_accuracy"] = mean and mean.accuracy
@@ -97,8 +109,9 @@ def error_line(states: Sequence[AdapterState], weights: Sequence[float] | None =
     return {} if error is None else {"averaging_error": error}
 
 
-def _known(values: Sequence[float | None]) -> list[float]:
-    return [value for value in values if value is not None]
+def _known(values: Sequence[float | None], honest: Sequence[bool] | None = None) -> list[float]:
+    counted = [True] * len(values) if honest is None else honest
+    return [value for value, counts in zip(values, counted, strict=True) if counts and value is not None]
 
 
 def _figure(judgment: Judgment | None, part: str, figure: str) -> float | None:

@@ -13,7 +13,7 @@ class RunResult:
     """What came of it.
 
     Attributes:
-        final: the last evaluation, see `final_figures`.
+        final: the last evaluation, see `final_figures`; where nodes attack, of the others.
         rounds: exchange rounds, mean over the nodes.
         virtual_s, seconds: virtual and real.
         node_steps: optimizer steps of all nodes; without training, exchange rounds.
@@ -107,10 +107,11 @@ def final_figures(last: dict[str, Any]) -> dict[str, Any]:
         return {"consensus_distance": last["consensus_distance"], "mean_drift": last["mean_drift"]} | exact
     part = "test" if last["test_loss"] is not None else "own"
     figure = "accuracy" if last[f"{part}_accuracy"] is not None else "loss"
-    return {
+    found: dict[str, Any] = {
         f"mean_{figure}": last[f"{part}_{figure}"],
         "worst": last["worst"],
         "mean_model": last[f"mean_model_{figure}"],
         "consensus_distance": last["consensus_distance"],
-        **{key: last[key] for key in ("averaging_error",) if key in last},
-    } | exact
+    }
+    sometimes = ("averaging_error", "trigger_success")
+    return found | {key: last[key] for key in sometimes if key in last} | exact

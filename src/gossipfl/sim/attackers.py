@@ -1,6 +1,6 @@
 """Nodes that lie: what they send is what an attack makes of what everybody has.
 
-    Send ── attack(everything there is to know) ──> Send of another state          receivers check it as every message
+    Send ── Liar, who knows every state ──> Send of another state          receivers check it as every message
 
 A user's own attack is `module:callable`; it gets `strength`, and gives an `Attack`.
 """
@@ -9,17 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Generic
 
-from gossipfl.config.simulation import AttackersConfig
-from gossipfl.core.attacks import ATTACKS, Attack, Scene
+from gossipfl.config.attackers import AttackersConfig
+from gossipfl.core.attacks import ATTACKS, Attack, Knowledge, Liar
 from gossipfl.core.events import Send
 from gossipfl.core.protocol import Schedule
-from gossipfl.core.rng import generator
 from gossipfl.core.tables import resolve
 from gossipfl.core.vector import P
 from gossipfl.sim.body import Body
-
-REMEMBERED = 8
-"""Publications of an attacker that it can send again: its first, and the last ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +39,14 @@ class Attackers(Generic[P]):
         if name not in self.names:
             return send
         body = bodies[name]
-        _remember(body, send.packet.seen)
-        body.lies += 1
-        scene = Scene(
-            me=name,
-            receiver=send.receiver,
-            own=send.packet.seen,
-            earlier=tuple(body.said[:-1]),
+        body.liar = body.liar or Liar(name, self.seed)
+        known = Knowledge(
             honest={other: bodies[other].snapshot.state for other in bodies if other not in self.names},
             attackers=self.names,
             weights=self.schedule.row(send.receiver, send.header.round).weights,
-            rng=generator(self.seed, node=name, purpose="attack", step=body.lies),
         )
-        return replace(send, packet=replace(send.packet, seen=self.attack.send(scene)))
+        lie = body.liar.instead(self.attack, send.packet.seen, send.receiver, known)
+        return replace(send, packet=replace(send.packet, seen=lie))
 
 
 def attackers_of(config: AttackersConfig, schedule: Schedule, seed: int) -> Attackers[P] | None:
@@ -64,15 +55,7 @@ def attackers_of(config: AttackersConfig, schedule: Schedule, seed: int) -> Atta
     Raises:
         ConfigError: there is no such attack.
     """
-    if config.kind == "none" or not config.nodes:
+    if not config.active:
         return None
     build = resolve(ATTACKS, config.kind, field="simulation.attackers.kind")
-    return Attackers(frozenset(config.nodes), build(config.strength), schedule, seed)
-
-
-def _remember(body: Body[P], state: P) -> None:
-    # one publication goes to several receivers
-    if not body.said or body.said[-1] is not state:
-        body.said.append(state)
-        if len(body.said) > REMEMBERED:
-            del body.said[1]
+    return Attackers(config.active, build(config.strength), schedule, seed)

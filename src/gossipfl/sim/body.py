@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Generic
 
+from gossipfl.core.attacks import Liar
 from gossipfl.core.events import Train
 from gossipfl.core.messages import Receipt
 from gossipfl.core.protocol import Protocol
@@ -28,8 +29,7 @@ class Body(Generic[P]):
         bytes_sent: encoded, of what was put on its lines.
         rejected: messages dropped, by reason.
         guard: of this life; None where states travel as they are.
-        said: of an attacker, its true states at its publications, see `Attackers`.
-        lies: messages of an attacker.
+        liar: of an attacker, from its first message on.
     """
 
     protocol: Protocol[P]
@@ -43,8 +43,7 @@ class Body(Generic[P]):
     bytes_sent: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     guard: Guard[P] | None = None
-    said: list[P] = field(default_factory=list)
-    lies: int = 0
+    liar: Liar[P] | None = None
 
     @property
     def snapshot(self) -> Snapshot[P]:

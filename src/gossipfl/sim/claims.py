@@ -42,4 +42,4 @@ def exact_from(setting: Setting, schedule: Schedule, course: Course) -> int | No
 def _goes_by_matrices(setting: Setting, mixing: Mixing[AdapterState]) -> bool:
     """Whether what is averaged gets the weights of the schedule, of what everybody has."""
     lossless = build_codec(setting.gossip).exact
-    return lossless and is_linear(mixing) and not setting.simulation.attackers.nodes
+    return lossless and is_linear(mixing) and not setting.simulation.attackers.active

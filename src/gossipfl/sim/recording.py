@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gossipfl.core.events import Report
 from gossipfl.learning.evaluation import Evaluation
@@ -21,6 +22,7 @@ from gossipfl.runs.judging import Judge, Judgment
 from gossipfl.runs.lines import Standing, error_line, judged_line, node_columns, summary_line
 from gossipfl.runs.run_directory import RunDirectory
 from gossipfl.runs.spread import Spread, spread_of
+from gossipfl.sim.body import Body
 from gossipfl.sim.trainers import Trainer
 from gossipfl.sim.world import World
 from gossipfl.state import AdapterState
@@ -42,6 +44,7 @@ class RecorderParts:
         exact_from: the round from which on every node holds the mean, see `sim.claims`.
         trainer: knows where training has led.
         keeps_states: of every node, at the end.
+        attackers: nodes that do not count in what is said of all.
         spread: where states lie.
     """
 
@@ -55,6 +58,7 @@ class RecorderParts:
     exact_from: int | None
     trainer: Trainer[AdapterState]
     keeps_states: bool = False
+    attackers: frozenset[str] = frozenset()
     spread: Callable[[Sequence[AdapterState]], Spread] = spread_of
 
 
@@ -108,6 +112,7 @@ class Recorder:
         spread, nodes = self._spread(), tuple(self._world.bodies)
         judgments, mean = self._judged(nodes, self._parts.share if share is None else share, spread)
         columns = node_columns(self._standing(nodes), spread, judgments)
+        columns["distance"] = self._of_honest(spread.distances)
         self.last = summary_line(columns, spread)
         self.last["bound"] = self._bound(spread, self.last["round"])
         self.last |= {"absent": self._absent, "exact": self._is_exact()}
@@ -115,7 +120,8 @@ class Recorder:
             start = self.start or spread
             self.last["mean_drift"] = float(np.linalg.norm(spread.mean - start.mean))
         else:
-            self.last |= judged_line(columns, mean) | self._averaged()
+            honest = [name not in self._parts.attackers for name in nodes]
+            self.last |= judged_line(columns, mean, honest) | self._averaged()
         self._parts.directory.append(self.last, columns)
         return spread
 
@@ -124,11 +130,20 @@ class Recorder:
         if not self._parts.trainer.keeps:
             return {}
         left = self._parts.trainer.left
-        states = [left.get(name, body.snapshot.state) for name, body in self._world.bodies.items()]
-        return error_line(states)
+        return error_line([left.get(name, body.snapshot.state) for name, body in self._honest])
+
+    @property
+    def _honest(self) -> list[tuple[str, Body[AdapterState]]]:
+        bodies = self._world.bodies.items()
+        return [(name, body) for name, body in bodies if name not in self._parts.attackers]
 
     def _spread(self) -> Spread:
-        return self._parts.spread([body.snapshot.state for body in self._world.bodies.values()])
+        return self._parts.spread([body.snapshot.state for _, body in self._honest])
+
+    def _of_honest(self, values: NDArray[np.float64]) -> list[float | None]:
+        """A column of what is known of honest nodes."""
+        known = dict(zip((name for name, _ in self._honest), values.tolist(), strict=True))
+        return [known.get(name) for name in self._world.bodies]
 
     def _judged(
         self, nodes: Sequence[str], share: float, spread: Spread

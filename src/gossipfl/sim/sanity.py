@@ -4,6 +4,7 @@ import logging
 
 from gossipfl.config.gossip import GossipConfig
 from gossipfl.config.simulation import SimulationConfig
+from gossipfl.core.attacks.protocols import check_protocol
 from gossipfl.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -23,17 +24,15 @@ def check_names(simulation: SimulationConfig) -> None:
 
 
 def check_attackers(simulation: SimulationConfig, gossip: GossipConfig) -> None:
-    """Attackers send states, and lie of nothing else.
+    """Somebody is honest, and attackers know a lie for the protocol.
 
     Raises:
-        ConfigError: the protocol sends sums.
+        ConfigError: they do not, or nobody is.
     """
     attackers = simulation.attackers
-    if attackers.kind != "none" and gossip.protocol in {"push_sum", "pairwise"}:
-        raise ConfigError(
-            f"simulation.attackers.kind {attackers.kind}: gossip.protocol {gossip.protocol} books what crosses each "
-            "edge, and attackers know no lie for it: sync, wait_free or noloco were expected"
-        )
+    if attackers.active >= {*simulation.names}:
+        raise ConfigError("simulation.attackers.nodes: all nodes attack; one at least was expected that does not")
+    check_protocol(attackers, gossip, field="simulation.attackers.kind")
 
 
 def warn_of_no_end(simulation: SimulationConfig, gossip: GossipConfig) -> None:

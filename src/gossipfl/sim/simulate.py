@@ -122,6 +122,7 @@ def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
             trainer=cast.course.trainer,
             keeps_states=simulation.keep_states,
             spread=cast.course.spread,
+            attackers=simulation.attackers.active,
         ),
         world,
     )

@@ -118,9 +118,13 @@ class Fleet:
                 _signal(process, signal.SIGKILL)
                 process.wait()
 
-    def start(self, job: Job) -> None:
-        """Starts one process; also again, after it was killed."""
-        self.processes[job.name] = self._launch(job, self._environment)
+    def start(self, job: Job, environment: Mapping[str, str] | None = None) -> None:
+        """Starts one process; also again, after it was killed.
+
+        Args:
+            environment: variables beside those that all have.
+        """
+        self.processes[job.name] = self._launch(job, {**self._environment, **(environment or {})})
 
     def kill(self, name: str) -> None:
         """`kill -9` of one process and all it started."""

@@ -12,7 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from gossipfl.config.loading import LoadedExperiment, change_experiment
+from gossipfl.config.overriding import leaves
 from gossipfl.core.json_text import json_text
+from gossipfl.errors import ConfigError
 from gossipfl.learning.memorization import prompt_lengths
 from gossipfl.learning.pretraining import Show
 from gossipfl.report.comparison import Comparison
@@ -22,13 +24,15 @@ from gossipfl.report.memorizing import read_memorization
 from gossipfl.studies.compare import compare
 from gossipfl.studies.compare_executors import open_executor
 from gossipfl.studies.compare_jobs import Advance
-from gossipfl.studies.compare_plan import Order, plan_orders, table_of
-from gossipfl.studies.memorization_attack import ATTACK, attack_base, attack_run, canaries_of
+from gossipfl.studies.compare_plan import plan_orders, table_of
+from gossipfl.studies.memorization_attack import ATTACK, attack_base, attack_run, canaries_of, check_passages
 from gossipfl.studies.memorization_data import prepare
 from gossipfl.studies.study_options import Terms, check_output
 
 PROGRAM = "gossipfl.studies.memorization_run"
 QUICK_ARMS, QUICK_SEEDS = 4, 1
+SAME = ("model", "task", "data", "memorization", "simulation.nodes", "simulation.keep_states")
+"""Fields that no arm sets: they say what is asked for, and of which model."""
 
 
 def audit_memorization(
@@ -48,18 +52,20 @@ def audit_memorization(
         quick: the first seed of the first four arms only.
 
     Raises:
-        UserError: see `compare`, `prepare`, `canaries_of`, `passages_of`.
+        UserError: see `compare`, `prepare`, `canaries_of`, `check_passages`, `attack_run`; or arms differ in what is
+            asked for.
         KeyboardInterrupt: it was stopped, and can be resumed.
     """
     _check(experiment, output, terms)
     wished = _with_states(prepare(experiment, show_pretraining), quick=quick)
     executor = partial(open_executor, program=PROGRAM)
+    orders = plan_orders(wished, output)
+    # model and passages are the same for every arm: the first one's will do
+    firsts = {order.seed: order.loaded for order in reversed(orders)}
+    check_passages(list(firsts.values()))
     comparison = compare(wished, output, resume=terms.resume, command=terms.command, show=show, executor=executor)
-    orders = [order for order in plan_orders(wished, output) if order.is_done]
-    # the model is the same for every arm: the first one's will do
-    firsts = {order.seed: order for order in reversed(orders)}
-    before = {seed: _before(order, output) for seed, order in sorted(firsts.items())}
-    for order in orders:
+    before = {seed: _before(seed, loaded, output) for seed, loaded in sorted(firsts.items())}
+    for order in (order for order in orders if order.is_done):
         # of a run that was stopped between its end and its attack
         attack_run(order.loaded, order.output)
     return _written(comparison, before, experiment.experiment.memorization.bleu)
@@ -69,6 +75,13 @@ def _check(loaded: LoadedExperiment, output: Path, terms: Terms) -> None:
     """What would be found only after the model is made."""
     canaries_of(loaded)
     prompt_lengths(loaded.experiment)
+    for name, arm in table_of(loaded).arms.items():
+        fields = (".".join(keys) for keys, _ in leaves(arm.set))
+        if wrong := next((field for field in fields if f"{field}.".startswith(tuple(f"{one}." for one in SAME))), None):
+            raise ConfigError(
+                f"{loaded.path}: compare.arms.{name}.set: {wrong} is the same in all arms: they are asked for the same "
+                "passages of the same model"
+            )
     plan_orders(loaded, output)
     check_output(output, resume=terms.resume)
 
@@ -82,9 +95,9 @@ def _with_states(loaded: LoadedExperiment, *, quick: bool) -> LoadedExperiment:
     return replace(kept, experiment=kept.experiment.model_copy(update={"compare": table}))
 
 
-def _before(order: Order, output: Path) -> Path:
-    path = output / "before" / f"seed-{order.seed}.json"
-    attack_base(order.loaded, path)
+def _before(seed: int, loaded: LoadedExperiment, output: Path) -> Path:
+    path = output / "before" / f"seed-{seed}.json"
+    attack_base(loaded, path)
     return path
 
 

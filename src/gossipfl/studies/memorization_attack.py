@@ -5,7 +5,7 @@ RUN/states/NODE/, RUN/adapter.safetensors ──> RUN/attack.json      the state
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 from gossipfl.config.loading import LoadedExperiment
 from gossipfl.config.memorization import CanariesConfig
 from gossipfl.core.json_text import json_text
-from gossipfl.errors import ConfigError
+from gossipfl.errors import ConfigError, StateError
 from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.bench import load_adapted
 from gossipfl.learning.cache import write_atomically
@@ -49,6 +49,20 @@ def canaries_of(loaded: LoadedExperiment) -> CanariesConfig:
     return wished
 
 
+def check_passages(loaded: Sequence[LoadedExperiment]) -> None:
+    """Whether there is something to ask for with every seed, before anything is trained.
+
+    Args:
+        loaded: of one model, an experiment a seed.
+
+    Raises:
+        UserError: see `passages_of`; or model or data cannot be read.
+    """
+    adapted = _adapted(loaded[0])
+    for each in loaded:
+        _passages(each, adapted)
+
+
 def attack_run(loaded: LoadedExperiment, folder: Path) -> None:
     """Attacks a run that is done, once; see the module.
 
@@ -56,37 +70,51 @@ def attack_run(loaded: LoadedExperiment, folder: Path) -> None:
         loaded: the run's experiment.
 
     Raises:
-        UserError: see `passages_of`; or a state is missing.
+        UserError: see `passages_of`.
+        StateError: a node's last state is missing.
     """
-    if (folder / ATTACK).exists():
-        return
-    adapted, passages = _ready(loaded)
-    distances = _distances(folder, canaries_of(loaded).node)
-    found = {
-        name: {"distance": distances.get(name), "attempts": _asked(adapted, passages, place)}
-        for name, place in (state_folders(folder) or {EVERYBODY: folder}).items()
-    }
-    _write(folder / ATTACK, found)
+    if not (folder / ATTACK).exists():
+        topology: dict[str, Any] = json.loads((folder / "topology.json").read_text())
+        places, distances = _places(folder, topology), _distances(topology, canaries_of(loaded).node)
+        adapted = _adapted(loaded)
+        passages = _passages(loaded, adapted)
+        found = {
+            name: {
+                "distance": None if name == EVERYBODY else distances[name],
+                "attempts": _asked(adapted, passages, place),
+            }
+            for name, place in places.items()
+        }
+        _write(folder / ATTACK, found)
+    # those of an attack, too, that was killed here
     shutil.rmtree(folder / STATES, ignore_errors=True)
 
 
 def attack_base(loaded: LoadedExperiment, path: Path) -> None:
     """The same of the model before it is trained: what it can say of the canaries anyway."""
     if not path.exists():
-        adapted, passages = _ready(loaded)
-        _write(path, {EVERYBODY: {"distance": None, "attempts": _asked(adapted, passages, None)}})
+        adapted = _adapted(loaded)
+        attempts = _asked(adapted, _passages(loaded, adapted), None)
+        _write(path, {EVERYBODY: {"distance": None, "attempts": attempts}})
 
 
-def _ready(loaded: LoadedExperiment) -> tuple[Adapted, list[Passage]]:
-    experiment, names = loaded.experiment, loaded.experiment.simulation.names
+def _adapted(loaded: LoadedExperiment) -> Adapted:
+    experiment = loaded.experiment
     if experiment.training.threads:
         torch.set_num_threads(experiment.training.threads)
-    owner = canaries_of(loaded).node
-    sites = [DataSite(name, names, None, loaded.folder, loaded.folder) for name in names]
-    records = load_fleet_records(experiment, sites)
-    adapted = load_adapted(experiment, sites[0])
+    adapted = load_adapted(experiment, _sites(loaded)[0])
     adapted.module.to(choose_device(experiment.training))
-    return adapted, passages_of(experiment, records.nodes[owner], adapted)
+    return adapted
+
+
+def _passages(loaded: LoadedExperiment, adapted: Adapted) -> list[Passage]:
+    records = load_fleet_records(loaded.experiment, _sites(loaded))
+    return passages_of(loaded.experiment, records.nodes[canaries_of(loaded).node], adapted)
+
+
+def _sites(loaded: LoadedExperiment) -> list[DataSite]:
+    names = loaded.experiment.simulation.names
+    return [DataSite(name, names, None, loaded.folder, loaded.folder) for name in names]
 
 
 def _asked(adapted: Adapted, passages: list[Passage], place: Path | None) -> list[dict[str, Any]]:
@@ -94,9 +122,19 @@ def _asked(adapted: Adapted, passages: list[Passage], place: Path | None) -> lis
     return [asdict(attempt) for attempt in attack(adapted, passages)]
 
 
-def _distances(folder: Path, owner: str) -> Mapping[str, int]:
+def _places(folder: Path, topology: Mapping[str, Any]) -> Mapping[str, Path]:
+    """Where every node's last state lies; without links there is one that all hold."""
+    if not topology["edges"]:
+        return {EVERYBODY: folder}
+    places = state_folders(folder)
+    # what else lies there is their mean, which nobody holds
+    if missing := [name for name in topology["nodes"] if name not in places]:
+        raise StateError(f"{folder} has no last states of {', '.join(missing)}: remove it, and it is run again")
+    return places
+
+
+def _distances(topology: Mapping[str, Any], owner: str) -> Mapping[str, int]:
     """Links between each node and the owner, in the graph of all rounds; nobody is linked to a server."""
-    topology: dict[str, Any] = json.loads((folder / "topology.json").read_text())
     graph: nx.Graph[str] = nx.Graph()
     graph.add_nodes_from(topology["nodes"])
     graph.add_edges_from(topology["edges"])

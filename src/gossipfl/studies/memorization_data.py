@@ -2,10 +2,15 @@
 
 definitions of HPO ── by organ system, joined to passages ── shuffled ──> test | nodes' | public
                       └─ of all systems but the private one, if one is ─────────────> public
+
+Terms repeat their siblings nearly word for word: a passage would be somebody else's too, and be recited without ever
+having been averaged. So no two definitions share a run of words, but for public ones with each other.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -14,9 +19,13 @@ from gossipfl.config.loading import LoadedExperiment, change_experiment
 from gossipfl.config.memorization import CorpusConfig
 from gossipfl.core.rng import generator
 from gossipfl.errors import ConfigError, DataError
+from gossipfl.learning.cache import write_atomically
 from gossipfl.learning.data.sources import read_table
 from gossipfl.learning.pretraining import Show, pretrained
 from gossipfl.studies.corpora import Definition, distinct_definitions, load_hpo
+
+RUN = 6
+"""Words in a row that two definitions may not share, their terms before them; of a shorter one all words."""
 
 
 def prepare(loaded: LoadedExperiment, show: Show = lambda *_: None) -> LoadedExperiment:
@@ -40,20 +49,18 @@ def prepare(loaded: LoadedExperiment, show: Show = lambda *_: None) -> LoadedExp
 
 
 def write_corpus(loaded: LoadedExperiment) -> None:
-    """Fills the files of the experiment's corpus; they stay where all of them are there."""
+    """Fills the files of the experiment's corpus that are not there; what is there has to be the same.
+
+    Raises:
+        DataError: see `prepare`; or a file holds something else.
+    """
     corpus = loaded.experiment.memorization.corpus
     if corpus is None:
         return
     files = {name: loaded.folder / path for name, path in _files(loaded.experiment).items()}
-    if all(file.exists() for file in files.values()):
-        return
     parts = deal(distinct_definitions(load_hpo()), corpus)
     for name, file in files.items():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = file.with_suffix(".new")
-        rows = ({loaded.experiment.data.text: text} for text in parts[name])
-        fresh.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-        fresh.replace(file)
+        _fill(file, [{loaded.experiment.data.text: text} for text in parts[name]])
 
 
 def passages(definitions: Sequence[Definition], characters: int) -> list[str]:
@@ -72,8 +79,11 @@ def deal(definitions: Sequence[Definition], corpus: CorpusConfig) -> Mapping[str
         ConfigError: no definition is of the private organ system.
         DataError: there are not enough of them.
     """
-    apart, shared = _apart(definitions, corpus.private)
-    private, public = passages(apart, corpus.characters), passages(shared, corpus.characters)
+    inside, outside = _apart(definitions, corpus.private)
+    kept = list(_without_siblings(inside))
+    told = set().union(*map(_runs, kept))
+    shared = [row for row in outside if told.isdisjoint(_runs(row))]
+    private, public = passages(kept, corpus.characters), passages(shared, corpus.characters)
     needed = corpus.records + corpus.test
     if len(private) < needed or len(private) + len(public) == needed:
         raise DataError(
@@ -94,6 +104,33 @@ def _apart(definitions: Sequence[Definition], system: str | None) -> tuple[Seque
         raise ConfigError(f"memorization.corpus.private: {system!r} is no organ system; one of {', '.join(known)}")
     inside = [row for row in definitions if row["organ_system"] == system]
     return inside, [row for row in definitions if row["organ_system"] != system]
+
+
+def _without_siblings(definitions: Iterable[Definition]) -> Iterator[Definition]:
+    """Those that share no run of words with one before them."""
+    told: set[tuple[str, ...]] = set()
+    for row in definitions:
+        runs = _runs(row)
+        if told.isdisjoint(runs):
+            told |= runs
+            yield row
+
+
+def _runs(row: Definition) -> set[tuple[str, ...]]:
+    words = re.findall(r"\w+", _line(row).lower())
+    return {tuple(words[first : first + RUN]) for first in range(max(1, len(words) - RUN + 1))}
+
+
+def _fill(file: Path, rows: Iterable[Mapping[str, str]]) -> None:
+    content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    if file.exists():
+        # of another corpus, by other numbers or another version of it: figures would be those of other texts
+        if file.read_bytes() != content:
+            raise DataError(
+                f"{file} holds other text than memorization.corpus gives: move it away, or name another file"
+            )
+        return
+    write_atomically(file, content)
 
 
 def _files(experiment: Experiment) -> dict[str, str]:

@@ -164,6 +164,22 @@ class Ack(_message.Message):
     rejected: str
     def __init__(self, sequence: _Optional[int] = ..., rejected: _Optional[str] = ...) -> None: ...
 
+class TunnelFrame(_message.Message):
+    __slots__ = ("offer", "ask", "opened", "data")
+    OFFER_FIELD_NUMBER: _ClassVar[int]
+    ASK_FIELD_NUMBER: _ClassVar[int]
+    OPENED_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    offer: TunnelOffer
+    ask: str
+    opened: str
+    data: bytes
+    def __init__(self, offer: _Optional[_Union[TunnelOffer, _Mapping]] = ..., ask: _Optional[str] = ..., opened: _Optional[str] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class TunnelOffer(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class MembersRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
@@ -243,11 +259,13 @@ class Told(_message.Message):
     def __init__(self) -> None: ...
 
 class StatusRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("details",)
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
+    details: bool
+    def __init__(self, details: bool = ...) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("name", "step", "phase", "epsilon", "neighbors_up", "neighbors", "staleness", "bytes_sent", "bytes_received", "rejected", "state", "test_loss", "test_accuracy")
+    __slots__ = ("name", "step", "phase", "epsilon", "neighbors_up", "neighbors", "staleness", "bytes_sent", "bytes_received", "rejected", "state", "test_loss", "test_accuracy", "details")
     class RejectedEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -268,6 +286,7 @@ class StatusReply(_message.Message):
     STATE_FIELD_NUMBER: _ClassVar[int]
     TEST_LOSS_FIELD_NUMBER: _ClassVar[int]
     TEST_ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
     name: str
     step: int
     phase: int
@@ -281,4 +300,61 @@ class StatusReply(_message.Message):
     state: str
     test_loss: float
     test_accuracy: float
-    def __init__(self, name: _Optional[str] = ..., step: _Optional[int] = ..., phase: _Optional[int] = ..., epsilon: _Optional[float] = ..., neighbors_up: _Optional[int] = ..., neighbors: _Optional[int] = ..., staleness: _Optional[int] = ..., bytes_sent: _Optional[int] = ..., bytes_received: _Optional[int] = ..., rejected: _Optional[_Mapping[str, int]] = ..., state: _Optional[str] = ..., test_loss: _Optional[float] = ..., test_accuracy: _Optional[float] = ...) -> None: ...
+    details: StatusDetails
+    def __init__(self, name: _Optional[str] = ..., step: _Optional[int] = ..., phase: _Optional[int] = ..., epsilon: _Optional[float] = ..., neighbors_up: _Optional[int] = ..., neighbors: _Optional[int] = ..., staleness: _Optional[int] = ..., bytes_sent: _Optional[int] = ..., bytes_received: _Optional[int] = ..., rejected: _Optional[_Mapping[str, int]] = ..., state: _Optional[str] = ..., test_loss: _Optional[float] = ..., test_accuracy: _Optional[float] = ..., details: _Optional[_Union[StatusDetails, _Mapping]] = ...) -> None: ...
+
+class StatusDetails(_message.Message):
+    __slots__ = ("steps_planned", "target_epsilon", "edges", "rejections", "history")
+    STEPS_PLANNED_FIELD_NUMBER: _ClassVar[int]
+    TARGET_EPSILON_FIELD_NUMBER: _ClassVar[int]
+    EDGES_FIELD_NUMBER: _ClassVar[int]
+    REJECTIONS_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
+    steps_planned: int
+    target_epsilon: float
+    edges: _containers.RepeatedCompositeFieldContainer[EdgeStatus]
+    rejections: _containers.RepeatedCompositeFieldContainer[Rejection]
+    history: _containers.RepeatedCompositeFieldContainer[Measured]
+    def __init__(self, steps_planned: _Optional[int] = ..., target_epsilon: _Optional[float] = ..., edges: _Optional[_Iterable[_Union[EdgeStatus, _Mapping]]] = ..., rejections: _Optional[_Iterable[_Union[Rejection, _Mapping]]] = ..., history: _Optional[_Iterable[_Union[Measured, _Mapping]]] = ...) -> None: ...
+
+class EdgeStatus(_message.Message):
+    __slots__ = ("neighbor", "up", "bytes_sent", "bytes_received", "staleness", "distance")
+    NEIGHBOR_FIELD_NUMBER: _ClassVar[int]
+    UP_FIELD_NUMBER: _ClassVar[int]
+    BYTES_SENT_FIELD_NUMBER: _ClassVar[int]
+    BYTES_RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    STALENESS_FIELD_NUMBER: _ClassVar[int]
+    DISTANCE_FIELD_NUMBER: _ClassVar[int]
+    neighbor: str
+    up: bool
+    bytes_sent: int
+    bytes_received: int
+    staleness: int
+    distance: float
+    def __init__(self, neighbor: _Optional[str] = ..., up: bool = ..., bytes_sent: _Optional[int] = ..., bytes_received: _Optional[int] = ..., staleness: _Optional[int] = ..., distance: _Optional[float] = ...) -> None: ...
+
+class Rejection(_message.Message):
+    __slots__ = ("peer", "reason", "times", "ago_s")
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TIMES_FIELD_NUMBER: _ClassVar[int]
+    AGO_S_FIELD_NUMBER: _ClassVar[int]
+    peer: str
+    reason: str
+    times: int
+    ago_s: float
+    def __init__(self, peer: _Optional[str] = ..., reason: _Optional[str] = ..., times: _Optional[int] = ..., ago_s: _Optional[float] = ...) -> None: ...
+
+class Measured(_message.Message):
+    __slots__ = ("step", "epsilon", "test_loss", "test_accuracy", "distance")
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    EPSILON_FIELD_NUMBER: _ClassVar[int]
+    TEST_LOSS_FIELD_NUMBER: _ClassVar[int]
+    TEST_ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    DISTANCE_FIELD_NUMBER: _ClassVar[int]
+    step: int
+    epsilon: float
+    test_loss: float
+    test_accuracy: float
+    distance: float
+    def __init__(self, step: _Optional[int] = ..., epsilon: _Optional[float] = ..., test_loss: _Optional[float] = ..., test_accuracy: _Optional[float] = ..., distance: _Optional[float] = ...) -> None: ...

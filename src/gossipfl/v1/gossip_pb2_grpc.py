@@ -49,6 +49,11 @@ class GossipStub(object):
                 request_serializer=gossipfl_dot_v1_dot_gossip__pb2.Frame.SerializeToString,
                 response_deserializer=gossipfl_dot_v1_dot_gossip__pb2.Frame.FromString,
                 _registered_method=True)
+        self.Tunnel = channel.stream_stream(
+                '/gossipfl.v1.Gossip/Tunnel',
+                request_serializer=gossipfl_dot_v1_dot_gossip__pb2.TunnelFrame.SerializeToString,
+                response_deserializer=gossipfl_dot_v1_dot_gossip__pb2.TunnelFrame.FromString,
+                _registered_method=True)
         self.Members = channel.unary_unary(
                 '/gossipfl.v1.Gossip/Members',
                 request_serializer=gossipfl_dot_v1_dot_gossip__pb2.MembersRequest.SerializeToString,
@@ -85,6 +90,13 @@ class GossipServicer(object):
 
     def Exchange(self, request_iterator, context):
         """The link between two neighbors: opened by either side, used by both. Frames start with a Hello each way.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Tunnel(self, request_iterator, context):
+        """Bytes carried between two neighbors of this node that cannot reach each other; what they hold is between those two.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,6 +140,11 @@ def add_GossipServicer_to_server(servicer, server):
                     servicer.Exchange,
                     request_deserializer=gossipfl_dot_v1_dot_gossip__pb2.Frame.FromString,
                     response_serializer=gossipfl_dot_v1_dot_gossip__pb2.Frame.SerializeToString,
+            ),
+            'Tunnel': grpc.stream_stream_rpc_method_handler(
+                    servicer.Tunnel,
+                    request_deserializer=gossipfl_dot_v1_dot_gossip__pb2.TunnelFrame.FromString,
+                    response_serializer=gossipfl_dot_v1_dot_gossip__pb2.TunnelFrame.SerializeToString,
             ),
             'Members': grpc.unary_unary_rpc_method_handler(
                     servicer.Members,
@@ -226,6 +243,33 @@ class Gossip(object):
             '/gossipfl.v1.Gossip/Exchange',
             gossipfl_dot_v1_dot_gossip__pb2.Frame.SerializeToString,
             gossipfl_dot_v1_dot_gossip__pb2.Frame.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Tunnel(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/gossipfl.v1.Gossip/Tunnel',
+            gossipfl_dot_v1_dot_gossip__pb2.TunnelFrame.SerializeToString,
+            gossipfl_dot_v1_dot_gossip__pb2.TunnelFrame.FromString,
             options,
             channel_credentials,
             insecure,

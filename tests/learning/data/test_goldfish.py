@@ -72,6 +72,17 @@ def test_the_order_of_the_tokens_before_counts() -> None:
     assert 15 < sum(ends) < 49
 
 
+def test_exactly_the_tokens_before_decide() -> None:
+    config = GoldfishConfig(k=2, h=3)
+    row = [5, 8, 13, 21, 34, 55]
+
+    def told(place: int) -> set[bool]:
+        """About the fifth token, when the one at this place is any."""
+        return {of_rows([*row[:place], n, *row[place + 1 :]], config=config)[0][4] for n in range(64)}
+
+    assert [len(told(place)) for place in range(6)] == [1, 2, 2, 2, 1, 1]
+
+
 def examples_of(folder: Path, experiment: Experiment) -> tuple[Examples, Examples, Examples]:
     draw = np.random.default_rng(3)
     for name in ("own", "test"):
@@ -98,6 +109,23 @@ def test_what_is_evaluated_counts_every_token_and_what_is_trained_does_not(tmp_p
     assert abs(train - 2 / 3) < 0.08
     assert (held_out, test) == (1.0, 1.0)
     assert [counted(examples) for examples in examples_of(tmp_path, plain)] == [1.0, 1.0, 1.0]
+
+
+def test_labels_are_missing_where_tokens_are_left_out_also_beside_longer_rows(tmp_path: Path) -> None:
+    config = GoldfishConfig(k=3, h=4)
+    goldfish = {"training": {"loss": "goldfish", "goldfish": config.model_dump()}}
+    fish = Experiment.model_validate({**parse_experiment(BASE, source="x").model_dump(), **goldfish})
+    train, _, _ = examples_of(tmp_path, fish)
+
+    (rows,) = train.rows_in_order(train.rows)
+    ids, labels, there = (rows.tensors[name] for name in ("input_ids", "labels", "attention_mask"))
+
+    lengths = there.sum(1).tolist()
+    assert len(set(lengths)) > 1
+    for row, own, length in zip(ids.tolist(), labels.tolist(), lengths, strict=True):
+        out = of_rows(row[:length], config=config)[0]
+        kept = [IGNORED if gone else token for token, gone in zip(row[:length], out, strict=True)]
+        assert own == kept + [IGNORED] * (len(row) - length)
 
 
 def test_it_is_for_causal_language_models_only() -> None:

@@ -1,4 +1,9 @@
-"""What nodes may send that mean harm: for experiments, and to try a federation's own defenses."""
+"""What nodes may do that mean harm: for experiments, and to try a federation's own defenses.
+
+    Send ── Liar: attack(everything there is to know) ──> another state        receivers check it as every message
+
+Attacks on training data stand in the same table: of them this is only that they send the truth.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,11 +11,13 @@ from typing import Any
 from gossipfl.core.attacks.dissensus import Dissensus
 from gossipfl.core.attacks.equivocation import Equivocation
 from gossipfl.core.attacks.inner_product import InnerProduct
+from gossipfl.core.attacks.liar import Knowledge, Liar
 from gossipfl.core.attacks.little import Little
 from gossipfl.core.attacks.noise import HugeNorm, Noise, NotANumber
 from gossipfl.core.attacks.old_states import OldStates
 from gossipfl.core.attacks.seam import Attack, Scene
 from gossipfl.core.attacks.sign_flip import SignFlip
+from gossipfl.core.attacks.truthful import Truthful
 
 BuildAttack = Callable[[float | None], Attack[Any]]
 """An attack of a strength; None: its own usual one."""
@@ -28,7 +35,10 @@ ATTACKS: Mapping[str, BuildAttack] = {
     "replay": lambda _: OldStates(None),
     "stale": lambda _: OldStates(STALE),
     "equivocation": lambda strength: Equivocation() if strength is None else Equivocation(strength),
+    # what they do: `gossipfl.learning.data.poisons`
+    "label_flip": lambda _: Truthful(),
+    "backdoor": lambda _: Truthful(),
 }
-"""By the name in `simulation.attackers.kind`."""
+"""By the name in `simulation.attackers.kind` and `gossipfl node --attack`."""
 
-__all__ = ["ATTACKS", "Attack", "BuildAttack", "Scene"]
+__all__ = ["ATTACKS", "Attack", "BuildAttack", "Knowledge", "Liar", "Scene"]

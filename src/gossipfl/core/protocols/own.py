@@ -21,6 +21,7 @@ from gossipfl.core.codecs import build_codec
 from gossipfl.core.events import Checkpoint, Effect, Finish, Report, Send, Train, Trained
 from gossipfl.core.mass import Mass
 from gossipfl.core.messages import Header, Pack, Packet, Publishable
+from gossipfl.core.mixing.among import shared
 from gossipfl.core.mixing.weighted import weighted_sum
 from gossipfl.core.outer import Outer
 from gossipfl.core.protocol import Parts, Schedule
@@ -93,10 +94,8 @@ class OwnState(Generic[P]):
         Args:
             event: one that `answers`.
         """
-        now, under_way, self._under_way = self.snapshot, self._under_way, None
-        if under_way is None:
-            raise AssertionError(f"phase {event.version} was not asked for, or is absorbed already")
-        start = under_way.snapshot
+        now, start = self.snapshot, self._begun(event).snapshot
+        self._under_way = None
         # spelled out, here and where it is mixed: `replace` takes thrice as long
         self.snapshot = Snapshot(
             state=_moved(now.state, start, event.state),
@@ -110,6 +109,12 @@ class OwnState(Generic[P]):
             mass=None if now.mass is None else now.mass.trained(start, event.state),
             outer=now.outer,
         )
+
+    def _begun(self, event: Trained[P]) -> Train[P]:
+        """The training phase under way."""
+        if self._under_way is None:
+            raise AssertionError(f"phase {event.version} was not asked for, or is absorbed already")
+        return self._under_way
 
     def begin_outward(self) -> None:
         """In the first life: the phase that outer steps are counted from begins where the node does."""
@@ -141,10 +146,12 @@ class OwnState(Generic[P]):
     ) -> Report:
         """Mixes `early` into the state before a training phase, adds the phase, mixes `late` into the state after it.
 
-        In the result every contribution has its own weight, as in one mixing.
+        In the result every contribution has its own weight, as in one mixing; of mixing that compares states it is one.
         """
         early, late = self._slowed(early), self._slowed(late)
         kept = 1.0 - _weight(late)
+        if self.parts.gossip.compares:
+            return self._mix_at_once(event, early, late, staleness)
         first = {name: replace(part, weight=part.weight / kept) for name, part in early.items()}
         self._blend(first, 1.0 - _weight(first), rounds=0)
         self.absorb(event)
@@ -161,6 +168,20 @@ class OwnState(Generic[P]):
     def rewire(self, schedule: Schedule) -> None:
         """Another static schedule."""
         self.parts = replace(self.parts, schedule=schedule)
+
+    def _mix_at_once(
+        self, event: Trained[P], early: Contributions[P], late: Contributions[P], staleness: Mapping[str, int]
+    ) -> Report:
+        """The same for mixing that holds neighbors against each other: all in one go, as they are after the phase.
+
+        What was early is moved as the own training has moved the own state; of a weighted mean this is the same.
+        """
+        start, after = shared(self._begun(event).snapshot), shared(event.state)
+        moved = {name: replace(part, state=_moved(part.state, start, after)) for name, part in early.items()}
+        self.absorb(event)
+        together = {**moved, **late}
+        self._blend(together, 1.0 - _weight(together), rounds=1)
+        return self._report(together, staleness, 1.0 - _weight(late))
 
     @property
     def books(self) -> Mass[P]:

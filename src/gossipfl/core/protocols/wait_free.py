@@ -11,6 +11,11 @@ the mean (constant increments, 30 phases, equal speeds, delays of .05 to 1 phase
 .53–.56 on a ring of 6 and .36–.45 on the complete graph, always before it 1.01–1.41 and 1.01–1.57, like with like
 .94–1.00 and .92–1.00.
 
+Mixing that holds neighbors against each other needs them all at once: a clipped step before the training and another
+after it would be longer than the weight times the radius, and halves of a neighborhood are too few to outvote anybody.
+There the early ones are moved as the own training has moved the own state, and all are mixed after it. Of a weighted
+mean that is the same.
+
 Faster nodes. The same measure for discounts 0 / 0.5 / 1, delay .05: ring of 8, equal speeds .998 / .997 / .996, every
 second node 4 times slower .99 / .83 / .59, one 4 times slower .997 / .94 / .79; complete graph of 8, every second node
 4 times slower .995 / .84 / .62. The fast half's influence on that ring is 1.50 / 1.37 / 1.08 times the average, but

@@ -71,10 +71,12 @@ class FleetRecords:
     Attributes:
         nodes: by node name.
         test: the common public test set; None without `data.test` and `data.test_share`.
+        tried: records of it as an attack on training data wants them said; None without one that wants something.
     """
 
     nodes: Mapping[str, NodeRecords]
     test: tuple[Record, ...] | None
+    tried: tuple[Record, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,110 @@
+"""What the runs of the study of robustness say, as markdown.
+
+lost      points by which an arm is below plain gossip without attackers, of the honest nodes, paired by seed
+points    of accuracy in percent; where there is none, percent of what plain gossip without attackers takes off the loss
+trigger   part of the test records with the trigger of which honest nodes say what the attackers want
+"""
+
+import math
+from collections.abc import Mapping
+from statistics import mean
+
+from gossipfl.report.comparison import ArmSummary, Comparison, Done
+from gossipfl.report.recorded import Summary
+from gossipfl.report.statistics import Difference, paired_difference
+from gossipfl.report.tables import markdown_table
+from gossipfl.studies.robustness_arms import PLAIN, Arm, Part
+
+BEARABLE, BROKEN = 5.0, 20.0
+"""Points that robust mixing may lose under an attack; points after which plain gossip has not borne one."""
+Arms = Mapping[str, ArmSummary]
+
+
+def reading(found: Comparison, part: Part) -> str:
+    """A row an attack, a column a mixing: points lost, mean and 95% interval over the seeds."""
+    arms = {arm.name: arm for arm in found.arms}
+    reference = arms[Arm("none", PLAIN).name]
+    rows = [
+        [attack, *(_cell(arms[Arm(attack, mixing).name], reference) for mixing in part.mixings)]
+        for attack in part.attacks
+    ]
+    said = [f"## {part.title}", _kept(reference), markdown_table(["points lost", *part.mixings], rows)]
+    if len(part.attacks) > 1:
+        said.append("\n".join(f"- {_verdict(mixing, part, arms)}" for mixing in part.mixings))
+    if "backdoor" in part.attacks:
+        rates = (f"{mixing} {_rate(arms[Arm('backdoor', mixing).name])}" for mixing in part.mixings)
+        said.append(f"Trigger success of honest nodes: {', '.join(rates)}.")
+    return "\n\n".join(said) + "\n"
+
+
+def lost(arm: ArmSummary, reference: ArmSummary) -> Difference:
+    """Points, over the seeds that both have."""
+    return paired_difference(_scores(reference, reference), _scores(arm, reference))
+
+
+def _scores(arm: ArmSummary, reference: ArmSummary) -> dict[int, float]:
+    """By seed; of a loss, the part of the reference's gain."""
+    if all(math.isfinite(_last(done).test_accuracy) for done in reference.done.values()):
+        return {seed: 100 * _last(done).test_accuracy for seed, done in arm.done.items()}
+    gains = {seed: _gain(done) for seed, done in reference.done.items()}
+    return {seed: 100 * _gain(done) / gains[seed] for seed, done in arm.done.items() if seed in gains}
+
+
+def _gain(done: Done) -> float:
+    return done.run.evaluations[0].summary.test_loss - _last(done).test_loss
+
+
+def _last(done: Done) -> Summary:
+    return done.run.evaluations[-1].summary
+
+
+def _kept(reference: ArmSummary) -> str:
+    figures = [_last(done) for done in reference.done.values()]
+    first = mean(done.run.evaluations[0].summary.test_loss for done in reference.done.values())
+    if all(math.isfinite(each.test_accuracy) for each in figures):
+        return f"Plain gossip without attackers: accuracy {100 * mean(each.test_accuracy for each in figures):.1f}%."
+    return f"Plain gossip without attackers: loss {first:.3f} to {mean(each.test_loss for each in figures):.3f}."
+
+
+def _cell(arm: ArmSummary, reference: ArmSummary) -> str:
+    apart = lost(arm, reference)
+    notes = f" ({len(arm.faults)} of {len(arm.trials)} diverged)" if arm.faults else ""
+    if apart.mean is None:
+        return notes.strip() or "no seed in common"
+    if arm is reference:
+        return f"0{notes}"
+    ends = "" if apart.low is None or apart.high is None else f" [{_points(apart.low)}, {_points(apart.high)}]"
+    return f"{_points(apart.mean)}{ends}{notes}"
+
+
+def _points(value: float) -> str:
+    # adding nothing makes 0 of −0
+    return f"{round(value, 1) + 0.0:.1f}".replace("-", "−")
+
+
+def _verdict(mixing: str, part: Part, arms: Arms) -> str:
+    """How many attacks it bears, by the mean and by the interval, and what the worst one costs."""
+    reference = arms[Arm("none", PLAIN).name]
+    attacks = [attack for attack in part.attacks if attack != "none"]
+    # a run without a result has lost everything
+    found = {
+        attack: Difference(math.inf, None, None, 0) if arms[Arm(attack, mixing).name].faults else apart
+        for attack in attacks
+        if (apart := lost(arms[Arm(attack, mixing).name], reference)).mean is not None
+        or arms[Arm(attack, mixing).name].faults
+    }
+    means = {attack: apart.mean for attack, apart in found.items() if apart.mean is not None}
+    borne = sum(value <= BEARABLE for value in means.values())
+    surely = sum(apart.high is not None and apart.high <= BEARABLE for apart in found.values())
+    broken = sum(value >= BROKEN for value in means.values())
+    worst = max(means, key=lambda attack: means[attack])
+    cost = "no result" if math.isinf(means[worst]) else f"{means[worst]:.1f} lost"
+    return (
+        f"{mixing}: at most {BEARABLE:g} points lost under {borne} of {len(attacks)} attacks (with its whole interval "
+        f"under {surely}), at least {BROKEN:g} under {broken}; worst {worst}, {cost}"
+    )
+
+
+def _rate(arm: ArmSummary) -> str:
+    rates = [_last(done).trigger_success for done in arm.done.values()]
+    return f"{mean(rates):.2f} ({min(rates):.2f} to {max(rates):.2f})" if rates else "unknown"
