@@ -196,9 +196,10 @@ def test_a_newcomer_that_hears_nobody_does_not_train() -> None:
 
 
 def test_a_newcomer_that_was_killed_goes_on_where_it_was() -> None:
-    crowd = veterans(3, 9)
+    # not a whole lap: they are not where the newcomer is
+    crowd = veterans(3, 10)
     crowd.come("new", newcomer=True)
-    crowd.train(4)
+    crowd.train(5)
     saved = crowd.saved["new"]
     crowd.go("new")
     crowd.come("new", newcomer=True, snapshot=saved)

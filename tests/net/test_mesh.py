@@ -265,6 +265,9 @@ def test_words_are_the_same_after_the_wire_and_what_is_too_large_is_none() -> No
         Word(Kind.PING, 1, cards=(Card("n", "h" * 300 + ":1", 1),)),
         Word(Kind.PING, 1, cards=(Card("n", "h:1", 2**63),)),
     )
+    # a field that nobody knows is no reason to refuse, its size is
+    with pytest.raises(MessageError, match="at most"):
+        word_of(word_bytes(word) + b"\x7a\x80\x80\x20" + bytes(1 << 19), peer="m")
     for each in bad:
         with pytest.raises(MessageError):
             word_of(word_bytes(each), peer="m")

@@ -193,7 +193,8 @@ class Transport:
             for neighbor in self._neighbors.values():
                 neighbor.shut_out()
         for name in [name for name, known in self._neighbors.items() if known.node != wanted.get(name)]:
-            self._neighbors.pop(name).dismiss()
+            (gone := self._neighbors.pop(name)).dismiss()
+            gone.intake.close()
             if (dialing := self._dialing.pop(name, None)) is not None:
                 dialing.cancel()
         for name in wanted.keys() - self._neighbors.keys():

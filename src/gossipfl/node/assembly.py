@@ -141,7 +141,8 @@ def assemble(
     guard = guard_for(loaded.experiment.experiment, trust, schedule, bench.adapted.spec.shared(), greeter.fingerprint)
     relays = relays_of(loaded.peers.nodes, schedule, me.name)
     wires = Wires(me, trust, neighbors, relays, greeter, directory, record, bench, keeps_books, guard)
-    followed = Followed(loaded, tuple(request.overrides), me, schedule, trust, greeter, directory)
+    overrides = (*request.overrides, *request.attack.overrides())
+    followed = Followed(loaded, overrides, me, schedule, trust, greeter, directory)
     return NodeParts(
         experiment=loaded.experiment.experiment,
         directory=directory,
