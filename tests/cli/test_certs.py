@@ -8,6 +8,7 @@ import pytest
 
 from gossipfl.cli.app import main
 from gossipfl.net.certificate_files import is_issued_by, read_pair
+from gossipfl.net.revocations import read_revocations
 
 
 def result(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
@@ -97,3 +98,18 @@ def test_a_key_that_is_there_is_not_overwritten(tmp_path: Path, capsys: pytest.C
 def test_a_host_that_is_none_is_called_by_its_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["certs", str(tmp_path), "--nodes", "a,b", "--host", "bad host"]) == 2
     assert capsys.readouterr().err.startswith("error: --host: ")
+
+
+def test_a_revoked_certificate_is_in_the_authoritys_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["certs", str(tmp_path), "--nodes", "a,b"])
+    capsys.readouterr()
+    assert main(["certs", "revoke", "--authority", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["certificates"] == 0
+    assert main(["certs", "revoke", str(tmp_path / "a.pem"), "--authority", str(tmp_path), "--json"]) == 0
+    made = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (made["number"], made["certificates"]) == (2, 1)
+    listed = read_revocations(Path(made["revoked"]), (tmp_path / "authority.pem").read_bytes())
+    assert listed.covers((tmp_path / "a.pem").read_bytes())
+    assert not listed.covers((tmp_path / "b.pem").read_bytes())
+    assert main(["certs", "revoke", str(tmp_path / "a.key"), "--authority", str(tmp_path)]) == 2
+    assert "none that this authority has signed" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import grpc
@@ -84,7 +85,8 @@ class Player:
 class World:
     """Some nodes with one authority."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
         self.authority = make_authority()
         self.nodes: dict[str, NodeConfig] = {}
         self.pairs: dict[str, KeyPair] = {}

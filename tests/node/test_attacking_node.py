@@ -82,17 +82,14 @@ def test_they_agree_with_each_other_and_not_with_the_liar(told: Told) -> None:
     assert apart < 0.25 * np.linalg.norm(middle)
 
 
-def test_an_attack_is_loud_and_its_log_has_what_has_left(told: Told) -> None:
+def test_an_attack_is_loud_and_stands_in_a_log_like_all_publications(told: Told) -> None:
     assert "ATTACK: node eve attacks its neighbors on purpose (sign_flip" in (told.study.folder / "eve.log").read_text()
     assert not any("ATTACK" in (told.study.folder / f"{name}.log").read_text() for name in HONEST)
     path = told.study.state(EVE) / "publications.jsonl"
     certificate = (told.study.folder / "certs" / "eve.pem").read_bytes()
     assert verify(path, certificate).receivers == tuple(sorted(HONEST))
-    said = {published.publication.state for published in read_log(path)}
-    assert told.study.saved(EVE).state.digest() not in said
 
 
-@pytest.mark.slow
 def test_nodes_that_take_the_plain_mean_are_carried_off_by_the_same_liar(tmp_path: Path) -> None:
     assert max(attacked(tmp_path, "sign_flip").accuracies()) < 0.6
 
@@ -101,6 +98,10 @@ def test_nodes_that_take_the_plain_mean_are_carried_off_by_the_same_liar(tmp_pat
 def test_what_is_no_state_is_dropped_and_counted_and_the_others_go_on(tmp_path: Path) -> None:
     told = attacked(tmp_path, "nan", protocol="wait_free", linger_s=4, **CLIPPING)
     assert all(sum(told.results[name]["rejected"].values()) > 0 for name in HONEST)
+    spec = told.study.saved(EVE).state.spec
+    lie = AdapterState(spec, np.full(spec.size, np.nan, np.float32)).digest()
+    # what has left, not what was true
+    assert lie in {each.publication.state for each in read_log(told.study.state(EVE) / "publications.jsonl")}
     assert min(told.accuracies()) > 0.75
 
 

@@ -13,8 +13,8 @@ from tests.node.study import Study, make_study, wait_until
 
 from gossipfl.config.loading import load_peers
 from gossipfl.errors import TopologyError
-from gossipfl.node.assembly import schedule_of
 from gossipfl.node.checking import check
+from gossipfl.node.schedules import schedule_of
 from gossipfl.studies.drill.namespaces import Places, open_places, why_not
 from gossipfl.studies.drill.switch import Switch
 from gossipfl.studies.drill.weather import Weather

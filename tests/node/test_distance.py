@@ -29,6 +29,9 @@ def test_states_of_equal_rounds_are_compared_whoever_is_first() -> None:
     # cid was ahead and is compared now; bob has said nothing new
     assert distances.by_neighbor == {"bob": pytest.approx(2.0), "cid": pytest.approx(2.0)}
     assert distances.typical == pytest.approx(2.0)
+    # nothing new was heard: what was compared once is not compared with a later round
+    distances.published(state(0), header(2))
+    assert distances.typical == pytest.approx(2.0)
 
 
 def test_before_anything_was_published_there_is_no_distance() -> None:

@@ -23,8 +23,9 @@ from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.snapshot import Snapshot
 from gossipfl.learning.bench import Bench, build_learner
 from gossipfl.learning.books import RunTerms
-from gossipfl.node.assembly import schedule_of, site_of
+from gossipfl.node.assembly import site_of
 from gossipfl.node.checkpoint import Saved, load_latest, save_checkpoint
+from gossipfl.node.schedules import schedule_of
 from gossipfl.privacy.publishing import Publisher
 from gossipfl.state import AdapterState
 

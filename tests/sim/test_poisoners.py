@@ -40,13 +40,17 @@ def test_a_flipped_majority_makes_a_minority_learn_the_wrong_labels(tmp_path: Pa
 
 
 def test_the_success_of_a_trigger_is_recorded_of_honest_nodes_beside_their_accuracy(tmp_path: Path) -> None:
-    result = run(tmp_path, poisoned("backdoor", nodes=["n0", "n1"], training__phases=20))
+    content = poisoned("backdoor", nodes=["n0", "n1"], training__phases=20, topology={"kind": "ring"})
+    # without settling nodes are not all alike at the end
+    content["gossip"]["settle_rounds"] = 0
+    result = run(tmp_path, content)
     nodes, summary = lines(tmp_path, "nodes.jsonl"), lines(tmp_path)
     assert len(nodes[-1]["trigger_success"]) == 4
     assert summary[-1]["trigger_success"] == pytest.approx(np.mean(nodes[-1]["trigger_success"][2:]))
     assert summary[-1]["test_accuracy"] == pytest.approx(np.mean(nodes[-1]["test_accuracy"][2:]))
+    assert np.mean(nodes[-1]["test_accuracy"]) != pytest.approx(np.mean(nodes[-1]["test_accuracy"][2:]), rel=1e-6)
     assert summary[0]["trigger_success"] < 0.3
-    assert result.final["trigger_success"] == summary[-1]["trigger_success"] > 0.8
+    assert result.final["trigger_success"] == summary[-1]["trigger_success"] > 0.6
     assert result.final["mean_accuracy"] > 0.7
 
 

@@ -5,6 +5,7 @@ certs authority DIR         (on the signer's)       a key to sign with
 certs request --name a      (on a's machine)        key stays, request goes to the authority
 certs sign a.csr --name a   (the authority's)       certificate goes back
 certs pin --name a          (on a's machine)        no authority: others write the fingerprint into peers.yaml
+certs revoke a.pem          (the authority's)       a certificate is worth nothing any more; the list goes to every node
 """
 
 from pathlib import Path
@@ -19,6 +20,8 @@ from gossipfl.net.certificate_files import fingerprint, read_authority, read_cer
 from gossipfl.net.certificates import make_trial_certificates
 from gossipfl.net.issuing import make_request, make_self_signed, sign_request
 from gossipfl.net.pem_files import write_certificate, write_key
+from gossipfl.net.revocations import NOTHING_REVOKED, read_revocations
+from gossipfl.net.revocations import revoke as revoked_with
 
 app = command_app(
     default="make",
@@ -101,6 +104,31 @@ def sign(
         {"certificate": str(certificate), "fingerprint": fingerprint(pem)},
         json=json,
         text=f"{certificate} goes back to {name}, with {authority / 'authority.pem'}",
+    )
+
+
+@app.command(epilog=example("gossipfl certs revoke a.pem --authority keys"))
+def revoke(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="CERTIFICATE", help="The node's certificate (PEM); none: a first, empty list."),
+    ] = None,
+    *,
+    authority: Annotated[Path, typer.Option(help="Folder with authority.pem and authority.key.", metavar="DIR")] = HERE,
+    json: JsonOption = False,
+) -> None:
+    """Adds a certificate to revoked.pem beside the authority; nodes whose peers.yaml names it (`revoked:`) read it."""
+    pair = read_authority(authority / "authority.pem", authority / "authority.key")
+    path = authority / "revoked.pem"
+    before = read_revocations(path, pair.certificate) if path.exists() else NOTHING_REVOKED
+    taken = None if file is None else read_certificate(file, field="CERTIFICATE")
+    pem = revoked_with(taken, before, authority=pair)
+    write_certificate(path, pem)
+    listed = read_revocations(path, pair.certificate)
+    emit(
+        {"revoked": str(path), "number": listed.number, "certificates": len(listed.serials)},
+        json=json,
+        text=f"{path} (list {listed.number}, {len(listed.serials)} certificates) goes to every node",
     )
 
 

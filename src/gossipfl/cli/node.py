@@ -35,6 +35,7 @@ app = command_app()
         "gossipfl node --peers peers.yaml",
         "gossipfl node --peers peers.yaml --name clinic --serve --dashboard 8787",
         "gossipfl node --peers peers.yaml --set training.phases=2 --json",
+        "gossipfl node --peers peers.yaml --join north.example.org:50051",
     )
 )
 def node(  # noqa: PLR0913  # one an option
@@ -62,6 +63,10 @@ def node(  # noqa: PLR0913  # one an option
         typer.Option(help="Lie to the neighbors, to try your own defenses; see simulation.attackers.", metavar="KIND"),
     ] = None,
     unsafe: Annotated[bool, typer.Option(UNSAFE, help="With --attack: this federation may be harmed.")] = False,
+    join: Annotated[
+        list[str] | None,
+        typer.Option(help="Membership dynamic: a node to join through; repeatable.", metavar="HOST:PORT"),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Train on this machine's data and gossip with the neighbors until everybody is done.
@@ -79,6 +84,7 @@ def node(  # noqa: PLR0913  # one an option
         insecure=insecure,
         new_account=new_account,
         attack=AttackRequest(attack, allowed=unsafe),
+        join=tuple(join or ()),
     )
     with watcher() as watch:
         record = run_node(request, watch)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from gossipfl.config.experiment import Averaging, Experiment
 from gossipfl.config.explain import explain
+from gossipfl.config.membership import check_dynamic
 from gossipfl.config.overriding import changed, overridden, string_keys
 from gossipfl.config.peers import Peers
 from gossipfl.config.this_node import resolve_self
@@ -183,6 +184,8 @@ def load_peers(path: Path, overrides: Sequence[str] = ()) -> LoadedPeers:
     experiment = _validated(Experiment, mapping, source=_named(str(home), overrides), prefix=prefix)
     folder = path.parent if topology else home.parent
     loaded = LoadedExperiment(experiment, home.parent, folder, home_text, home)
+    if peers.membership == "dynamic":
+        check_dynamic(experiment, source=_named(str(home), overrides))
     return LoadedPeers(peers, loaded, path.parent, text, path)
 
 

@@ -1,13 +1,13 @@
 """peers.yaml: who takes part, where they are reached, and by which certificate they are known."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from gossipfl.config.addresses import parse_address
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.limits import LimitsConfig
-from gossipfl.config.section import PositiveInt, Section
+from gossipfl.config.section import PositiveFloat, PositiveInt, Section
 from gossipfl.config.topology import TopologyConfig
 
 NodeName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$")]
@@ -58,7 +58,42 @@ class Peers(Section):
     """Whether this machine carries bytes between neighbors of its own that both only dial out; it cannot read them."""
     limits: LimitsConfig = LimitsConfig()
     """What one peer may cost this machine."""
+    membership: Literal["static", "dynamic"] = "static"
+    """static: the nodes are those of this file, which is read again when it changes and on SIGHUP. dynamic: whoever has
+    a certificate of the authority may join through any node, and the graph is of those that are up; for gossip.protocol
+    wait_free, plain averages and graphs that exist for any number of nodes."""
+    join: tuple[str, ...] = ()
+    """dynamic: HOST:PORT of nodes to join through; besides, the nodes of this file are tried."""
+    probe_s: PositiveFloat = 1.0
+    """dynamic: least seconds between two rounds of questions who is up; less finds out sooner and sends more. It is no
+    timeout: how long to wait for an answer is learned from the answers."""
+    revoked: str | None = None
+    """PEM file of revoked certificates (`gossipfl certs revoke`), relative to this file; read again when it changes."""
     nodes: Annotated[tuple[NodeConfig, ...], Field(min_length=1)]
+
+    @field_validator("join")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for address in value:
+            parse_address(address)
+        return value
+
+    @model_validator(mode="after")
+    def _who_comes_is_known_by_its_certificate(self) -> "Peers":
+        if self.revoked is not None and self.authority is None:
+            raise ValueError("revoked: only an authority revokes, and peers.yaml names none under `authority`")
+        if self.membership == "static":
+            if self.join:
+                raise ValueError("join: goes with membership dynamic; static nodes are those of this file")
+            return self
+        if self.authority is None:
+            raise ValueError("membership: dynamic needs an authority, by whose signature those who join are known")
+        silent = [node.name for node in self.nodes if node.address is None]
+        if silent:
+            raise ValueError(
+                f"nodes.{silent[0]}.address: needed with membership dynamic: others ask a node whether it is up"
+            )
+        return self
 
     @model_validator(mode="after")
     def _nodes_are_distinct(self) -> "Peers":

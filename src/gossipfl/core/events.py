@@ -11,6 +11,7 @@ from typing import Generic
 
 from gossipfl.core.mass import Flow
 from gossipfl.core.messages import Crossing, Header, Packet, Publishable, Receipt
+from gossipfl.core.schedule import Schedule
 from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.vector import P
 
@@ -119,6 +120,13 @@ class NeighborDown:
 
 
 @dataclass(frozen=True, slots=True)
+class Rewired:
+    """Who is up has changed, and with it who talks to whom: another static schedule from now on."""
+
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """The driver stops: last chance to checkpoint."""
 
@@ -134,6 +142,7 @@ Event = (
     | ScheduleTick
     | NeighborUp
     | NeighborDown
+    | Rewired
     | Stopped
 )
 

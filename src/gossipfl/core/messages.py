@@ -95,6 +95,11 @@ class Header:
     answers: int = 0
     booked: int = 0
 
+    @property
+    def is_at_the_start(self) -> bool:
+        """Whether the sender has learned nothing yet, neither from its data nor from anybody."""
+        return self.round == 0 and self.step == 0
+
 
 @dataclass(frozen=True, slots=True)
 class Crossing(Generic[P]):

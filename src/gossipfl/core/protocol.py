@@ -8,8 +8,11 @@ from typing import Protocol as Seam
 from gossipfl.config.gossip import GossipConfig
 from gossipfl.core.events import Effect, Event
 from gossipfl.core.messages import Clear, Pack, Packet
+from gossipfl.core.schedule import Row, Schedule
 from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.vector import P
+
+__all__ = ["Build", "Mixing", "Parts", "Protocol", "Row", "Schedule", "as_it_is"]
 
 
 class Protocol(Seam[P]):
@@ -27,55 +30,6 @@ class Protocol(Seam[P]):
     @property
     def snapshot(self) -> Snapshot[P]:
         """The durable part of the machine's state, as it is now."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One node's part in one exchange round.
-
-    Attributes:
-        weights: weight of each contribution to this node, own name among them; sums to 1.
-        receivers: whom this node sends to.
-    """
-
-    weights: Mapping[str, float]
-    receivers: tuple[str, ...]
-
-
-class Schedule(Seam):
-    """Who talks to whom in which round, and with which weights."""
-
-    @property
-    def version(self) -> int:
-        """Of the topology; nodes with another one are not mixed with."""
-        ...
-
-    @property
-    def nodes(self) -> tuple[str, ...]:
-        """Every node, in the order of peers.yaml."""
-        ...
-
-    @property
-    def period(self) -> int | None:
-        """Rounds after which it repeats, 1 of a static one; None: never, every round is drawn anew."""
-        ...
-
-    @property
-    def contraction(self) -> float | None:
-        """By what E Σ|x − x̄|² is multiplied in a round at most, of one without period; None of one with."""
-        ...
-
-    def row(self, node: str, round: int) -> Row:
-        """The node's part in a round, from 0; in O(degree). A node that rests has itself alone and no receivers."""
-        ...
-
-    def neighbors(self, node: str) -> tuple[str, ...]:
-        """Everybody this node ever exchanges with, sorted: the links to keep open."""
-        ...
-
-    def digest(self) -> str:
-        """SHA-256 over nodes, edges and weights, as hex: equal on two machines when the schedules are."""
         ...
 
 
@@ -108,6 +62,8 @@ class Parts(Generic[P]):
         packer: makes what encodes a stream of publications in one life.
         seed: of what nodes draw for themselves.
         sums_only: neighbors' states cannot be read one by one: `Heard` and `Summed` come instead of `Received`.
+        live: the schedule is of those that are up, and changes with them.
+        newcomer: in its first life it begins where its neighbors are, not where everybody began.
     """
 
     name: str
@@ -121,6 +77,8 @@ class Parts(Generic[P]):
     packer: Callable[[], Pack[P]] = as_it_is
     seed: int = 0
     sums_only: bool = False
+    live: bool = False
+    newcomer: bool = False
 
 
 Build = Callable[[Parts[P]], Protocol[P]]

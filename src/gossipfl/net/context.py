@@ -14,6 +14,7 @@ from gossipfl.net.identity import Identity
 from gossipfl.net.inbox import Checks, Enclosed, Message
 from gossipfl.net.limits import Limits
 from gossipfl.net.links import Link, Wiring, log_message
+from gossipfl.net.mesh import Mesh
 from gossipfl.net.neighbors import Neighbor
 from gossipfl.net.outbox import Outgoing
 from gossipfl.net.pinning import Trust
@@ -32,8 +33,8 @@ class Context:
         identity: who this node is.
         trust: whom it believes.
         me: this node in peers.yaml.
-        members: all nodes of peers.yaml, by name.
-        neighbors: those it exchanges with, by name.
+        members: all nodes of peers.yaml, or that are up, by name; changed by the transport only.
+        neighbors: those it exchanges with, by name; likewise.
         checks: what messages are held against.
         counters: figures.
         limits: bounds.
@@ -41,6 +42,7 @@ class Context:
         deliver: the driver's ear; called on the event loop.
         status: the driver's figures.
         carries: bytes between neighbors that cannot reach each other.
+        mesh: of dynamic membership; None where the members are those of peers.yaml.
     """
 
     identity: Identity
@@ -55,6 +57,7 @@ class Context:
     deliver: Callable[[NetEvent], None]
     status: Callable[[], StatusSnapshot]
     carries: bool = True
+    mesh: Mesh | None = None
 
     def opening(self, peer: str) -> Opening:
         """Our Hello for a peer, as of now."""
@@ -135,7 +138,8 @@ class Context:
             letter = Letter(envelope.letter, me, message.content, envelope.header, envelope.roster)
             self.deliver(Delivered(envelope.sender, letter))
             return
-        self.neighbors[envelope.sender].intake.handed_over()
+        if (neighbor := self.neighbors.get(envelope.sender)) is not None:
+            neighbor.intake.handed_over()
         self.deliver(Arrived(envelope.sender, message.state, envelope.header, *envelope.mark, message.flow))
 
     def garbage(self, peer: str, what: str) -> MessageError:

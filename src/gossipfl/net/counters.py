@@ -40,6 +40,10 @@ class Counters:
         self._strangers = Tally()
         self._last: dict[tuple[str, str], float] = {}
 
+    def know(self, name: str) -> None:
+        """Counts a neighbor by itself from now on."""
+        self.peers.setdefault(name, Tally())
+
     @property
     def bytes_sent(self) -> int:
         """To all."""

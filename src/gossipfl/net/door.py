@@ -13,7 +13,7 @@ from gossipfl.errors import HandshakeError, PeerError
 from gossipfl.net.certificate_files import subject_name
 from gossipfl.net.context import Context
 from gossipfl.net.duplex import AcceptedDuplex, LinkLostError
-from gossipfl.net.handshake import DUPLICATE, read_opening
+from gossipfl.net.handshake import DUPLICATE, NOT_YET, read_opening
 from gossipfl.net.intake import Callers
 from gossipfl.net.neighbors import Neighbor
 from gossipfl.net.relay import NOBODY
@@ -64,6 +64,19 @@ class Door:
             await self._turn_away(call, error)
             raise
 
+    async def bearer(self, call: Call) -> str:
+        """The name on a calling node's certificate, which must be a good one, of a member or not."""
+        try:
+            name, pem = self._certificate(call)
+            if self._context.identity.insecure or name is None:
+                raise _refused(name or call.peer(), "certificate", f"{call.peer()} has no certificate for a node")
+            self._context.trust.check(name, pem)
+            async with self._callers.admit(name):
+                return name
+        except PeerError as error:
+            await self._turn_away(call, error)
+            raise
+
     async def neighbor(self, call: Call, receive: Callable[[Visitor], Awaitable[T]]) -> T | None:
         """What `receive` gives for the neighbor behind a stream; None when the stream was lost.
 
@@ -105,19 +118,18 @@ class Door:
 
     def count(self, error: PeerError) -> None:
         """Among the rejections."""
-        if error.reason not in {DUPLICATE, NOBODY}:
+        if error.reason not in {DUPLICATE, NOBODY, NOT_YET}:
             self._context.counters.reject(error)
 
     async def _visitor(self, call: Call) -> Visitor:
         name, duplex = self._caller(call), AcceptedDuplex(call)
         if name is not None and name not in self._context.neighbors:
-            raise _refused(name, "unknown_sender", f"{name!r} is no neighbor of this node")
+            raise self._no_neighbor(name)
         async with asyncio.timeout(self._context.limits.connect_timeout_s):
             theirs = await read_opening(duplex, peer=name or call.peer())
         neighbor = self._context.neighbors.get(name or theirs.greeting.name)
         if neighbor is None:
-            peer = theirs.greeting.name[:63]
-            raise _refused(peer, "unknown_sender", f"{peer!r} is no neighbor of this node")
+            raise self._no_neighbor(theirs.greeting.name[:63])
         if not neighbor.admit_stream():
             raise _refused(neighbor.name, "streams", f"{neighbor.name!r} has too many streams open")
         return Visitor(neighbor, duplex, theirs)
@@ -133,11 +145,18 @@ class Door:
         name, pem = self._certificate(call)
         # this node's own certificate too: `gossipfl status` on its machine asks with it
         if name is None or name not in {*self._context.members, self._context.identity.name}:
+            if name is not None and self._context.mesh is not None:
+                self._context.trust.check(name, pem)
+                raise _refused(name, NOT_YET, f"{name!r} has not been heard to be up")
             raise _refused(
                 name or call.peer(), "unknown_sender", f"a certificate for {name!r}, who is not in peers.yaml"
             )
         self._context.trust.admit(name, pem)
         return name
+
+    def _no_neighbor(self, name: str) -> HandshakeError:
+        reason = "unknown_sender" if self._context.mesh is None else NOT_YET
+        return _refused(name, reason, f"{name!r} is no neighbor of this node")
 
     def _certificate(self, call: Call) -> tuple[str | None, bytes]:
         pem = b"".join(call.auth_context().get("x509_pem_cert", ()))

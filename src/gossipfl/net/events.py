@@ -1,5 +1,6 @@
 """What the network tells the driver."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gossipfl.core.handshake import Greeting
@@ -70,4 +71,15 @@ class Delivered:
     letter: Letter
 
 
-NetEvent = LinkUp | LinkDown | Arrived | Delivered | Undelivered
+@dataclass(frozen=True, slots=True)
+class MembersChanged:
+    """Dynamic membership: others are up now.
+
+    Attributes:
+        up: address by name, this node among them.
+    """
+
+    up: Mapping[str, str]
+
+
+NetEvent = LinkUp | LinkDown | Arrived | Delivered | Undelivered | MembersChanged

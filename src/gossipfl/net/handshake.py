@@ -15,6 +15,8 @@ from gossipfl.v1 import gossip_pb2 as pb
 
 DUPLICATE = "duplicate"
 """Reason of a refusal that is none: there is a better link already."""
+NOT_YET = "not_yet"
+"""Likewise: who is up is not known to both ends alike at the moment."""
 _REASONS = frozenset(
     {"version", "fingerprint", "basis", "topology", "codec", "ledger", "certificate", "unknown_sender", DUPLICATE}
 )

@@ -20,6 +20,7 @@ from gossipfl.net.certificate_files import (
     read_certificate,
     read_pair,
 )
+from gossipfl.net.revocations import NOTHING_REVOKED, Revocations, read_revocations
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Identity:
         pins: fingerprint by node name; with an authority as well, both must hold.
         certificates: PEM of others' certificates that lie on this machine, by node name.
         insecure: no TLS at all.
+        revoked: certificates that the authority has taken back.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Identity:
     pins: Mapping[str, str] = field(default_factory=dict)
     certificates: Mapping[str, bytes] = field(default_factory=dict)
     insecure: bool = False
+    revoked: Revocations = NOTHING_REVOKED
 
 
 def load_identity(
@@ -65,8 +68,8 @@ def load_identity(
         insecure: plaintext on purpose; said loudly.
 
     Raises:
-        CertificateError: a file is missing, unreadable, expired, of another node or another authority, a key does not
-            fit, a fingerprint differs, or nothing says how a neighbor is recognized.
+        CertificateError: a file is missing, unreadable, expired, revoked, of another node or another authority, a key
+            does not fit, a fingerprint differs, or nothing says how a neighbor is recognized.
     """
     if insecure:
         logger.warning(
@@ -87,6 +90,7 @@ def load_identity(
         authority=_authority(peers, folder),
         pins={other.name: other.fingerprint for other in peers.nodes if other.fingerprint},
         certificates=_certificates_here(others, folder),
+        revoked=_revoked(peers, folder),
     )
     _check_self(identity)
     for other in others:
@@ -110,6 +114,13 @@ def _authority(peers: Peers, folder: Path) -> bytes | None:
     return pem
 
 
+def _revoked(peers: Peers, folder: Path) -> Revocations:
+    authority = _authority(peers, folder)
+    if peers.revoked is None or authority is None:
+        return NOTHING_REVOKED
+    return read_revocations(folder / peers.revoked, authority)
+
+
 def _certificates_here(others: Collection[NodeConfig], folder: Path) -> dict[str, bytes]:
     """Others' certificate files that are there; on a real node most are not, and need not be."""
     found = {}
@@ -124,6 +135,8 @@ def _certificates_here(others: Collection[NodeConfig], folder: Path) -> dict[str
 
 def _check_self(identity: Identity) -> None:
     what = f"nodes.{identity.name}.certificate"
+    if identity.revoked.covers(identity.certificate):
+        raise CertificateError(f"{what}: the authority has revoked it; ask for a new one (gossipfl certs request)")
     check_certificate(identity.certificate, name=identity.name, what=what, pin=identity.pins.get(identity.name))
     if identity.authority is not None and not is_issued_by(identity.certificate, identity.authority):
         raise CertificateError(f"{what}: not signed by the authority of peers.yaml")

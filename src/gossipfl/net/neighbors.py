@@ -86,6 +86,16 @@ class Neighbor:
         self.streams += 1
         return True
 
+    def dismiss(self) -> None:
+        """It is a neighbor no longer: what is on its way is completed, nothing else."""
+        for link in self._links:
+            link.leave()
+
+    def shut_out(self) -> None:
+        """It is not believed any more: its links end now."""
+        for link in self._links:
+            link.break_off()
+
     async def carry(self, link: Link) -> str:
         """Runs a link to its end; why it ended. It is used unless a better one is up."""
         earlier = self.links

@@ -9,12 +9,14 @@ import contextlib
 import logging
 import random
 import ssl
+from collections.abc import Mapping
 
 from gossipfl.config.addresses import parse_address
 from gossipfl.errors import CertificateError, HandshakeError
-from gossipfl.net.certificate_files import check_certificate, is_issued_by, is_self_signed
+from gossipfl.net.certificate_files import check_certificate, is_issued_by, is_self_signed, subject_name
 from gossipfl.net.identity import Identity
 from gossipfl.net.limits import Limits
+from gossipfl.net.revocations import Revocations
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +26,9 @@ class Trust:
 
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
-        self._known = dict(identity.certificates)
+        self._known: dict[str, bytes] = {}
+        self._revoked = identity.revoked
+        self._keep(identity.certificates)
 
     @property
     def identity(self) -> Identity:
@@ -35,10 +39,34 @@ class Trust:
         """A node's certificate (PEM), if it is known."""
         return self._known.get(name)
 
+    def become(self, identity: Identity) -> None:
+        """By what others are known from now on; the node itself is the same."""
+        self._identity = identity
+        self._keep(identity.certificates)
+
+    def _keep(self, certificates: Mapping[str, bytes]) -> None:
+        self._known |= {name: pem for name, pem in certificates.items() if not self._revoked.covers(pem)}
+
+    @property
+    def revoked(self) -> Revocations:
+        """What the authority has taken back, as far as this node knows."""
+        return self._revoked
+
+    def revoke(self, revoked: Revocations) -> list[str]:
+        """Believes a newer list; the nodes whose certificates are in it, and were believed until now."""
+        self._revoked = revoked
+        gone = sorted(name for name, pem in self._known.items() if revoked.covers(pem))
+        for name in gone:
+            del self._known[name]
+        return gone
+
     def client_roots(self, name: str) -> bytes | None:
         """What vouches for a node that is dialed; None when its certificate must be fetched first."""
         if name in self._identity.pins or self._identity.authority is None:
             # exactly this certificate, whoever signed it
+            return self._known.get(name)
+        if self._revoked.serials:
+            # what the authority signed need not be good any more, and gRPC's TLS reads no list: only what was looked at
             return self._known.get(name)
         return self._identity.authority
 
@@ -65,6 +93,9 @@ class Trust:
         Raises:
             HandshakeError: as `admit`.
         """
+        if self._revoked.covers(pem):
+            text = f"the certificate of {name!r} was revoked"
+            raise HandshakeError(text, peer=name, reason="certificate")
         try:
             check_certificate(pem, name=name, what=f"certificate of {name!r}", pin=self._identity.pins.get(name))
         except CertificateError as error:
@@ -73,14 +104,32 @@ class Trust:
         if not vouched and not (name in self._identity.pins and is_self_signed(pem)):
             raise HandshakeError(f"nobody vouches for the certificate of {name!r}", peer=name, reason="certificate")
 
-    async def fetch(self, name: str, address: str, timeout_s: float) -> None:
-        """Gets a pinned node's certificate from its port, if it is not known.
+    async def meet(self, address: str, timeout_s: float) -> str:
+        """The name of the node at an address, whose certificate the authority has signed.
 
         Raises:
-            HandshakeError: reason certificate: it is not the pinned one.
+            HandshakeError: reason certificate: nobody vouches for it.
             OSError: the node is not reachable.
         """
-        if self._known.get(name) is None and name in self._identity.pins:
+        async with asyncio.timeout(timeout_s):
+            pem = await _shown_certificate("", address)
+        name = subject_name(pem)
+        if name is None:
+            raise HandshakeError(f"{address} showed a certificate for nobody", peer=address, reason="certificate")
+        self.admit(name, pem)
+        return name
+
+    async def fetch(self, name: str, address: str, timeout_s: float) -> None:
+        """Gets a node's certificate from its port where it has to be looked at before the node is dialed.
+
+        That is, once, where it is pinned, and each time where some certificates were revoked.
+
+        Raises:
+            HandshakeError: reason certificate: it is not the pinned one, or revoked.
+            OSError: the node is not reachable.
+        """
+        pinned = name in self._identity.pins
+        if self._known.get(name) is None if pinned else self._revoked.serials:
             async with asyncio.timeout(timeout_s):
                 self.admit(name, await _shown_certificate(name, address))
 
@@ -104,7 +153,7 @@ async def _shown_certificate(name: str, address: str) -> bytes:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
-    _, writer = await asyncio.open_connection(where.host, where.port, ssl=context, server_hostname=name)
+    _, writer = await asyncio.open_connection(where.host, where.port, ssl=context, server_hostname=name or where.host)
     try:
         shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     finally:
@@ -113,5 +162,5 @@ async def _shown_certificate(name: str, address: str) -> bytes:
         with contextlib.suppress(OSError):
             await writer.wait_closed()
     if not shown:
-        raise HandshakeError(f"{name!r} showed no certificate", peer=name, reason="certificate")
+        raise HandshakeError(f"{name or address!r} showed no certificate", peer=name, reason="certificate")
     return ssl.DER_cert_to_PEM_cert(shown).encode()

@@ -1,6 +1,6 @@
 """The node's port: the Gossip service, and the standard health and reflection services.
 
-neighbors: Exchange, Publish, Tunnel      members of peers.yaml: Greet, Members, Status      everybody else: nothing
+neighbors: Exchange, Publish, Tunnel   members: Greet, Members, Status   good certificates: Tell   else: nothing
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
 from gossipfl.config.addresses import LOOPBACK
-from gossipfl.errors import HandshakeError, NetworkError
+from gossipfl.errors import HandshakeError, MessageError, NetworkError
 from gossipfl.net.channels import SERVICE, Options, keepalive_options
 from gossipfl.net.context import Context
 from gossipfl.net.door import Call, Door, Visitor
@@ -43,6 +43,8 @@ class Service:
         methods = {
             "Greet": unary(self.greet, codecs.Hello.FromString, codecs.Hello.SerializeToString),
             "Members": unary(self.members, codecs.MembersRequest.FromString, codecs.MembersReply.SerializeToString),
+            # raw: its size is looked at before it is read
+            "Tell": unary(self.tell, None, codecs.Told.SerializeToString),
             "Status": unary(self.status, codecs.StatusRequest.FromString, codecs.StatusReply.SerializeToString),
             "Publish": grpc.stream_unary_rpc_method_handler(
                 self.publish, response_serializer=codecs.Ack.SerializeToString
@@ -61,6 +63,20 @@ class Service:
         """Whom this node knows; for members."""
         async with self._door.member(call):
             return members_message(self._context.member_reports())
+
+    async def tell(self, word: bytes, call: Call) -> pb.Told:
+        """A word on who is up; for whoever has a good certificate."""
+        name = await self._door.bearer(call)
+        mesh = self._context.mesh
+        if mesh is None:
+            await call.abort(grpc.StatusCode.UNIMPLEMENTED, "the nodes are those of peers.yaml here: membership static")
+            return pb.Told()
+        try:
+            mesh.hear(name, word)
+        except MessageError as error:
+            self._door.count(error)
+            await call.abort(grpc.StatusCode.INVALID_ARGUMENT, error.reason)
+        return pb.Told()
 
     async def status(self, asked: pb.StatusRequest, call: Call) -> pb.StatusReply:
         """How far this node is; for members."""

@@ -21,25 +21,26 @@ from gossipfl.core.codecs import Codec
 from gossipfl.core.codecs.packing import Unpacker
 from gossipfl.core.handshake import Greeting, HeadWatch, LedgerHead
 from gossipfl.core.messages import Crossing, Header, Packet
-from gossipfl.errors import CertificateError
 from gossipfl.net.context import Context
 from gossipfl.net.counters import Counters
 from gossipfl.net.dialer import Dialer
-from gossipfl.net.events import Arrived, Delivered, LinkDown, LinkUp, NetEvent, Undelivered
+from gossipfl.net.events import Arrived, Delivered, LinkDown, LinkUp, MembersChanged, NetEvent, Undelivered
 from gossipfl.net.identity import Identity
 from gossipfl.net.inbox import Checks
 from gossipfl.net.limits import Limits
+from gossipfl.net.mesh import Mesh
 from gossipfl.net.neighbors import Neighbor
 from gossipfl.net.outbox import Bundler, Enclosure, Outgoing
 from gossipfl.net.pinning import Trust, get_acquainted
 from gossipfl.net.reports import StatusSnapshot
+from gossipfl.net.revocations import Revocations
 from gossipfl.net.server import start_server
+from gossipfl.net.signatures import signed_by
 from gossipfl.net.tunnels import Detour
-from gossipfl.privacy.signing import verify_head
 from gossipfl.protection.letters import Letter
 from gossipfl.state import AdapterSpec, AdapterState
 
-__all__ = ["Arrived", "Delivered", "LinkDown", "LinkUp", "NetEvent", "Transport", "Undelivered"]
+__all__ = ["Arrived", "Delivered", "LinkDown", "LinkUp", "MembersChanged", "NetEvent", "Transport", "Undelivered"]
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class Transport:
         trust: in this node's life; default: a new one.
         relays: by neighbor that only dials out, where this node does so too: who carries bytes between the two.
         carries: this node does that for others.
+        mesh: of dynamic membership.
 
     Attributes:
         counters: figures by neighbor and in total.
@@ -90,22 +92,25 @@ class Transport:
         trust: Trust | None = None,
         relays: Mapping[str, Sequence[NodeConfig]] | None = None,
         carries: bool = True,
+        mesh: Mesh | None = None,
     ) -> None:
         self.counters = Counters(tuple(node.name for node in neighbors))
         trust = trust or Trust(identity)
+        self._members = {node.name: node for node in (*members, *neighbors) if node.name != me.name}
+        self._neighbors = {node.name: Neighbor(node, deliver, limits) for node in neighbors}
         self._context = Context(
             identity=identity,
             trust=trust,
             me=me,
-            members={node.name: node for node in (*members, *neighbors) if node.name != me.name},
-            neighbors={node.name: Neighbor(node, deliver, limits) for node in neighbors},
+            members=self._members,
+            neighbors=self._neighbors,
             checks=Checks(
                 me.name,
                 origin.spec,
                 codec,
                 Unpacker(origin),
                 limits.max_norm,
-                _signed_by(identity, trust),
+                signed_by(identity, trust),
                 heads=HeadWatch(heads),
                 keeps_books=keeps_books,
                 specs=specs or {},
@@ -117,15 +122,18 @@ class Transport:
             deliver=deliver,
             status=status,
             carries=carries,
+            mesh=mesh,
         )
         self._detour = Detour(self._context, relays or {})
+        self._entrances: Mapping[str, str] = {}
         self._closing = contextlib.AsyncExitStack()
         self._bundler = Bundler(codec.name)
         self._layout = bytes.fromhex(origin.spec.digest)
         self._enclosures: dict[str, Enclosure] = {}
         self._sequence = 0
         self._server: grpc.aio.Server | None = None
-        self._dialing: list[asyncio.Task[None]] = []
+        self._dialing: dict[str, asyncio.Task[None]] = {}
+        self._in_background: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         """Listens and begins to dial.
@@ -134,16 +142,17 @@ class Transport:
             NetworkError: the node's own address cannot be used.
         """
         bind = self._context.me.listen or self._context.me.address
-        entrances, inner = await self._closing.enter_async_context(self._detour)
+        self._entrances, inner = await self._closing.enter_async_context(self._detour)
         binds = [address for address in (bind, inner) if address is not None]
         if binds:
             self._server = await start_server(self._context, binds)
-        for neighbor in self._context.neighbors.values():
-            address = neighbor.node.address or entrances.get(neighbor.name)
-            if address is not None:
-                self._go_on(Dialer(self._context, neighbor, address).run(), f"dial {neighbor.name}")
+        for neighbor in self._neighbors.values():
+            self._dial(neighbor)
         for relay, offering in self._detour.exits():
             self._go_on(offering, f"offer at {relay}")
+        if self._context.mesh is not None:
+            known = {name: node.address for name, node in self._members.items() if node.address}
+            self._go_on(self._context.mesh.run(known), "membership")
         for node in self._pinned_strangers():
             meeting = get_acquainted(self._context.trust, node.name, node.address or "", self._context.limits)
             self._go_on(meeting, f"certificate of {node.name}")
@@ -156,17 +165,60 @@ class Transport:
         wanted = context.identity.pins if context.identity.authority is None else {}
         return [node for node in others if node.name in wanted and node.address is not None]
 
-    def _go_on(self, work: Coroutine[None, None, None], name: str) -> None:
+    def _dial(self, neighbor: Neighbor) -> None:
+        address = neighbor.node.address or self._entrances.get(neighbor.name)
+        if address is not None:
+            dialer = Dialer(self._context, neighbor, address)
+            self._dialing[neighbor.name] = self._go_on(dialer.run(), f"dial {neighbor.name}")
+
+    def _go_on(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(_say_failure)
-        self._dialing.append(task)
+        task.add_done_callback(self._in_background.discard)
+        self._in_background.add(task)
+        return task
+
+    def rewire(
+        self, neighbors: Sequence[NodeConfig], members: Sequence[NodeConfig], *, greet_anew: bool = False
+    ) -> None:
+        """Other neighbors from now on, and others who may ask; the links of those that stay are left alone.
+
+        Args:
+            greet_anew: this node's greeting is another: every link begins anew with it.
+        """
+        wanted, me = {node.name: node for node in neighbors}, self._context.me.name
+        self._members.clear()
+        self._members.update({node.name: node for node in (*members, *neighbors) if node.name != me})
+        if greet_anew:
+            for neighbor in self._neighbors.values():
+                neighbor.shut_out()
+        for name in [name for name, known in self._neighbors.items() if known.node != wanted.get(name)]:
+            (gone := self._neighbors.pop(name)).dismiss()
+            gone.intake.close()
+            if (dialing := self._dialing.pop(name, None)) is not None:
+                dialing.cancel()
+        for name in wanted.keys() - self._neighbors.keys():
+            self.counters.know(name)
+            self._neighbors[name] = Neighbor(wanted[name], self._context.deliver, self._context.limits)
+            self._dial(self._neighbors[name])
+
+    def revoke(self, revoked: Revocations) -> None:
+        """Believes a newer list of revocations: links of whoever is in it end now."""
+        for name in self._context.trust.revoke(revoked):
+            logger.warning("the certificate of %s was revoked: it is shut out", name, extra={"peer": name})
+            if name in self._neighbors:
+                self._neighbors[name].shut_out()
+        if self._context.mesh is not None:
+            self._context.mesh.sift()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Completes the messages on their way, takes leave, closes; within `close_s` and a little."""
-        for neighbor in self._context.neighbors.values():
+        """Completes the messages on their way, takes leave, closes; within `close_s`, thrice at most, and a little."""
+        for neighbor in self._neighbors.values():
             neighbor.intake.close()
+        if self._context.mesh is not None:
+            await self._context.mesh.leave()
         links = [link for neighbor in self._context.neighbors.values() for link in neighbor.links]
         for link in links:
             link.leave()
@@ -175,9 +227,9 @@ class Transport:
             _, late = await asyncio.wait(ended, timeout=self._context.limits.close_s)
             for task in late:
                 task.cancel()
-        for task in self._dialing:
+        for task in self._in_background:
             task.cancel()
-        await asyncio.gather(*self._dialing, return_exceptions=True)
+        await asyncio.gather(*self._in_background, return_exceptions=True)
         if self._server is not None:
             await self._server.stop(grace=self._context.limits.close_s / 2)
         await self._closing.aclose()
@@ -201,7 +253,9 @@ class Transport:
         message = Outgoing(self._sequence, self._bundler.bundle(packet), header, ledger_head, replaceable)
         if crossing is not None:
             message = replace(message, crossing=crossing)
-        self._context.neighbors[receiver].post(message)
+        if receiver in self._neighbors:
+            # else it was one when the protocol asked for this, and is none any more
+            self._neighbors[receiver].post(message)
         return self._sequence
 
     def post_letter(self, letter: Letter, ledger_head: LedgerHead | None) -> int:
@@ -216,7 +270,8 @@ class Transport:
 
     def handled(self, sender: str) -> None:
         """The driver is done with an `Arrived` of this sender: told so, it is read on."""
-        self._context.neighbors[sender].intake.handled()
+        if (neighbor := self._neighbors.get(sender)) is not None:
+            neighbor.intake.handled()
 
     async def flush(self, deadline_s: float) -> bool:
         """Waits until every message for a neighbor that is up has left; whether that was so in time."""
@@ -240,18 +295,3 @@ def _say_failure(task: asyncio.Task[None]) -> None:
     """Work in the background ends well or by cancellation: anything else is a bug of ours and must not pass."""
     if not task.cancelled() and (error := task.exception()) is not None:
         logger.critical("%s failed", task.get_name(), exc_info=error)
-
-
-def _signed_by(identity: Identity, trust: Trust) -> Callable[[str, LedgerHead], bool]:
-    if identity.insecure:
-        logger.warning("INSECURE: ledger heads of neighbors are believed unsigned")
-        return lambda _, __: True
-
-    def signed(peer: str, head: LedgerHead) -> bool:
-        certificate = trust.certificate(peer)
-        try:
-            return certificate is not None and verify_head(certificate, head)
-        except CertificateError:
-            return False
-
-    return signed

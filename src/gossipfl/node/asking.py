@@ -18,6 +18,7 @@ from gossipfl.net.identity import Identity, load_identity
 from gossipfl.net.pinning import Trust
 from gossipfl.net.reports import StatusSnapshot
 from gossipfl.node.network_view import Link, NetworkView, view_of
+from gossipfl.node.newcomers import newcomers
 from gossipfl.node.node_status import NodeStatus
 
 logger = logging.getLogger(__name__)
@@ -42,10 +43,11 @@ class Observer:
     ) -> None:
         self.links = links_of(loaded)
         self.pem_files = None if identity.insecure else _pem_files(loaded, identity.name)
-        self._nodes = loaded.peers.nodes
+        self._nodes = [*loaded.peers.nodes]
+        self._live = loaded.peers.membership == "dynamic"
         self._me, self._local = identity.name, local
-        trust = Trust(identity)
-        self._lines = {node.name: Line(trust, node) for node in self._nodes}
+        self._trust = Trust(identity)
+        self._lines = {node.name: Line(self._trust, node) for node in self._nodes}
         self._before: dict[str, tuple[StatusSnapshot, float]] = {}
 
     async def __aenter__(self) -> Self:
@@ -57,12 +59,21 @@ class Observer:
         await asyncio.gather(*(line.__aexit__(kind, error, trace) for line in self._lines.values()))
 
     async def look(self, *, details: bool = True, timeout_s: float = TIMEOUT_S) -> NetworkView:
-        """All nodes as they are now, in the order of peers.yaml."""
+        """All nodes as they are now, in the order of peers.yaml; then those that joined, by name as they come."""
+        if self._live:
+            await self._meet(timeout_s)
         asked = (self._ask(name, timeout_s, details=details) for name in self._lines)
         answers = dict(zip(self._lines, await asyncio.gather(*asked), strict=True))
         now = time.monotonic()
         self._before |= {name: (answer, now) for name, answer in answers.items() if answer is not None}
         return view_of([self._seen(node, answers[node.name], now) for node in self._nodes], self.links)
+
+    async def _meet(self, timeout_s: float) -> None:
+        """Knows from now on whom the others know."""
+        told = await asyncio.gather(*(line.members(timeout_s) for line in self._lines.values()))
+        for node in newcomers(told, self._lines):
+            self._nodes.append(node)
+            self._lines[node.name] = Line(self._trust, node)
 
     async def _ask(self, name: str, timeout_s: float, *, details: bool) -> StatusSnapshot | None:
         if self._local is not None and name == self._me:
@@ -106,8 +117,10 @@ async def ask_all(path: Path, *, name: str | None, environ: Mapping[str, str], i
 
 
 def links_of(loaded: LoadedPeers) -> tuple[Link, ...]:
-    """Who exchanges with whom, by peers.yaml; nothing where it does not say so on this machine."""
+    """Who exchanges with whom, by peers.yaml; nothing where it does not say so, or not on this machine."""
     topology = loaded.experiment.experiment.topology
+    if loaded.peers.membership == "dynamic":
+        return ()
     if topology.weights == "optimal":
         # a solver's work, and the links are the same
         topology = topology.model_copy(update={"weights": "auto"})

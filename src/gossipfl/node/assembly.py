@@ -7,27 +7,26 @@ certificates ─> identity ─> transport ────────────�
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from gossipfl.config.addresses import parse_address
 from gossipfl.config.experiment import Experiment
-from gossipfl.config.graph_files import graph_for
 from gossipfl.config.loading import LoadedPeers, dump_experiment, load_peers, resolve_self
 from gossipfl.config.peers import NodeConfig
 from gossipfl.core.codecs import build_codec
 from gossipfl.core.codecs.packing import packer_for
 from gossipfl.core.handshake import LedgerHead
 from gossipfl.core.mixing import build_mixing
-from gossipfl.core.mixing.blocks import check_connected
 from gossipfl.core.protocol import Parts, Protocol, Schedule
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.tables import resolve
-from gossipfl.core.topology import build_schedule
-from gossipfl.errors import PrivacyError, StateError
+from gossipfl.core.topology.live import live_schedule
+from gossipfl.errors import ConfigError, PrivacyError, StateError
 from gossipfl.learning.bench import Bench, build_learner
 from gossipfl.learning.books import RunTerms, Streams, ledger_file
 from gossipfl.learning.data import DataSite
@@ -36,15 +35,17 @@ from gossipfl.net.pinning import Trust
 from gossipfl.node.attacking import AttackRequest, attacker_for, check_attack, poisoner
 from gossipfl.node.checkpoint import Saved, load_latest
 from gossipfl.node.dashboard.beside import Page
+from gossipfl.node.following import Followed
 from gossipfl.node.freed_memory import return_freed_memory
 from gossipfl.node.greeting import Greeter, experiment_fingerprint
 from gossipfl.node.guarding import guard_for
 from gossipfl.node.history import history_in
 from gossipfl.node.parts import NodeParts
-from gossipfl.node.ranks import as_node, ranks_in
+from gossipfl.node.ranks import as_node
 from gossipfl.node.record import NodeRecord
-from gossipfl.node.relays import check_reachable, relays_of
+from gossipfl.node.relays import relays_of
 from gossipfl.node.runtime import Node
+from gossipfl.node.schedules import schedule_of
 from gossipfl.node.shared_noise import share_noise
 from gossipfl.node.state_directory import StateDirectory
 from gossipfl.node.wires import Wires, opener
@@ -54,7 +55,6 @@ from gossipfl.privacy.pairs.keys import PairSeeds
 from gossipfl.privacy.publications import PublicationLog
 from gossipfl.privacy.publishing import Publisher
 from gossipfl.privacy.signing import Signer, sign_head
-from gossipfl.protection.terms import check_protectable
 from gossipfl.state import AdapterState
 
 
@@ -72,6 +72,7 @@ class NodeRequest:
         insecure: plaintext, on purpose.
         new_account: reason to start a fresh privacy account on known data.
         attack: lie to the others, on purpose.
+        join: HOST:PORT of nodes to join through, with membership dynamic; besides those of peers.yaml.
     """
 
     peers: Path
@@ -83,6 +84,7 @@ class NodeRequest:
     insecure: bool = False
     new_account: str | None = None
     attack: AttackRequest = field(default_factory=AttackRequest)
+    join: Sequence[str] = ()
 
 
 def run_node(request: NodeRequest, report: Callable[[NodeRecord], None]) -> NodeRecord:
@@ -110,11 +112,13 @@ def assemble(
     Args:
         streams: of noise and batches; seeded ones, which everybody can repeat, are for tests.
     """
-    loaded = load_peers(request.peers, [*request.overrides, *request.attack.overrides()])
+    loaded = joining(load_peers(request.peers, [*request.overrides, *request.attack.overrides()]), request)
     check_attack(request.attack, loaded.experiment.experiment)
     me = resolve_self(loaded.peers, request.name, os.environ)
     loaded = as_node(loaded, me)
-    schedule = schedule_of(loaded)
+    live = loaded.peers.membership == "dynamic"
+    # alone, until it knows who is up
+    schedule = live_schedule(loaded.experiment.experiment.topology, [me.name]) if live else schedule_of(loaded)
     neighbors = schedule.neighbors(me.name)
     identity = load_identity(loaded.peers, loaded.folder, me, neighbors=neighbors, insecure=request.insecure)
     directory = stack.enter_context(StateDirectory(request.state_dir or state_dir_of(loaded, me)))
@@ -126,16 +130,19 @@ def assemble(
     if bench.plan is not None:
         ledger = ledger_file(loaded.experiment.experiment, site_of(loaded, me), me.ledger)
         write_ledger_link(directory.path, ledger)
-    saved = _resume(directory, loaded, schedule, bench)
+    fingerprint = experiment_fingerprint(loaded.experiment.experiment, bench.adapted.components(), schedule, live=live)
+    saved = _resume(directory, loaded, fingerprint, bench)
     signer = Signer.from_pem(identity.key or directory.signing_key())
-    greeter = _greeter(loaded, me, schedule, bench, _Life(directory, signer, shared.seeds))
+    greeter = _greeter(loaded, me, fingerprint, schedule.version, bench, _Life(directory, signer, shared.seeds))
     record = _record(me.name, bench, directory)
-    protocol = _protocol(loaded.experiment.experiment, me.name, schedule, bench, saved)
+    protocol = _protocol(loaded, me.name, schedule, bench, saved)
     keeps_books = protocol.snapshot.mass is not None
     trust = Trust(identity)
     guard = guard_for(loaded.experiment.experiment, trust, schedule, bench.adapted.spec.shared(), greeter.fingerprint)
     relays = relays_of(loaded.peers.nodes, schedule, me.name)
     wires = Wires(me, trust, neighbors, relays, greeter, directory, record, bench, keeps_books, guard)
+    overrides = (*request.overrides, *request.attack.overrides())
+    followed = Followed(loaded, overrides, me, schedule, trust, greeter, directory)
     return NodeParts(
         experiment=loaded.experiment.experiment,
         directory=directory,
@@ -149,23 +156,27 @@ def assemble(
         report=report,
         guard=guard,
         attacker=attacker_for(request.attack, me.name, loaded.experiment.experiment, schedule, bench),
+        followed=followed,
     )
 
 
-def schedule_of(loaded: LoadedPeers) -> Schedule:
-    """Who talks to whom, by peers.yaml.
+def joining(loaded: LoadedPeers, request: NodeRequest) -> LoadedPeers:
+    """With whom the command line says to join through.
 
     Raises:
-        TopologyError: the graph cannot carry gossip, or not of all ranks, or it protects nobody, or two neighbors
-            cannot reach each other.
+        ConfigError: the membership is static, or the nodes have no certificates to be known by.
     """
-    topology, adapter = loaded.experiment.experiment.topology, loaded.experiment.experiment.adapter
-    schedule = build_schedule(topology, loaded.names, graph_for(topology, loaded.experiment.topology_folder))
-    check_protectable(schedule, loaded.experiment.experiment.protection)
-    check_reachable(loaded.peers.nodes, schedule)
-    if adapter.mixed_ranks and adapter.kind == "core":
-        check_connected(schedule, ranks_in(loaded))
-    return schedule
+    peers = loaded.peers
+    if request.join and peers.membership == "static":
+        raise ConfigError("--join: peers.yaml has membership static, whose nodes are those in it; set dynamic")
+    if request.insecure and peers.membership == "dynamic":
+        raise ConfigError("--insecure: membership dynamic knows those who join by their certificates")
+    for address in request.join:
+        try:
+            parse_address(address)
+        except ValueError as error:
+            raise ConfigError(f"--join: {error}") from None
+    return replace(loaded, peers=peers.model_copy(update={"join": (*peers.join, *request.join)}))
 
 
 def site_of(loaded: LoadedPeers, node: NodeConfig) -> DataSite:
@@ -193,10 +204,9 @@ class _Life:
     seeds: PairSeeds | None
 
 
-def _resume(directory: StateDirectory, loaded: LoadedPeers, schedule: Schedule, bench: Bench) -> Saved | None:
+def _resume(directory: StateDirectory, loaded: LoadedPeers, fingerprint: dict[str, str], bench: Bench) -> Saved | None:
     """The checkpoint to go on from, its optimizer restored; the folder is tied to the experiment."""
     experiment = loaded.experiment.experiment
-    fingerprint = experiment_fingerprint(experiment, bench.adapted.components(), schedule)
     directory.check_experiment(fingerprint, dump_experiment(absolute(experiment, loaded.experiment.folder)))
     saved = load_latest(directory.path)
     if saved is None:
@@ -230,9 +240,9 @@ def absolute(experiment: Experiment, folder: Path) -> Experiment:
 
 
 def _protocol(
-    experiment: Experiment, name: str, schedule: Schedule, bench: Bench, saved: Saved | None
+    loaded: LoadedPeers, name: str, schedule: Schedule, bench: Bench, saved: Saved | None
 ) -> Protocol[AdapterState]:
-    initial = bench.adapted.initial
+    experiment, initial = loaded.experiment.experiment, bench.adapted.initial
     parts = Parts(
         name=name,
         schedule=schedule,
@@ -245,11 +255,15 @@ def _protocol(
         packer=partial(packer_for, experiment.gossip, experiment.seed, initial.sharing(), name),
         seed=experiment.seed,
         sums_only=experiment.protection.sums_only,
+        live=loaded.peers.membership == "dynamic",
+        newcomer=bool(loaded.peers.join),
     )
     return resolve(PROTOCOLS, experiment.gossip.protocol, field="gossip.protocol")(parts)
 
 
-def _greeter(loaded: LoadedPeers, me: NodeConfig, schedule: Schedule, bench: Bench, life: _Life) -> Greeter:
+def _greeter(  # each a part of what a node says of itself
+    loaded: LoadedPeers, me: NodeConfig, fingerprint: Mapping[str, str], version: int, bench: Bench, life: _Life
+) -> Greeter:
     experiment, account = loaded.experiment.experiment, bench.account
 
     def head(incarnation: int) -> LedgerHead | None:
@@ -260,10 +274,10 @@ def _greeter(loaded: LoadedPeers, me: NodeConfig, schedule: Schedule, bench: Ben
 
     return Greeter(
         name=me.name,
-        fingerprint=experiment_fingerprint(experiment, bench.adapted.components(), schedule),
+        fingerprint=fingerprint,
         basis_sketch=bench.adapted.basis_sketch,
         codec=build_codec(experiment.gossip).name,
-        topology_version=schedule.version,
+        topology_version=version,
         incarnation=life.directory.next_incarnation(),
         next_incarnation=lambda above: life.directory.next_incarnation(above=above),
         head=head,

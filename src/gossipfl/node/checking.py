@@ -24,8 +24,9 @@ from gossipfl.learning.bench import load_adapted
 from gossipfl.learning.books import ledger_file
 from gossipfl.learning.data import NodeRecords, load_all_node_records, load_node_records, load_test_records
 from gossipfl.net.identity import load_identity
-from gossipfl.node.assembly import schedule_of, site_of, state_dir_of
+from gossipfl.node.assembly import site_of, state_dir_of
 from gossipfl.node.ranks import ranks_in
+from gossipfl.node.schedules import schedule_of
 from gossipfl.node.shared_noise import planned_sharing
 from gossipfl.node.state_directory import run_name_in
 from gossipfl.privacy.accounting import Charge

@@ -10,16 +10,20 @@ from gossipfl.config.privacy import PrivacyConfig
 from gossipfl.config.protection import ProtectionConfig
 from gossipfl.core.codecs.packing import WHOLE
 from gossipfl.core.handshake import PROTOCOL_VERSION, Greeting, LedgerHead
-from gossipfl.core.protocol import Schedule
+from gossipfl.core.schedule import Schedule
+from gossipfl.core.topology.live import rule_digest
 from gossipfl.privacy.pairs.keys import PairSeeds
 
 
-def experiment_fingerprint(experiment: Experiment, components: Mapping[str, str], schedule: Schedule) -> dict[str, str]:
+def experiment_fingerprint(
+    experiment: Experiment, components: Mapping[str, str], schedule: Schedule, *, live: bool = False
+) -> dict[str, str]:
     """Hash by component of all that must agree between two nodes, and of nothing else.
 
     Args:
         components: model, adapter, basis, head and labels, as the attached adapter gives them.
         schedule: who talks to whom, with weights.
+        live: it follows from who is up, so that only the rule must agree.
     """
     gossip = experiment.gossip
     return {
@@ -27,7 +31,7 @@ def experiment_fingerprint(experiment: Experiment, components: Mapping[str, str]
         "protocol": _hash([gossip.protocol, gossip.rounds_per_phase]),
         "mixing": _hash([gossip.mixing, gossip.rate, gossip.clipping_radius, gossip.byzantine]),
         "protection": _hash(_protection(experiment.protection)),
-        "schedule": schedule.digest(),
+        "schedule": rule_digest(experiment.topology) if live else schedule.digest(),
         **_shared_noise(experiment.privacy),
     }
 

@@ -10,9 +10,10 @@ from gossipfl.core.codecs import build_codec
 from gossipfl.core.codecs.packing import FLOW_BYTES, WHOLE
 from gossipfl.core.messages import Receipt
 from gossipfl.learning.bench import load_adapted
-from gossipfl.node.assembly import schedule_of, site_of, state_dir_of
+from gossipfl.node.assembly import site_of, state_dir_of
 from gossipfl.node.checkpoint import load_latest
 from gossipfl.node.ranks import as_node
+from gossipfl.node.schedules import schedule_of
 from gossipfl.protection.ckks import most_bytes
 from gossipfl.protection.hops import SEAL_BYTES
 from gossipfl.protection.terms import ring_of

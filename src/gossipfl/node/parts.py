@@ -17,6 +17,7 @@ from gossipfl.learning.bench import Bench
 from gossipfl.net.transport import NetEvent, Transport
 from gossipfl.node.attacking import Attacker
 from gossipfl.node.checkpoint import Saved, moments_of, save_checkpoint
+from gossipfl.node.following import Followed
 from gossipfl.node.greeting import Greeter
 from gossipfl.node.record import NodeRecord
 from gossipfl.node.state_directory import StateDirectory
@@ -45,6 +46,7 @@ class NodeParts:
         report: called with the record whenever it changed.
         guard: of this life; None where states travel as they are.
         attacker: what it says in place of its states; None of an honest node.
+        followed: what the node's neighbors follow from; None: they stay as they are.
     """
 
     experiment: Experiment
@@ -59,6 +61,7 @@ class NodeParts:
     report: Callable[[NodeRecord], None]
     guard: Guard[AdapterState] | None = None
     attacker: Attacker | None = None
+    followed: Followed | None = None
 
     async def save(
         self, snapshot: Snapshot[AdapterState], moments: Mapping[str, NDArray[np.float32]]

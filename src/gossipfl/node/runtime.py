@@ -7,12 +7,11 @@ signals   ─┘                                   └─ SetTimer, Report, Fini
 """
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 import numpy as np
@@ -23,24 +22,25 @@ from gossipfl.core.events import (
     Effect,
     Event,
     Finish,
-    NeighborDown,
-    NeighborUp,
     Received,
     Report,
     Send,
-    SendFailed,
     SetTimer,
     Started,
     Stopped,
-    TimerFired,
     Train,
 )
 from gossipfl.core.json_text import json_text
 from gossipfl.net.reports import StatusSnapshot
-from gossipfl.net.transport import Arrived, Delivered, LinkDown, LinkUp, NetEvent, Transport, Undelivered
-from gossipfl.node.mail import Mail, mail_of
+from gossipfl.net.transport import (
+    Transport,
+)
+from gossipfl.node.following import Following
+from gossipfl.node.hearing import Hearing
+from gossipfl.node.mail import mail_of
 from gossipfl.node.order import ArrivalOrder, Failed, Item, Order
 from gossipfl.node.parts import NodeParts
+from gossipfl.node.timers import Timers, on_signals
 from gossipfl.node.trainer import PhaseDone, Trainer
 from gossipfl.state import AdapterState
 
@@ -68,7 +68,7 @@ class Node:
         self._serve = serve
         self._trainer = Trainer(parts.bench, parts.record, evaluate_every=parts.experiment.training.evaluate_every)
         self._order: Order = order or ArrivalOrder()
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timers = Timers(self._order.add)
         self._phase: asyncio.Task[None] | None = None
         self._evaluating: asyncio.Task[None] | None = None
         self._working: asyncio.Task[None] | None = None
@@ -78,7 +78,8 @@ class Node:
         self._stopping = False
         self._finished = False
         self._serving = False
-        self._mail: Mail | None = None
+        self._hearing = Hearing(parts, self._order.add)
+        self._watching: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Runs until everything is done, or until SIGTERM or SIGINT; the record then holds the result.
@@ -91,11 +92,14 @@ class Node:
             return
         try:
             # before it is entered: what it delivers may have to be answered
-            transport = self._transport = self._parts.open_transport(self._deliver)
-            self._mail = mail_of(self._parts, transport, self._order.add)
+            transport = self._transport = self._parts.open_transport(self._hearing.take)
+            self._hearing.mail = mail_of(self._parts, transport, self._order.add)
+            followed = self._parts.followed
+            self._hearing.following = Following(followed, transport, self._order.add) if followed else None
             async with transport, asyncio.TaskGroup() as tasks:
-                self._working = tasks.create_task(self._mail.work()) if self._mail else None
-                with self._signals(tasks):
+                self._watching = tasks.create_task(self._hearing.following.run()) if self._hearing.following else None
+                self._working = tasks.create_task(self._hearing.mail.work()) if self._hearing.mail else None
+                with on_signals(lambda number: self._on_signal(number, tasks)):
                     self._order.add(Started())
                     await self._until_done(transport, tasks)
                 self._leave()
@@ -172,10 +176,12 @@ class Node:
                 self._moments = await self._parts.save(snapshot, self._moments)
                 await self._parts.save_heads(transport.heads())
             case SetTimer(name=name, delay_s=delay_s):
-                self._set_timer(name, delay_s)
+                self._timers.set(name, delay_s)
             case Report():
                 self._parts.record.report = effect
                 self._parts.record.absences += len(effect.absent)
+                if self._hearing.following is not None:
+                    self._hearing.following.mixed(effect)
                 self._write_metrics(transport)
             case Finish():
                 self._finish(transport, tasks)
@@ -196,8 +202,8 @@ class Node:
         if self._parts.attacker is not None:
             sends = await asyncio.to_thread(self._parts.attacker.disguised, sends)
         # durable in the log before the first byte leaves
-        if self._mail is not None:
-            await self._mail.publish(sends, lambda: self._parts.log_publications(sends))
+        if self._hearing.mail is not None:
+            await self._hearing.mail.publish(sends, lambda: self._parts.log_publications(sends))
             return
         await asyncio.to_thread(self._parts.log_publications, sends)
         for send in sends:
@@ -215,46 +221,6 @@ class Node:
         else:
             self._order.add(done)
 
-    def _deliver(self, event: NetEvent) -> None:
-        """What the network says, as the protocol's events; called on the loop."""
-        match event:
-            case LinkUp(name=name, greeting=greeting):
-                self._parts.heard(name, greeting)
-                self._order.add(NeighborUp(name))
-                if self._mail is not None:
-                    self._mail.up(name)
-            case LinkDown(name=name):
-                self._order.add(NeighborDown(name))
-            case Arrived(sender=sender, state=state, header=header, flow=flow):
-                self._parts.record.distances.heard(sender, state, header)
-                if self._parts.attacker is not None:
-                    self._parts.attacker.hear(sender, state)
-                self._order.add(Received(sender, state, header, flow))
-            case Delivered():
-                if self._mail is not None:
-                    self._mail.take(event, self._parts.protocol.snapshot.round)
-            case Undelivered(receiver=receiver):
-                self._order.add(SendFailed(receiver))
-            case _:
-                assert_never(event)
-
-    def _set_timer(self, name: str, delay_s: float) -> None:
-        if old := self._timers.pop(name, None):
-            old.cancel()
-        loop = asyncio.get_running_loop()
-        self._timers[name] = loop.call_later(delay_s, self._order.add, TimerFired(name))
-
-    @contextlib.contextmanager
-    def _signals(self, tasks: asyncio.TaskGroup) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_signal, number, tasks)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
-
     def _on_signal(self, number: int, tasks: asyncio.TaskGroup) -> None:
         tasks.create_task(self._stop(number))
 
@@ -270,9 +236,8 @@ class Node:
         self._order.add(Stopped())
 
     def _leave(self) -> None:
-        for timer in self._timers.values():
-            timer.cancel()
-        for task in (self._phase, self._evaluating, self._working):
+        self._timers.close()
+        for task in (self._phase, self._evaluating, self._working, self._watching):
             if task is not None:
                 task.cancel()
         self._trainer.close()

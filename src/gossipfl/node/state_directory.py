@@ -82,6 +82,10 @@ class StateDirectory:
         write_durably(path, json.dumps(fingerprint, indent=1).encode())
         write_durably(self.path / "config.yaml", config.encode())
 
+    def note_experiment(self, fingerprint: Mapping[str, str]) -> None:
+        """Writes down what the folder belongs to from now on: the run goes on on another graph."""
+        write_durably(self.path / "fingerprint.json", json.dumps(dict(fingerprint), indent=1).encode())
+
     def run_name(self) -> str:
         """What the ledger calls this run: drawn once, the same after every restart."""
         return self._kept(_RUN, lambda: secrets.token_hex(8).encode()).decode()

@@ -1,15 +1,21 @@
 """How a node's transport is connected to its other parts."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from gossipfl.config.loading import LoadedPeers
 from gossipfl.config.peers import NodeConfig
 from gossipfl.core.codecs import build_codec
+from gossipfl.core.swim import Pace, Swim
 from gossipfl.learning.bench import Bench
+from gossipfl.net.cards import seal_for
 from gossipfl.net.limits import Limits
+from gossipfl.net.mesh import Mesh
 from gossipfl.net.pinning import Trust
-from gossipfl.net.transport import NetEvent, Transport
+from gossipfl.net.transport import MembersChanged, NetEvent, Transport
 from gossipfl.node.greeting import Greeter
 from gossipfl.node.parts import OpenTransport
 from gossipfl.node.ranks import specs_of
@@ -46,7 +52,26 @@ def opener(loaded: LoadedPeers, wires: Wires) -> OpenTransport:
     gossip = loaded.experiment.experiment.gossip
     nodes, spec = {node.name: node for node in loaded.peers.nodes}, wires.bench.adapted.spec.shared()
 
+    def mesh(limits: Limits, deliver: Callable[[NetEvent], None]) -> Mesh | None:
+        if loaded.peers.membership == "static":
+            return None
+        # no life of this node that others remember was later, even where the state directory is lost
+        incarnation = int(time.time() * 1000)
+        seal = seal_for(wires.trust, wires.me.address or "")
+        pace = Pace(tick_s=loaded.peers.probe_s)
+        machine = Swim(wires.me.name, incarnation, pace, seal, np.random.default_rng())
+        return Mesh(
+            machine,
+            wires.trust,
+            limits,
+            contacts=loaded.peers.join,
+            changed=lambda up: deliver(MembersChanged(up)),
+        )
+
     def open_transport(deliver: Callable[[NetEvent], None]) -> Transport:
+        limits = Limits(
+            message_timeout_s=gossip.message_timeout_s, max_norm=gossip.max_norm, **loaded.peers.limits.model_dump()
+        )
         return Transport(
             wires.trust.identity,
             wires.me,
@@ -54,11 +79,7 @@ def opener(loaded: LoadedPeers, wires: Wires) -> OpenTransport:
             greet=wires.greeter.greet,
             origin=wires.bench.adapted.initial.sharing(),
             codec=build_codec(gossip),
-            limits=Limits(
-                message_timeout_s=gossip.message_timeout_s,
-                max_norm=gossip.max_norm,
-                **loaded.peers.limits.model_dump(),
-            ),
+            limits=limits,
             deliver=deliver,
             status=wires.record.status,
             members=loaded.peers.nodes,
@@ -69,6 +90,7 @@ def opener(loaded: LoadedPeers, wires: Wires) -> OpenTransport:
             trust=wires.trust,
             relays=wires.relays,
             carries=loaded.peers.relay,
+            mesh=mesh(limits, deliver),
         )
 
     return open_transport

@@ -17,6 +17,8 @@ from gossipfl.studies.robustness_arms import PLAIN, Arm, Part
 
 BEARABLE, BROKEN = 5.0, 20.0
 """Points that robust mixing may lose under an attack; points after which plain gossip has not borne one."""
+FAR = 1000.0
+"""Points that a loss without end makes; how many more does not matter."""
 Arms = Mapping[str, ArmSummary]
 
 
@@ -78,6 +80,8 @@ def _cell(arm: ArmSummary, reference: ArmSummary) -> str:
 
 
 def _points(value: float) -> str:
+    if abs(value) > FAR:
+        return f"{'−' if value < 0 else ''}>{FAR:.0f}"
     # adding nothing makes 0 of −0
     return f"{round(value, 1) + 0.0:.1f}".replace("-", "−")
 
@@ -98,7 +102,7 @@ def _verdict(mixing: str, part: Part, arms: Arms) -> str:
     surely = sum(apart.high is not None and apart.high <= BEARABLE for apart in found.values())
     broken = sum(value >= BROKEN for value in means.values())
     worst = max(means, key=lambda attack: means[attack])
-    cost = "no result" if math.isinf(means[worst]) else f"{means[worst]:.1f} lost"
+    cost = "no result" if math.isinf(means[worst]) else f"{_points(means[worst])} lost"
     return (
         f"{mixing}: at most {BEARABLE:g} points lost under {borne} of {len(attacks)} attacks (with its whole interval "
         f"under {surely}), at least {BROKEN:g} under {broken}; worst {worst}, {cost}"

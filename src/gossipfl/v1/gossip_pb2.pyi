@@ -1,4 +1,5 @@
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -200,6 +201,62 @@ class MembersReply(_message.Message):
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
     members: _containers.RepeatedCompositeFieldContainer[Member]
     def __init__(self, members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ...) -> None: ...
+
+class MemberCard(_message.Message):
+    __slots__ = ("name", "address", "incarnation", "left", "proof")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    address: str
+    incarnation: int
+    left: bool
+    proof: bytes
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., incarnation: _Optional[int] = ..., left: bool = ..., proof: _Optional[bytes] = ...) -> None: ...
+
+class MemberDoubt(_message.Message):
+    __slots__ = ("name", "incarnation")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    incarnation: int
+    def __init__(self, name: _Optional[str] = ..., incarnation: _Optional[int] = ...) -> None: ...
+
+class MemberWord(_message.Message):
+    __slots__ = ("kind", "number", "about", "proof", "digest", "cards", "doubts")
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        PING: _ClassVar[MemberWord.Kind]
+        ACK: _ClassVar[MemberWord.Kind]
+        ASK: _ClassVar[MemberWord.Kind]
+        PASS: _ClassVar[MemberWord.Kind]
+        NEWS: _ClassVar[MemberWord.Kind]
+    PING: MemberWord.Kind
+    ACK: MemberWord.Kind
+    ASK: MemberWord.Kind
+    PASS: MemberWord.Kind
+    NEWS: MemberWord.Kind
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    ABOUT_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    CARDS_FIELD_NUMBER: _ClassVar[int]
+    DOUBTS_FIELD_NUMBER: _ClassVar[int]
+    kind: MemberWord.Kind
+    number: int
+    about: str
+    proof: bytes
+    digest: int
+    cards: _containers.RepeatedCompositeFieldContainer[MemberCard]
+    doubts: _containers.RepeatedCompositeFieldContainer[MemberDoubt]
+    def __init__(self, kind: _Optional[_Union[MemberWord.Kind, str]] = ..., number: _Optional[int] = ..., about: _Optional[str] = ..., proof: _Optional[bytes] = ..., digest: _Optional[int] = ..., cards: _Optional[_Iterable[_Union[MemberCard, _Mapping]]] = ..., doubts: _Optional[_Iterable[_Union[MemberDoubt, _Mapping]]] = ...) -> None: ...
+
+class Told(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class StatusRequest(_message.Message):
     __slots__ = ("details",)

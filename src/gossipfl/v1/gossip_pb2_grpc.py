@@ -59,6 +59,11 @@ class GossipStub(object):
                 request_serializer=gossipfl_dot_v1_dot_gossip__pb2.MembersRequest.SerializeToString,
                 response_deserializer=gossipfl_dot_v1_dot_gossip__pb2.MembersReply.FromString,
                 _registered_method=True)
+        self.Tell = channel.unary_unary(
+                '/gossipfl.v1.Gossip/Tell',
+                request_serializer=gossipfl_dot_v1_dot_gossip__pb2.MemberWord.SerializeToString,
+                response_deserializer=gossipfl_dot_v1_dot_gossip__pb2.Told.FromString,
+                _registered_method=True)
         self.Status = channel.unary_unary(
                 '/gossipfl.v1.Gossip/Status',
                 request_serializer=gossipfl_dot_v1_dot_gossip__pb2.StatusRequest.SerializeToString,
@@ -104,6 +109,13 @@ class GossipServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Tell(self, request, context):
+        """Dynamic membership: a word on who is up, one way; an answer is another call. For whoever has a good certificate.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Status(self, request, context):
         """How far this node is; nothing in it is decided by private data.
         """
@@ -138,6 +150,11 @@ def add_GossipServicer_to_server(servicer, server):
                     servicer.Members,
                     request_deserializer=gossipfl_dot_v1_dot_gossip__pb2.MembersRequest.FromString,
                     response_serializer=gossipfl_dot_v1_dot_gossip__pb2.MembersReply.SerializeToString,
+            ),
+            'Tell': grpc.unary_unary_rpc_method_handler(
+                    servicer.Tell,
+                    request_deserializer=gossipfl_dot_v1_dot_gossip__pb2.MemberWord.FromString,
+                    response_serializer=gossipfl_dot_v1_dot_gossip__pb2.Told.SerializeToString,
             ),
             'Status': grpc.unary_unary_rpc_method_handler(
                     servicer.Status,
@@ -280,6 +297,33 @@ class Gossip(object):
             '/gossipfl.v1.Gossip/Members',
             gossipfl_dot_v1_dot_gossip__pb2.MembersRequest.SerializeToString,
             gossipfl_dot_v1_dot_gossip__pb2.MembersReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Tell(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gossipfl.v1.Gossip/Tell',
+            gossipfl_dot_v1_dot_gossip__pb2.MemberWord.SerializeToString,
+            gossipfl_dot_v1_dot_gossip__pb2.Told.FromString,
             options,
             channel_credentials,
             insecure,

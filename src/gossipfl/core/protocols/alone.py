@@ -16,6 +16,7 @@ from gossipfl.core.events import (
     NeighborDown,
     NeighborUp,
     Received,
+    Rewired,
     ScheduleTick,
     SendFailed,
     Started,
@@ -50,7 +51,7 @@ class Alone(Generic[P]):
                 return self._keep(event) if self._own.answers(event) else []
             case Stopped():
                 return [self._own.checkpoint()]
-            case Received() | Heard() | Summed() | NeighborUp() | NeighborDown():
+            case Received() | Heard() | Summed() | NeighborUp() | NeighborDown() | Rewired():
                 return []
             case SendFailed() | TimerFired() | ScheduleTick():
                 return []

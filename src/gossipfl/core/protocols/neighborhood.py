@@ -48,13 +48,27 @@ class Neighborhood:
         else:
             self._unsettled.add(name)
 
+    def become(self, names: Collection[str], now: float) -> None:
+        """Other neighbors from now on; what is known of those that stay is kept, silence of the new begins to count."""
+        for name in {*self.names} - {*names}:
+            self._unsettled.discard(name)
+            self._down.discard(name)
+            self._headers.pop(name, None)
+            self._heard.pop(name, None)
+        for name in {*names} - {*self.names}:
+            self._unsettled.add(name)
+            self._heard[name] = now
+        self.names = tuple(sorted(names))
+
     def up(self, name: str) -> None:
         """Notes that a link is open."""
         self._down.discard(name)
 
     def down(self, name: str) -> None:
         """Notes that a link is lost."""
-        self._down.add(name)
+        # a neighbor that is none any more may lose it late
+        if name in self.names:
+            self._down.add(name)
 
     def is_down(self, name: str) -> bool:
         """Whether the link was lost and did not come back; False before it first opens."""

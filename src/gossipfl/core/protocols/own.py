@@ -24,7 +24,7 @@ from gossipfl.core.messages import Header, Pack, Packet, Publishable
 from gossipfl.core.mixing.among import shared
 from gossipfl.core.mixing.weighted import weighted_sum
 from gossipfl.core.outer import Outer
-from gossipfl.core.protocol import Parts
+from gossipfl.core.protocol import Parts, Schedule
 from gossipfl.core.protocols.neighborhood import Neighborhood
 from gossipfl.core.protocols.outer_step import OuterStep
 from gossipfl.core.snapshot import Snapshot
@@ -172,6 +172,17 @@ class OwnState(Generic[P]):
         self._blend(together, 1.0 - _weight(together), rounds=1)
         return self._report(together, staleness, 1.0 - _weight(late))
 
+    def adopt(self, contributions: Contributions[P]) -> Report:
+        """Goes to where the neighbors are, by their weights; the own state, which has learned nothing, is dropped."""
+        total = _weight(contributions)
+        shares = {name: replace(part, weight=part.weight / total) for name, part in contributions.items()}
+        self._blend(shares, 0.0, rounds=1)
+        return self._report(shares, dict.fromkeys(shares, 0), 0.0)
+
+    def rewire(self, schedule: Schedule) -> None:
+        """Another static schedule."""
+        self.parts = replace(self.parts, schedule=schedule)
+
     @property
     def books(self) -> Mass[P]:
         """Of what crosses edges; for protocols that keep them from their beginning."""
@@ -225,7 +236,7 @@ class OwnState(Generic[P]):
             round=now.round,
             phase=now.phase,
             step=now.step,
-            weights={self.parts.name: 1.0 - _weight(contributions), **weights},
+            weights={self.parts.name: max(0.0, 1.0 - _weight(contributions)), **weights},
             staleness=dict(staleness),
             absent=tuple(name for name in staleness if name not in contributions),
             sources={name: part.header for name, part in contributions.items()},

@@ -24,7 +24,6 @@ ends. Messages of settled nodes answer messages of unsettled ones, so they end t
 
 from dataclasses import replace
 from typing import Generic
-from typing import Protocol as Seam
 
 from gossipfl.core.events import (
     Effect,
@@ -33,7 +32,7 @@ from gossipfl.core.events import (
     NeighborDown,
     NeighborUp,
     Received,
-    Report,
+    Rewired,
     ScheduleTick,
     Send,
     SendFailed,
@@ -45,7 +44,8 @@ from gossipfl.core.events import (
     Trained,
 )
 from gossipfl.core.messages import Header
-from gossipfl.core.protocol import Parts
+from gossipfl.core.protocol import Parts, Schedule
+from gossipfl.core.protocols.exchange import Exchange
 from gossipfl.core.protocols.neighborhood import LINGER, Neighborhood, senders_to
 from gossipfl.core.protocols.own import OwnState
 from gossipfl.core.snapshot import Snapshot
@@ -53,49 +53,6 @@ from gossipfl.core.vector import P
 
 DEADLINE = "deadline"
 """Timer of a settling round, and of a node that cannot train yet."""
-
-
-class Exchange(Seam[P]):
-    """How a node's state meets its neighbors'."""
-
-    @property
-    def may_train(self) -> bool:
-        """Whether the state, as it is, may be trained."""
-        ...
-
-    @property
-    def hears_all(self) -> bool:
-        """Whether each neighbor that ever sends to this node does so in every round."""
-        ...
-
-    def take(self, event: Received[P], header: Header) -> list[Send[P]]:
-        """A neighbor's message; what is to be said to it at once, under a header like this one."""
-        ...
-
-    def train(self, event: Trained[P]) -> Report:
-        """Adds a training phase, and mixes."""
-        ...
-
-    def mix(self) -> Report:
-        """Mixes without training."""
-        ...
-
-    @property
-    def has_met(self) -> bool:
-        """Whether the round that ends now was one: it heard, or could hear, somebody."""
-        ...
-
-    def is_complete(self, awaited: list[str]) -> bool:
-        """Whether nothing is to be waited for before the next mixing, of neighbors that may be heard any moment."""
-        ...
-
-    def publish(self, header: Header) -> list[Send[P]]:
-        """The state as it is, to whom it concerns; of a settled node to all neighbors: nobody has to linger for it."""
-        ...
-
-    def welcome(self, name: str) -> list[Send[P]]:
-        """What a neighbor has to know whose link came up."""
-        ...
 
 
 class OwnPace(Generic[P]):
@@ -114,6 +71,7 @@ class OwnPace(Generic[P]):
         self._hears = senders_to(parts.name, parts.schedule)
         self._settling = False
         self._waits_to_train = False
+        self._is_new = parts.newcomer and not self._resumed
 
     @property
     def snapshot(self) -> Snapshot[P]:
@@ -141,10 +99,12 @@ class OwnPace(Generic[P]):
                 return self._wake(name, now)
             case NeighborUp(name=name):
                 self._neighbors.up(name)
-                return list(self._exchange.welcome(name))
+                return list(self._exchange.welcome(name, self._header()))
             case NeighborDown(name=name):
                 self._neighbors.down(name)
                 return self._settle(now)
+            case Rewired(schedule=schedule):
+                return self._rewire(schedule, now)
             case Stopped():
                 return [self._own.checkpoint()]
             # the next publication, or a deadline, makes up for a message that was lost; sums are for sync
@@ -154,11 +114,43 @@ class OwnPace(Generic[P]):
     # ---- training ----
 
     def _start(self, now: float) -> list[Effect[P]]:
+        if self._is_new:
+            return [self._deadline()]
         # in the first life there is nothing to tell yet: nodes start alike
-        resumed = self.snapshot.phase > 0 or self.snapshot.round > 0
         if self._own.may_train:
-            return [*self._next_phase(), *(self._publish() if resumed else [])]
+            return [*self._next_phase(), *(self._publish() if self._resumed else [])]
         return self._begin_settling(now)
+
+    @property
+    def _resumed(self) -> bool:
+        return self.snapshot.phase > 0 or self.snapshot.round > 0
+
+    # ---- coming and going ----
+
+    def _rewire(self, schedule: Schedule, now: float) -> list[Effect[P]]:
+        self._parts = replace(self._parts, schedule=schedule)
+        self._own.rewire(schedule)
+        self._neighbors.become(schedule.neighbors(self._parts.name), now)
+        self._hears = senders_to(self._parts.name, schedule)
+        self._exchange.rewire(schedule)
+        return self._begin_where_others_are(now, anyway=False) if self._is_new else self._settle(now)
+
+    def _begin_where_others_are(self, now: float, *, anyway: bool) -> list[Effect[P]]:
+        """A newcomer goes to its neighbors' mean once all have spoken, at the deadline to that of those who have."""
+        headers = [self._neighbors.header(name) for name in self._neighbors.names]
+        spoken = [header for header in headers if header is not None]
+        if not anyway and (len(spoken) < len(headers) or all(header.is_at_the_start for header in spoken)):
+            return []
+        if not spoken:
+            # alone it would train from a start that the others have left long ago
+            return [self._deadline()]
+        self._is_new = False
+        report = self._exchange.adopt()
+        if report is None:
+            return self._start(now)
+        if self._own.may_train:
+            return [*self._next_phase(), self._own.checkpoint(), report]
+        return [self._own.checkpoint(), *self._begin_settling(now), report]
 
     def _next_phase(self) -> list[Effect[P]]:
         self._waits_to_train = not self._exchange.may_train
@@ -184,6 +176,9 @@ class OwnPace(Generic[P]):
         if event.sender not in self._neighbors.names:
             return []
         self._neighbors.heard(event.sender, event.header, now)
+        if self._is_new:
+            self._exchange.take(event, self._header())
+            return self._begin_where_others_are(now, anyway=False)
         answers = self._exchange.take(event, self._header())
         if self._waits_to_train:
             return [*self._try_to_train(anyway=False), *answers]
@@ -195,6 +190,8 @@ class OwnPace(Generic[P]):
     def _wake(self, timer: str, now: float) -> list[Effect[P]]:
         if timer == LINGER:
             self._neighbors.linger_over()
+        if timer == DEADLINE and self._is_new:
+            return self._begin_where_others_are(now, anyway=True)
         if timer == DEADLINE and self._waits_to_train:
             return self._try_to_train(anyway=True)
         if timer != DEADLINE or not self._settling or self._settled:

@@ -28,7 +28,7 @@ from typing import Generic
 from gossipfl.core.events import Received, Report, Send, Trained
 from gossipfl.core.mass import Flow, Mass, first_mass
 from gossipfl.core.messages import Crossing, Header, Packet
-from gossipfl.core.protocol import Parts
+from gossipfl.core.protocol import Parts, Schedule
 from gossipfl.core.protocols.neighborhood import Neighborhood
 from gossipfl.core.protocols.own import OwnState
 from gossipfl.core.protocols.pace import OwnPace
@@ -133,11 +133,19 @@ class Meeting(Generic[P]):
         asking = replace(header, asks=self._numbers, booked=self._mass.booked(partner).mark)
         return [self._send(partner, packet, asking)]
 
-    def welcome(self, name: str) -> list[Send[P]]:  # noqa: ARG002  # the next question makes up for a lost one
+    def welcome(self, name: str, header: Header) -> list[Send[P]]:  # noqa: ARG002  # the next question makes up for a lost one
         """Nothing."""
         return []
 
     # ---- answers ----
+
+    def adopt(self) -> Report | None:
+        """Never: who is up does not change here, see `core.topology.live`."""
+        return None
+
+    def rewire(self, schedule: Schedule) -> None:  # noqa: ARG002  # none
+        """Never: books of what crossed an edge are kept for both of its ends."""
+        raise AssertionError("refused by core.topology.live")
 
     def _answer(self, event: Received[P], header: Header) -> Send[P]:
         name, given = event.sender, self._mass.given(event.sender)

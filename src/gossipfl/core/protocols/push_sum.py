@@ -29,7 +29,7 @@ from typing import Generic
 from gossipfl.core.events import Received, Report, Send, Trained
 from gossipfl.core.mass import Mass, first_mass, on_grid
 from gossipfl.core.messages import Crossing, Header, Packet
-from gossipfl.core.protocol import Parts, Row
+from gossipfl.core.protocol import Parts, Row, Schedule
 from gossipfl.core.protocols.neighborhood import Neighborhood, senders_to
 from gossipfl.core.protocols.own import OwnState
 from gossipfl.core.protocols.pace import OwnPace
@@ -121,12 +121,20 @@ class Pushing(Generic[P]):
         receivers = self._neighbors.audience(self._row.receivers, settled=header.settled)
         return [self._send(name, packet, header) for name in receivers]
 
-    def welcome(self, name: str) -> list[Send[P]]:
+    def welcome(self, name: str, header: Header) -> list[Send[P]]:  # noqa: ARG002  # only totals
         """The newest message once more, with its total: what was sent before may be lost."""
         sent = self._sent.get(name)
         if sent is None or sent.crossing is None:
             return []
         return [replace(sent, crossing=replace(sent.crossing, after=None))]
+
+    def adopt(self) -> Report | None:
+        """Never: who is up does not change here, see `core.topology.live`."""
+        return None
+
+    def rewire(self, schedule: Schedule) -> None:  # noqa: ARG002  # none
+        """Never: books of what crossed an edge are kept for both of its ends."""
+        raise AssertionError("refused by core.topology.live")
 
     def _gives_to(self, name: str) -> bool:
         if self._neighbors.is_down(name):

@@ -45,6 +45,7 @@ from gossipfl.core.events import (
     NeighborUp,
     Received,
     Report,
+    Rewired,
     ScheduleTick,
     SendFailed,
     SetTimer,
@@ -67,7 +68,6 @@ from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.vector import P
 
 DEADLINE = "deadline"
-"""Timer of a round."""
 _CLOCK_S = 1e-3
 """A timer may come this much early."""
 
@@ -132,8 +132,8 @@ class Sync(Generic[P]):
                 return self._progress(now)
             case Stopped():
                 return [self._own.checkpoint()]
-            # the deadline makes up for a message that was lost
-            case SendFailed() | ScheduleTick():
+            # the deadline makes up for a message that was lost; nobody is rewired, see core.topology.live
+            case SendFailed() | ScheduleTick() | Rewired():
                 return []
 
     # ---- what comes next ----

@@ -33,12 +33,12 @@ Sources: AD-PSGD (Lian et al., 2018), SWIFT (Bornstein et al., 2023).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic
 
 from gossipfl.core.events import Received, Report, Send, Trained
 from gossipfl.core.messages import Header
-from gossipfl.core.protocol import Parts
+from gossipfl.core.protocol import Parts, Schedule
 from gossipfl.core.protocols.neighborhood import Neighborhood
 from gossipfl.core.protocols.own import Contribution, Contributions, OwnState
 from gossipfl.core.protocols.pace import OwnPace
@@ -77,6 +77,9 @@ class Newest(Generic[P]):
 
     def take(self, event: Received[P], header: Header) -> list[Send[P]]:  # noqa: ARG002  # nothing to say at once
         """Keeps a neighbor's message in place of its last."""
+        if self._parts.live and event.header.is_at_the_start:
+            # it has learned nothing yet, and says so that a newcomer need not wait for it
+            return []
         self._newest[event.sender] = _Newest(event.state, event.header, self._own.snapshot.round)
         self._fresh.add(event.sender)
         return []
@@ -128,9 +131,29 @@ class Newest(Generic[P]):
         audience = self._neighbors.audience(receivers, settled=header.settled)
         return self._own.publish(audience, header, replaceable=True)
 
-    def welcome(self, name: str) -> list[Send[P]]:
-        """The newest publication once more."""
-        return self._own.resend(name)
+    def welcome(self, name: str, header: Header) -> list[Send[P]]:
+        """The newest publication once more; where who is up changes, also that there is none yet."""
+        sends = self._own.resend(name)
+        if not sends and self._parts.live and header.is_at_the_start:
+            return self._own.publish((name,), header, replaceable=True)
+        return sends
+
+    def adopt(self) -> Report | None:
+        """The mean of the newest of each neighbor, by its weight here."""
+        weights = self._parts.schedule.row(self._parts.name, self._own.snapshot.round).weights
+        contributions = {
+            name: Contribution(weights[name], newest.state, newest.header)
+            for name, newest in sorted(self._newest.items())
+            if weights.get(name)
+        }
+        return self._own.adopt(contributions) if contributions else None
+
+    def rewire(self, schedule: Schedule) -> None:
+        """Forgets those that are neighbors no longer."""
+        self._parts = replace(self._parts, schedule=schedule)
+        for name in self._newest.keys() - {*self._neighbors.names}:
+            del self._newest[name]
+        self._fresh.intersection_update(self._neighbors.names)
 
 
 def build(parts: Parts[P]) -> OwnPace[P]:

@@ -55,7 +55,7 @@ def _flood(ground: Ground) -> None:
     ground.kill(flooding)
     ground.remember_memory(flooded)
     peers = str(ground.folder / "arm" / f"peers-{flooding}.yaml")
-    program = [sys.executable, "-m", "gossipfl.studies.drill.flood", peers, flooding, flooded, str(FLOOD_S)]
+    program = [sys.executable, "-m", "gossipfl.net.flood", peers, flooding, flooded, str(FLOOD_S)]
     ground.run_beside(ground.lines.command(flooding, program))
 
 

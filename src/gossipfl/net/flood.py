@@ -1,6 +1,6 @@
 """A program that means no good: with a neighbor's certificate it says to a node whatever comes to its mind.
 
-python -m gossipfl.studies.drill.flood PEERS NAME TARGET SECONDS      ends by itself
+python -m gossipfl.net.flood PEERS NAME TARGET SECONDS      ends by itself
 """
 
 import asyncio

@@ -1,0 +1,47 @@
+"""What wakes a node, and how long its end waits: the timers its protocol sets, and signals."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+
+from gossipfl.core.events import TimerFired
+
+STOP_S = 2.0
+"""Seconds a stop waits for the phase under way; then it is dropped."""
+STEP_S = 0.5
+"""Seconds a dropped phase gets to end its optimizer step: a thread in mid-step makes the process's end slow."""
+FLUSH_S = 0.5
+"""Seconds a stop gives messages that have not left yet."""
+
+
+class Timers:
+    """By name; a new one takes the place of an old one."""
+
+    def __init__(self, add: Callable[[TimerFired], None]) -> None:
+        self._add = add
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    def set(self, name: str, delay_s: float) -> None:
+        """Fires after so long."""
+        if old := self._timers.pop(name, None):
+            old.cancel()
+        self._timers[name] = asyncio.get_running_loop().call_later(delay_s, self._add, TimerFired(name))
+
+    def close(self) -> None:
+        """None fires any more."""
+        for timer in self._timers.values():
+            timer.cancel()
+
+
+@contextlib.contextmanager
+def on_signals(call: Callable[[int], None]) -> Iterator[None]:
+    """While it is entered SIGTERM and SIGINT end in a call on the event loop."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, call, number)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
