@@ -21,6 +21,7 @@ from unittest import SkipTest
 
 from sybil import Document, Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, SkipParser
+from sybil.typing import Parser
 from tests.net.world import free_port
 
 ROOT = Path(__file__).parent.parent.parent
@@ -92,7 +93,7 @@ def run_page(path: Path, folder: Path) -> int:
 
 
 def _document(path: Path, shell: Shell) -> Document:
-    parsers = [CodeBlockParser("bash", shell.run), CodeBlockParser("text", shell.compare), SkipParser()]
+    parsers: list[Parser] = [CodeBlockParser("bash", shell.run), CodeBlockParser("text", shell.compare), SkipParser()]
     return Sybil(parsers).parse(path)
 
 
