@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.forked import forked
-from tests.node.study import Study, give_vectors, make_study
+from tests.node.study import Study, give_vectors, make_study, start_together
 
 from gossipfl.cli.app import main
 from gossipfl.core.events import Send
@@ -61,6 +61,8 @@ def attacked(folder: Path, kind: str, **gossip: Any) -> Told:
     study = digits_study(folder, gossip=gossip)
     jobs = [study.job(EVE, "--attack", kind, UNSAFE), *(study.job(name) for name in HONEST)]
     with Fleet(jobs, launch=forked) as fleet:
+        # on a busy machine the honest might be through before the liar has begun
+        start_together(study, fleet)
         return Told(study, fleet.results(timeout_s=300))
 
 

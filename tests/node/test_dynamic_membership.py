@@ -1,5 +1,6 @@
 """Real nodes that come and go: nobody but the first knows more than one address to begin with."""
 
+import asyncio
 import json
 import math
 import re
@@ -13,6 +14,7 @@ import yaml
 from tests.forked import forked
 from tests.node.study import Study, make_study, records, wait_until
 
+from gossipfl.node.asking import ask_all
 from gossipfl.studies.fleet import Fleet, Job, node_job
 
 pytestmark = pytest.mark.slow
@@ -89,6 +91,10 @@ def test_a_newcomer_starts_where_its_neighbors_are_and_the_dead_and_the_gone_lea
         wait_until(lambda: study.phase("dot") > soon, fleet, what="the newcomer has trained 2·log2 n phases")
         veterans = [village.accuracies("ada")[-1], village.accuracies("bob")[-1], village.accuracies("cid")[-1]]
         assert max(village.accuracies("dot", until=soon)) >= sum(veterans) / len(veterans) - 0.02
+
+        # asked by a peers.yaml in which it stands alone
+        seen = asyncio.run(ask_all(village.peers("ada"), name="ada", environ={}))
+        assert sorted(node.name for node in seen.nodes if node.answer is not None) == list(NAMES)
 
         fleet.kill("bob")
         wait_until(lambda: village.agree("ada", "cid", "dot"), fleet, what="the dead one is found")

@@ -38,7 +38,6 @@ from gossipfl.cli.groups import Entry, lazy_group
 
 COMMANDS: Mapping[str, Entry] = {
     "demo": Entry("gossipfl.cli.demo", "Four real nodes on this machine, from nothing to a table."),
-    "drill": Entry("gossipfl.cli.drill", "Fault drills on real node processes of this machine."),
     "init": Entry("gossipfl.cli.init", "Write peers.yaml, experiment.yaml and certificates."),
     "certs": Entry("gossipfl.cli.certs", "Make, request and sign node certificates."),
     "inspect": Entry("gossipfl.cli.inspect", "Show exactly what would leave this node."),
@@ -53,6 +52,7 @@ COMMANDS: Mapping[str, Entry] = {
     "plot": Entry("gossipfl.cli.plot", "Pictures of recorded runs."),
     "topology": Entry("gossipfl.cli.topology", "Figures and pictures of graphs."),
     "privacy": Entry("gossipfl.cli.privacy", "Plan privacy, and read what is spent."),
+    "drill": Entry("gossipfl.cli.drill", "Fault drills on real node processes of this machine."),
     "audit": Entry("gossipfl.cli.audit", "Attack an experiment's privacy, and say what came of it."),
     "evaluate": Entry("gossipfl.cli.evaluate", "Loss and metrics of a node's current adapter."),
     "generate": Entry("gossipfl.cli.generate", "Text from an exported adapter."),

@@ -1,4 +1,4 @@
-"""What wakes a node, and how long its end waits: the timers its protocol sets, and signals."""
+"""What wakes a node: the timers its protocol sets, and signals."""
 
 import asyncio
 import contextlib
@@ -6,13 +6,6 @@ import signal
 from collections.abc import Callable, Iterator
 
 from gossipfl.core.events import TimerFired
-
-STOP_S = 2.0
-"""Seconds a stop waits for the phase under way; then it is dropped."""
-STEP_S = 0.5
-"""Seconds a dropped phase gets to end its optimizer step: a thread in mid-step makes the process's end slow."""
-FLUSH_S = 0.5
-"""Seconds a stop gives messages that have not left yet."""
 
 
 class Timers:
