@@ -12,9 +12,10 @@ from scripts.bench.exchange_work import Played, Work, build_protocol
 from scripts.bench.meters import peak_bytes
 
 from gossipfl.config.loading import load_peers
-from gossipfl.node.assembly import NodeRequest, assemble, schedule_of
+from gossipfl.node.assembly import NodeRequest, assemble
 from gossipfl.node.record import NodeRecord
 from gossipfl.node.runtime import Node
+from gossipfl.node.schedules import schedule_of
 
 
 def play_node(peers: Path, name: str, work: Work, *, insecure: bool) -> Played:

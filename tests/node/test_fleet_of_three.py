@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from peft import PeftModel
-from tests.node.study import LABELS, Study, make_study, start_together
+from tests.node.study import LABELS, Study, make_study, start_together, wait_until
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from gossipfl.cli.app import main
@@ -55,9 +55,21 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Fini
     assert found.problems == []
     with Fleet([study.job(name) for name in study.names]) as fleet:
         start_together(study, fleet)
-        asked = _status(study)
+        asked = _status_when_linked(study, fleet)
         results = fleet.results(timeout_s=120)
     return Finished(study, {name: plan.epsilon for name, plan in found.plans.items()}, asked, results)
+
+
+def _status_when_linked(study: Study, fleet: Fleet) -> Mapping[str, Any]:
+    """What was said first when cid's links were back: it was held when it had begun, and held links end."""
+    asked: dict[str, Any] = {}
+
+    def linked() -> bool:
+        asked.update(_status(study))
+        return bool(asked["cid"]["health"] == "linked")
+
+    wait_until(linked, fleet, what="cid is linked")
+    return asked
 
 
 def _status(study: Study) -> Mapping[str, Any]:

@@ -61,10 +61,13 @@ def test_without_a_backdoor_there_is_no_trigger(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ["loop", "batched"])
-def test_a_poisoned_run_that_was_stopped_goes_on_as_if_it_had_not(tmp_path: Path, engine: str) -> None:
-    content = poisoned("backdoor", nodes=["n1"], simulation__engine=engine, training__phases=4)
+def test_a_poisoned_run_that_was_stopped_goes_on_as_if_it_had_not(
+    tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gossipfl.sim.running.LOOK_EVERY", 4)
+    content = poisoned("backdoor", nodes=["n1"], simulation__engine=engine)
     run(tmp_path / "whole", content)
-    assert not resume(tmp_path / "parts", content, stop_at=2).done
+    assert not resume(tmp_path / "parts", content, stop_at=1.5).done
     assert resume(tmp_path / "parts", content).done
     assert lines(tmp_path / "parts", "nodes.jsonl") == lines(tmp_path / "whole", "nodes.jsonl")
 

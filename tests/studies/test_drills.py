@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gossipfl.cli.app import main
+from gossipfl.studies.arm_files import free_ports
 from gossipfl.studies.drill.drills import QUICK, Drilled, Outcome
 from gossipfl.studies.drill.faults import FAULTS
 from gossipfl.studies.drill.ground import Sight
@@ -155,9 +156,9 @@ def test_a_delay_is_felt_both_ways_and_a_rate_slows(echo: Echo) -> None:
         assert time.monotonic() - started >= 0.45
 
 
-def test_who_is_not_there_closes_the_line(echo: Echo) -> None:
-    echo.server.close()
-    with Proxies({"a": echo.address, "b": echo.address}) as proxies, dial(proxies.address("a", "b")) as line:
+def test_who_is_not_there_closes_the_line() -> None:
+    nobody = f"127.0.0.1:{free_ports(1)[0]}"
+    with Proxies({"a": nobody, "b": nobody}) as proxies, dial(proxies.address("a", "b")) as line:
         assert line.recv(1) == b""
 
 
