@@ -10,8 +10,8 @@ from gossipfl.studies.drill.ground import Ground
 from gossipfl.studies.drill.weather import FAIR, Weather
 
 _EXPIRING, _FLOODED, _FLOODING = 1, 0, 3
-VALID_S = 15.0
-"""From the start of the node whose certificate runs out: enough for it to be up."""
+VALID_S = 60.0
+"""From the start of the node whose certificate runs out: enough for it to be up, on a busy machine too."""
 SILENCE_S = 20.0
 """Longer than links live without a sign: the node has to introduce itself anew."""
 REFUSED_S = 5.0
