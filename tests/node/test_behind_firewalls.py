@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from gossipfl.node.schedules import schedule_of
 from gossipfl.studies.drill.namespaces import Places, open_places, why_not
 from gossipfl.studies.drill.switch import Switch
 from gossipfl.studies.drill.weather import Weather
-from gossipfl.studies.fleet import Fleet, Job, Running
+from gossipfl.studies.fleet import Fleet, launch
+from gossipfl.studies.forked import Launch
 
 NAMES = ("ada", "bob", "cid", "dan")
 HIDDEN = ("cid", "dan")
@@ -95,19 +97,8 @@ def _move(study: Study, places: Places) -> None:
     study.edit("peers.yaml", change)
 
 
-def _launcher(places: Places) -> Any:
-    def launch(job: Job, environment: Mapping[str, str]) -> Running:
-        with job.log.open("a") as log:
-            return subprocess.Popen(
-                places.inside(job.name, [sys.executable, *job.arguments]),
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env=dict(environment),
-                start_new_session=True,
-            )
-
-    return launch
+def _launcher(places: Places) -> Launch:
+    return lambda job, environment: launch(job, environment, through=partial(places.inside, job.name))
 
 
 def _call(places: Places, name: str) -> str:

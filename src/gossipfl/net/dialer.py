@@ -51,8 +51,7 @@ class Dialer:
         limits = self._context.limits
         if outcome is Outcome.REFUSED:
             return limits.refused_s * random.uniform(0.5, 1.0)  # noqa: S311  # spreads load, hides nothing
-        longest = min(limits.max_backoff_s, limits.backoff_s * 2 ** min(attempt, 20))
-        return random.uniform(0.0, longest)  # noqa: S311
+        return limits.pause_s(attempt)
 
     async def _attempt(self) -> Outcome:
         try:

@@ -1,5 +1,6 @@
 """How long and how much: every wait of the network has a bound here."""
 
+import random
 from dataclasses import dataclass
 
 from gossipfl.config.limits import LimitsConfig
@@ -42,3 +43,8 @@ class Limits:
     calls_per_s: int = _USUAL.calls_per_s
     calls_at_once: int = _USUAL.calls_at_once
     waiting: int = _USUAL.waiting
+
+    def pause_s(self, attempt: int) -> float:
+        """How long to wait before an attempt: even in [0, min(max_backoff_s, backoff_s · 2^attempt)]."""
+        longest = min(self.max_backoff_s, self.backoff_s * 2 ** min(attempt, 20))
+        return random.uniform(0.0, longest)  # noqa: S311  # spreads load, hides nothing

@@ -4,9 +4,7 @@ Who asks shows it to people: lists have their bounds, words their lengths, and w
 """
 
 import math
-from collections.abc import Iterable
 from itertools import islice
-from typing import TypeVar
 
 from google.protobuf.message import Message
 
@@ -21,7 +19,6 @@ from gossipfl.net.reports import (
 )
 from gossipfl.v1 import gossip_pb2 as pb
 
-Row = TypeVar("Row")
 REPLY_BYTES = 1 << 18
 """Largest reply that is read; one of a node with a thousand neighbors fits."""
 EDGES = 1024
@@ -111,9 +108,9 @@ def _details_of(details: pb.StatusDetails) -> StatusDetails:
     return StatusDetails(
         steps_planned=details.steps_planned,
         target_epsilon=_finite(details, "target_epsilon"),
-        edges={edge.neighbor[:WORD]: _edge_of(edge) for edge in _first(details.edges, EDGES)},
-        rejections=tuple(_rejection_of(row) for row in _first(details.rejections, REJECTIONS)),
-        history=tuple(_measured_of(point) for point in _first(details.history, HISTORY)),
+        edges={edge.neighbor[:WORD]: _edge_of(edge) for edge in islice(details.edges, EDGES)},
+        rejections=tuple(_rejection_of(row) for row in islice(details.rejections, REJECTIONS)),
+        history=tuple(_measured_of(point) for point in islice(details.history, HISTORY)),
     )
 
 
@@ -140,10 +137,6 @@ def _measured_of(point: pb.Measured) -> Measured:
         test_accuracy=_finite(point, "test_accuracy"),
         distance=_finite(point, "distance"),
     )
-
-
-def _first(rows: Iterable[Row], most: int) -> Iterable[Row]:
-    return islice(rows, most)
 
 
 def _finite(message: Message, field: str) -> float | None:

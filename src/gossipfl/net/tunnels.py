@@ -9,7 +9,6 @@ Nothing above knows of it: TLS, greeting and link are those of a neighbor that i
 import asyncio
 import contextlib
 import logging
-import random
 import tempfile
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
@@ -146,8 +145,7 @@ class Exits:
                 await asyncio.wait([tunnel, waiting], return_when=asyncio.FIRST_COMPLETED)
                 waiting.cancel()
                 attempt = 0 if taken.is_set() else attempt + 1
-                longest = min(limits.max_backoff_s, limits.backoff_s * 2 ** min(attempt, 20))
-                await asyncio.sleep(random.uniform(0.0, longest) if attempt else 0)  # noqa: S311  # spreads load
+                await asyncio.sleep(limits.pause_s(attempt) if attempt else 0)
 
     async def _offer(self, taken: asyncio.Event) -> None:
         name = self._relay.name

@@ -32,9 +32,7 @@ from gossipfl.core.events import (
 )
 from gossipfl.core.json_text import json_text
 from gossipfl.net.reports import StatusSnapshot
-from gossipfl.net.transport import (
-    Transport,
-)
+from gossipfl.net.transport import Transport
 from gossipfl.node.following import Following
 from gossipfl.node.hearing import Hearing
 from gossipfl.node.mail import mail_of

@@ -65,11 +65,17 @@ class Running(Protocol):
         ...
 
 
-def launch(job: Job, environment: Mapping[str, str]) -> Running:
-    """Starts a job by this interpreter."""
+def launch(
+    job: Job, environment: Mapping[str, str], *, through: Callable[[Sequence[str]], Sequence[str]] = list
+) -> Running:
+    """Starts a job by this interpreter.
+
+    Args:
+        through: makes the command that runs a command elsewhere; it must replace what starts it.
+    """
     with job.log.open("a") as log:
         return subprocess.Popen(  # noqa: S603  # this interpreter, our own module
-            [sys.executable, *job.arguments],
+            through([sys.executable, *job.arguments]),
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

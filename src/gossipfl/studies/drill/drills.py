@@ -176,8 +176,6 @@ def _drill(ground: Ground, fault: Fault, calm: float) -> Outcome:
         wrong.append("ε fell")
     if now_lost > lost:
         wrong.append(f"{now_lost - lost} phases were lost")
-    if found := fault.wrong(ground):
-        wrong.append(found)
     wrong += [text for name, text in ground.wrong if name == fault.name]
     ground.wrong.clear()
     return Outcome(fault.name, fault.text, not wrong, seconds if recovered else None, wrong)

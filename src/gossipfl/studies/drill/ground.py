@@ -46,7 +46,7 @@ class Sight:
     """What a node has written in `metrics.jsonl`, read on as it grows.
 
     Attributes:
-        phase, round: its last; -1 before any.
+        phase: its last; -1 before any.
         epsilon: the largest so far.
         fell: how often ε was less than before.
         heard: own phases since each neighbor was heard, as of the last mixing.
@@ -56,7 +56,6 @@ class Sight:
 
     path: Path
     phase: int = -1
-    round: int = -1
     epsilon: float = 0.0
     fell: int = 0
     rows: int = 0
@@ -80,7 +79,7 @@ class Sight:
     def _take(self, row: Mapping[str, Any]) -> None:
         self.rows += 1
         self.lost += max(0, self.phase - row["phase"] - 1)
-        self.phase, self.round, self.heard = row["phase"], row["round"], row["staleness"]
+        self.phase, self.heard = row["phase"], row["staleness"]
         self.rejected = row["rejected"]
         epsilon = row["epsilon"] or 0.0
         # rounded as it is written: less by more than that is less
@@ -187,11 +186,6 @@ class Ground:
     def memory_bytes(self, name: str) -> int:
         """What its process holds in memory."""
         return int(psutil.Process(self.fleet.processes[name].pid).memory_info().rss)
-
-    def phase_on_disk(self, name: str) -> int:
-        """The phase of its newest checkpoint; -1 before one."""
-        saved = load_latest(self.state(name))
-        return -1 if saved is None else saved.snapshot.phase
 
     def disagreement(self) -> float:
         """Largest distance of two nodes' newest checkpoints, as part of their mean norm."""

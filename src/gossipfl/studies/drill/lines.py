@@ -5,10 +5,9 @@ loopback  else: all on 127.0.0.1, each line through a proxy, which carries bytes
 """
 
 import contextlib
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from gossipfl.studies.arm_files import HOST, free_ports
@@ -68,15 +67,7 @@ class _PlaceLines:
 
     def launch(self, job: Job, environment: Mapping[str, str]) -> Running:
         """See `Lines`."""
-        with job.log.open("a") as log:
-            return subprocess.Popen(  # noqa: S603  # this interpreter, our own module
-                self.command(job.name, [sys.executable, *job.arguments]),
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env=dict(environment),
-                start_new_session=True,
-            )
+        return launch(job, environment, through=partial(self.command, job.name))
 
     def command(self, name: str, command: Sequence[str]) -> Sequence[str]:
         """See `Lines`."""

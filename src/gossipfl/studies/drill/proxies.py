@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from gossipfl.config.addresses import parse_address
+from gossipfl.net.tunnel_frames import until_one_ends
 from gossipfl.studies.arm_files import HOST
 from gossipfl.studies.drill.weather import FAIR, Weather
 
@@ -82,7 +83,7 @@ class Proxies:
                 inner_reader, inner_writer = await asyncio.open_connection(target.host, target.port)
                 ways = [(reader, inner_writer, there), (inner_reader, writer, back)]
                 try:
-                    await _until_one_ends(*(self._carry(*way) for way in ways))
+                    await until_one_ends(*(self._carry(*way) for way in ways))
                 finally:
                     inner_writer.close()
             except OSError:
@@ -130,14 +131,3 @@ class Proxies:
         # changed by another thread, which no event of this loop tells of
         while self._weather[pair].cut or not suits(self._weather[pair]):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_S)
-
-
-async def _until_one_ends(*ways: Coroutine[None, None, None]) -> None:
-    tasks = [asyncio.create_task(way) for way in ways]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        # a connection that broke is an end like another
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -7,7 +7,7 @@ from gossipfl.studies.drill.ground import Ground
 
 
 def nothing(_: Ground) -> str | None:
-    """Nothing is missing, or wrong."""
+    """Nothing is missing."""
     return None
 
 
@@ -19,10 +19,9 @@ class Fault:
         name: on the command line.
         text: one line for people.
         hold_s: from its strike to its mending.
-        strike, mend: what is done.
+        strike, mend: what is done; what is not as it should be is noted on the ground.
         hurt: nodes that need make no progress meanwhile, by their place; the others must.
         lacks: what this ground misses for it, in a few words; None: nothing.
-        wrong: what is not as it should be after it was mended; None: nothing.
     """
 
     name: str
@@ -32,4 +31,3 @@ class Fault:
     mend: Callable[[Ground], object]
     hurt: tuple[int, ...] = ()
     lacks: Callable[[Ground], str | None] = nothing
-    wrong: Callable[[Ground], str | None] = nothing

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from gossipfl.studies.drill.faults.fault import Fault, nothing
+from gossipfl.studies.drill.faults.fault import Fault
 from gossipfl.studies.drill.ground import Ground
 from gossipfl.studies.drill.weather import FAIR, Weather
 
@@ -42,6 +42,6 @@ def _no_packets(ground: Ground) -> str | None:
 
 PARTITION = Fault("partition", "two halves that do not hear each other", 8.0, _two_halves, _fair)
 LOSS = Fault("loss", "every tenth packet is lost", 8.0, _everywhere(Weather(loss=0.1)), _fair, lacks=_no_packets)
-LATENCY = Fault("latency", "200 ms on every line", 8.0, _everywhere(Weather(delay_s=0.2)), _fair, lacks=nothing)
+LATENCY = Fault("latency", "200 ms on every line", 8.0, _everywhere(Weather(delay_s=0.2)), _fair)
 BANDWIDTH = Fault("bandwidth", "1 Mbit/s on every line", 8.0, _everywhere(Weather(bytes_per_s=125_000.0)), _fair)
 HALF_OPEN = Fault("half-open", "a machine is gone and its connections stay", 8.0, _vanish, _come_back, hurt=(_LOST,))
