@@ -22,6 +22,7 @@ import psutil
 import yaml
 from playwright.sync_api import Browser, Page, sync_playwright
 from scripts.bench.folders import node_names, write_nodes
+from scripts.bench.meters import process_cpu_s
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.studies.fleet import Fleet, Job, node_job
@@ -145,17 +146,11 @@ def waited(condition: Callable[[], Any]) -> Any:  # noqa: ANN401  # whatever it 
 
 def shares(processes: Mapping[str, psutil.Process], seconds: float) -> dict[str, float]:
     """CPU time over so many seconds."""
-    before = {name: cpu_s(process) for name, process in processes.items()}
+    before = {name: process_cpu_s(process) for name, process in processes.items()}
     started = time.monotonic()
     time.sleep(seconds)
     took = time.monotonic() - started
-    return {name: (cpu_s(process) - before[name]) / took for name, process in processes.items()}
-
-
-def cpu_s(process: psutil.Process) -> float:
-    """Spent so far."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
+    return {name: (process_cpu_s(process) - before[name]) / took for name, process in processes.items()}
 
 
 def main() -> None:

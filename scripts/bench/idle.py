@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 from scripts.bench.folders import experiment, node_names, write_nodes
+from scripts.bench.meters import process_cpu_s
 
 from gossipfl.config.gossip import GossipConfig
 from gossipfl.config.privacy import PrivacyConfig
@@ -35,9 +36,9 @@ def measure(seconds: float) -> dict[str, float]:
         with Fleet(jobs) as fleet:
             _wait([folder / "state" / name / "metrics.jsonl" for name in names])
             processes = {name: psutil.Process(process.pid) for name, process in fleet.processes.items()}
-            before = {name: _cpu_s(process) for name, process in processes.items()}
+            before = {name: process_cpu_s(process) for name, process in processes.items()}
             time.sleep(seconds)
-            return {name: (_cpu_s(process) - before[name]) / seconds for name, process in processes.items()}
+            return {name: (process_cpu_s(process) - before[name]) / seconds for name, process in processes.items()}
 
 
 def _wait(metrics: list[Path]) -> None:
@@ -53,11 +54,6 @@ def _wait(metrics: list[Path]) -> None:
 def _rounds(path: Path) -> int:
     lines = path.read_text().splitlines() if path.exists() else []
     return int(json.loads(lines[-1])["round"]) if lines else 0
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 def main() -> None:

@@ -8,6 +8,8 @@ import stat
 import struct
 from pathlib import Path
 
+import psutil
+
 SENT = 200
 """Offset of `tcpi_bytes_sent` in Linux' `struct tcp_info`: with TLS, HTTP/2 and retransmissions."""
 
@@ -16,6 +18,12 @@ def cpu_s() -> float:
     """User and system time of this process until now, all its threads."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
+
+
+def process_cpu_s(process: psutil.Process) -> float:
+    """The same of another process, from outside."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def peak_bytes() -> int:
