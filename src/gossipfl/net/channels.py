@@ -57,3 +57,20 @@ def open_channel(
     credentials = grpc.ssl_channel_credentials(roots, identity.key, identity.certificate)
     options.append(("grpc.ssl_target_name_override", name))
     return grpc.aio.secure_channel(address, credentials, options=options)
+
+
+async def reach(
+    trust: Trust, name: str, address: str, *, timeout_s: float, keepalive_s: float, limits: Options = ()
+) -> "grpc.aio.Channel":
+    """The same, where nothing may vouch for the node yet: its pinned certificate is fetched first.
+
+    Args:
+        timeout_s: of fetching.
+
+    Raises:
+        HandshakeError: reason certificate: it is not the pinned one.
+        OSError, TimeoutError: the node is not reachable.
+    """
+    if not trust.identity.insecure:
+        await trust.fetch(name, address, timeout_s)
+    return open_channel(trust.identity, trust, name, address, keepalive_s=keepalive_s, limits=limits)

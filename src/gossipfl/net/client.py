@@ -8,7 +8,7 @@ import grpc
 
 from gossipfl.config.peers import NodeConfig
 from gossipfl.errors import HandshakeError
-from gossipfl.net.channels import SERVICE, open_channel
+from gossipfl.net.channels import SERVICE, reach
 from gossipfl.net.identity import Identity
 from gossipfl.net.pinning import Trust
 from gossipfl.net.reports import MemberReport, StatusSnapshot
@@ -73,11 +73,10 @@ class Line:
 
     async def _opened(self, address: str, timeout_s: float) -> "grpc.aio.Channel":
         if self._channel is None:
-            identity, name = self._trust.identity, self._peer.name
-            if not identity.insecure:
-                await self._trust.fetch(name, address, timeout_s)
             bounds = [("grpc.max_receive_message_length", REPLY_BYTES)]
-            self._channel = open_channel(identity, self._trust, name, address, keepalive_s=_KEEPALIVE_S, limits=bounds)
+            self._channel = await reach(
+                self._trust, self._peer.name, address, timeout_s=timeout_s, keepalive_s=_KEEPALIVE_S, limits=bounds
+            )
         return self._channel
 
     async def _hang_up(self) -> None:

@@ -11,7 +11,7 @@ import random
 from enum import Enum
 
 from gossipfl.errors import HandshakeError, MessageError, PeerError
-from gossipfl.net.channels import SERVICE, open_channel
+from gossipfl.net.channels import SERVICE, reach
 from gossipfl.net.context import Context
 from gossipfl.net.duplex import DialedDuplex, LinkLostError
 from gossipfl.net.handshake import DUPLICATE, agree, greet, read_opening
@@ -77,10 +77,12 @@ class Dialer:
         """Connects, greets and carries a link to its end; why it ended."""
         context, neighbor = self._context, self._neighbor
         limits = context.limits
-        if not context.identity.insecure:
-            await context.trust.fetch(neighbor.name, self._address, limits.connect_timeout_s)
-        channel = open_channel(
-            context.identity, context.trust, neighbor.name, self._address, keepalive_s=limits.keepalive_s
+        channel = await reach(
+            context.trust,
+            neighbor.name,
+            self._address,
+            timeout_s=limits.connect_timeout_s,
+            keepalive_s=limits.keepalive_s,
         )
         async with channel:
             call = channel.stream_stream(f"/{SERVICE}/Exchange")()

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequenc
 
 from gossipfl.config.peers import NodeConfig
 from gossipfl.errors import HandshakeError, MessageError, NetworkError
-from gossipfl.net.channels import SERVICE, open_channel
+from gossipfl.net.channels import SERVICE, reach
 from gossipfl.net.context import Context
 from gossipfl.net.duplex import DialedDuplex, Duplex, LinkLostError
 from gossipfl.net.tunnel_frames import (
@@ -169,9 +169,9 @@ class Exits:
 async def _tunnel(context: Context, relay: NodeConfig, first: TunnelFrame) -> AsyncIterator[Duplex]:
     """A stream to a relay on a connection of its own, its first word said."""
     address, limits = relay.address or "", context.limits
-    if not context.identity.insecure:
-        await context.trust.fetch(relay.name, address, limits.connect_timeout_s)
-    channel = open_channel(context.identity, context.trust, relay.name, address, keepalive_s=limits.keepalive_s)
+    channel = await reach(
+        context.trust, relay.name, address, timeout_s=limits.connect_timeout_s, keepalive_s=limits.keepalive_s
+    )
     async with channel:
         call = channel.stream_stream(f"/{SERVICE}/Tunnel")()
         try:
