@@ -56,6 +56,10 @@ class Told:
         """Of honest nodes, on the common test set."""
         return [self.results[name]["test_accuracy"] for name in HONEST]
 
+    def norms(self) -> list[float]:
+        """Euclidean, of the states of honest nodes."""
+        return [float(np.linalg.norm(self.study.saved(name).state.vector)) for name in HONEST]
+
 
 def attacked(folder: Path, kind: str, **gossip: Any) -> Told:
     study = digits_study(folder, gossip=gossip)
@@ -92,8 +96,11 @@ def test_an_attack_is_loud_and_stands_in_a_log_like_all_publications(told: Told)
     assert verify(path, certificate).receivers == tuple(sorted(HONEST))
 
 
-def test_nodes_that_take_the_plain_mean_are_carried_off_by_the_same_liar(tmp_path: Path) -> None:
-    assert max(attacked(tmp_path, "sign_flip").accuracies()) < 0.6
+def test_nodes_that_take_the_plain_mean_are_carried_off_by_the_same_liar(told: Told, tmp_path: Path) -> None:
+    carried = attacked(tmp_path, "sign_flip")
+    # a hundred times as far as nodes that clip; what digits such a state still tells apart is chance
+    assert min(carried.norms()) > 10 * max(told.norms())
+    assert max(carried.accuracies()) < min(told.accuracies()) - 0.1
 
 
 @pytest.mark.slow
