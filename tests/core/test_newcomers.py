@@ -196,12 +196,13 @@ def test_a_newcomer_that_hears_nobody_does_not_train() -> None:
 
 
 def test_a_newcomer_that_was_killed_goes_on_where_it_was() -> None:
-    # not a whole lap: they are not where the newcomer is
     crowd = veterans(3, 10)
     crowd.come("new", newcomer=True)
     crowd.train(5)
     saved = crowd.saved["new"]
     crowd.go("new")
+    # the others go on meanwhile: their mean is not where it was killed
+    crowd.train(3)
     crowd.come("new", newcomer=True, snapshot=saved)
     assert crowd.state("new") == saved.state
     crowd.train(4)

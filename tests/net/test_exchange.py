@@ -9,7 +9,7 @@ from tests.net.world import SPEC, WAIT_S, Player, World, state_of
 
 from gossipfl.config.peers import NodeConfig
 from gossipfl.errors import NetworkError
-from gossipfl.net.client import Line, ask_members, ask_status
+from gossipfl.net.client import Line
 from gossipfl.net.events import Arrived, LinkDown, LinkUp
 from gossipfl.net.identity import Identity
 from gossipfl.net.issuing import make_node
@@ -137,8 +137,8 @@ async def test_members_may_ask_for_status_and_members(world: World) -> None:
     a, b = world.player("a", "b"), world.player("b", "a")
     async with a.transport, b.transport:
         await both_up(a, b)
-        status = await ask_status(world.identity("c"), world.nodes["a"], WAIT_S)
-        members = await ask_members(world.identity("c"), world.nodes["a"], WAIT_S)
+        async with Line(Trust(world.identity("c")), world.nodes["a"]) as line:
+            status, members = await line.status(WAIT_S), await line.members(WAIT_S)
     assert status is not None
     assert (status.name, status.step, status.epsilon, status.neighbors_up, status.neighbors) == ("a", 3, 1.5, 1, 1)
     assert members is not None
@@ -178,7 +178,8 @@ async def test_a_line_finds_a_node_that_is_back(world: World) -> None:
 async def test_nobody_answers_a_status_that_is_not_there(world: World) -> None:
     world.add("a")
     world.add("c")
-    assert await ask_status(world.identity("c"), world.nodes["a"], 2.0) is None
+    async with Line(Trust(world.identity("c")), world.nodes["a"]) as line:
+        assert await line.status(2.0) is None
 
 
 async def test_a_port_in_use_is_one_clear_line(world: World) -> None:

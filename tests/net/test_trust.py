@@ -16,7 +16,7 @@ from gossipfl.config.peers import NodeConfig, Peers
 from gossipfl.core.handshake import LedgerHead
 from gossipfl.errors import CertificateError, HandshakeError
 from gossipfl.net.certificate_files import fingerprint
-from gossipfl.net.client import ask_status
+from gossipfl.net.client import Line
 from gossipfl.net.events import Arrived, LinkUp
 from gossipfl.net.identity import Identity, load_identity
 from gossipfl.net.issuing import KeyPair, Lifetime, make_authority, make_node, make_self_signed
@@ -125,9 +125,10 @@ async def test_a_pinned_member_that_is_no_neighbor_may_ask(world: World) -> None
     who = pinned(world, "a", "b", "c")
     players = [world.player("a", "b", identity=who["a"]), world.player("b", "a", "c", identity=who["b"])]
     async with players[0].transport, players[1].transport:
-        async with world.player("c", "b", identity=who["c"]).transport, asyncio.timeout(WAIT_S):
+        line = Line(Trust(who["a"]), world.nodes["c"])
+        async with world.player("c", "b", identity=who["c"]).transport, line, asyncio.timeout(WAIT_S):
             # as soon as c has fetched a's certificate
-            while (answer := await ask_status(who["a"], world.nodes["c"], WAIT_S)) is None:
+            while (answer := await line.status(WAIT_S)) is None:
                 pass
         assert answer.name == "c"
 

@@ -24,7 +24,7 @@ QUIET = (
 NAMES = ("north", "east", "south", "west")
 WAIT_MS = 90_000
 """Far more than anything here takes: a deadline only for what hangs."""
-GREEN, RED = "rgb(15, 123, 77)", "rgb(198, 40, 40)"
+GREEN, RED, PAPER = "rgb(15, 123, 77)", "rgb(198, 40, 40)", "rgb(255, 255, 255)"
 
 pytestmark = [
     pytest.mark.browser,
@@ -126,7 +126,8 @@ def test_a_killed_node_turns_red_and_green_when_it_is_back(network: Network, pag
     before = page.locator("#accuracy polyline[data-node=west]").get_attribute("points")
     network.fleet.kill("west")
     expect_health(page, "west", "down", RED)
-    expect_health(page, "north", "partly")
+    # a ring, so that it is told apart from a red circle without its color
+    expect_health(page, "north", "partly", PAPER)
     expect_health(page, "east", "up", GREEN)
     expect(page.locator("#summary")).to_contain_text("1 down")
     expect(page).to_have_title("gossipfl: 1 down")

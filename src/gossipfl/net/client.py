@@ -9,7 +9,6 @@ import grpc
 from gossipfl.config.peers import NodeConfig
 from gossipfl.errors import HandshakeError
 from gossipfl.net.channels import SERVICE, reach
-from gossipfl.net.identity import Identity
 from gossipfl.net.pinning import Trust
 from gossipfl.net.reports import MemberReport, StatusSnapshot
 from gossipfl.net.status_wire import REPLY_BYTES, status_of
@@ -83,15 +82,3 @@ class Line:
         channel, self._channel = self._channel, None
         if channel is not None:
             await channel.close()
-
-
-async def ask_status(identity: Identity, peer: NodeConfig, timeout_s: float) -> StatusSnapshot | None:
-    """One question; see `Line`."""
-    async with Line(Trust(identity), peer) as line:
-        return await line.status(timeout_s)
-
-
-async def ask_members(identity: Identity, peer: NodeConfig, timeout_s: float) -> list[MemberReport] | None:
-    """One question; see `Line`."""
-    async with Line(Trust(identity), peer) as line:
-        return await line.members(timeout_s)

@@ -110,7 +110,7 @@ class Part:
 
 
 PARTS: Mapping[str, Part] = {
-    "digits": Part("digits, all nodes alike", (PLAIN, "clip", "clip-2")),
+    "digits": Part("digits, all nodes alike", (PLAIN, "clip", "clip-2", "clip-4")),
     "dumbbell": Part(
         "digits, no attackers, two cliques with half of the classes each and one edge between them",
         (PLAIN, "clip", "clip-b2", "clip-2", "clip-4", "median", "trimmed"),

@@ -51,13 +51,15 @@ class Blocks:
         """Codes times their block's scale."""
         expect(payload, self.sizes(spec), self.name)
         scales, codes = self._parts(np.frombuffer(payload, np.uint8), spec)
-        steps = scales / self._largest
         values = np.empty(scales.size * BLOCK, np.float32)
-        for first in range(0, scales.size, _PART_BLOCKS):
-            place = slice(first * BLOCK, (first + _PART_BLOCKS) * BLOCK)
-            rows = _rows(self._unpack(codes, place, spec.size))
-            out = values[place].reshape(-1, BLOCK)
-            np.multiply(rows, steps[first : first + len(rows), None], out=out, casting="unsafe")
+        # scales of a hostile sender may be no numbers; whoever takes the state refuses what is not finite
+        with np.errstate(invalid="ignore", over="ignore"):
+            steps = scales / self._largest
+            for first in range(0, scales.size, _PART_BLOCKS):
+                place = slice(first * BLOCK, (first + _PART_BLOCKS) * BLOCK)
+                rows = _rows(self._unpack(codes, place, spec.size))
+                out = values[place].reshape(-1, BLOCK)
+                np.multiply(rows, steps[first : first + len(rows), None], out=out, casting="unsafe")
         return values[: spec.size]
 
     def sizes(self, spec: AdapterSpec) -> range:

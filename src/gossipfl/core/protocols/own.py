@@ -8,25 +8,24 @@ So drift = state − unmixed is the sum of what own mixings have changed; summed
 the network's sum. It is 0 where mixing keeps the mean. Without `unmixed` at the start it is not kept: a pass less.
 
 Where a codec loses something, neighbors see x̂, not x. Mixing goes by what is seen of both ends, and what was not seen
-stays: x ← x + Σ_j w_ij (x̂_j − x̂), x̂ = x − residual. It keeps the mean as without loss. All neighbors see the same x̂; on
-a schedule of several rounds, where each has other receivers, each k sees an x̂_k of its own, and x̂ is the mean of those
-that mix it in the round, by their weights w_ki. Source: CHOCO, Koloskova, Stich & Jaggi (2019).
+stays: x ← x + Σ_j w_ij (x̂_j − x̂), x̂ = x − residual, see `outlet`. It keeps the mean as without loss.
+Source: CHOCO, Koloskova, Stich & Jaggi (2019).
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic
 
-from gossipfl.core.codecs import build_codec
 from gossipfl.core.events import Checkpoint, Effect, Finish, Report, Send, Train, Trained
 from gossipfl.core.mass import Mass
-from gossipfl.core.messages import Header, Pack, Packet, Publishable
+from gossipfl.core.messages import Header, Pack, Packet
 from gossipfl.core.mixing.among import shared
 from gossipfl.core.mixing.weighted import weighted_sum
 from gossipfl.core.outer import Outer
 from gossipfl.core.protocol import Parts, Schedule
 from gossipfl.core.protocols.neighborhood import Neighborhood
 from gossipfl.core.protocols.outer_step import OuterStep
+from gossipfl.core.protocols.outlet import Outlet
 from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.vector import P
 
@@ -65,13 +64,7 @@ class OwnState(Generic[P]):
         self.parts = parts
         self.snapshot: Snapshot[P] = parts.snapshot
         self._under_way: Train[P] | None = None
-        self._published: Send[P] | None = None
-        self._pack: Pack[P] = parts.packer()
-        self._residual: P | None = None
-        # where each round has other receivers, none would know what the publication before was
-        self._apart = parts.schedule.period not in {1, None} and not build_codec(parts.gossip).exact
-        self._streams: dict[str, Pack[P]] = {}
-        self._told: dict[str, Send[P]] = {}
+        self._outlet = Outlet(parts)
 
     @property
     def may_train(self) -> bool:
@@ -223,11 +216,11 @@ class OwnState(Generic[P]):
 
     def _mixed(self, own: P, contributions: Contributions[P], kept: float) -> P:
         terms = {name: (part.weight, part.state) for name, part in contributions.items()}
-        if self._residual is None:
+        residual = self._outlet.residual
+        if residual is None:
             return self.parts.mixing.mix(own, kept, terms)
         # both ends of an edge go by what the other sees: what one gains the other loses
-        seen = own - self._residual
-        return self.parts.mixing.mix(seen, kept, terms) + self._residual
+        return self.parts.mixing.mix(own - residual, kept, terms) + residual
 
     def _report(self, contributions: Contributions[P], staleness: Mapping[str, int], increment_weight: float) -> Report:
         now = self.snapshot
@@ -249,53 +242,19 @@ class OwnState(Generic[P]):
 
     def packed(self) -> Packet[P]:
         """The state as the next publication, cleared for it."""
-        packet = self.packed_by(self._pack)
-        self._residual = packet.residual
-        return packet
+        return self._outlet.packed(self.snapshot)
 
     def packed_by(self, pack: Pack[P]) -> Packet[P]:
         """The state as the next publication of a stream, cleared for it."""
-        content: Publishable[P] = self.parts.clear(self.snapshot.state, self.snapshot.receipt)
-        return pack(content)
+        return self._outlet.packed_by(pack, self.snapshot)
 
     def publish(self, receivers: Iterable[str], header: Header, *, replaceable: bool) -> list[Send[P]]:
         """The state, cleared for publication, to each receiver; kept for `resend`."""
-        if self._apart:
-            return self._publish_apart(tuple(receivers), header, replaceable=replaceable)
-        packet = self.packed()
-        self._published = Send("", packet, header, replaceable)
-        return [Send(receiver, packet, header, replaceable) for receiver in receivers]
+        return self._outlet.publish(self.snapshot, tuple(receivers), header, replaceable=replaceable)
 
     def resend(self, receiver: str) -> list[Send[P]]:
         """The newest publication of this life, if any, to one receiver whose link came up."""
-        if self._apart:
-            return [self._told[receiver]] if receiver in self._told else []
-        return [] if self._published is None else [replace(self._published, receiver=receiver)]
-
-    def _publish_apart(self, receivers: tuple[str, ...], header: Header, *, replaceable: bool) -> list[Send[P]]:
-        """To each receiver in a stream of its own: the difference to what it saw when the two met last."""
-        packets = {name: self.packed_by(self._stream(name)) for name in receivers}
-        self._residual = self._unseen(packets, header.round)
-        sends = [Send(name, packet, header, replaceable) for name, packet in packets.items()]
-        self._told.update({send.receiver: send for send in sends})
-        return sends
-
-    def _stream(self, name: str) -> Pack[P]:
-        if name not in self._streams:
-            self._streams[name] = self.parts.packer()
-        return self._streams[name]
-
-    def _unseen(self, packets: Mapping[str, Packet[P]], number: int) -> P | None:
-        """What is not seen of the state, by receivers that mix it, each by the weight with which it does."""
-        row, me = self.parts.schedule.row, self.parts.name
-        weights = {name: row(name, number).weights.get(me, 0.0) for name in packets}
-        total = sum(weights.values())
-        terms = [
-            (weights[name] / total, packet.residual)
-            for name, packet in packets.items()
-            if weights[name] and packet.residual is not None
-        ]
-        return weighted_sum(terms) if terms else None
+        return self._outlet.resend(receiver)
 
     def leave(self, neighborhood: Neighborhood, now: float) -> list[Effect[P]]:
         """Effects of being settled; the final state is durable before `Finish`."""

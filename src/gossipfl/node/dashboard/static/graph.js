@@ -1,4 +1,4 @@
-// The graph: circles in the color of their health with the accuracy inside, lines for links.
+// The graph: circles in the color of their health, rings where a link is missing, with the accuracy inside; lines for links.
 
 import { bytes, drawn, element, number } from "./text.js";
 
@@ -50,7 +50,9 @@ export class Graph {
       circle.setAttribute("data-health", node.health);
       circle.firstChild.textContent = `${node.name}: ${node.health}`;
       const accuracy = node.last?.accuracy;
-      this.insides.get(node.name)?.replaceChildren(accuracy === undefined ? "" : number(accuracy, 2));
+      const inside = this.insides.get(node.name);
+      inside?.setAttribute("data-health", node.health);
+      inside?.replaceChildren(accuracy === undefined ? "" : number(accuracy, 2));
     }
     for (const edge of edges) {
       const line = this.lines.get(edge.ends.join(" "));
