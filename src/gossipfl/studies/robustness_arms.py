@@ -125,7 +125,7 @@ PARTS: Mapping[str, Part] = {
         seeds=(0, 1, 2),
         experiment="robustness-lm",
     ),
-    "unlike": Part("digits, Dirichlet .5", (PLAIN, "clip", "clip-2"), seeds=(0, 1, 2), setting=UNLIKE),
+    "unlike": Part("digits, Dirichlet .5", (PLAIN, "clip", "clip-2", "clip-4"), setting=UNLIKE),
 }
 """By folder, in the order in which they are run."""
 QUICK: Mapping[str, Part] = {
