@@ -120,8 +120,9 @@ PARTS: Mapping[str, Part] = {
     ),
     "language": Part(
         "a tiny Llama on terms of neurology",
-        (PLAIN, "clip", "clip-b2"),
-        ("none", "sign_flip", "alie", "ipm10", "dissensus"),
+        (PLAIN, "clip"),
+        # there are no labels to flip
+        tuple(attack for attack in ATTACKS if attack != "label_flip"),
         seeds=(0, 1, 2),
         experiment="robustness-lm",
     ),
