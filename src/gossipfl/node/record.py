@@ -29,7 +29,7 @@ class NodeRecord:
         held_out: evaluation on this node's private held-out part; never leaves the node.
         test: evaluation on the common public test set.
         train_s: seconds of training so far in this life.
-        state: one word for `status`: training, settling, serving, done or stopped.
+        state: for `status`: training, settling, serving, done, stopped or stopped together.
         gossip_s: seconds this node's event loop spent on protocol, codec, checkpoint and log.
         distances: of what is published, its own and the neighbors'.
         history: what it tells of its past.

@@ -1,5 +1,6 @@
 """Keys for sums, signed by the certificates that nodes know each other by."""
 
+from gossipfl.core.papers import Paper
 from gossipfl.errors import CertificateError, HandshakeError
 from gossipfl.net.certificate_files import fingerprint, first_certificate
 from gossipfl.net.identity import Identity
@@ -32,6 +33,14 @@ class Certified:
             return verify(leaf, signature, statement)
         except (CertificateError, HandshakeError):
             return False
+
+    def paper(self, text: bytes) -> Paper:
+        """A text signed by this node."""
+        return Paper(text, self.certificate, self.sign(text))
+
+    def has_signed(self, name: str, paper: Paper) -> bool:
+        """See `core.papers.Believes`."""
+        return self.believes(name, paper.certificate, paper.signature, paper.text)
 
     def fingerprint(self, name: str) -> bytes:
         """Of the certificate that a neighbor, or this node, is known by."""
