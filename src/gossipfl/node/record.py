@@ -12,6 +12,9 @@ from gossipfl.net.reports import EdgeReport, Measured, StatusDetails, StatusSnap
 from gossipfl.node.distance import Distances
 from gossipfl.node.history import History
 
+STOPPED_TOGETHER = "stopped together"
+"""State of a node that has ended with all others, after the same phase."""
+
 
 @dataclass(slots=True)
 class NodeRecord:
@@ -107,6 +110,7 @@ class NodeRecord:
             "name": self.name,
             "step": self.step,
             "phase": self.phase,
+            "state": self.state,
             "loss": self.held_out and self.held_out.loss,
             "accuracy": self.held_out and self.held_out.accuracy,
             "perplexity": self.held_out and self.held_out.perplexity,

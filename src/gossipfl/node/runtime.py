@@ -39,6 +39,7 @@ from gossipfl.node.hearing import Hearing
 from gossipfl.node.mail import mail_of
 from gossipfl.node.order import ArrivalOrder, Failed, Item, Order
 from gossipfl.node.parts import NodeParts
+from gossipfl.node.record import STOPPED_TOGETHER
 from gossipfl.node.timers import Timers, on_signals
 from gossipfl.node.together import Together
 from gossipfl.node.trainer import PhaseDone, Trainer
@@ -270,7 +271,7 @@ class Node:
     def _state(self) -> str:
         snapshot, training = self._parts.protocol.snapshot, self._parts.experiment.training
         if self._finished and self._together.begun:
-            return "stopped together"
+            return STOPPED_TOGETHER
         if self._finished and self._stopping:
             return "interrupted" if self._interrupted else "stopped"
         if self._finished:
