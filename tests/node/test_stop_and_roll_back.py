@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.forked import forked
 from tests.node.study import Study, make_study, start_together, wait_until
@@ -29,8 +30,9 @@ from gossipfl.studies.fleet import Fleet, node_job
 
 pytestmark = pytest.mark.slow
 NAMES = ("ada", "bob", "cid", "dan")
-PHASES, LOCAL_STEPS = 90, 6
-AHEAD = 15
+PHASES, LOCAL_STEPS, REST = 3000, 4, 8
+"""More phases than are ever done, and how many are left to do behind the rollback."""
+AHEAD = 60
 """Phases that nobody runs through while he is asked."""
 WAIT_S = 150.0
 
@@ -123,6 +125,8 @@ def story(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Story:
     ends, before = newest(study), {name: paid(study, name) for name in NAMES}
     back = {name: roll_back(study, name, kept) for name in NAMES[:3]}
     after, paid_after = newest(study), {name: paid(study, name) for name in NAMES}
+    end = kept.plan.phase + REST
+    study.edit("experiment.yaml", lambda content: content["training"].update(phases=end))
     with Fleet(jobs, launch=forked) as fleet:
         log = study.folder / "dan.log"
         seen = len(log.read_text())
@@ -201,7 +205,7 @@ def test_no_epsilon_comes_back_by_a_rollback_and_what_is_done_again_is_paid_agai
         assert story.paid[name].charges > signed
         last = paid(story.study, name)
         assert last.epsilon > story.paid[name].epsilon
-        assert last.steps >= PHASES * LOCAL_STEPS + (story.stopped.plan.phase - story.kept.plan.phase) * LOCAL_STEPS
+        assert last.steps >= (story.stopped.plan.phase + REST) * LOCAL_STEPS
 
 
 def test_what_publications_state_never_falls_and_the_log_says_what_was_rolled_back(story: Story) -> None:
@@ -216,7 +220,7 @@ def test_what_publications_state_never_falls_and_the_log_says_what_was_rolled_ba
 
 
 def test_all_four_go_on_from_there_to_the_end(story: Story) -> None:
-    assert {result["phase"] for result in story.results.values()} == {PHASES}
+    assert {result["phase"] for result in story.results.values()} == {story.kept.plan.phase + REST}
     assert {result["state"] for result in story.results.values()} == {"done"}
 
 
@@ -226,7 +230,7 @@ def test_one_that_does_not_follow_goes_on_and_holds_up_nobody(tmp_path: Path, ti
         tmp_path / "study",
         tiny_model,
         names=names,
-        training={"phases": PHASES, "local_steps": LOCAL_STEPS, "evaluate_every": 0},
+        training={"phases": 4 * AHEAD, "local_steps": LOCAL_STEPS, "evaluate_every": 0},
         gossip={"settle_rounds": 1, "deadline_s": 1, "linger_s": 2},
         privacy={"level": "none", "target_epsilon": None},
     )
@@ -241,9 +245,32 @@ def test_one_that_does_not_follow_goes_on_and_holds_up_nobody(tmp_path: Path, ti
         codes = {name: process.wait(WAIT_S) for name, process in fleet.processes.items()}
     assert "coordinators" in (asked.answers["bob"] or "")
     assert codes == {"ada": 3, "bob": 0, "cid": 3}
-    assert {name: study.saved(name).snapshot.phase for name in names} == {"ada": at, "bob": PHASES, "cid": at}
+    assert {name: study.saved(name).snapshot.phase for name in names} == {"ada": at, "bob": 4 * AHEAD, "cid": at}
     gathered = checkpoint(study, "ada", asked)
     assert gathered is not None
     assert gathered.missing == ("bob",)
     with pytest.raises(StateError, match="bob did not sign"):
         take_back(RollbackRequest(study.peers, asked.plan.key, "ada"))
+
+
+def test_where_rounds_are_numbered_all_stop_behind_the_same_one(tmp_path: Path, tiny_model: Path) -> None:
+    names = ("ada", "bob", "cid")
+    study = make_study(
+        tmp_path / "study",
+        tiny_model,
+        names=names,
+        training={"phases": PHASES, "local_steps": 1, "evaluate_every": 0},
+        gossip={"protocol": "sync", "rounds_per_phase": 2, "deadline_s": 60},
+        privacy={"level": "none", "target_epsilon": None},
+    )
+    study.edit("peers.yaml", lambda content: content.update(coordinators=["ada"]))
+    with Fleet([study.job(name) for name in names], launch=forked) as fleet:
+        start_together(study, fleet)
+        at = max(study.phase(name) for name in names) + AHEAD
+        asyncio.run(ask_all(study.peers, name="ada", environ={}, phase=at, stops=True))
+        codes = {name: process.wait(WAIT_S) for name, process in fleet.processes.items()}
+    assert codes == dict.fromkeys(names, 3)
+    ends = [study.saved(name).snapshot for name in names]
+    assert {(end.phase, end.round) for end in ends} == {(at, 2 * at)}
+    # a complete graph: what was mixed by all is the same at all
+    assert all(np.allclose(end.state.vector, ends[0].state.vector, atol=1e-6) for end in ends)

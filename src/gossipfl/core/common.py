@@ -241,6 +241,7 @@ class Terms:
         phases: of the whole run.
         coordinators: whose plans it follows, besides its own operator's.
         unfit: why the run has no common checkpoints at all; empty: it may have.
+        rounds_per_phase: of protocols whose rounds are numbered through; 0: each node mixes at its own pace.
     """
 
     name: str
@@ -250,6 +251,7 @@ class Terms:
     phases: int
     coordinators: Collection[str] = ()
     unfit: str = ""
+    rounds_per_phase: int = 0
 
     def refusal(self, plan: Plan) -> str:
         """Why this node does not follow a plan; empty: it does."""
@@ -260,6 +262,16 @@ class Terms:
         if plan.federation != self.federation:
             return "it is for another federation: model, adapter or gossip differ"
         return self._misfit(plan)
+
+    def has_reached(self, plan: Plan, *, phase: int, round: int, exhausted: bool) -> bool:
+        """Whether a node that has trained so many phases and mixed so many rounds is to keep its state.
+
+        Where rounds are numbered through, all nodes keep that of the same one: then they go on as if nothing had been.
+        Else one that trains no more keeps what it has.
+        """
+        if self.rounds_per_phase:
+            return round >= plan.phase * self.rounds_per_phase
+        return phase >= plan.phase or exhausted
 
     def _misfit(self, plan: Plan) -> str:
         if plan.branch != self.branch:

@@ -21,6 +21,7 @@ def terms_of(loaded: LoadedPeers, name: str, fingerprint: Mapping[str, str], *, 
     Args:
         fingerprint: by which it greets, with its branch.
     """
+    gossip = loaded.experiment.experiment.gossip
     return Terms(
         name=name,
         federation=federation_of(fingerprint),
@@ -29,6 +30,7 @@ def terms_of(loaded: LoadedPeers, name: str, fingerprint: Mapping[str, str], *, 
         phases=loaded.experiment.experiment.training.phases,
         coordinators=loaded.peers.coordinators,
         unfit=unfit(loaded, insecure=insecure),
+        rounds_per_phase=gossip.rounds_per_phase if gossip.protocol in {"sync", "noloco"} else 0,
     )
 
 

@@ -84,7 +84,9 @@ class Common:
     def up(self, name: str) -> None:
         """A neighbor is there: it is told all papers of this branch."""
         for digest, papers in self._papers.items():
-            if not self.terms.refusal(self._gathered[digest].plan):
+            plan = self._gathered[digest].plan
+            # a stop that is over is nothing for one that was away
+            if not self.terms.refusal(plan) and not (plan.stops and self._files.has_stopped(plan.key)):
                 self._say(papers, to={name})
 
     def _take(self, line: bytes) -> str:
@@ -101,7 +103,7 @@ class Common:
     def _take_plan(self, plan: Plan, paper: Paper) -> str:
         if plan.digest in self._gathered:
             return ""
-        refusal = self.terms.refusal(plan)
+        refusal = self.terms.refusal(plan) or self._played_before(plan)
         if not refusal and len(self._open()) >= MOST_OPEN:
             refusal = f"{MOST_OPEN} others wait for their phase"
         if not refusal:
@@ -110,6 +112,17 @@ class Common:
             self._gathered[plan.digest] = Gathered(plan, {})
             self._note(plan, paper)
         return refusal
+
+    def _played_before(self, plan: Plan) -> str:
+        """Phases rise: so that an old plan, a stop above all, cannot be brought again once it is forgotten here."""
+        done = [each.plan.phase for each in self._gathered.values() if self._is_done(each)]
+        last = max(done, default=0)
+        return (
+            "" if plan.phase > last else f"phase {plan.phase}: {self.terms.name!r} has signed for phase {last} already"
+        )
+
+    def _is_done(self, gathered: Gathered) -> bool:
+        return self.terms.name in gathered.statements and gathered.plan.branch == self.terms.branch
 
     def _take_statement(self, statement: Statement, paper: Paper) -> str:
         gathered = self._gathered.get(statement.plan)
@@ -168,6 +181,14 @@ class Common:
             await asyncio.to_thread(self._files.write, plan, tuple(self._papers[plan.digest]))
             self._fresh.pop(0)
             self._say([paper])
+            self._forget()
+
+    def _forget(self) -> None:
+        """What no file holds any more."""
+        kept = {*self._files.keys(), *(plan.key for plan, _ in self._fresh)}
+        for digest, gathered in [*self._gathered.items()]:
+            if self._is_done(gathered) and gathered.plan.key not in kept:
+                del self._gathered[digest], self._papers[digest]
 
     async def _keep(self, plan: Plan, saved: Saved) -> None:
         await asyncio.to_thread(self._files.write, plan, tuple(self._papers[plan.digest]))
@@ -190,7 +211,8 @@ class Common:
         self._add_statement(self._gathered[plan.digest], statement, self._certified.paper(statement.text))
 
     def _due(self, snapshot: Snapshot[AdapterState]) -> list[Plan]:
-        return [plan for plan in self._open() if snapshot.phase >= plan.phase or snapshot.exhausted]
+        at = {"phase": snapshot.phase, "round": snapshot.round, "exhausted": snapshot.exhausted}
+        return [plan for plan in self._open() if self.terms.has_reached(plan, **at)]
 
     def _open(self) -> list[Plan]:
         """Plans of this branch for which this node has not stated yet."""
@@ -205,7 +227,7 @@ class Common:
     def _remember(self, papers: list[Paper]) -> None:
         """What an earlier life has made durable."""
         try:
-            gathered, refused = gather(papers, self._certified.has_signed)
+            gathered, refused = gather(papers, self._certified.has_written)
         except ValueError as error:
             logger.warning("a common checkpoint is left out: %s", error)
             return

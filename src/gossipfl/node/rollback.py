@@ -119,7 +119,7 @@ def _key(files: CommonFiles, wanted: str) -> str:
 def _gathered(path: Path, others: Sequence[Path], certified: Certified) -> Gathered:
     papers: list[Paper] = [paper for each in (path, *others) for paper in read_signed(each)]
     try:
-        gathered, refused = gather(papers, certified.has_signed)
+        gathered, refused = gather(papers, certified.has_written)
     except ValueError as error:
         raise StateError(f"{path}: {error}") from error
     for place, why in refused.items():

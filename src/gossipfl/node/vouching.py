@@ -37,6 +37,10 @@ class Certified:
         """See `core.papers.Believes`."""
         return has_signed(self._trust)(name, paper)
 
+    def has_written(self, name: str, paper: Paper) -> bool:
+        """The same of papers on this node's own disk: its own are its own, by whatever certificate it had then."""
+        return name == self._name or self.has_signed(name, paper)
+
     def fingerprint(self, name: str) -> bytes:
         """Of the certificate that a neighbor, or this node, is known by."""
         pem = self.certificate if name == self._name else self._trust.certificate(name)
