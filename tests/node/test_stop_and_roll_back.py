@@ -26,6 +26,7 @@ from gossipfl.node.signed_checkpoints import believers_in, found_in, verified
 from gossipfl.privacy.ledger_link import read_ledger_link
 from gossipfl.privacy.publications import read_log, verify
 from gossipfl.privacy.spent import AccountSummary, spent
+from gossipfl.studies.demo_files import free_ports
 from gossipfl.studies.fleet import Fleet, node_job
 
 pytestmark = pytest.mark.slow
@@ -97,6 +98,17 @@ class Story:
     results: Mapping[str, dict[str, Any]]
 
 
+def move(study: Study) -> None:
+    """To ports that are free now: somebody else may have taken the old ones meanwhile."""
+    ports = iter(free_ports(len(NAMES)))
+    study.edit(
+        "peers.yaml",
+        lambda content: [
+            node.update(address=f"127.0.0.1:{next(ports)}") for node in content["nodes"] if "address" in node
+        ],
+    )
+
+
 def newest(study: Study) -> dict[str, tuple[int, str]]:
     saved = {name: study.saved(name).snapshot for name in NAMES}
     return {name: (snapshot.phase, snapshot.state.sharing().digest()) for name, snapshot in saved.items()}
@@ -125,6 +137,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Story:
     ends, before = newest(study), {name: paid(study, name) for name in NAMES}
     back = {name: roll_back(study, name, kept) for name in NAMES[:3]}
     after, paid_after = newest(study), {name: paid(study, name) for name in NAMES}
+    move(study)
     end = kept.plan.phase + REST
     study.edit("experiment.yaml", lambda content: content["training"].update(phases=end))
     with Fleet(jobs, launch=forked) as fleet:
