@@ -134,10 +134,9 @@ def test_a_federation_is_the_same_on_another_graph_and_after_a_rollback_and_no_o
 
 def test_where_rounds_are_numbered_all_keep_the_state_behind_the_same_one() -> None:
     own_pace, in_rounds = TERMS, replace(TERMS, rounds_per_phase=3)
-    at = {"phase": 6, "round": 17, "exhausted": False}
-    assert own_pace.has_reached(PLAN, **at)
-    assert not in_rounds.has_reached(PLAN, **at), "trained, and not yet mixed"
-    assert in_rounds.has_reached(PLAN, **{**at, "round": 18})
+    assert own_pace.has_reached(PLAN, phase=6, round=17, exhausted=False)
+    assert not in_rounds.has_reached(PLAN, phase=6, round=17, exhausted=False), "trained, and not yet mixed"
+    assert in_rounds.has_reached(PLAN, phase=6, round=18, exhausted=False)
     assert own_pace.has_reached(PLAN, phase=2, round=0, exhausted=True)
     assert not in_rounds.has_reached(PLAN, phase=2, round=17, exhausted=True), "it mixes on with the others"
 

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 from tests.node.rolled import FINGERPRINT, Standing, standing
+from tests.node.study import make_study
 
+from gossipfl.config.loading import load_peers
 from gossipfl.core.common import Plan, Statement, Terms, federation_of
 from gossipfl.core.snapshot import Snapshot
+from gossipfl.errors import StateError
+from gossipfl.node.agreeing import branch_of, unfit
 from gossipfl.node.common import MOST_OPEN, Common
 from gossipfl.node.common_files import KEPT, CommonFiles
 from gossipfl.state import AdapterState
@@ -185,3 +189,36 @@ async def test_a_stop_cannot_be_played_again_when_later_ones_have_taken_its_plac
 def test_a_plan_of_before_a_rollback_is_not_followed_behind_it(node: Standing, tmp_path: Path) -> None:
     life = Life(node, tmp_path, replace(TERMS, branch="3-abc"))
     assert "never rolled back" in life.asked(plan_for(5, stops=True))
+
+
+def test_a_node_that_was_not_there_is_told_the_branch_and_one_that_was_has_its_own(node: Standing) -> None:
+    saved = replace(node.saved, branch="3-abc")
+    assert branch_of(None, None) == ""
+    assert branch_of(None, "3-abc") == "3-abc"
+    assert branch_of(saved, None) == branch_of(saved, "3-abc") == "3-abc"
+    with pytest.raises(StateError, match="branch 3-abc"):
+        branch_of(saved, "4-def")
+    with pytest.raises(StateError, match="branch none"):
+        branch_of(node.saved, "4-def")
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"gossip": {"protocol": "push_sum"}}, "push_sum"),
+        ({"gossip": {"protocol": "pairwise"}}, "pairwise"),
+        ({"gossip": {"protocol": "sync"}, "protection": {"kind": "masked"}}, "masked"),
+        ({}, ""),
+    ],
+)
+def test_where_it_makes_no_sense_it_is_refused_with_the_reason(
+    tmp_path: Path, change: dict[str, dict[str, str]], why: str
+) -> None:
+    study = make_study(tmp_path / "study", tmp_path / "no-model", names=("ada", "bob", "cid", "dan"), **change)
+    said = unfit(load_peers(study.peers), insecure=False)
+    assert why in said
+    assert bool(said) == bool(why)
+
+
+def test_without_tls_nobody_signs(node: Standing) -> None:
+    assert "nobody can sign" in unfit(load_peers(node.study.peers), insecure=True)

@@ -211,8 +211,9 @@ class Common:
         self._add_statement(self._gathered[plan.digest], statement, self._certified.paper(statement.text))
 
     def _due(self, snapshot: Snapshot[AdapterState]) -> list[Plan]:
-        at = {"phase": snapshot.phase, "round": snapshot.round, "exhausted": snapshot.exhausted}
-        return [plan for plan in self._open() if self.terms.has_reached(plan, **at)]
+        phase, round_, exhausted = snapshot.phase, snapshot.round, snapshot.exhausted
+        reached = self.terms.has_reached
+        return [plan for plan in self._open() if reached(plan, phase=phase, round=round_, exhausted=exhausted)]
 
     def _open(self) -> list[Plan]:
         """Plans of this branch for which this node has not stated yet."""
