@@ -57,6 +57,19 @@ def test_another_experiment_is_refused_and_what_differs_is_named(fingerprint: di
     assert str(error).count("there") == 1
 
 
+def test_a_run_that_was_rolled_back_refuses_one_that_was_not_and_says_to_what() -> None:
+    error = refusal(fingerprint={**OURS.fingerprint, "branch": "6-0a1b2c"})
+    assert error.reason == "branch"
+    assert "rolled back to phase 6 (branch 6-0a1b2c)' there, 'never rolled back' here" in str(error)
+
+
+def test_nodes_of_one_branch_may_gossip_and_of_two_may_not() -> None:
+    here = replace(OURS, fingerprint={**OURS.fingerprint, "branch": "6-0a"})
+    check_greeting(here, replace(here, name="south"))
+    with pytest.raises(HandshakeError, match="6-0b"):
+        check_greeting(here, replace(here, name="south", fingerprint={**OURS.fingerprint, "branch": "6-0b"}))
+
+
 def test_a_basis_within_the_tolerance_is_the_same_basis() -> None:
     check_greeting(OURS, replace(THEIRS, basis_sketch=(0.50009, -0.25009)))
 

@@ -13,7 +13,8 @@ from typing import Any
 from gossipfl.cli.app import main
 from gossipfl.learning.optimizer import LocalOptimizer
 from gossipfl.net.transport import Transport
-from gossipfl.node import checkpoint, parts
+from gossipfl.node import checkpoint, parts, rollback
+from gossipfl.node.state_directory import StateDirectory
 from gossipfl.privacy import ledger
 from gossipfl.privacy.ledger_store import LedgerStore
 from gossipfl.privacy.publications import PublicationLog
@@ -40,6 +41,14 @@ MOMENTS = {
     "after the publication": Moment(Transport, "post", before=False),
 }
 """In the order charge, step, checkpoint, publish."""
+ROLLBACK_MOMENTS = {
+    "before the log says so": Moment(PublicationLog, "note_rollback", before=True),
+    "between log and finish": Moment(PublicationLog, "note_rollback", before=False),
+    "between finish and checkpoint": Moment(StateDirectory, "forget_finish", before=False),
+    "while the kept state is written": Moment(checkpoint, "fsync_folder", before=True),
+    "after the checkpoint": Moment(rollback, "save_checkpoint", before=False),
+}
+"""In the order log, finish, checkpoint."""
 
 
 def die_at(moment: Moment, count: int) -> None:
@@ -62,5 +71,5 @@ def die_at(moment: Moment, count: int) -> None:
 
 if __name__ == "__main__":
     where, number, *rest = sys.argv[1:]
-    die_at(MOMENTS[where], int(number))
+    die_at({**MOMENTS, **ROLLBACK_MOMENTS}[where], int(number))
     sys.exit(main(rest))

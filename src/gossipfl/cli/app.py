@@ -19,7 +19,8 @@ Options that commands share (`PeersOption`, `JsonOption`, …) are in `cli/optio
 command returns None; it raises `UserError` for the user's mistake and `typer.Exit(code)` for any other exit code, and
 writes nothing but its result to stdout (`note()` for progress).
 
-Exit codes: 0 done; 2 the user's mistake, one line `error: …` on stderr; 130 Ctrl-C; 1 anything else.
+Exit codes: 0 done; 2 the user's mistake, one line `error: …` on stderr; 3 a node stopped together with all others;
+130 Ctrl-C; 1 anything else.
 """
 
 import atexit
@@ -44,6 +45,9 @@ COMMANDS: Mapping[str, Entry] = {
     "check": Entry("gossipfl.cli.check", "Say everything that can be known before training."),
     "node": Entry("gossipfl.cli.node", "Run one node."),
     "status": Entry("gossipfl.cli.status", "Ask every node how it is."),
+    "checkpoint": Entry("gossipfl.cli.checkpoint", "Checkpoints that all nodes keep together and sign."),
+    "stop": Entry("gossipfl.cli.stop", "Stop all nodes after the same phase."),
+    "rollback": Entry("gossipfl.cli.rollback", "Take a node back to a checkpoint that all have signed."),
     "dashboard": Entry("gossipfl.cli.dashboard", "Show all nodes live on one page."),
     "fedavg": Entry("gossipfl.cli.fedavg", "Run an experiment with a server in the middle, by Flower."),
     "simulate": Entry("gossipfl.cli.simulate", "Run an experiment on a virtual clock, in one process."),

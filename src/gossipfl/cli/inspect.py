@@ -35,6 +35,8 @@ def run(  # one an option
     A member that asks for its status also learns ε and its budget, steps planned, its links and the addresses of
     peers.yaml, byte counts, staleness and the distance between published states by edge, rejections by reason and
     neighbor, and loss and accuracy on the common public test set; of all that also the past.
+    Where a coordinator asks for a checkpoint of all nodes, a signed statement goes with it: phase, step, digests of
+    what was kept, ledger head.
     """
     if not outgoing:
         raise ConfigError("inspect: give --outgoing, the only view there is")

@@ -25,7 +25,7 @@ from gossipfl.node.assembly import NodeRequest, run_node
 from gossipfl.node.attacking import UNSAFE, AttackRequest
 from gossipfl.node.dashboard.beside import Page
 from gossipfl.node.dashboard.site import Site, parse_place, read_token, require_dashboard, site_at
-from gossipfl.node.record import NodeRecord
+from gossipfl.node.record import STOPPED_TOGETHER, NodeRecord
 
 app = command_app()
 
@@ -67,11 +67,16 @@ def node(  # noqa: PLR0913  # one an option
         list[str] | None,
         typer.Option(help="Membership dynamic: a node to join through; repeatable.", metavar="HOST:PORT"),
     ] = None,
+    branch: Annotated[
+        str | None,
+        typer.Option(help="Of a federation that was rolled back before this node was there.", metavar="BRANCH"),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Train on this machine's data and gossip with the neighbors until everybody is done.
 
-    Killed at any moment, it goes on where it was by the same command.
+    Killed at any moment, it goes on where it was by the same command. Exit code 3: it was stopped together with all
+    others (gossipfl stop).
     """
     configure_logs(log_format, log_level, node=_name(peers, name) if log_format is LogFormat.json else None)
     request = NodeRequest(
@@ -85,12 +90,15 @@ def node(  # noqa: PLR0913  # one an option
         new_account=new_account,
         attack=AttackRequest(attack, allowed=unsafe),
         join=tuple(join or ()),
+        branch=branch,
     )
     with watcher() as watch:
         record = run_node(request, watch)
     emit(record.as_json(), json=json, text=_drawn(record))
     if record.state == "interrupted":
         raise typer.Exit(130)
+    if record.state == STOPPED_TOGETHER:
+        raise typer.Exit(3)
 
 
 def _name(peers: Path, name: str | None) -> str:

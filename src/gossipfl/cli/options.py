@@ -23,6 +23,12 @@ SetOption = Annotated[
     typer.Option("--set", help="Override one field of the experiment, a.b=VALUE; repeatable.", metavar="FIELD=VALUE"),
 ]
 """Default None; `load_experiment` and `load_peers` take `sets or ()`."""
+AtPhaseOption = Annotated[
+    int | None,
+    typer.Option(
+        "--at-phase", help="After so many training phases; default: two ahead of the farthest node.", metavar="PHASE"
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print the result as one JSON object, the last line of stdout.")
 ]

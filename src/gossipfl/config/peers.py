@@ -69,6 +69,9 @@ class Peers(Section):
     timeout: how long to wait for an answer is learned from the answers."""
     revoked: str | None = None
     """PEM file of revoked certificates (`gossipfl certs revoke`), relative to this file; read again when it changes."""
+    coordinators: tuple[NodeName, ...] = ()
+    """Nodes whose operators may ask this node for a checkpoint of all (`gossipfl checkpoint ask`) and to stop together
+    with all (`gossipfl stop`); default: its own only. Each machine's own file decides for its node."""
     nodes: Annotated[tuple[NodeConfig, ...], Field(min_length=1)]
 
     @field_validator("join")
@@ -93,6 +96,13 @@ class Peers(Section):
             raise ValueError(
                 f"nodes.{silent[0]}.address: needed with membership dynamic: others ask a node whether it is up"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _coordinators_are_nodes(self) -> "Peers":
+        strangers = sorted({*self.coordinators} - {node.name for node in self.nodes})
+        if strangers:
+            raise ValueError(f"coordinators: {strangers[0]!r} is none of the nodes")
         return self
 
     @model_validator(mode="after")

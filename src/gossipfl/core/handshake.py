@@ -1,13 +1,15 @@
 """May two nodes gossip: every reason why not is found at the first greeting, and named.
 
-Compared in this order: protocol version (adjacent ones interoperate), fingerprint by component, public basis,
-topology, codecs. The fingerprint holds only what must agree, never data, device, batch size or addresses.
+Compared in this order: protocol version (adjacent ones interoperate), what the run was rolled back to, fingerprint by
+component, public basis, topology, codecs.
+The fingerprint holds only what must agree, never data, device, batch size or addresses.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gossipfl.core.common import BRANCH, rolled_back
 from gossipfl.errors import HandshakeError
 
 PROTOCOL_VERSION = 1
@@ -43,7 +45,8 @@ class Greeting:
     Attributes:
         protocol_version: of the wire.
         name: the node's.
-        fingerprint: hash by component (model, adapter, basis, head, labels, gossip, …).
+        fingerprint: hash by component (model, adapter, basis, head, labels, gossip, …), and the branch of a run that
+            was rolled back.
         basis_sketch: of the public basis when no basis file is used, else empty.
         codecs: this node can decode these; the one it sends first.
         incarnation: life of the node, from 1.
@@ -69,8 +72,8 @@ def check_greeting(ours: Greeting, theirs: Greeting) -> None:
     """Returns if the two may exchange states.
 
     Raises:
-        HandshakeError: its message names what differs; its reason is version, incarnation, fingerprint, basis, topology
-            or codec.
+        HandshakeError: its message names what differs; its reason is version, incarnation, branch, fingerprint, basis,
+            topology or codec.
     """
     if abs(ours.protocol_version - theirs.protocol_version) > 1:
         versions = f"protocol version {theirs.protocol_version} there, {ours.protocol_version} here"
@@ -78,6 +81,7 @@ def check_greeting(ours: Greeting, theirs: Greeting) -> None:
     life = max(theirs.incarnation, theirs.seen_incarnation)
     if life > LAST_LIFE:
         raise _refusal(theirs, "incarnation", f"a life number of {life}, at most {LAST_LIFE} was expected")
+    _check_branch(ours, theirs)
     _check_fingerprint(ours, theirs)
     if not _basis_agrees(ours.basis_sketch, theirs.basis_sketch):
         raise _refusal(
@@ -88,6 +92,17 @@ def check_greeting(ours: Greeting, theirs: Greeting) -> None:
         raise _refusal(theirs, "topology", versions)
     if not set(ours.codecs) & set(theirs.codecs):
         raise _refusal(theirs, "codec", f"no common codec: {_cut(theirs.codecs)} there, {_cut(ours.codecs)} here")
+
+
+def _check_branch(ours: Greeting, theirs: Greeting) -> None:
+    here, there = ours.fingerprint.get(BRANCH, ""), theirs.fingerprint.get(BRANCH, "")
+    if here != there:
+        raise _refusal(
+            theirs,
+            "branch",
+            f"the run was {rolled_back(there)!r} there, {rolled_back(here)!r} here; roll all nodes back to the same "
+            "common checkpoint (gossipfl rollback)",
+        )
 
 
 def _check_fingerprint(ours: Greeting, theirs: Greeting) -> None:

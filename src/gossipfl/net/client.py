@@ -7,16 +7,18 @@ from typing import Self, TypeVar
 import grpc
 
 from gossipfl.config.peers import NodeConfig
+from gossipfl.core.handshake import Greeting
 from gossipfl.errors import HandshakeError
 from gossipfl.net.channels import SERVICE, reach
 from gossipfl.net.pinning import Trust
 from gossipfl.net.reports import MemberReport, StatusSnapshot
 from gossipfl.net.status_wire import REPLY_BYTES, status_of
-from gossipfl.net.wire import members_of
+from gossipfl.net.wire import members_of, opening_of
 from gossipfl.v1 import gossip_pb2 as pb
 
 Answer = TypeVar("Answer")
 _KEEPALIVE_S = 10.0
+LONGEST_REFUSAL = 300
 
 
 class Line:
@@ -58,6 +60,26 @@ class Line:
                 f"/{SERVICE}/Members", pb.MembersRequest.SerializeToString, pb.MembersReply.FromString
             )
             return members_of(await call(pb.MembersRequest(), timeout=timeout_s))
+
+        return await self._ask(ask, timeout_s)
+
+    async def greeting(self, timeout_s: float) -> Greeting | None:
+        """What the node says of itself; None as in `status`."""
+
+        async def ask(channel: "grpc.aio.Channel") -> Greeting:
+            call = channel.unary_unary(f"/{SERVICE}/Greet", pb.Hello.SerializeToString, pb.Hello.FromString)
+            me = self._trust.identity.name
+            return opening_of(await call(pb.Hello(name=me), timeout=timeout_s)).greeting
+
+        return await self._ask(ask, timeout_s)
+
+    async def bring(self, paper: bytes, timeout_s: float) -> str | None:
+        """Brings a signed plan: why the node does not follow it, empty: it does; None as in `status`."""
+
+        async def ask(channel: "grpc.aio.Channel") -> str:
+            call = channel.unary_unary(f"/{SERVICE}/Ask", pb.Paper.SerializeToString, pb.Asked.FromString)
+            asked = await call(pb.Paper(line=paper), timeout=timeout_s)
+            return str(asked.refused[:LONGEST_REFUSAL])
 
         return await self._ask(ask, timeout_s)
 

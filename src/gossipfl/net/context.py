@@ -9,7 +9,7 @@ from gossipfl.core.handshake import Greeting, check_greeting
 from gossipfl.errors import HandshakeError, MessageError
 from gossipfl.net.counters import Counters
 from gossipfl.net.duplex import Duplex
-from gossipfl.net.events import Arrived, Delivered, NetEvent, Undelivered
+from gossipfl.net.events import Arrived, Delivered, NetEvent, PaperCame, Undelivered
 from gossipfl.net.identity import Identity
 from gossipfl.net.inbox import Checks, Enclosed, Message
 from gossipfl.net.limits import Limits
@@ -23,6 +23,11 @@ from gossipfl.net.wire import Envelope, Opening
 from gossipfl.protection.letters import Letter
 
 logger = logging.getLogger(__name__)
+
+
+def follows_none(_: bytes) -> str:
+    """The answer to every plan, of a transport without a driver that follows any."""
+    return "this node follows no plans"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class Context:
         status: the driver's figures.
         carries: bytes between neighbors that cannot reach each other.
         mesh: of dynamic membership; None where the members are those of peers.yaml.
+        asked: takes a signed plan that a member brought; why it is not followed, empty: it is.
     """
 
     identity: Identity
@@ -58,6 +64,7 @@ class Context:
     status: Callable[[], StatusSnapshot]
     carries: bool = True
     mesh: Mesh | None = None
+    asked: Callable[[bytes], str] = follows_none
 
     def opening(self, peer: str) -> Opening:
         """Our Hello for a peer, as of now."""
@@ -104,6 +111,7 @@ class Context:
             arrived=self.arrived,
             reject=self.counters.reject,
             undelivered=lambda: self.deliver(Undelivered(name)),
+            paper=lambda line: self.deliver(PaperCame(name, line)),
         )
         return Link(duplex, wiring, theirs)
 
@@ -169,6 +177,12 @@ class Context:
         tally = self.counters.of(name)
         up, sent, received = self.neighbors[name].up, tally.bytes_sent, tally.bytes_received
         return replace(said, up=up, bytes_sent=sent, bytes_received=received)
+
+    def pinned_strangers(self) -> list[NodeConfig]:
+        """Members whose certificate nobody vouches for but themselves, and whom no link makes known."""
+        others = [node for name, node in self.members.items() if name not in self.neighbors]
+        wanted = self.identity.pins if self.identity.authority is None else {}
+        return [node for node in others if node.name in wanted and node.address is not None]
 
     def member_reports(self) -> list[MemberReport]:
         """Every node of peers.yaml but this one, as seen from here."""

@@ -82,4 +82,12 @@ class MembersChanged:
     up: Mapping[str, str]
 
 
-NetEvent = LinkUp | LinkDown | Arrived | Delivered | Undelivered | MembersChanged
+@dataclass(frozen=True, slots=True)
+class PaperCame:
+    """A neighbor passed on a signed paper; nothing of it is checked."""
+
+    sender: str
+    line: bytes
+
+
+NetEvent = LinkUp | LinkDown | Arrived | Delivered | Undelivered | MembersChanged | PaperCame

@@ -14,7 +14,7 @@ from gossipfl.errors import MessageError
 from gossipfl.net.limits import CHUNK_BYTES, CONTROL_BYTES
 from gossipfl.v1 import gossip_pb2 as pb
 
-Frame = pb.Hello | pb.Envelope | pb.Ack | memoryview
+Frame = pb.Hello | pb.Envelope | pb.Ack | pb.Paper | memoryview
 """What a frame holds; a chunk is a view of the frame's own bytes."""
 
 _CHUNK_TAG = b"\x1a"
@@ -35,6 +35,21 @@ def envelope_frame(envelope: pb.Envelope) -> bytes:
 def ack_frame(sequence: int = 0, rejected: str = "") -> bytes:
     """A frame that holds an Ack."""
     return pb.Frame(ack=pb.Ack(sequence=sequence, rejected=rejected)).SerializeToString()
+
+
+def paper_frame(line: bytes) -> bytes:
+    """A frame that holds a signed paper."""
+    return pb.Frame(paper=pb.Paper(line=line)).SerializeToString()
+
+
+def paper_line(data: bytes) -> bytes:
+    """The line of a paper that came by itself; empty: it was none, which is no paper either."""
+    if len(data) > CONTROL_BYTES:
+        return b""
+    try:
+        return pb.Paper.FromString(data).line
+    except DecodeError:
+        return b""
 
 
 def chunk_frames(payload: bytes | memoryview) -> Iterator[bytes]:
@@ -68,6 +83,8 @@ def parse_frame(data: bytes, *, peer: str) -> Frame:
             return frame.envelope
         case "ack":
             return frame.ack
+        case "paper":
+            return frame.paper
         case _:
             raise _garbage(peer, "a frame of an unknown kind")
 

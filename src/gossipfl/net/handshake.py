@@ -18,7 +18,18 @@ DUPLICATE = "duplicate"
 NOT_YET = "not_yet"
 """Likewise: who is up is not known to both ends alike at the moment."""
 _REASONS = frozenset(
-    {"version", "fingerprint", "basis", "topology", "codec", "ledger", "certificate", "unknown_sender", DUPLICATE}
+    {
+        "version",
+        "branch",
+        "fingerprint",
+        "basis",
+        "topology",
+        "codec",
+        "ledger",
+        "certificate",
+        "unknown_sender",
+        DUPLICATE,
+    }
 )
 _LONGEST_REFUSAL = 500
 

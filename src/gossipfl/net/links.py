@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from gossipfl.errors import MessageError, PeerError
 from gossipfl.net.counters import Tally
 from gossipfl.net.duplex import Duplex, LinkLostError
-from gossipfl.net.framing import Frame, ack_frame, envelope_frame, parse_frame
+from gossipfl.net.framing import Frame, ack_frame, envelope_frame, paper_frame, parse_frame
 from gossipfl.net.inbox import Checks, Enclosed, Message, Receiver
 from gossipfl.net.intake import Intake
 from gossipfl.net.outbox import Outbox, Outgoing
@@ -42,6 +42,7 @@ class Wiring:
         arrived: told of every message that passed.
         reject: told of everything that did not.
         undelivered: told when a message broke off.
+        paper: told of every signed paper, not looked at yet.
     """
 
     peer: str
@@ -55,6 +56,7 @@ class Wiring:
     arrived: Callable[[Message | Enclosed], None]
     reject: Callable[[PeerError], None]
     undelivered: Callable[[], None]
+    paper: Callable[[bytes], None]
 
 
 class Link:
@@ -77,12 +79,18 @@ class Link:
         self._cutoff: asyncio.Timeout | None = None
         self._broken_off = False
         self._deadline: float | None = None
-        self._refusals: list[bytes] = []
+        self._notes: list[bytes] = []
+        self._refusals = 0
         self._dropped = 0
         self._life = 0
 
     def wake(self) -> None:
         """There is something to send."""
+        self._wake.set()
+
+    def say(self, paper: bytes) -> None:
+        """Sends a signed paper before the next message."""
+        self._notes.append(paper_frame(paper))
         self._wake.set()
 
     def retire(self) -> None:
@@ -139,14 +147,20 @@ class Link:
     async def _write_all(self) -> None:
         while not self._retired:
             self._wake.clear()
-            while self._refusals:
-                async with asyncio.timeout(self.wiring.timeout_s):
-                    await self._write(self._refusals.pop(0))
+            await self._write_notes()
             message = self.wiring.outbox.take()
             if message is None:
                 await self._wake.wait()
             else:
                 await self._send(message)
+        if self._leaving:
+            await self._write_notes()
+
+    async def _write_notes(self) -> None:
+        while self._notes:
+            async with asyncio.timeout(self.wiring.timeout_s):
+                await self._write(self._notes.pop(0))
+        self._refusals = 0
 
     async def _send(self, message: Outgoing) -> None:
         outbox, timeout_s = self.wiring.outbox, self.wiring.timeout_s
@@ -209,6 +223,8 @@ class Link:
                     self.wiring.arrived(message)
             case pb.Ack() as ack:
                 self._refused(ack)
+            case pb.Paper() as paper:
+                self.wiring.paper(paper.line)
             case pb.Hello():
                 raise MessageError(f"{self.wiring.peer!r} sent a second Hello", peer=self.wiring.peer, reason="garbage")
         if not self._receiver.busy:
@@ -238,8 +254,9 @@ class Link:
         named = exchange(self.wiring.peer, (self.theirs.greeting.incarnation, sequence))
         fields = {"peer": self.wiring.peer, "reason": error.reason, "exchange": named}
         logger.debug("dropped a message of %s: %s", self.wiring.peer, error.reason, extra=fields)
-        if error.reason != "truncated" and len(self._refusals) < 8:
-            self._refusals.append(ack_frame(sequence, error.reason))
+        if error.reason != "truncated" and self._refusals < 8:
+            self._refusals += 1
+            self._notes.append(ack_frame(sequence, error.reason))
             self._wake.set()
 
     def _refused(self, ack: pb.Ack) -> None:

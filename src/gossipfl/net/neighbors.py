@@ -66,6 +66,11 @@ class Neighbor:
         if self._active is not None:
             self._active.wake()
 
+    def say(self, paper: bytes) -> None:
+        """Sends a signed paper, if there is a link."""
+        if self._active is not None:
+            self._active.say(paper)
+
     async def wait_down(self) -> None:
         """Returns when there is no link in use."""
         await self._down.wait()

@@ -1,6 +1,6 @@
 """The node's port: the Gossip service, and the standard health and reflection services.
 
-neighbors: Exchange, Publish, Tunnel   members: Greet, Members, Status   good certificates: Tell   else: nothing
+neighbors: Exchange, Publish, Tunnel   members: Greet, Members, Status, Ask   good certificates: Tell   else: nothing
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from gossipfl.errors import HandshakeError, MessageError, NetworkError
 from gossipfl.net.channels import SERVICE, Options, keepalive_options
 from gossipfl.net.context import Context
 from gossipfl.net.door import Call, Door, Visitor
+from gossipfl.net.framing import paper_line
 from gossipfl.net.handshake import agree, greet
 from gossipfl.net.publishing import Pushed
 from gossipfl.net.relay import Relay
@@ -46,6 +47,8 @@ class Service:
             # raw: its size is looked at before it is read
             "Tell": unary(self.tell, None, codecs.Told.SerializeToString),
             "Status": unary(self.status, codecs.StatusRequest.FromString, codecs.StatusReply.SerializeToString),
+            # raw, likewise
+            "Ask": unary(self.ask, None, codecs.Asked.SerializeToString),
             "Publish": grpc.stream_unary_rpc_method_handler(
                 self.publish, response_serializer=codecs.Ack.SerializeToString
             ),
@@ -82,6 +85,11 @@ class Service:
         """How far this node is; for members."""
         async with self._door.member(call):
             return status_message(self._context.snapshot(details=asked.details))
+
+    async def ask(self, asked: bytes, call: Call) -> pb.Asked:
+        """A signed plan; members may bring one, whoever has signed it."""
+        async with self._door.member(call):
+            return pb.Asked(refused=self._context.asked(paper_line(asked)))
 
     async def publish(self, _: AsyncIterator[bytes], call: Call) -> pb.Ack:
         """A message pushed one way; for neighbors."""

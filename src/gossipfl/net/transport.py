@@ -9,7 +9,7 @@ One bidirectional stream for each neighbor, opened by whichever end can; nothing
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -21,7 +21,7 @@ from gossipfl.core.codecs import Codec
 from gossipfl.core.codecs.packing import Unpacker
 from gossipfl.core.handshake import Greeting, HeadWatch, LedgerHead
 from gossipfl.core.messages import Crossing, Header, Packet
-from gossipfl.net.context import Context
+from gossipfl.net.context import Context, follows_none
 from gossipfl.net.counters import Counters
 from gossipfl.net.dialer import Dialer
 from gossipfl.net.events import Arrived, Delivered, LinkDown, LinkUp, MembersChanged, NetEvent, Undelivered
@@ -67,6 +67,7 @@ class Transport:
         relays: by neighbor that only dials out, where this node does so too: who carries bytes between the two.
         carries: this node does that for others.
         mesh: of dynamic membership.
+        asked: takes a signed plan that a member brought; why it is not followed, empty: it is.
 
     Attributes:
         counters: figures by neighbor and in total.
@@ -93,6 +94,7 @@ class Transport:
         relays: Mapping[str, Sequence[NodeConfig]] | None = None,
         carries: bool = True,
         mesh: Mesh | None = None,
+        asked: Callable[[bytes], str] = follows_none,
     ) -> None:
         self.counters = Counters(tuple(node.name for node in neighbors))
         trust = trust or Trust(identity)
@@ -123,6 +125,7 @@ class Transport:
             status=status,
             carries=carries,
             mesh=mesh,
+            asked=asked,
         )
         self._detour = Detour(self._context, relays or {})
         self._entrances: Mapping[str, str] = {}
@@ -153,17 +156,10 @@ class Transport:
         if self._context.mesh is not None:
             known = {name: node.address for name, node in self._members.items() if node.address}
             self._go_on(self._context.mesh.run(known), "membership")
-        for node in self._pinned_strangers():
+        for node in self._context.pinned_strangers():
             meeting = get_acquainted(self._context.trust, node.name, node.address or "", self._context.limits)
             self._go_on(meeting, f"certificate of {node.name}")
         return self
-
-    def _pinned_strangers(self) -> list[NodeConfig]:
-        """Members whose certificate nobody vouches for but themselves, and whom no link makes known."""
-        context = self._context
-        others = [node for name, node in context.members.items() if name not in context.neighbors]
-        wanted = context.identity.pins if context.identity.authority is None else {}
-        return [node for node in others if node.name in wanted and node.address is not None]
 
     def _dial(self, neighbor: Neighbor) -> None:
         address = neighbor.node.address or self._entrances.get(neighbor.name)
@@ -272,6 +268,12 @@ class Transport:
         """The driver is done with an `Arrived` of this sender: told so, it is read on."""
         if (neighbor := self._neighbors.get(sender)) is not None:
             neighbor.intake.handled()
+
+    def say(self, paper: bytes, *, to: Collection[str] | None = None) -> None:
+        """Passes a signed paper on to neighbors that are up; default: to all."""
+        for name, neighbor in self._neighbors.items():
+            if to is None or name in to:
+                neighbor.say(paper)
 
     async def flush(self, deadline_s: float) -> bool:
         """Waits until every message for a neighbor that is up has left; whether that was so in time."""

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from gossipfl.config.addresses import parse_address
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedPeers, dump_experiment, load_peers, resolve_self
 from gossipfl.config.peers import NodeConfig
 from gossipfl.core.codecs import build_codec
 from gossipfl.core.codecs.packing import packer_for
+from gossipfl.core.common import BRANCH
 from gossipfl.core.handshake import LedgerHead
 from gossipfl.core.mixing import build_mixing
 from gossipfl.core.protocol import Parts, Protocol, Schedule
@@ -26,12 +26,13 @@ from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.tables import resolve
 from gossipfl.core.topology.live import live_schedule
-from gossipfl.errors import ConfigError, PrivacyError, StateError
+from gossipfl.errors import PrivacyError, StateError
 from gossipfl.learning.bench import Bench, build_learner
 from gossipfl.learning.books import RunTerms, Streams, ledger_file
 from gossipfl.learning.data import DataSite
 from gossipfl.net.identity import load_identity
 from gossipfl.net.pinning import Trust
+from gossipfl.node.agreeing import branch_of, common_for
 from gossipfl.node.attacking import AttackRequest, attacker_for, check_attack, poisoner
 from gossipfl.node.checkpoint import Saved, load_latest
 from gossipfl.node.dashboard.beside import Page
@@ -40,6 +41,7 @@ from gossipfl.node.freed_memory import return_freed_memory
 from gossipfl.node.greeting import Greeter, experiment_fingerprint
 from gossipfl.node.guarding import guard_for
 from gossipfl.node.history import history_in
+from gossipfl.node.newcomers import joining
 from gossipfl.node.parts import NodeParts
 from gossipfl.node.ranks import as_node
 from gossipfl.node.record import NodeRecord
@@ -73,6 +75,7 @@ class NodeRequest:
         new_account: reason to start a fresh privacy account on known data.
         attack: lie to the others, on purpose.
         join: HOST:PORT of nodes to join through, with membership dynamic; besides those of peers.yaml.
+        branch: what the others were rolled back to when this node was not there yet.
     """
 
     peers: Path
@@ -85,6 +88,7 @@ class NodeRequest:
     new_account: str | None = None
     attack: AttackRequest = field(default_factory=AttackRequest)
     join: Sequence[str] = ()
+    branch: str | None = None
 
 
 def run_node(request: NodeRequest, report: Callable[[NodeRecord], None]) -> NodeRecord:
@@ -112,7 +116,8 @@ def assemble(
     Args:
         streams: of noise and batches; seeded ones, which everybody can repeat, are for tests.
     """
-    loaded = joining(load_peers(request.peers, [*request.overrides, *request.attack.overrides()]), request)
+    overrides = (*request.overrides, *request.attack.overrides())
+    loaded = joining(load_peers(request.peers, overrides), request.join, insecure=request.insecure)
     check_attack(request.attack, loaded.experiment.experiment)
     me = resolve_self(loaded.peers, request.name, os.environ)
     loaded = as_node(loaded, me)
@@ -133,16 +138,18 @@ def assemble(
     fingerprint = experiment_fingerprint(loaded.experiment.experiment, bench.adapted.components(), schedule, live=live)
     saved = _resume(directory, loaded, fingerprint, bench)
     signer = Signer.from_pem(identity.key or directory.signing_key())
-    greeter = _greeter(loaded, me, fingerprint, schedule.version, bench, _Life(directory, signer, shared.seeds))
+    branch = branch_of(saved, request.branch)
+    greeted = fingerprint | ({BRANCH: branch} if branch else {})
+    greeter = _greeter(loaded, me, greeted, schedule.version, bench, _Life(directory, signer, shared.seeds))
     record = _record(me.name, bench, directory)
     protocol = _protocol(loaded, me.name, schedule, bench, saved)
     keeps_books = protocol.snapshot.mass is not None
     trust = Trust(identity)
     guard = guard_for(loaded.experiment.experiment, trust, schedule, bench.adapted.spec.shared(), greeter.fingerprint)
     relays = relays_of(loaded.peers.nodes, schedule, me.name)
-    wires = Wires(me, trust, neighbors, relays, greeter, directory, record, bench, keeps_books, guard)
-    overrides = (*request.overrides, *request.attack.overrides())
-    followed = Followed(loaded, overrides, me, schedule, trust, greeter, directory)
+    common = common_for(loaded, trust, signer, greeter, directory)
+    wires = Wires(me, trust, neighbors, relays, greeter, directory, record, bench, keeps_books, guard, common.asked)
+    followed = Followed(loaded, overrides, me, schedule, trust, greeter, directory, common)
     return NodeParts(
         experiment=loaded.experiment.experiment,
         directory=directory,
@@ -154,29 +161,11 @@ def assemble(
         open_transport=opener(loaded, wires),
         record=record,
         report=report,
+        common=common,
         guard=guard,
         attacker=attacker_for(request.attack, me.name, loaded.experiment.experiment, schedule, bench),
         followed=followed,
     )
-
-
-def joining(loaded: LoadedPeers, request: NodeRequest) -> LoadedPeers:
-    """With whom the command line says to join through.
-
-    Raises:
-        ConfigError: the membership is static, or the nodes have no certificates to be known by.
-    """
-    peers = loaded.peers
-    if request.join and peers.membership == "static":
-        raise ConfigError("--join: peers.yaml has membership static, whose nodes are those in it; set dynamic")
-    if request.insecure and peers.membership == "dynamic":
-        raise ConfigError("--insecure: membership dynamic knows those who join by their certificates")
-    for address in request.join:
-        try:
-            parse_address(address)
-        except ValueError as error:
-            raise ConfigError(f"--join: {error}") from None
-    return replace(loaded, peers=peers.model_copy(update={"join": (*peers.join, *request.join)}))
 
 
 def site_of(loaded: LoadedPeers, node: NodeConfig) -> DataSite:
@@ -220,8 +209,12 @@ def _resume(directory: StateDirectory, loaded: LoadedPeers, fingerprint: dict[st
             "or move the state directory away to begin anew"
         ) from error
     bench.learner.restore(saved.optimizer)
+    snapshot = saved.snapshot
+    if saved.branch and isinstance(bench.account, LedgerAccount):
+        # what was paid after the state that the run went back to is stated with it: ε never falls
+        snapshot = replace(snapshot, receipt=bench.account.receipt())
     # whether the budget is spent is the ledger's to say: the target may have been raised meanwhile
-    return replace(saved, snapshot=replace(saved.snapshot, exhausted=False))
+    return replace(saved, snapshot=replace(snapshot, exhausted=False))
 
 
 def absolute(experiment: Experiment, folder: Path) -> Experiment:

@@ -31,8 +31,10 @@ from gossipfl.state import AdapterSpec, AdapterState, Segment
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 KEPT = 2
+UNREADABLE = (OSError, SafetensorError, KeyError, TypeError, ValueError, ModelError)
+"""What a damaged file raises."""
 _NAME = re.compile(r"checkpoint-(\d{8})\.safetensors")
 _OPTIMIZER = "optimizer/"
 _SLOW, _MOMENTUM = "outer/slow", "outer/momentum"
@@ -45,10 +47,12 @@ class Saved:
     Attributes:
         snapshot: the protocol's durable state, with `unmixed`.
         optimizer: moments by name, as the learner gave them.
+        branch: what the run was rolled back to; empty: it never was. See `core.common`.
     """
 
     snapshot: Snapshot[AdapterState]
     optimizer: Mapping[str, NDArray[Any]]
+    branch: str = ""
 
     @property
     def state(self) -> AdapterState:
@@ -64,13 +68,37 @@ def save_checkpoint(folder: Path, saved: Saved) -> Path:
     """
     number = max(_numbers(folder), default=0) + 1
     path = folder / f"checkpoint-{number:08d}.safetensors"
-    tensors = _tensors(saved)
-    about = _describe(saved)
-    metadata = {"gossipfl": json.dumps({**about, "digest": _digest(about, tensors)})}
-    write_durably(path, tensor_file(tensors, metadata))
+    write_saved(path, saved)
     for old in sorted(_numbers(folder))[:-KEPT]:
         (folder / f"checkpoint-{old:08d}.safetensors").unlink(missing_ok=True)
     return path
+
+
+def write_saved(path: Path, saved: Saved, *, salt: str = "") -> str:
+    """Writes one checkpoint durably; its digest, hex.
+
+    Args:
+        salt: random; with it the digest may be told: it says nothing of what is in the file.
+
+    Raises:
+        StateError: it could not be written.
+    """
+    tensors, about = _tensors(saved), _describe(saved) | ({"salt": salt} if salt else {})
+    digest = _digest(about, tensors)
+    write_durably(path, tensor_file(tensors, {"gossipfl": json.dumps({**about, "digest": digest})}))
+    return digest
+
+
+def read_saved(path: Path) -> tuple[Saved, str]:
+    """One checkpoint and its digest.
+
+    Raises:
+        StateError: it is not there, damaged, or of a newer version.
+    """
+    try:
+        return _load(path)
+    except UNREADABLE as error:
+        raise StateError(f"{path} cannot be read, or is damaged: {error}") from error
 
 
 def moments_of(path: Path) -> dict[str, NDArray[Any]]:
@@ -123,8 +151,8 @@ def load_latest(folder: Path) -> Saved | None:
     for number in sorted(_numbers(folder), reverse=True):
         path = folder / f"checkpoint-{number:08d}.safetensors"
         try:
-            saved = _load(path)
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError, ModelError) as error:
+            saved, _ = _load(path)
+        except UNREADABLE as error:
             logger.warning("corrupt checkpoint %s (%s): taking the one before it", path, error)
             corrupt.append(path)
             continue
@@ -178,6 +206,7 @@ def _describe(saved: Saved) -> dict[str, Any]:
     return {
         "schema": SCHEMA_VERSION,
         "spec": [[segment.name, list(segment.shape), segment.shared] for segment in snapshot.state.spec.segments],
+        "branch": saved.branch,
         "phase": snapshot.phase,
         "step": snapshot.step,
         "round": snapshot.round,
@@ -189,20 +218,24 @@ def _describe(saved: Saved) -> dict[str, Any]:
     }
 
 
-def _load(path: Path) -> Saved:
+def _load(path: Path) -> tuple[Saved, str]:
     with safe_open(path, framework="numpy") as file:
         about = json.loads(file.metadata()["gossipfl"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
     if about["schema"] > SCHEMA_VERSION:
         raise StateError(f"{path} was written by a newer gossipfl (schema {about['schema']}): update this node")
-    if about.pop("digest") != _digest(about, tensors):
+    digest = about.pop("digest")
+    if digest != _digest(about, tensors):
         raise ValueError("it does not have the recorded digest")
     spec = AdapterSpec(tuple(Segment(name, tuple(shape), shared) for name, shape, shared in about["spec"]))
     state = AdapterState(spec, tensors["state"])
-    return Saved(
+    saved = Saved(
         snapshot=_snapshot(about, state, tensors),
         optimizer={name.removeprefix(_OPTIMIZER): tensors[name] for name in tensors if name.startswith(_OPTIMIZER)},
+        # since schema 5
+        branch=about.get("branch", ""),
     )
+    return saved, digest
 
 
 def _unmixed(schema: int, state: AdapterState, tensors: Mapping[str, NDArray[Any]]) -> AdapterState:

@@ -29,6 +29,8 @@ from gossipfl.net.identity import load_identity
 from gossipfl.net.pinning import Trust
 from gossipfl.net.revocations import read_revocations
 from gossipfl.net.transport import Transport
+from gossipfl.node.agreeing import terms_of
+from gossipfl.node.common import Common
 from gossipfl.node.greeting import Greeter
 from gossipfl.node.ranks import as_node
 from gossipfl.node.schedules import schedule_of
@@ -46,7 +48,7 @@ class Followed:
         overrides: of the command line.
         me: this node.
         schedule: by now.
-        trust, greeter, directory: of this life.
+        trust, greeter, directory, common: of this life.
     """
 
     loaded: LoadedPeers
@@ -56,6 +58,7 @@ class Followed:
     trust: Trust
     greeter: Greeter
     directory: StateDirectory
+    common: Common
 
 
 class Following:
@@ -196,6 +199,7 @@ class Following:
             fingerprint = {**now.greeter.fingerprint, "schedule": schedule.digest()}
             now.greeter.fingerprint = fingerprint
             now.directory.note_experiment(fingerprint)
+        now.common.terms = terms_of(loaded, now.me.name, now.greeter.fingerprint, insecure=now.trust.identity.insecure)
         self._rewire(loaded.peers.nodes, anew=rewired)
 
     def _rewire(self, nodes: "list[NodeConfig] | tuple[NodeConfig, ...]", *, anew: bool = False) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import assert_never
 
 from gossipfl.core.events import NeighborDown, NeighborUp, Received, SendFailed
+from gossipfl.errors import MessageError
+from gossipfl.net.events import PaperCame
 from gossipfl.net.transport import (
     Arrived,
     Delivered,
@@ -24,14 +26,16 @@ class Hearing:
 
     Args:
         tell: tells the protocol.
+        reject: told of papers that make no sense.
 
     Attributes:
         mail: of a node under protection.
         following: of one whose neighbors may change.
     """
 
-    def __init__(self, parts: NodeParts, tell: Callable[[Item], None]) -> None:
+    def __init__(self, parts: NodeParts, tell: Callable[[Item], None], reject: Callable[[MessageError], None]) -> None:
         self._parts = parts
+        self._reject = reject
         self._tell = tell
         self.mail: Mail | None = None
         self.following: Following | None = None
@@ -53,6 +57,8 @@ class Hearing:
             case MembersChanged(up=up):
                 if self.following is not None:
                     self.following.members_changed(up)
+            case PaperCame(sender=sender, line=line):
+                self._paper(sender, line)
             case _:
                 assert_never(event)
 
@@ -61,6 +67,12 @@ class Hearing:
         self._tell(NeighborUp(event.name))
         if self.mail is not None:
             self.mail.up(event.name)
+        self._parts.common.up(event.name)
+
+    def _paper(self, sender: str, line: bytes) -> None:
+        error = self._parts.common.came(sender, line)
+        if error is not None:
+            self._reject(error)
 
     def _arrived(self, event: Arrived) -> None:
         self._parts.record.distances.heard(event.sender, event.state, event.header)

@@ -1,11 +1,15 @@
-"""Nodes that joined a running federation: whom those that are known take to be up."""
+"""Nodes that join a running federation, and those that did: whom those that are known take to be up."""
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 from pydantic import ValidationError
 
+from gossipfl.config.addresses import parse_address
+from gossipfl.config.loading import LoadedPeers
 from gossipfl.config.peers import NodeConfig
 from gossipfl.core.swim import Pace
+from gossipfl.errors import ConfigError
 from gossipfl.net.reports import MemberReport
 
 
@@ -26,3 +30,22 @@ def _node_of(name: str, address: str) -> NodeConfig | None:
         return NodeConfig(name=name, address=address)
     except ValidationError:
         return None
+
+
+def joining(loaded: LoadedPeers, through: Sequence[str], *, insecure: bool) -> LoadedPeers:
+    """With whom the command line says to join through.
+
+    Raises:
+        ConfigError: the membership is static, or the nodes have no certificates to be known by.
+    """
+    peers = loaded.peers
+    if through and peers.membership == "static":
+        raise ConfigError("--join: peers.yaml has membership static, whose nodes are those in it; set dynamic")
+    if insecure and peers.membership == "dynamic":
+        raise ConfigError("--insecure: membership dynamic knows those who join by their certificates")
+    for address in through:
+        try:
+            parse_address(address)
+        except ValueError as error:
+            raise ConfigError(f"--join: {error}") from None
+    return replace(loaded, peers=peers.model_copy(update={"join": (*peers.join, *through)}))

@@ -18,7 +18,11 @@ class Failed:
         self.error = error
 
 
-Item = Event[AdapterState] | PhaseDone | Failed
+class Noted:
+    """Something was agreed on among all nodes; the protocol knows nothing of it."""
+
+
+Item = Event[AdapterState] | PhaseDone | Failed | Noted
 
 
 class Order(Protocol):

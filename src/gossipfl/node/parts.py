@@ -17,6 +17,7 @@ from gossipfl.learning.bench import Bench
 from gossipfl.net.transport import NetEvent, Transport
 from gossipfl.node.attacking import Attacker
 from gossipfl.node.checkpoint import Saved, moments_of, save_checkpoint
+from gossipfl.node.common import Common
 from gossipfl.node.following import Followed
 from gossipfl.node.greeting import Greeter
 from gossipfl.node.record import NodeRecord
@@ -44,6 +45,7 @@ class NodeParts:
         open_transport: makes the transport.
         record: running figures.
         report: called with the record whenever it changed.
+        common: its part in what all nodes do together.
         guard: of this life; None where states travel as they are.
         attacker: what it says in place of its states; None of an honest node.
         followed: what the node's neighbors follow from; None: they stay as they are.
@@ -59,6 +61,7 @@ class NodeParts:
     open_transport: OpenTransport
     record: NodeRecord
     report: Callable[[NodeRecord], None]
+    common: Common
     guard: Guard[AdapterState] | None = None
     attacker: Attacker | None = None
     followed: Followed | None = None
@@ -67,7 +70,8 @@ class NodeParts:
         self, snapshot: Snapshot[AdapterState], moments: Mapping[str, NDArray[np.float32]]
     ) -> Mapping[str, NDArray[np.float32]]:
         """Makes a checkpoint durable, off the event loop; the same moments as they lie on disk."""
-        path = await asyncio.to_thread(save_checkpoint, self.directory.path, Saved(snapshot, moments))
+        saved = Saved(snapshot, moments, self.common.terms.branch)
+        path = await asyncio.to_thread(save_checkpoint, self.directory.path, saved)
         return moments_of(path)
 
     async def save_heads(self, heads: Mapping[str, LedgerHead]) -> None:

@@ -12,6 +12,9 @@ from gossipfl.net.reports import EdgeReport, Measured, StatusDetails, StatusSnap
 from gossipfl.node.distance import Distances
 from gossipfl.node.history import History
 
+STOPPED_TOGETHER = "stopped together"
+"""State of a node that has ended with all others, after the same phase."""
+
 
 @dataclass(slots=True)
 class NodeRecord:
@@ -29,7 +32,7 @@ class NodeRecord:
         held_out: evaluation on this node's private held-out part; never leaves the node.
         test: evaluation on the common public test set.
         train_s: seconds of training so far in this life.
-        state: one word for `status`: training, settling, serving, done or stopped.
+        state: for `status`: training, settling, serving, done, stopped or stopped together.
         gossip_s: seconds this node's event loop spent on protocol, codec, checkpoint and log.
         distances: of what is published, its own and the neighbors'.
         history: what it tells of its past.
@@ -107,6 +110,7 @@ class NodeRecord:
             "name": self.name,
             "step": self.step,
             "phase": self.phase,
+            "state": self.state,
             "loss": self.held_out and self.held_out.loss,
             "accuracy": self.held_out and self.held_out.accuracy,
             "perplexity": self.held_out and self.held_out.perplexity,

@@ -31,6 +31,7 @@ from gossipfl.core.events import (
     Train,
 )
 from gossipfl.core.json_text import json_text
+from gossipfl.errors import MessageError
 from gossipfl.net.reports import StatusSnapshot
 from gossipfl.net.transport import Transport
 from gossipfl.node.following import Following
@@ -38,7 +39,9 @@ from gossipfl.node.hearing import Hearing
 from gossipfl.node.mail import mail_of
 from gossipfl.node.order import ArrivalOrder, Failed, Item, Order
 from gossipfl.node.parts import NodeParts
+from gossipfl.node.record import STOPPED_TOGETHER
 from gossipfl.node.timers import Timers, on_signals
+from gossipfl.node.together import Together
 from gossipfl.node.trainer import PhaseDone, Trainer
 from gossipfl.state import AdapterState
 
@@ -76,7 +79,8 @@ class Node:
         self._stopping = False
         self._finished = False
         self._serving = False
-        self._hearing = Hearing(parts, self._order.add)
+        self._together = Together(parts, self._timers)
+        self._hearing = Hearing(parts, self._order.add, self._reject)
         self._watching: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -94,6 +98,7 @@ class Node:
             self._hearing.mail = mail_of(self._parts, transport, self._order.add)
             followed = self._parts.followed
             self._hearing.following = Following(followed, transport, self._order.add) if followed else None
+            self._parts.common.begin(transport, self._order.add)
             async with transport, asyncio.TaskGroup() as tasks:
                 self._watching = tasks.create_task(self._hearing.following.run()) if self._hearing.following else None
                 self._working = tasks.create_task(self._hearing.mail.work()) if self._hearing.mail else None
@@ -123,17 +128,25 @@ class Node:
         while not self._finished:
             item, now = await self._order.next()
             started = time.perf_counter()
-            effects = self._parts.protocol.handle(self._event(item), now)
-            await self._perform(effects, transport, tasks)
+            if not self._together.takes(item):
+                effects = self._parts.protocol.handle(self._event(item), now)
+                await self._perform(effects, transport, tasks)
+            await self._together.look(self._moments)
+            self._finished |= self._together.over
             if isinstance(item, Received):
                 transport.handled(item.sender)
             self._parts.record.gossip_s += time.perf_counter() - started
+        await self._together.ended()
         await self._evaluate(tasks)
         self._write_metrics(transport)
 
+    def _reject(self, error: MessageError) -> None:
+        if self._transport is not None:
+            self._transport.counters.reject(error)
+
     async def _evaluate(self, tasks: asyncio.TaskGroup) -> None:
         """How good the final state is; a stop does not wait for it."""
-        if self._stopping:
+        if self._stopping or self._together.begun:
             return
         self._evaluating = tasks.create_task(self._trainer.evaluate(self._parts.protocol.snapshot.state))
         stopped = tasks.create_task(self._stop_asked.wait())
@@ -168,7 +181,7 @@ class Node:
     async def _perform_one(self, effect: Effect[AdapterState], transport: Transport, tasks: asyncio.TaskGroup) -> None:
         match effect:
             case Train():
-                if not self._stopping:
+                if not self._stopping and not self._together.forbids_training():
                     self._phase = tasks.create_task(self._train(effect))
             case Checkpoint(snapshot=snapshot):
                 self._moments = await self._parts.save(snapshot, self._moments)
@@ -257,6 +270,8 @@ class Node:
 
     def _state(self) -> str:
         snapshot, training = self._parts.protocol.snapshot, self._parts.experiment.training
+        if self._finished and self._together.begun:
+            return STOPPED_TOGETHER
         if self._finished and self._stopping:
             return "interrupted" if self._interrupted else "stopped"
         if self._finished:

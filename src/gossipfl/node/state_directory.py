@@ -12,10 +12,11 @@ from typing import IO, Self
 
 from gossipfl.core.handshake import LedgerHead
 from gossipfl.errors import StateError
-from gossipfl.node.checkpoint import write_durably
+from gossipfl.node.checkpoint import fsync_folder, write_durably
 from gossipfl.privacy.signing import make_key_pem
 
 _RUN = "run"
+_FINGERPRINT = "fingerprint.json"
 
 
 def run_name_in(path: Path) -> str | None:
@@ -70,7 +71,7 @@ class StateDirectory:
         Raises:
             StateError: the folder's checkpoints belong to another experiment.
         """
-        path = self.path / "fingerprint.json"
+        path = self.path / _FINGERPRINT
         with suppress(FileNotFoundError, json.JSONDecodeError):
             before = json.loads(path.read_text())
             differing = sorted(key for key in fingerprint if before.get(key) != fingerprint[key])
@@ -82,9 +83,20 @@ class StateDirectory:
         write_durably(path, json.dumps(fingerprint, indent=1).encode())
         write_durably(self.path / "config.yaml", config.encode())
 
+    def fingerprint(self) -> dict[str, str]:
+        """What the folder belongs to.
+
+        Raises:
+            StateError: nobody has written it down.
+        """
+        try:
+            return dict(json.loads((self.path / _FINGERPRINT).read_text()))
+        except (OSError, ValueError) as error:
+            raise StateError(f"{self.path} does not say which experiment it belongs to") from error
+
     def note_experiment(self, fingerprint: Mapping[str, str]) -> None:
         """Writes down what the folder belongs to from now on: the run goes on on another graph."""
-        write_durably(self.path / "fingerprint.json", json.dumps(dict(fingerprint), indent=1).encode())
+        write_durably(self.path / _FINGERPRINT, json.dumps(dict(fingerprint), indent=1).encode())
 
     def run_name(self) -> str:
         """What the ledger calls this run: drawn once, the same after every restart."""
@@ -93,6 +105,11 @@ class StateDirectory:
     def mark_finished(self, end: str) -> None:
         """Notes that the run came to its end, and to which: a longer one is not finished by it."""
         write_durably(self.path / "finished", end.encode())
+
+    def forget_finish(self) -> None:
+        """The run goes on from a state before its end; durable on return."""
+        (self.path / "finished").unlink(missing_ok=True)
+        fsync_folder(self.path)
 
     def is_finished(self, end: str) -> bool:
         """Whether the run came to this very end in an earlier life."""

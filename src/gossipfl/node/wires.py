@@ -33,6 +33,7 @@ class Wires:
         trust: of this life.
         relays, keeps_books: see `Transport`.
         guard: of this life; None where states travel as they are.
+        asked: takes signed plans, see `Transport`.
     """
 
     me: NodeConfig
@@ -45,6 +46,7 @@ class Wires:
     bench: Bench
     keeps_books: bool
     guard: Guard[AdapterState] | None
+    asked: Callable[[bytes], str]
 
 
 def opener(loaded: LoadedPeers, wires: Wires) -> OpenTransport:
@@ -91,6 +93,7 @@ def opener(loaded: LoadedPeers, wires: Wires) -> OpenTransport:
             relays=wires.relays,
             carries=loaded.peers.relay,
             mesh=mesh(limits, deliver),
+            asked=wires.asked,
         )
 
     return open_transport

@@ -19,12 +19,22 @@ from typing import BinaryIO, Self
 from gossipfl.core.messages import Publishable
 from gossipfl.errors import LedgerError
 from gossipfl.privacy.ledger_schema import sync_folder
-from gossipfl.privacy.publication_lines import START, Line, Publication, Published, hash_of, read_line, write_line
+from gossipfl.privacy.publication_lines import (
+    START,
+    Line,
+    Publication,
+    Published,
+    Rollback,
+    hash_of,
+    read_line,
+    write_line,
+    write_rollback,
+)
 from gossipfl.privacy.signing import Signer
 from gossipfl.privacy.signing import verify as signed_by
 from gossipfl.state import AdapterState
 
-__all__ = ["Publication", "PublicationLog", "Published", "VerifiedLog", "read_log", "verify"]
+__all__ = ["Publication", "PublicationLog", "Published", "Rollback", "VerifiedLog", "read_log", "verify"]
 _MAX_LINE_BYTES = 1 << 24
 
 
@@ -39,6 +49,7 @@ class VerifiedLog:
         first_time, last_time: UTC, empty for an empty log.
         head: hash of the last line; commits to all of them.
         torn_bytes: of an unfinished last line, which tells of nothing that left.
+        rollbacks: oldest first; nothing before them was taken back by them.
     """
 
     publications: int = 0
@@ -48,6 +59,7 @@ class VerifiedLog:
     last_time: str = ""
     head: str = START
     torn_bytes: int = 0
+    rollbacks: tuple[Rollback, ...] = ()
 
 
 class PublicationLog:
@@ -66,6 +78,7 @@ class PublicationLog:
         self._previous = START
         self._sequence = 0
         self._end = 0
+        self._rolled_back: Rollback | None = None
         with _errors(path, "be opened"):
             self._file = _open(path)
             try:
@@ -92,6 +105,11 @@ class PublicationLog:
         """Publications so far."""
         return self._sequence
 
+    @property
+    def rolled_back(self) -> Rollback | None:
+        """The rollback that the last line tells of: nothing was published since."""
+        return self._rolled_back
+
     def verify(self, certificate_pem: bytes) -> VerifiedLog:
         """Verifies the log as it lies on the disk, see `verify`."""
         return verify(self._path, certificate_pem)
@@ -112,9 +130,21 @@ class PublicationLog:
             rows = [self._row(receiver, content) for receiver, content in sends]
             line = write_line(rows, first=self._sequence + 1, previous=self._previous, signer=self._signer)
             self._write(line)
-            self._previous = hash_of(line)
+            self._previous, self._rolled_back = hash_of(line), None
             self._sequence += len(rows)
             return self._sequence
+
+    def note_rollback(self, rollback: Rollback) -> None:
+        """Records that the node is about to go on from an earlier state; durable on return.
+
+        Raises:
+            LedgerError: it could not be made durable; nothing may be rolled back.
+        """
+        with self._lock, _errors(self._path, "be written"):
+            first = self._sequence + 1
+            line = write_rollback(rollback, first=first, previous=self._previous, signer=self._signer)
+            self._write(line)
+            self._previous, self._rolled_back = hash_of(line), rollback
 
     def _row(self, receiver: str, content: Publishable[AdapterState]) -> Publication:
         # the same state usually goes to every neighbor: its digest is computed once
@@ -140,7 +170,7 @@ class PublicationLog:
 
     def _recover(self) -> None:
         for line, raw in _lines(self._file, self._path):
-            self._previous = hash_of(raw)
+            self._previous, self._rolled_back = hash_of(raw), line.rollback
             self._sequence += len(line.published)
             self._end += len(raw)
         if self._end < os.fstat(self._file.fileno()).st_size:
@@ -167,15 +197,20 @@ def verify(path: Path, certificate_pem: bytes) -> VerifiedLog:
                 raise LedgerError(f"the publication log {path} was altered: line {number} was not signed by this key")
             receivers |= {row.publication.receiver for row in line.published}
             torn -= len(raw)
-            log = VerifiedLog(
-                publications=log.publications + len(line.published),
-                receivers=tuple(sorted(receivers)),
-                epsilon=max(log.epsilon, *(row.publication.epsilon for row in line.published)),
-                first_time=log.first_time or line.published[0].time,
-                last_time=line.published[-1].time,
-                head=hash_of(raw),
-            )
+            log = replace(_with(log, line), receivers=tuple(sorted(receivers)), head=hash_of(raw))
     return replace(log, torn_bytes=torn)
+
+
+def _with(log: VerifiedLog, line: Line) -> VerifiedLog:
+    if line.rollback is not None:
+        return replace(log, rollbacks=(*log.rollbacks, line.rollback))
+    return replace(
+        log,
+        publications=log.publications + len(line.published),
+        epsilon=max(log.epsilon, *(row.publication.epsilon for row in line.published)),
+        first_time=log.first_time or line.published[0].time,
+        last_time=line.published[-1].time,
+    )
 
 
 def read_log(path: Path) -> Iterator[Published]:
@@ -202,7 +237,7 @@ def _lines(file: BinaryIO, path: Path) -> Iterator[tuple[Line, bytes]]:
         if line.previous != previous or numbers != list(range(sequence + 1, sequence + len(numbers) + 1)):
             raise LedgerError(f"the publication log {path} was altered: line {number} does not follow the one before")
         yield line, raw
-        previous, sequence = hash_of(raw), numbers[-1]
+        previous, sequence = hash_of(raw), sequence + len(numbers)
     if len(raw) == _MAX_LINE_BYTES:
         raise LedgerError(f"the publication log {path} was altered: line {number + 1} is endless")
 

@@ -69,6 +69,11 @@ class GossipStub(object):
                 request_serializer=gossipfl_dot_v1_dot_gossip__pb2.StatusRequest.SerializeToString,
                 response_deserializer=gossipfl_dot_v1_dot_gossip__pb2.StatusReply.FromString,
                 _registered_method=True)
+        self.Ask = channel.unary_unary(
+                '/gossipfl.v1.Gossip/Ask',
+                request_serializer=gossipfl_dot_v1_dot_gossip__pb2.Paper.SerializeToString,
+                response_deserializer=gossipfl_dot_v1_dot_gossip__pb2.Asked.FromString,
+                _registered_method=True)
 
 
 class GossipServicer(object):
@@ -123,6 +128,13 @@ class GossipServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Ask(self, request, context):
+        """A signed plan for all nodes: a checkpoint of all, or a stop together. Whether it is followed is the node's to say.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GossipServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -160,6 +172,11 @@ def add_GossipServicer_to_server(servicer, server):
                     servicer.Status,
                     request_deserializer=gossipfl_dot_v1_dot_gossip__pb2.StatusRequest.FromString,
                     response_serializer=gossipfl_dot_v1_dot_gossip__pb2.StatusReply.SerializeToString,
+            ),
+            'Ask': grpc.unary_unary_rpc_method_handler(
+                    servicer.Ask,
+                    request_deserializer=gossipfl_dot_v1_dot_gossip__pb2.Paper.FromString,
+                    response_serializer=gossipfl_dot_v1_dot_gossip__pb2.Asked.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -351,6 +368,33 @@ class Gossip(object):
             '/gossipfl.v1.Gossip/Status',
             gossipfl_dot_v1_dot_gossip__pb2.StatusRequest.SerializeToString,
             gossipfl_dot_v1_dot_gossip__pb2.StatusReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Ask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gossipfl.v1.Gossip/Ask',
+            gossipfl_dot_v1_dot_gossip__pb2.Paper.SerializeToString,
+            gossipfl_dot_v1_dot_gossip__pb2.Asked.FromString,
             options,
             channel_credentials,
             insecure,
