@@ -17,6 +17,7 @@ from gossipfl.net.links import Link, Wiring, log_message
 from gossipfl.net.mesh import Mesh
 from gossipfl.net.neighbors import Neighbor
 from gossipfl.net.outbox import Outgoing
+from gossipfl.net.passage import Passage, unnoticed
 from gossipfl.net.pinning import Trust
 from gossipfl.net.reports import EdgeReport, MemberReport, StatusDetails, StatusSnapshot
 from gossipfl.net.wire import Envelope, Opening
@@ -43,6 +44,7 @@ class Context:
         status: the driver's figures.
         carries: bytes between neighbors that cannot reach each other.
         mesh: of dynamic membership; None where the members are those of peers.yaml.
+        passed: told of every message on a link that came through.
     """
 
     identity: Identity
@@ -58,6 +60,7 @@ class Context:
     status: Callable[[], StatusSnapshot]
     carries: bool = True
     mesh: Mesh | None = None
+    passed: Callable[[Passage], None] = unnoticed
 
     def opening(self, peer: str) -> Opening:
         """Our Hello for a peer, as of now."""
@@ -104,6 +107,7 @@ class Context:
             arrived=self.arrived,
             reject=self.counters.reject,
             undelivered=lambda: self.deliver(Undelivered(name)),
+            passed=self.passed,
         )
         return Link(duplex, wiring, theirs)
 

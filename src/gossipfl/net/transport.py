@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -31,6 +30,7 @@ from gossipfl.net.limits import Limits
 from gossipfl.net.mesh import Mesh
 from gossipfl.net.neighbors import Neighbor
 from gossipfl.net.outbox import Bundler, Enclosure, Outgoing
+from gossipfl.net.passage import Passage, unnoticed
 from gossipfl.net.pinning import Trust, get_acquainted
 from gossipfl.net.reports import StatusSnapshot
 from gossipfl.net.revocations import Revocations
@@ -67,6 +67,7 @@ class Transport:
         relays: by neighbor that only dials out, where this node does so too: who carries bytes between the two.
         carries: this node does that for others.
         mesh: of dynamic membership.
+        passed: told of every message that came through, either way; on the event loop, must not block.
 
     Attributes:
         counters: figures by neighbor and in total.
@@ -93,6 +94,7 @@ class Transport:
         relays: Mapping[str, Sequence[NodeConfig]] | None = None,
         carries: bool = True,
         mesh: Mesh | None = None,
+        passed: Callable[[Passage], None] = unnoticed,
     ) -> None:
         self.counters = Counters(tuple(node.name for node in neighbors))
         trust = trust or Trust(identity)
@@ -123,6 +125,7 @@ class Transport:
             status=status,
             carries=carries,
             mesh=mesh,
+            passed=passed,
         )
         self._detour = Detour(self._context, relays or {})
         self._entrances: Mapping[str, str] = {}
@@ -250,9 +253,8 @@ class Transport:
         once.
         """
         self._sequence += 1
-        message = Outgoing(self._sequence, self._bundler.bundle(packet), header, ledger_head, replaceable)
-        if crossing is not None:
-            message = replace(message, crossing=crossing)
+        bundle = self._bundler.bundle(packet)
+        message = Outgoing(self._sequence, bundle, header, ledger_head, replaceable, crossing=crossing)
         if receiver in self._neighbors:
             # else it was one when the protocol asked for this, and is none any more
             self._neighbors[receiver].post(message)

@@ -1,0 +1,170 @@
+"""Curves of a run for TensorBoard (extra `tensorboard`): event files beside what the run writes anyway.
+
+    line, line, line, …  ──the last of each place──> events.out.tfevents.…
+
+A place is where on the x axis a line belongs: a node's phase, a simulated run's exchange round. Several lines may have
+the same one, the last of which counts: so a line is kept back until one of a later place comes, or the end. A process
+that goes on with a run begins an event file of its own, which puts aside what those before it say of places that come
+again.
+"""
+
+import json
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gossipfl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+logger = logging.getLogger(__name__)
+FLUSH_S = 5
+"""Seconds after which a page that is open shows a new point."""
+_QUEUE = 1000
+"""Points that wait for a slow disk; more than a line has."""
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """What is drawn of a line.
+
+    Attributes:
+        place: its key for the x axis.
+        tags: by key of a figure, the name of its curve; a figure that is missing, or none, is left out.
+    """
+
+    place: str
+    tags: Mapping[str, str]
+
+
+NODE = Axes(
+    "phase",
+    {
+        "loss": "held_out/loss",
+        "accuracy": "held_out/accuracy",
+        "test_loss": "test/loss",
+        "test_accuracy": "test/accuracy",
+        "epsilon": "privacy/epsilon",
+        "distance": "distance/to_neighbors",
+        "drift": "distance/drift",
+    },
+)
+"""A node's own: what is in its metrics.jsonl."""
+SIMULATED = Axes(
+    "round",
+    {
+        "own_loss": "held_out/loss",
+        "own_accuracy": "held_out/accuracy",
+        "test_loss": "test/loss",
+        "test_accuracy": "test/accuracy",
+        "mean_model_loss": "mean_model/loss",
+        "mean_model_accuracy": "mean_model/accuracy",
+        "epsilon": "privacy/epsilon",
+        "consensus_distance": "distance/consensus",
+        "bound": "distance/bound",
+    },
+)
+"""Of all nodes of a simulated run together."""
+
+
+def require_tensorboard() -> None:
+    """Raises `ConfigError` where the extra is not installed."""
+    if find_spec("tensorboard") is None:
+        raise ConfigError("--tensorboard needs tensorboard: scripts/install tensorboard, or gossipfl[tensorboard]")
+
+
+class Curves:
+    """Event files of one run in a folder; a disk that fails ends the curves, not the run.
+
+    Args:
+        folder: made, for this user only, since held-out figures are private.
+        before: the last line that an earlier process of this run wrote, and when; asked for at the first line.
+
+    Raises:
+        ConfigError: the folder cannot be made.
+    """
+
+    def __init__(self, folder: Path, axes: Axes, before: Callable[[], tuple[Row, float] | None]) -> None:
+        self._folder = folder
+        self._axes = axes
+        self._before = before
+        self._kept: tuple[int, Row] = (0, {})
+        self._writer: SummaryWriter | None = None
+        self._ended = False
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"--tensorboard {folder}: {error.strerror}") from error
+
+    def take(self, row: Row) -> None:
+        """The run has written a line."""
+        if not self._ended:
+            with self._unless_it_fails():
+                self._take(row)
+
+    def close(self) -> None:
+        """The run is over, for now."""
+        if not self._ended and self._writer is not None:
+            with self._unless_it_fails():
+                self._write(*self._kept)
+                self._writer.close()
+        self._ended = True
+
+    def _take(self, row: Row) -> None:
+        place = self._place(row)
+        if self._writer is None:
+            self._writer = self._begun(place)
+        elif self._kept[0] != place:
+            self._write(*self._kept)
+        self._kept = (place, row)
+
+    def _begun(self, place: int) -> "SummaryWriter":
+        """An event file in which everything from this place on is said anew."""
+        before = self._before()
+        if before is None or self._place(before[0]) >= place:
+            return self._opened(place)
+        # a process that was killed had kept its last line back
+        row, at = before
+        earlier = self._place(row)
+        self._writer = self._opened(earlier)
+        self._write(earlier, row, at=at)
+        return self._writer
+
+    def _opened(self, purge: int) -> "SummaryWriter":
+        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  # an extra, and slow
+
+        return SummaryWriter(str(self._folder), purge_step=purge, max_queue=_QUEUE, flush_secs=FLUSH_S)  # type: ignore[no-untyped-call]
+
+    def _write(self, place: int, row: Row, *, at: float | None = None) -> None:
+        for key, tag in self._axes.tags.items():
+            value = row.get(key)
+            if self._writer is not None and isinstance(value, int | float) and math.isfinite(value):
+                self._writer.add_scalar(tag, value, place, walltime=at)  # type: ignore[no-untyped-call]
+
+    def _place(self, row: Row) -> int:
+        return round(row[self._axes.place])
+
+    @contextmanager
+    def _unless_it_fails(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._ended = True
+            logger.warning("no more curves for TensorBoard: %s cannot be written to: %s", self._folder, error)
+
+
+def last_line(metrics: Path, axes: Axes) -> tuple[Row, float] | None:
+    """The last whole line of a file of JSON lines, and when it was written; None without."""
+    for line in reversed(metrics.read_bytes().splitlines() if metrics.exists() else []):
+        with suppress(ValueError):
+            row = json.loads(line)
+            if isinstance(row, dict) and axes.place in row:
+                return row, metrics.stat().st_mtime
+    return None
