@@ -6,7 +6,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.net.world import free_port
+from tests.net.world import SPEC, free_port
 from tests.node.collector import collecting
 
 from gossipfl.core.events import Report, Trained
@@ -58,7 +58,7 @@ def test_names_follow_from_seed_sender_and_turn_and_are_never_none(a: bytes, b: 
 def test_the_whole_of_an_exchange_hangs_together() -> None:
     with collecting() as collector:
         with tracing(collector.target, "ada", SEED) as traces:
-            traces.trained(Trained[AdapterState](3, None, 2, 8.0, Receipt()), 1, 2)  # type: ignore[arg-type]
+            traces.trained(Trained(3, AdapterState.zeros(SPEC), 2, 8.0, Receipt()), 1, 2)
             with traces.publishing(Header(1, 2)):
                 pass
             traces.passed(Passage(outward=True, envelope=envelope("ada", "bob"), began_ns=3, ended_ns=4))
@@ -75,7 +75,7 @@ def test_the_whole_of_an_exchange_hangs_together() -> None:
 def test_a_phase_of_which_nothing_is_published_stands_by_itself() -> None:
     with collecting() as collector, tracing(collector.target, "ada", SEED) as traces:
         for phase in (1, 2):
-            traces.trained(Trained[AdapterState](phase, None, 2, 8.0, Receipt()), 1, 2)  # type: ignore[arg-type]
+            traces.trained(Trained(phase, AdapterState.zeros(SPEC), 2, 8.0, Receipt()), 1, 2)
     assert len({span.trace for span in collector.of("train")}) == 2
 
 

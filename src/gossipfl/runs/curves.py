@@ -11,8 +11,9 @@ again.
 import json
 import logging
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,13 +22,9 @@ from typing import TYPE_CHECKING, Any
 from gossipfl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
+    from gossipfl.runs.event_file import EventFile
 
 logger = logging.getLogger(__name__)
-FLUSH_S = 5
-"""Seconds after which a page that is open shows a new point."""
-_QUEUE = 1000
-"""Points that wait for a slow disk; more than a line has."""
 Row = Mapping[str, Any]
 
 
@@ -95,8 +92,8 @@ class Curves:
         self._folder = folder
         self._axes = axes
         self._before = before
-        self._kept: tuple[int, Row] = (0, {})
-        self._writer: SummaryWriter | None = None
+        self._kept: tuple[int, Mapping[str, float], float] = (0, {}, 0.0)
+        self._file: EventFile | None = None
         self._ended = False
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -111,42 +108,35 @@ class Curves:
 
     def close(self) -> None:
         """The run is over, for now."""
-        if not self._ended and self._writer is not None:
-            with self._unless_it_fails():
-                self._write(*self._kept)
-                self._writer.close()
+        if not self._ended and self._file is not None:
+            with self._unless_it_fails(), closing(self._file) as file:
+                file.draw(*self._kept)
         self._ended = True
 
     def _take(self, row: Row) -> None:
         place = self._place(row)
-        if self._writer is None:
-            self._writer = self._begun(place)
+        if self._file is None:
+            self._file = self._begun(place)
         elif self._kept[0] != place:
-            self._write(*self._kept)
-        self._kept = (place, row)
+            self._file.draw(*self._kept)
+        self._kept = (place, self._figures(row), time.time())
 
-    def _begun(self, place: int) -> "SummaryWriter":
+    def _begun(self, place: int) -> "EventFile":
         """An event file in which everything from this place on is said anew."""
+        from gossipfl.runs.event_file import EventFile  # noqa: PLC0415  # an extra
+
         before = self._before()
         if before is None or self._place(before[0]) >= place:
-            return self._opened(place)
+            return EventFile(self._folder, anew_from=place)
         # a process that was killed had kept its last line back
         row, at = before
-        earlier = self._place(row)
-        self._writer = self._opened(earlier)
-        self._write(earlier, row, at=at)
-        return self._writer
+        file = EventFile(self._folder, anew_from=self._place(row))
+        file.draw(self._place(row), self._figures(row), at)
+        return file
 
-    def _opened(self, purge: int) -> "SummaryWriter":
-        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  # an extra, and slow
-
-        return SummaryWriter(str(self._folder), purge_step=purge, max_queue=_QUEUE, flush_secs=FLUSH_S)  # type: ignore[no-untyped-call]
-
-    def _write(self, place: int, row: Row, *, at: float | None = None) -> None:
-        for key, tag in self._axes.tags.items():
-            value = row.get(key)
-            if self._writer is not None and isinstance(value, int | float) and math.isfinite(value):
-                self._writer.add_scalar(tag, value, place, walltime=at)  # type: ignore[no-untyped-call]
+    def _figures(self, row: Row) -> Mapping[str, float]:
+        values = {tag: row.get(key) for key, tag in self._axes.tags.items()}
+        return {tag: value for tag, value in values.items() if isinstance(value, int | float) and math.isfinite(value)}
 
     def _place(self, row: Row) -> int:
         return round(row[self._axes.place])
