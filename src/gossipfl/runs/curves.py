@@ -85,7 +85,7 @@ class Curves:
         before: the last line that an earlier process of this run wrote, and when; asked for at the first line.
 
     Raises:
-        ConfigError: the folder cannot be made.
+        ConfigError: the folder cannot be made, or the extra is not installed.
     """
 
     def __init__(self, folder: Path, axes: Axes, before: Callable[[], tuple[Row, float] | None]) -> None:
@@ -95,6 +95,7 @@ class Curves:
         self._kept: tuple[int, Mapping[str, float], float] = (0, {}, 0.0)
         self._file: EventFile | None = None
         self._ended = False
+        require_tensorboard()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from gossipfl.errors import ConfigError
 from gossipfl.node.traces.names import SEED_BYTES
 from gossipfl.node.traces.seam import Traces
+from gossipfl.node.traces.target import require_traces
 
 
 def begin_traces(url: str | None, name: str, stack: ExitStack) -> tuple[Traces | None, bytes]:
@@ -15,10 +16,11 @@ def begin_traces(url: str | None, name: str, stack: ExitStack) -> tuple[Traces |
         url: of `trace_target`; None: none are kept, and the seed is empty.
 
     Raises:
-        ConfigError: a variable OTEL_* holds what OpenTelemetry does not take.
+        ConfigError: the extra is not installed, or a variable OTEL_* holds what OpenTelemetry does not take.
     """
     if url is None:
         return None, b""
+    require_traces()
     from gossipfl.node.traces.spans import tracing  # noqa: PLC0415  # an extra
 
     seed = secrets.token_bytes(SEED_BYTES)
