@@ -140,7 +140,7 @@ class Curves:
         return {tag: value for tag, value in values.items() if isinstance(value, int | float) and math.isfinite(value)}
 
     def _place(self, row: Row) -> int:
-        return round(row[self._axes.place])
+        return round(float(row[self._axes.place]))
 
     @contextmanager
     def _unless_it_fails(self) -> Iterator[None]:

@@ -39,7 +39,8 @@ MOST_KEPT = 1024
 _LARGEST = 2**63 - 1
 """Whole numbers of OpenTelemetry; a peer may say higher ones, which would spoil the batch they are in."""
 Attributes = Mapping[str, str | int]
-Key, Value = TypeVar("Key"), TypeVar("Value")
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 class _Names(IdGenerator):
@@ -96,9 +97,10 @@ class SpanTraces:
         """See `Traces.publishing`; what is published again goes on in the same trace."""
         turn = (header.round, header.step)
         trace = trace_of(self._seed, self._name, *turn)
-        parent = self._published.get(turn) or self._training(trace)
-        span = self._start("publish", trace, parent, _of_header(header))
-        _keep(self._published, turn, span.get_span_context())
+        before = self._published.get(turn)
+        span = self._start("publish", trace, before or self._training(trace), _of_header(header))
+        # what is published again says what was said: all sends are the first one's
+        _keep(self._published, turn, before or span.get_span_context())
         try:
             yield
         finally:
@@ -118,7 +120,7 @@ class SpanTraces:
         for peer, header in report.sources.items():
             received = self._received.get((peer, header.round, header.step))
             if received is not None:
-                said = {"gossipfl.peer": peer, "gossipfl.mixed_round": _whole(report.round)}
+                said: dict[str, str | int] = {"gossipfl.peer": peer, "gossipfl.mixed_round": _whole(report.round)}
                 if (staleness := report.staleness.get(peer)) is not None:
                     said["gossipfl.staleness"] = _whole(staleness)
                 span = self._start("mix", received.trace_id, received, _of_header(header) | said, began_ns=began_ns)
@@ -161,7 +163,7 @@ class SpanTraces:
 
     def _elsewhere(self, trace: int, span: int) -> SpanContext:
         """The sender's span; that it is kept there follows from the trace's name, as it does here."""
-        kept = self._provider.sampler.should_sample(None, trace, "send").decision.is_sampled()
+        kept = self._provider.sampler.should_sample(None, trace, "send").decision.is_sampled()  # type: ignore[no-untyped-call]
         return SpanContext(trace, span, is_remote=True, trace_flags=TraceFlags(int(kept)))
 
     def _start(
