@@ -14,6 +14,7 @@ from gossipfl.cli.options import (
     PeersOption,
     SetOption,
     StateDirOption,
+    TensorboardOption,
     TokenFileOption,
     command_app,
     example,
@@ -26,6 +27,8 @@ from gossipfl.node.attacking import UNSAFE, AttackRequest
 from gossipfl.node.dashboard.beside import Page
 from gossipfl.node.dashboard.site import Site, parse_place, read_token, require_dashboard, site_at
 from gossipfl.node.record import STOPPED_TOGETHER, NodeRecord
+from gossipfl.node.traces.target import require_traces, trace_target
+from gossipfl.runs.curves import require_tensorboard
 
 app = command_app()
 
@@ -36,6 +39,7 @@ app = command_app()
         "gossipfl node --peers peers.yaml --name clinic --serve --dashboard 8787",
         "gossipfl node --peers peers.yaml --set training.phases=2 --json",
         "gossipfl node --peers peers.yaml --join north.example.org:50051",
+        "gossipfl node --peers peers.yaml --traces http://127.0.0.1:4318 --tensorboard curves",
     )
 )
 def node(  # noqa: PLR0913  # one an option
@@ -71,6 +75,14 @@ def node(  # noqa: PLR0913  # one an option
         str | None,
         typer.Option(help="Of a federation that was rolled back before this node was there.", metavar="BRANCH"),
     ] = None,
+    traces: Annotated[
+        str | None,
+        typer.Option(
+            help="Send OpenTelemetry traces to this collector (OTLP over HTTP); env: OTEL_EXPORTER_OTLP_ENDPOINT.",
+            metavar="URL|env",
+        ),
+    ] = None,
+    tensorboard: TensorboardOption = None,
     json: JsonOption = False,
 ) -> None:
     """Train on this machine's data and gossip with the neighbors until everybody is done.
@@ -78,6 +90,8 @@ def node(  # noqa: PLR0913  # one an option
     Killed at any moment, it goes on where it was by the same command. Exit code 3: it was stopped together with all
     others (gossipfl stop).
     """
+    if tensorboard is not None:
+        require_tensorboard()
     configure_logs(log_format, log_level, node=_name(peers, name) if log_format is LogFormat.json else None)
     request = NodeRequest(
         peers=peers,
@@ -91,6 +105,8 @@ def node(  # noqa: PLR0913  # one an option
         attack=AttackRequest(attack, allowed=unsafe),
         join=tuple(join or ()),
         branch=branch,
+        traces=None if traces is None else _trace_target(traces, insecure=insecure),
+        tensorboard=tensorboard,
     )
     with watcher() as watch:
         record = run_node(request, watch)
@@ -111,6 +127,11 @@ def _site(place: str, token_file: Path | None) -> Site:
     site = site_at(*parse_place(place), read_token(token_file, os.environ))
     site.listen().close()
     return site
+
+
+def _trace_target(text: str, *, insecure: bool) -> str:
+    require_traces()
+    return trace_target(text, os.environ, insecure=insecure)
 
 
 def _drawn(record: NodeRecord) -> Table:

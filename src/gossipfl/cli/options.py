@@ -40,6 +40,10 @@ TokenFileOption = Annotated[
         metavar="FILE",
     ),
 ]
+TensorboardOption = Annotated[
+    Path | None,
+    typer.Option("--tensorboard", help="Write curves for TensorBoard there, beside everything else.", metavar="DIR"),
+]
 OutputOption = Annotated[Path | None, typer.Option("--output", help="Folder to write to.", metavar="DIR")]
 
 

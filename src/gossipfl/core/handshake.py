@@ -54,6 +54,7 @@ class Greeting:
         topology_version: of the schedule.
         ledger_head: how far the node's ledger is; None without privacy.
         noise_key: public half of this life's key for noise shared with the receiver; empty where none is shared.
+        trace_seed: what traces of this life are named by; of any length, nobody has looked at it; empty: it has none.
     """
 
     protocol_version: int
@@ -66,6 +67,7 @@ class Greeting:
     topology_version: int
     ledger_head: LedgerHead | None
     noise_key: bytes = b""
+    trace_seed: bytes = b""
 
 
 def check_greeting(ours: Greeting, theirs: Greeting) -> None:

@@ -17,6 +17,7 @@ from gossipfl.net.links import Link, Wiring, log_message
 from gossipfl.net.mesh import Mesh
 from gossipfl.net.neighbors import Neighbor
 from gossipfl.net.outbox import Outgoing
+from gossipfl.net.passage import Passage, unnoticed
 from gossipfl.net.pinning import Trust
 from gossipfl.net.reports import EdgeReport, MemberReport, StatusDetails, StatusSnapshot
 from gossipfl.net.wire import Envelope, Opening
@@ -49,6 +50,7 @@ class Context:
         carries: bytes between neighbors that cannot reach each other.
         mesh: of dynamic membership; None where the members are those of peers.yaml.
         asked: takes a signed plan that a member brought; why it is not followed, empty: it is.
+        passed: told of every message on a link that came through.
     """
 
     identity: Identity
@@ -65,6 +67,7 @@ class Context:
     carries: bool = True
     mesh: Mesh | None = None
     asked: Callable[[bytes], str] = follows_none
+    passed: Callable[[Passage], None] = unnoticed
 
     def opening(self, peer: str) -> Opening:
         """Our Hello for a peer, as of now."""
@@ -112,6 +115,7 @@ class Context:
             reject=self.counters.reject,
             undelivered=lambda: self.deliver(Undelivered(name)),
             paper=lambda line: self.deliver(PaperCame(name, line)),
+            passed=self.passed,
         )
         return Link(duplex, wiring, theirs)
 

@@ -10,6 +10,7 @@ it is retired: then the message on its way is completed, and the peer's are read
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from gossipfl.net.framing import Frame, ack_frame, envelope_frame, paper_frame, 
 from gossipfl.net.inbox import Checks, Enclosed, Message, Receiver
 from gossipfl.net.intake import Intake
 from gossipfl.net.outbox import Outbox, Outgoing
+from gossipfl.net.passage import Passage, unnoticed
 from gossipfl.net.wire import Envelope, Opening, envelope_message, envelope_of, exchange
 from gossipfl.v1 import gossip_pb2 as pb
 
@@ -43,6 +45,7 @@ class Wiring:
         reject: told of everything that did not.
         undelivered: told when a message broke off.
         paper: told of every signed paper, not looked at yet.
+        passed: told of every message, either way, that came through.
     """
 
     peer: str
@@ -57,6 +60,7 @@ class Wiring:
     reject: Callable[[PeerError], None]
     undelivered: Callable[[], None]
     paper: Callable[[bytes], None]
+    passed: Callable[[Passage], None] = unnoticed
 
 
 class Link:
@@ -83,6 +87,7 @@ class Link:
         self._refusals = 0
         self._dropped = 0
         self._life = 0
+        self._began_ns = 0
 
     def wake(self) -> None:
         """There is something to send."""
@@ -163,7 +168,7 @@ class Link:
         self._refusals = 0
 
     async def _send(self, message: Outgoing) -> None:
-        outbox, timeout_s = self.wiring.outbox, self.wiring.timeout_s
+        outbox, timeout_s, began_ns = self.wiring.outbox, self.wiring.timeout_s, time.time_ns()
         try:
             envelope = self.wiring.envelope(message)
             async with asyncio.timeout(timeout_s):
@@ -180,6 +185,7 @@ class Link:
         self._life = envelope.mark[0]
         self.wiring.tally.messages_sent += 1
         log_message("sent to %s", self.wiring.peer, envelope)
+        self.wiring.passed(Passage(True, envelope, began_ns, time.time_ns()))
 
     async def _write(self, frame: bytes) -> None:
         await self._duplex.write(frame)
@@ -214,12 +220,14 @@ class Link:
         await self._admit(len(data), frame)
         match frame:
             case pb.Envelope() as envelope:
+                self._began_ns = time.time_ns()
                 self._deadline = asyncio.get_running_loop().time() + self.wiring.timeout_s
                 self._announce(envelope)
             case memoryview() as chunk:
                 message = self._receiver.add(chunk)
                 if message is not None:
                     self.wiring.tally.messages_received += 1
+                    self.wiring.passed(Passage(False, message.envelope, self._began_ns, time.time_ns()))
                     self.wiring.arrived(message)
             case pb.Ack() as ack:
                 self._refused(ack)

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -31,6 +30,7 @@ from gossipfl.net.limits import Limits
 from gossipfl.net.mesh import Mesh
 from gossipfl.net.neighbors import Neighbor
 from gossipfl.net.outbox import Bundler, Enclosure, Outgoing
+from gossipfl.net.passage import Passage, unnoticed
 from gossipfl.net.pinning import Trust, get_acquainted
 from gossipfl.net.reports import StatusSnapshot
 from gossipfl.net.revocations import Revocations
@@ -68,6 +68,7 @@ class Transport:
         carries: this node does that for others.
         mesh: of dynamic membership.
         asked: takes a signed plan that a member brought; why it is not followed, empty: it is.
+        passed: told of every message that came through, either way; on the event loop, must not block.
 
     Attributes:
         counters: figures by neighbor and in total.
@@ -95,6 +96,7 @@ class Transport:
         carries: bool = True,
         mesh: Mesh | None = None,
         asked: Callable[[bytes], str] = follows_none,
+        passed: Callable[[Passage], None] = unnoticed,
     ) -> None:
         self.counters = Counters(tuple(node.name for node in neighbors))
         trust = trust or Trust(identity)
@@ -126,6 +128,7 @@ class Transport:
             carries=carries,
             mesh=mesh,
             asked=asked,
+            passed=passed,
         )
         self._detour = Detour(self._context, relays or {})
         self._entrances: Mapping[str, str] = {}
@@ -246,9 +249,8 @@ class Transport:
         once.
         """
         self._sequence += 1
-        message = Outgoing(self._sequence, self._bundler.bundle(packet), header, ledger_head, replaceable)
-        if crossing is not None:
-            message = replace(message, crossing=crossing)
+        bundle = self._bundler.bundle(packet)
+        message = Outgoing(self._sequence, bundle, header, ledger_head, replaceable, crossing=crossing)
         if receiver in self._neighbors:
             # else it was one when the protocol asked for this, and is none any more
             self._neighbors[receiver].post(message)

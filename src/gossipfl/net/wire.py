@@ -93,6 +93,7 @@ def hello_of(opening: Opening) -> pb.Hello:
         ledger_head=_head_message(greeting.ledger_head),
         certificate=opening.certificate,
         noise_key=greeting.noise_key,
+        trace_seed=greeting.trace_seed,
         seen_message=pb.Mark(incarnation=opening.seen[0], sequence=opening.seen[1]),
     )
 
@@ -110,6 +111,7 @@ def opening_of(hello: pb.Hello) -> Opening:
         topology_version=hello.topology_version,
         ledger_head=_head_of(hello.ledger_head) if hello.HasField("ledger_head") else None,
         noise_key=hello.noise_key,
+        trace_seed=hello.trace_seed,
     )
     seen = (hello.seen_message.incarnation, hello.seen_message.sequence)
     return Opening(greeting, hello.certificate, seen)

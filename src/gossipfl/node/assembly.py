@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedPeers, dump_experiment, load_peers, resolve_self
 from gossipfl.config.peers import NodeConfig
 from gossipfl.core.codecs import build_codec
@@ -32,10 +31,12 @@ from gossipfl.learning.books import RunTerms, Streams, ledger_file
 from gossipfl.learning.data import DataSite
 from gossipfl.net.identity import load_identity
 from gossipfl.net.pinning import Trust
+from gossipfl.node.absolute import absolute
 from gossipfl.node.agreeing import branch_of, common_for
 from gossipfl.node.attacking import AttackRequest, attacker_for, check_attack, poisoner
 from gossipfl.node.checkpoint import Saved, load_latest
 from gossipfl.node.dashboard.beside import Page
+from gossipfl.node.drawing import with_curves
 from gossipfl.node.following import Followed
 from gossipfl.node.freed_memory import return_freed_memory
 from gossipfl.node.greeting import Greeter, experiment_fingerprint
@@ -50,6 +51,7 @@ from gossipfl.node.runtime import Node
 from gossipfl.node.schedules import schedule_of
 from gossipfl.node.shared_noise import share_noise
 from gossipfl.node.state_directory import StateDirectory
+from gossipfl.node.traces.beginning import begin_traces
 from gossipfl.node.wires import Wires, opener
 from gossipfl.privacy.ledger import LedgerAccount
 from gossipfl.privacy.ledger_link import write_ledger_link
@@ -76,6 +78,8 @@ class NodeRequest:
         attack: lie to the others, on purpose.
         join: HOST:PORT of nodes to join through, with membership dynamic; besides those of peers.yaml.
         branch: what the others were rolled back to when this node was not there yet.
+        traces: URL of `gossipfl.node.traces.target`; the extra `opentelemetry` is there. None: no traces.
+        tensorboard: folder for event files; the extra `tensorboard` is there. None: none.
     """
 
     peers: Path
@@ -89,6 +93,8 @@ class NodeRequest:
     attack: AttackRequest = field(default_factory=AttackRequest)
     join: Sequence[str] = ()
     branch: str | None = None
+    traces: str | None = None
+    tensorboard: Path | None = None
 
 
 def run_node(request: NodeRequest, report: Callable[[NodeRecord], None]) -> NodeRecord:
@@ -140,7 +146,9 @@ def assemble(
     signer = Signer.from_pem(identity.key or directory.signing_key())
     branch = branch_of(saved, request.branch)
     greeted = fingerprint | ({BRANCH: branch} if branch else {})
-    greeter = _greeter(loaded, me, greeted, schedule.version, bench, _Life(directory, signer, shared.seeds))
+    traces, trace_seed = begin_traces(request.traces, me.name, stack)
+    life = _Life(directory, signer, shared.seeds, trace_seed)
+    greeter = _greeter(loaded, me, greeted, schedule.version, bench, life)
     record = _record(me.name, bench, directory)
     protocol = _protocol(loaded, me.name, schedule, bench, saved)
     keeps_books = protocol.snapshot.mass is not None
@@ -148,7 +156,9 @@ def assemble(
     guard = guard_for(loaded.experiment.experiment, trust, schedule, bench.adapted.spec.shared(), greeter.fingerprint)
     relays = relays_of(loaded.peers.nodes, schedule, me.name)
     common = common_for(loaded, trust, signer, greeter, directory)
-    wires = Wires(me, trust, neighbors, relays, greeter, directory, record, bench, keeps_books, guard, common.asked)
+    wires = Wires(
+        me, trust, neighbors, relays, greeter, directory, record, bench, keeps_books, guard, common.asked, traces
+    )
     followed = Followed(loaded, overrides, me, schedule, trust, greeter, directory, common)
     return NodeParts(
         experiment=loaded.experiment.experiment,
@@ -160,11 +170,12 @@ def assemble(
         greeter=greeter,
         open_transport=opener(loaded, wires),
         record=record,
-        report=report,
+        report=with_curves(report, request.tensorboard, me.name, directory.metrics, stack),
         common=common,
         guard=guard,
         attacker=attacker_for(request.attack, me.name, loaded.experiment.experiment, schedule, bench),
         followed=followed,
+        traces=traces,
     )
 
 
@@ -186,11 +197,12 @@ def state_dir_of(loaded: LoadedPeers, node: NodeConfig) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _Life:
-    """Where incarnations are counted, who signs, and what is agreed on with neighbors."""
+    """Where incarnations are counted, who signs, what is agreed on with neighbors, and what traces are named by."""
 
     directory: StateDirectory
     signer: Signer
     seeds: PairSeeds | None
+    trace_seed: bytes
 
 
 def _resume(directory: StateDirectory, loaded: LoadedPeers, fingerprint: dict[str, str], bench: Bench) -> Saved | None:
@@ -215,21 +227,6 @@ def _resume(directory: StateDirectory, loaded: LoadedPeers, fingerprint: dict[st
         snapshot = replace(snapshot, receipt=bench.account.receipt())
     # whether the budget is spent is the ledger's to say: the target may have been raised meanwhile
     return replace(saved, snapshot=replace(snapshot, exhausted=False))
-
-
-def absolute(experiment: Experiment, folder: Path) -> Experiment:
-    """The same experiment with paths that hold anywhere, for the copy in a state directory."""
-    adapter, data, model = experiment.adapter, experiment.data, experiment.model
-    basis = None if adapter.basis is None else str((folder / adapter.basis).resolve())
-    test = data.test if data.test is None or not (folder / data.test).exists() else str((folder / data.test).resolve())
-    source = str((folder / model.source).resolve()) if (folder / model.source).exists() else model.source
-    return experiment.model_copy(
-        update={
-            "adapter": adapter.model_copy(update={"basis": basis}),
-            "data": data.model_copy(update={"test": test}),
-            "model": model.model_copy(update={"source": source}),
-        }
-    )
 
 
 def _protocol(
@@ -275,6 +272,7 @@ def _greeter(  # each a part of what a node says of itself
         next_incarnation=lambda above: life.directory.next_incarnation(above=above),
         head=head,
         seeds=life.seeds,
+        trace_seed=life.trace_seed,
     )
 
 

@@ -68,6 +68,7 @@ class Greeter:
         next_incarnation: makes a number above the given one durable.
         head: the ledger's head, signed for an incarnation; `None` without privacy.
         seeds: of the noise shared with neighbors; `None` where none is shared.
+        trace_seed: of this life's traces; empty: it keeps none.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Greeter:
     next_incarnation: Callable[[int], int]
     head: Callable[[int], LedgerHead | None]
     seeds: PairSeeds | None = None
+    trace_seed: bytes = b""
     _met: dict[str, int] = field(default_factory=dict)
 
     def greet(self, peer: str) -> Greeting:
@@ -94,6 +96,7 @@ class Greeter:
             topology_version=self.topology_version,
             ledger_head=self.ledger_head(),
             noise_key=b"" if self.seeds is None else self.seeds.public,
+            trace_seed=self.trace_seed,
         )
 
     def ledger_head(self) -> LedgerHead | None:

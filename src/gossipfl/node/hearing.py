@@ -64,6 +64,8 @@ class Hearing:
 
     def _up(self, event: LinkUp) -> None:
         self._parts.heard(event.name, event.greeting)
+        if self._parts.traces is not None:
+            self._parts.traces.met(event.name, event.greeting.trace_seed)
         self._tell(NeighborUp(event.name))
         if self.mail is not None:
             self.mail.up(event.name)

@@ -22,6 +22,7 @@ from gossipfl.node.following import Followed
 from gossipfl.node.greeting import Greeter
 from gossipfl.node.record import NodeRecord
 from gossipfl.node.state_directory import StateDirectory
+from gossipfl.node.traces.seam import Traces
 from gossipfl.privacy.publications import PublicationLog
 from gossipfl.protection.letters import Guard
 from gossipfl.state import AdapterState
@@ -49,6 +50,7 @@ class NodeParts:
         guard: of this life; None where states travel as they are.
         attacker: what it says in place of its states; None of an honest node.
         followed: what the node's neighbors follow from; None: they stay as they are.
+        traces: told what happens when; None where nobody asked for traces.
     """
 
     experiment: Experiment
@@ -65,6 +67,7 @@ class NodeParts:
     guard: Guard[AdapterState] | None = None
     attacker: Attacker | None = None
     followed: Followed | None = None
+    traces: Traces | None = None
 
     async def save(
         self, snapshot: Snapshot[AdapterState], moments: Mapping[str, NDArray[np.float32]]

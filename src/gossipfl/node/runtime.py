@@ -12,6 +12,7 @@ import logging
 import signal
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import assert_never
 
 import numpy as np
@@ -127,9 +128,10 @@ class Node:
     async def _until_done(self, transport: Transport, tasks: asyncio.TaskGroup) -> None:
         while not self._finished:
             item, now = await self._order.next()
-            started = time.perf_counter()
+            started, began_ns = time.perf_counter(), time.time_ns()
             if not self._together.takes(item):
                 effects = self._parts.protocol.handle(self._event(item), now)
+                self._trace_mixings(effects, began_ns)
                 await self._perform(effects, transport, tasks)
             await self._together.look(self._moments)
             self._finished |= self._together.over
@@ -163,17 +165,26 @@ class Node:
                 raise error
             case PhaseDone(trained=trained, moments=moments):
                 self._moments = moments
+                if self._parts.traces is not None:
+                    self._parts.traces.trained(trained, item.began_ns, item.ended_ns)
                 return trained
             case Stopped():
                 self._finished = True
         return item
+
+    def _trace_mixings(self, effects: Sequence[Effect[AdapterState]], began_ns: int) -> None:
+        if self._parts.traces is None:
+            return
+        for effect in effects:
+            if isinstance(effect, Report):
+                self._parts.traces.mixed(effect, began_ns, time.time_ns())
 
     async def _perform(
         self, effects: Sequence[Effect[AdapterState]], transport: Transport, tasks: asyncio.TaskGroup
     ) -> None:
         for kind, group in itertools.groupby(effects, key=type):
             if kind is Send:
-                await self._publish([effect for effect in group if isinstance(effect, Send)], transport)
+                await self._publish_traced([effect for effect in group if isinstance(effect, Send)], transport)
                 continue
             for effect in group:
                 await self._perform_one(effect, transport, tasks)
@@ -197,7 +208,7 @@ class Node:
             case Finish():
                 self._finish(transport, tasks)
             case Send():
-                await self._publish([effect], transport)
+                await self._publish_traced([effect], transport)
             case _:
                 assert_never(effect)
 
@@ -208,6 +219,11 @@ class Node:
             self._serving = True
             # beside the loop: neighbors want answers meanwhile
             tasks.create_task(self._evaluate_while_serving(transport, tasks))
+
+    async def _publish_traced(self, sends: Sequence[Send[AdapterState]], transport: Transport) -> None:
+        traces = self._parts.traces
+        with traces.publishing(sends[0].header) if traces is not None else nullcontext():
+            await self._publish(sends, transport)
 
     async def _publish(self, sends: Sequence[Send[AdapterState]], transport: Transport) -> None:
         if self._parts.attacker is not None:

@@ -18,10 +18,16 @@ from gossipfl.state import AdapterState
 
 @dataclass(frozen=True, slots=True)
 class PhaseDone:
-    """A finished phase: the protocol's event, and the optimizer's moments as they were right after it."""
+    """A finished phase: the protocol's event, and the optimizer's moments as they were right after it.
+
+    Attributes:
+        began_ns, ended_ns: its training, since the epoch.
+    """
 
     trained: Trained[AdapterState]
     moments: Mapping[str, NDArray[np.float32]]
+    began_ns: int
+    ended_ns: int
 
 
 class Trainer:
@@ -59,11 +65,12 @@ class Trainer:
     def _train(self, effect: Train[AdapterState]) -> PhaseDone:
         if self._evaluate_every and effect.version and effect.version % self._evaluate_every == 0:
             self._evaluate(effect.snapshot)
-        started = time.perf_counter()
+        began_ns, started = time.time_ns(), time.perf_counter()
         training = self._bench.learner.train(
             effect.snapshot, first_step=effect.first_step, steps=effect.steps, phase=effect.version
         )
         self._record.train_s += time.perf_counter() - started
+        ended_ns = time.time_ns()
         trained = Trained(
             version=effect.version,
             state=training.state,
@@ -72,7 +79,7 @@ class Trainer:
             receipt=training.receipt,
             exhausted=training.exhausted,
         )
-        done = PhaseDone(trained, self._bench.learner.durable())
+        done = PhaseDone(trained, self._bench.learner.durable(), began_ns, ended_ns)
         return_freed_memory()
         return done
 

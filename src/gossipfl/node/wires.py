@@ -14,6 +14,7 @@ from gossipfl.learning.bench import Bench
 from gossipfl.net.cards import seal_for
 from gossipfl.net.limits import Limits
 from gossipfl.net.mesh import Mesh
+from gossipfl.net.passage import unnoticed
 from gossipfl.net.pinning import Trust
 from gossipfl.net.transport import MembersChanged, NetEvent, Transport
 from gossipfl.node.greeting import Greeter
@@ -21,6 +22,7 @@ from gossipfl.node.parts import OpenTransport
 from gossipfl.node.ranks import specs_of
 from gossipfl.node.record import NodeRecord
 from gossipfl.node.state_directory import StateDirectory
+from gossipfl.node.traces.seam import Traces
 from gossipfl.protection.letters import Guard
 from gossipfl.state import AdapterState
 
@@ -34,6 +36,7 @@ class Wires:
         relays, keeps_books: see `Transport`.
         guard: of this life; None where states travel as they are.
         asked: takes signed plans, see `Transport`.
+        traces: told of every message; None where nobody asked for traces.
     """
 
     me: NodeConfig
@@ -47,6 +50,7 @@ class Wires:
     keeps_books: bool
     guard: Guard[AdapterState] | None
     asked: Callable[[bytes], str]
+    traces: Traces | None
 
 
 def opener(loaded: LoadedPeers, wires: Wires) -> OpenTransport:
@@ -94,6 +98,7 @@ def opener(loaded: LoadedPeers, wires: Wires) -> OpenTransport:
             carries=loaded.peers.relay,
             mesh=mesh(limits, deliver),
             asked=wires.asked,
+            passed=wires.traces.passed if wires.traces else unnoticed,
         )
 
     return open_transport

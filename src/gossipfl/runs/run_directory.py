@@ -58,6 +58,11 @@ class RunDirectory:
         except OSError as error:
             raise DataError(f"--output {path}: {error.strerror}") from error
 
+    @property
+    def metrics(self) -> Path:
+        """Where a line is added for every evaluation."""
+        return self.path / _LINES[0]
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Keeps other processes out of the folder meanwhile.

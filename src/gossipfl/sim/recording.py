@@ -36,6 +36,7 @@ class RecorderParts:
 
     Attributes:
         directory: where it writes.
+        drawn: told every line before it is written.
         judge: evaluates; None without training.
         every: reports between two evaluations, over all nodes.
         share: part of the nodes evaluated.
@@ -60,6 +61,7 @@ class RecorderParts:
     keeps_states: bool = False
     attackers: frozenset[str] = frozenset()
     spread: Callable[[Sequence[AdapterState]], Spread] = spread_of
+    drawn: Callable[[Mapping[str, Any]], None] = lambda _: None
 
 
 class Recorder:
@@ -122,6 +124,7 @@ class Recorder:
         else:
             honest = [name not in self._parts.attackers for name in nodes]
             self.last |= judged_line(columns, mean, honest) | self._averaged()
+        self._parts.drawn(self.last)
         self._parts.directory.append(self.last, columns)
         return spread
 

@@ -1,14 +1,15 @@
 """One simulated run, from experiment.yaml to a result."""
 
 import math
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from gossipfl.config.loading import LoadedAveraging, LoadedExperiment
 from gossipfl.core.mixing.blocks import LeadingBlocks, check_connected, cores_rank
 from gossipfl.core.tables import resolve
+from gossipfl.runs.curves import SIMULATED, Curves, Row, last_line
 from gossipfl.runs.judging import Judge
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.result import RunResult, final_figures
@@ -59,6 +60,7 @@ def simulate(
     *,
     resume: bool = False,
     show: Callable[[Progress], None] = lambda _: None,
+    tensorboard: Path | None = None,
 ) -> RunResult:
     """Runs an experiment in this process, on virtual time.
 
@@ -67,6 +69,7 @@ def simulate(
         output: folder of the run, see `RunDirectory`.
         resume: go on where a stopped run was; of one that is done, the result again.
         show: told now and then how far the run is.
+        tensorboard: folder for event files; the extra `tensorboard` is there. None: none.
 
     Guarantees:
         SIGINT or SIGTERM leaves a checkpoint, and the result says that the run is not done.
@@ -78,8 +81,8 @@ def simulate(
     earlier = directory.result()
     if earlier is not None:
         return earlier
-    with directory.alone(), closing(_cast(experiment)) as cast:
-        parts = _parts(cast, directory)
+    with directory.alone(), closing(_cast(experiment)) as cast, _curves(tensorboard, directory) as drawn:
+        parts = _parts(cast, directory, drawn)
         ran = Run(parts, show)()
         result = _result(parts, ran, cast.training)
     if ran.done:
@@ -99,7 +102,17 @@ def _cast(loaded: LoadedExperiment | LoadedAveraging) -> _Cast:
     return _Cast(setting, course, training.crew, training)
 
 
-def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
+@contextmanager
+def _curves(folder: Path | None, directory: RunDirectory) -> Iterator[Callable[[Row], None]]:
+    if folder is None:
+        yield lambda _: None
+        return
+    # asked when the first line is to be written: by then those after the checkpoint are cut off
+    with closing(Curves(folder, SIMULATED, lambda: last_line(directory.metrics, SIMULATED))) as curves:
+        yield curves.take
+
+
+def _parts(cast: _Cast, directory: RunDirectory, drawn: Callable[[Row], None]) -> RunParts:
     setting, schedule = cast.setting, schedule_for(cast.setting)
     if isinstance(cast.course.mixing, LeadingBlocks):
         check_connected(schedule, {name: cores_rank(state) for name, state in cast.course.initial.items()})
@@ -112,6 +125,7 @@ def _parts(cast: _Cast, directory: RunDirectory) -> RunParts:
     recorder = Recorder(
         RecorderParts(
             directory=directory,
+            drawn=drawn,
             judge=cast.judge,
             every=simulation.evaluate_every * simulation.nodes,
             share=simulation.evaluate_share,

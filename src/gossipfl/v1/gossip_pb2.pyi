@@ -22,7 +22,7 @@ class Frame(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., envelope: _Optional[_Union[Envelope, _Mapping]] = ..., chunk: _Optional[bytes] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., paper: _Optional[_Union[Paper, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("protocol_version", "name", "fingerprint", "basis_sketch", "codecs", "incarnation", "seen_incarnation", "topology_version", "ledger_head", "certificate", "seen_message", "noise_key")
+    __slots__ = ("protocol_version", "name", "fingerprint", "basis_sketch", "codecs", "incarnation", "seen_incarnation", "topology_version", "ledger_head", "certificate", "seen_message", "noise_key", "trace_seed")
     class FingerprintEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -42,6 +42,7 @@ class Hello(_message.Message):
     CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
     SEEN_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     NOISE_KEY_FIELD_NUMBER: _ClassVar[int]
+    TRACE_SEED_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     name: str
     fingerprint: _containers.ScalarMap[str, str]
@@ -54,7 +55,8 @@ class Hello(_message.Message):
     certificate: bytes
     seen_message: Mark
     noise_key: bytes
-    def __init__(self, protocol_version: _Optional[int] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Mapping[str, str]] = ..., basis_sketch: _Optional[_Iterable[float]] = ..., codecs: _Optional[_Iterable[str]] = ..., incarnation: _Optional[int] = ..., seen_incarnation: _Optional[int] = ..., topology_version: _Optional[int] = ..., ledger_head: _Optional[_Union[LedgerHead, _Mapping]] = ..., certificate: _Optional[bytes] = ..., seen_message: _Optional[_Union[Mark, _Mapping]] = ..., noise_key: _Optional[bytes] = ...) -> None: ...
+    trace_seed: bytes
+    def __init__(self, protocol_version: _Optional[int] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Mapping[str, str]] = ..., basis_sketch: _Optional[_Iterable[float]] = ..., codecs: _Optional[_Iterable[str]] = ..., incarnation: _Optional[int] = ..., seen_incarnation: _Optional[int] = ..., topology_version: _Optional[int] = ..., ledger_head: _Optional[_Union[LedgerHead, _Mapping]] = ..., certificate: _Optional[bytes] = ..., seen_message: _Optional[_Union[Mark, _Mapping]] = ..., noise_key: _Optional[bytes] = ..., trace_seed: _Optional[bytes] = ...) -> None: ...
 
 class Mark(_message.Message):
     __slots__ = ("incarnation", "sequence")
