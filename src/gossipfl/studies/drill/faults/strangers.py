@@ -44,8 +44,8 @@ def _run_out(ground: Ground) -> None:
 
 def _renew(ground: Ground) -> None:
     others = [name for name in ground.names if name != ground.names[_EXPIRING]]
-    if not any(ground.sights[name].rejected.get("certificate") for name in others):
-        ground.note("certificate", "nobody refused a certificate that had run out")
+    if not any(ground.rejected(name).get("certificate") for name in others):
+        ground.note("nobody refused a certificate that had run out")
     _certify(ground, datetime.now(UTC) + timedelta(days=30))
 
 
@@ -53,7 +53,7 @@ def _flood(ground: Ground) -> None:
     """A program with a neighbor's certificate says to one node whatever comes to its mind."""
     flooding, flooded = ground.names[_FLOODING], ground.names[_FLOODED]
     ground.kill(flooding)
-    ground.remember_memory(flooded)
+    ground.watch_memory(flooded)
     peers = str(ground.folder / "arm" / f"peers-{flooding}.yaml")
     program = [sys.executable, "-m", "gossipfl.net.flood", peers, flooding, flooded, str(FLOOD_S)]
     ground.run_beside(ground.lines.command(flooding, program))
@@ -62,12 +62,11 @@ def _flood(ground: Ground) -> None:
 def _end_flood(ground: Ground) -> None:
     flooded = ground.names[_FLOODED]
     ground.end_beside()
-    growth = ground.growth_bytes(flooded)
+    growth = ground.grown_bytes()
     if growth > MOST_GROWTH_BYTES:
-        ground.note("garbage", f"{flooded} has grown by {growth / 1e6:.0f} MB under the flood")
-    ground.look()
-    if not ground.sights[flooded].rejected:
-        ground.note("garbage", f"{flooded} has rejected nothing: was there a flood?")
+        ground.note(f"{flooded} has grown by {growth / 1e6:.0f} MB under the flood")
+    if not ground.rejected(flooded):
+        ground.note(f"{flooded} has rejected nothing: was there a flood?")
     ground.start(ground.names[_FLOODING])
 
 
