@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -171,12 +171,17 @@ def test_who_is_not_there_closes_the_line() -> None:
 
 
 def nothing(_: Ground) -> None:
-    """Does not mend."""
+    """Does not strike, or does not mend."""
 
 
-def let_go_on(ground: Ground) -> None:
-    """Does not strike."""
-    assert ground.until(lambda: all(ground.progress(name) > 10 for name in ground.names), 120)
+def after_a_while(mend: Callable[[Ground], object]) -> Callable[[Ground], None]:
+    """Nodes go on before it is mended."""
+
+    def mend_later(ground: Ground) -> None:
+        assert ground.until(lambda: all(ground.progress_since_struck(name) > 10 for name in ground.names), 120)
+        mend(ground)
+
+    return mend_later
 
 
 def cut_off_the_last(ground: Ground) -> None:
@@ -224,9 +229,9 @@ def forget(ground: Ground) -> None:
 HARMLESS = ("stop", "partition", "disk", "garbage", "certificate")
 """As they are, but they do not strike."""
 BROKEN = (
-    Fault("not here", "", 0.0, let_go_on, nothing, lacks=lambda _: "something is missing"),
+    Fault("not here", "", 0.0, nothing, nothing, lacks=lambda _: "something is missing"),
     Fault("frozen", "one that should go on does not", 2.0, freeze, thaw),
-    *(replace(FAULTS[name], strike=let_go_on, hold_s=0.0) for name in HARMLESS),
+    *(replace(FAULTS[name], strike=nothing, mend=after_a_while(FAULTS[name].mend), hold_s=0.0) for name in HARMLESS),
     Fault("not mended", "", 1.0, cut_off_the_last, nothing),
     Fault("forgetful", "", 0.0, keep_a_copy, forget, hurt=(0,)),
 )

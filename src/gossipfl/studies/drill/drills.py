@@ -182,6 +182,7 @@ def _drill(ground: Ground, fault: Fault, calm: float, recover_s: float) -> Outco
     _strike(ground, fault)
     ground.figures["apart"] = round(ground.disagreement() / calm, 2)
     fault.mend(ground)
+    ground.look()
     mended, marks = time.monotonic(), ground.phases()
     recovered = ground.until(lambda: ground.goes_on(marks) and ground.disagreement() <= FARTHER * calm, recover_s)
     seconds = round(time.monotonic() - mended, 1)
@@ -199,6 +200,7 @@ def _drill(ground: Ground, fault: Fault, calm: float, recover_s: float) -> Outco
 def _strike(ground: Ground, fault: Fault) -> None:
     hurt = {ground.names[place] for place in fault.hurt}
     fault.strike(ground)
+    ground.struck()
     ground.wait(fault.hold_s)
     for name in ground.names:
         if name not in hurt and ground.progress(name) <= 0:

@@ -54,7 +54,8 @@ class Ground:
         self.restarts = 0
         self.wrong: list[str] = []
         self.figures: dict[str, float] = {}
-        self._marks: Mapping[str, int] = {}
+        self._begun: Mapping[str, int] = {}
+        self._struck: Mapping[str, int] = {}
         self._rejected: Mapping[str, Mapping[str, int]] = {}
         self._said: Mapping[str, int] = {}
         self._watched: tuple[str, int] | None = None
@@ -115,9 +116,10 @@ class Ground:
         self.fleet.start(self.job(name), environment or {})
 
     def kill(self, name: str) -> None:
-        """`kill -9` of a node, if it runs."""
+        """`kill -9` of a node, if it runs; what it had written is read, and is not taken for what comes after."""
         if self.is_up(name):
             self.fleet.kill(name)
+        self.sights[name].look()
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Sends a signal to a node that runs."""
@@ -144,9 +146,14 @@ class Ground:
         """A fault strikes now: what is noted, measured and counted from here on is of this one."""
         self.look()
         self.wrong, self.figures, self._watched = [], {}, None
-        self._marks = self.phases()
+        self._begun = self._struck = self.phases()
         self._rejected = {name: sight.rejected for name, sight in self.sights.items()}
         self._said = {name: len(self.log(name)) for name in self.names}
+
+    def struck(self) -> None:
+        """The fault has struck: whoever shall stand still does so from here on."""
+        self.look()
+        self._struck = self.phases()
 
     def note(self, text: str) -> None:
         """Remembers that something is not as it should be."""
@@ -154,7 +161,11 @@ class Ground:
 
     def progress(self, name: str) -> int:
         """Phases that a node has done since the fault began."""
-        return self.sights[name].phase - self._marks[name]
+        return self.sights[name].phase - self._begun[name]
+
+    def progress_since_struck(self, name: str) -> int:
+        """Phases that it has done since the fault had struck."""
+        return self.sights[name].phase - self._struck[name]
 
     def said(self, name: str) -> str:
         """What a node has said since the fault began."""

@@ -14,8 +14,6 @@ _CLOCKS = {2: 1, 1: -1}
 TAKE_PART_S = 90.0
 """By when all go on together, though clocks are two hours apart."""
 _HOUR_S = 3600.0
-_FROZEN_PHASES = 2
-"""That a node may have done before it was stopped, and nobody had read yet."""
 
 
 def _kill(ground: Ground) -> None:
@@ -32,7 +30,7 @@ def _freeze(ground: Ground) -> None:
 
 def _go_on(ground: Ground) -> None:
     name = ground.names[_STOPPED]
-    if ground.progress(name) > _FROZEN_PHASES:
+    if ground.progress_since_struck(name) > 0:
         ground.note(f"{name} went on though it was stopped")
     ground.signal(name, signal.SIGCONT)
 
@@ -55,6 +53,9 @@ def faketime() -> Path | None:
 
 def _set_clocks(ground: Ground) -> None:
     """Two nodes with other times than the rest: they have to take part as before."""
+    for place in _CLOCKS:
+        ground.kill(ground.names[place])
+    ground.look()
     marks = ground.phases()
     for place, hours in _CLOCKS.items():
         # intervals are measured by another clock, which nobody sets

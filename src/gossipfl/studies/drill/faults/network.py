@@ -31,7 +31,7 @@ def _heal(ground: Ground) -> None:
     for name in ground.names:
         others = set(ground.names) - half if name in half else half
         heard = min(ground.sights[name].heard.get(other, 0) for other in others)
-        if heard + _UNDER_WAY < ground.progress(name):
+        if heard + _UNDER_WAY < ground.progress_since_struck(name):
             ground.note(f"{name} heard the other half all the same")
     _fair(ground)
 
