@@ -23,9 +23,9 @@ RECOVER_S = 90.0
 """Seconds after a fault is mended by which all has to be as before."""
 BEGIN_S = 120.0
 CALM_LOOKS = 10
-CALM_S = 0.5
+CALM_S = 0.2
 FARTHER = 2.0
-"""Times the largest disagreement in calm by which nodes may disagree when all is as before."""
+"""Times the largest disagreement in the calm before by which nodes may disagree when all is as before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Outcome:
         seconds_to_recover: from mending until all was as before; None: not in time, or not held.
         wrong: what was not as it should be, or what was missing to hold it.
         figures: what was measured; apart: the states' disagreement when the fault was mended, in times of the largest
-            in calm; grown_bytes: by which a flooded node has grown at most.
+            in the calm before; grown_bytes: by which a flooded node has grown at most.
     """
 
     name: str
@@ -135,11 +135,11 @@ def hold_drills(folder: Path, wish: Wish, show: Callable[[Outcome], None] = lamb
     """
     started = time.monotonic()
     with open_ground(folder, NAMES, namespaces=wish.namespaces, seed=wish.seed, lasts_s=wish.soak_s) as ground:
-        calm = _until_calm(ground)
+        _until_calm(ground)
         before = _memory(ground)
         outcomes = []
         for fault in _order(wish, ground, started):
-            outcomes.append(_drill(ground, fault, calm, wish.recover_s))
+            outcomes.append(_drill(ground, fault, wish.recover_s))
             show(outcomes[-1])
         return Drilled(
             outcomes,
@@ -162,11 +162,15 @@ def _order(wish: Wish, ground: Ground, started: float) -> Iterator[Fault]:
         yield draw.choice(held)
 
 
-def _until_calm(ground: Ground) -> float:
-    """Waits until all run; how far their states are apart then, at most."""
+def _until_calm(ground: Ground) -> None:
+    """Waits until all run."""
     if not ground.until(lambda: ground.goes_on(dict.fromkeys(ground.names, 0)), BEGIN_S):
         last = {name: (ground.log(name).strip().splitlines() or ["(nothing)"])[-1] for name in ground.names}
         raise GossipflError(f"the nodes did not come to run within {BEGIN_S:g} s; their last words: {last}")
+
+
+def _calm(ground: Ground) -> float:
+    """How far states are apart at most while nothing strikes: less from phase to phase, as they settle."""
     apart = []
     for _ in range(CALM_LOOKS):
         ground.wait(CALM_S)
@@ -174,9 +178,10 @@ def _until_calm(ground: Ground) -> float:
     return max(apart)
 
 
-def _drill(ground: Ground, fault: Fault, calm: float, recover_s: float) -> Outcome:
+def _drill(ground: Ground, fault: Fault, recover_s: float) -> Outcome:
     if lacks := fault.lacks(ground):
         return Outcome(fault.name, fault.text, None, None, [lacks])
+    calm = _calm(ground)
     ground.begin()
     fell, lost = _sums(ground)
     _strike(ground, fault)

@@ -20,6 +20,8 @@ from gossipfl.studies.drill.lines import Lines
 
 INPUTS, RECORDS = 16, 64
 LABELS = ("below", "above")
+BORDER = 2.0
+"""Half a deviation of a record's sum: each half of the nodes learns another one, and they part when they are cut."""
 PHASES = 100_000_000
 """More than any drill lasts: nodes train until they are stopped."""
 
@@ -29,7 +31,9 @@ def write_study(folder: Path, names: Sequence[str], lines: Lines, seed: int) -> 
     peers = write_arm(folder / "arm", _experiment(seed), names=names, topology="complete")
     (folder / "data").mkdir(exist_ok=True)
     for number, name in enumerate(names):
-        (folder / "data" / f"{name}.jsonl").write_text(_records(seed, number))
+        (folder / "data" / f"{name}.jsonl").write_text(
+            _records(seed, number, border=BORDER if 2 * number < len(names) else -BORDER)
+        )
         content = yaml.safe_load(peers.read_text())
         for node in content["nodes"]:
             other = node["name"]
@@ -61,8 +65,8 @@ def _experiment(seed: int) -> Experiment:
     )
 
 
-def _records(seed: int, number: int) -> str:
+def _records(seed: int, number: int, *, border: float) -> str:
     draw = generator(seed, purpose=f"drill records {number}")
     vectors = draw.standard_normal((RECORDS, INPUTS)).round(4)
-    rows = ({"features": list(row), "label": LABELS[int(row.sum() > 0)]} for row in vectors)
+    rows = ({"features": list(row), "label": LABELS[int(row.sum() > border)]} for row in vectors)
     return "".join(json.dumps(row) + "\n" for row in rows)

@@ -14,7 +14,8 @@ VALID_S = 60.0
 """From the start of the node whose certificate runs out: enough for it to be up, on a busy machine too."""
 SILENCE_S = 20.0
 """Longer than links live without a sign: the node has to introduce itself anew."""
-REFUSED_S = 5.0
+REFUSED_S = 45.0
+"""By when somebody has tried to reach it again: attempts are up to 15 seconds apart, and 10 long."""
 FLOOD_S = 10.0
 MOST_GROWTH_BYTES = 100_000_000
 """By which a node that is flooded may grow."""
@@ -40,11 +41,16 @@ def _run_out(ground: Ground) -> None:
     ground.lines.change(Weather(cut=True), lambda sender, receiver: name in {sender, receiver})
     ground.wait(SILENCE_S)
     ground.lines.change(FAIR)
+    ground.until(lambda: _is_refused(ground), REFUSED_S)
+
+
+def _is_refused(ground: Ground) -> bool:
+    others = [name for name in ground.names if name != ground.names[_EXPIRING]]
+    return any(ground.rejected(name).get("certificate") for name in others)
 
 
 def _renew(ground: Ground) -> None:
-    others = [name for name in ground.names if name != ground.names[_EXPIRING]]
-    if not any(ground.rejected(name).get("certificate") for name in others):
+    if not _is_refused(ground):
         ground.note("nobody refused a certificate that had run out")
     _certify(ground, datetime.now(UTC) + timedelta(days=30))
 
@@ -70,7 +76,5 @@ def _end_flood(ground: Ground) -> None:
     ground.start(ground.names[_FLOODING])
 
 
-CERTIFICATE = Fault(
-    "certificate", "a certificate runs out, and is renewed", REFUSED_S, _run_out, _renew, hurt=(_EXPIRING,)
-)
+CERTIFICATE = Fault("certificate", "a certificate runs out, and is renewed", 1.0, _run_out, _renew, hurt=(_EXPIRING,))
 GARBAGE = Fault("garbage", "a neighbor's program that floods a node", FLOOD_S, _flood, _end_flood, hurt=(_FLOODING,))
