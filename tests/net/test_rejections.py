@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
 import grpc
@@ -21,6 +22,12 @@ from gossipfl.net.wire import Opening, envelope_message, hello_of
 from gossipfl.privacy.signing import Signer, sign_head
 from gossipfl.state import AdapterSpec, AdapterState, Segment
 from gossipfl.v1 import gossip_pb2 as pb
+
+SLOW_S = 0.4
+"""From frame to frame: a message of 23 would take three times as long as it may."""
+POSTED = 12
+MOST_ALIVE = 2
+"""States: the one that is being written, and the newest."""
 
 
 @pytest.fixture
@@ -195,6 +202,49 @@ async def test_a_peer_that_stops_reading_is_dropped_and_the_message_goes_to_its_
         async with world.stranger("b", "a") as raw:
             await raw.greet()
             assert isinstance(await raw.read(), pb.Envelope)
+
+
+async def never(_: Raw) -> None:
+    """Reads nothing."""
+    await asyncio.Event().wait()
+
+
+async def slowly(raw: Raw) -> None:
+    """Reads a frame now and then: there is always progress, and never enough."""
+    while await raw.read() is not None:  # noqa: ASYNC110  # it is slow, and waits for nothing
+        await asyncio.sleep(SLOW_S)
+
+
+@pytest.mark.parametrize("read", [never, slowly])
+async def test_a_slow_reader_is_cut_off_and_what_waits_for_it_is_the_newest_state_alone(
+    world: World, read: Callable[[Raw], Awaitable[None]]
+) -> None:
+    world.spec = AdapterSpec((Segment("w", (6_000_000,)),))
+    world.add("a")
+    world.add("b", dials_only=True)
+    node = world.player("a", "b", limits=replace(QUICK, message_timeout_s=7 * SLOW_S))
+    alive: list[weakref.ref[object]] = []
+    async with node.transport:
+        async with world.stranger("b", "a") as raw:
+            await raw.greet()
+            await node.event(LinkUp)
+            reading = asyncio.create_task(read(raw))
+            for number in range(POSTED):
+                state = AdapterState(world.spec, np.full(world.spec.size, number, np.float32))
+                alive.append(weakref.ref(state.vector))
+                node.post("b", state, round=number)
+                # the link has its turn: it writes what comes first, and is stuck in it
+                await asyncio.sleep(0)
+            del state
+            assert sum(each() is not None for each in alive) <= MOST_ALIVE
+            await node.event(LinkDown)
+            assert node.transport.counters.of("b").rejected == {"timeout": 1}
+            reading.cancel()
+        async with world.stranger("b", "a") as raw:
+            await raw.greet()
+            newest = await raw.read()
+            assert isinstance(newest, pb.Envelope)
+            assert (newest.sequence, newest.round) == (POSTED, POSTED - 1)
 
 
 async def test_garbage_bytes_on_the_port_do_not_hurt(world: World, node: Player) -> None:

@@ -2,6 +2,7 @@
 
 import resource
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -90,6 +91,24 @@ def test_a_checkpoint_of_the_first_schema_is_read_with_the_drift_it_held() -> No
 def test_a_new_folder_has_no_checkpoint(tmp_path: Path) -> None:
     assert load_latest(tmp_path) is None
     assert load_latest(tmp_path / "missing") is None
+
+
+def test_whoever_reads_while_the_node_goes_on_finds_a_checkpoint(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, saved(1))
+    ended = threading.Event()
+
+    def go_on() -> None:
+        while not ended.is_set():
+            save_checkpoint(tmp_path, saved(2))
+
+    node = threading.Thread(target=go_on)
+    node.start()
+    try:
+        assert all(load_latest(tmp_path) is not None for _ in range(300))
+    finally:
+        ended.set()
+        node.join()
+    assert not list(tmp_path.glob("*.corrupt"))
 
 
 def test_the_newest_two_are_kept(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """Drills on real nodes, what is read of what nodes write, and the proxies between them."""
 
 import json
+import shutil
+import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,12 @@ import pytest
 
 from gossipfl.cli.app import main
 from gossipfl.studies.arm_files import free_ports
-from gossipfl.studies.drill.drills import QUICK, Drilled, Outcome
+from gossipfl.studies.drill.drills import QUICK, Drilled, Outcome, Wish, hold_drills
 from gossipfl.studies.drill.faults import FAULTS
-from gossipfl.studies.drill.ground import Sight
+from gossipfl.studies.drill.faults.fault import Fault
+from gossipfl.studies.drill.ground import Ground
 from gossipfl.studies.drill.proxies import Proxies
+from gossipfl.studies.drill.sights import Sight
 from gossipfl.studies.drill.weather import FAIR, Weather
 
 
@@ -68,6 +73,9 @@ def test_drills_have_passed_when_all_that_were_held_have(
     drilled = Drilled(outcomes, "loopback", 1.0, 1, 1, (1, 1), 0, tmp_path)
     assert drilled.passed is all_passed
     assert all({"name", "passed", "seconds_to_recover"} <= set(drill) for drill in drilled.as_json()["drills"])
+    held = [each for each in passed if each is not None]
+    assert drilled.faults == len(held)
+    assert drilled.as_json()["not_held"] == ["kill"] * (len(passed) - len(held))
 
 
 def test_the_quick_ones_are_among_them() -> None:
@@ -160,6 +168,92 @@ def test_who_is_not_there_closes_the_line() -> None:
     nobody = f"127.0.0.1:{free_ports(1)[0]}"
     with Proxies({"a": nobody, "b": nobody}) as proxies, dial(proxies.address("a", "b")) as line:
         assert line.recv(1) == b""
+
+
+def nothing(_: Ground) -> None:
+    """Does not strike, or does not mend."""
+
+
+def after_a_while(mend: Callable[[Ground], object]) -> Callable[[Ground], None]:
+    """Nodes go on before it is mended."""
+
+    def mend_later(ground: Ground) -> None:
+        assert ground.until(lambda: all(ground.progress_since_struck(name) > 10 for name in ground.names), 120)
+        mend(ground)
+
+    return mend_later
+
+
+def cut_off_the_last(ground: Ground) -> None:
+    ground.lines.change(Weather(cut=True), lambda sender, receiver: "n3" in {sender, receiver})
+
+
+def freeze(ground: Ground) -> None:
+    ground.signal("n1", signal.SIGSTOP)
+    # what it had written before is not read as progress
+    ground.wait(0.5)
+    ground.begin()
+
+
+def thaw(ground: Ground) -> None:
+    ground.signal("n1", signal.SIGCONT)
+
+
+def belongings(ground: Ground) -> list[Path]:
+    """What n0 remembers by: its state but for the figures it has written down, and its ledger."""
+    kept = [*ground.state("n0").iterdir(), *(ground.folder / "arm" / "ledgers").glob("n0*")]
+    return [file for file in kept if file.name != "metrics.jsonl"]
+
+
+def keep_a_copy(ground: Ground) -> None:
+    ground.lines.change(FAIR)
+    ground.kill("n0")
+    for file in belongings(ground):
+        copy = ground.folder / "copy" / file.relative_to(ground.folder)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, copy)
+    ground.start("n0")
+    assert ground.until(lambda: ground.progress("n0") > 10, 120)
+
+
+def forget(ground: Ground) -> None:
+    ground.kill("n0")
+    for file in belongings(ground):
+        file.unlink()
+    shutil.copytree(ground.folder / "copy", ground.folder, dirs_exist_ok=True)
+    rows = ground.sights["n0"].rows
+    ground.start("n0")
+    assert ground.until(lambda: ground.sights["n0"].rows > rows, 120)
+
+
+HARMLESS = ("stop", "partition", "disk", "garbage", "certificate")
+"""As they are, but they do not strike."""
+BROKEN = (
+    Fault("not here", "", 0.0, nothing, nothing, lacks=lambda _: "something is missing"),
+    Fault("frozen", "one that should go on does not", 2.0, freeze, thaw),
+    *(replace(FAULTS[name], strike=nothing, mend=after_a_while(FAULTS[name].mend), hold_s=0.0) for name in HARMLESS),
+    Fault("not mended", "", 1.0, cut_off_the_last, nothing),
+    Fault("forgetful", "", 0.0, keep_a_copy, forget, hurt=(0,)),
+)
+
+
+@pytest.mark.slow
+def test_what_is_wrong_is_seen_on_real_nodes(tmp_path: Path) -> None:
+    drilled = hold_drills(tmp_path / "d", Wish(BROKEN, namespaces=False, recover_s=5.0))
+    outcomes = {outcome.name: outcome for outcome in drilled.drills}
+    wrong = {name: "; ".join(outcome.wrong) for name, outcome in outcomes.items()}
+    assert wrong["not here"] == "something is missing"
+    assert "n1 did not go on meanwhile" in wrong["frozen"]
+    assert "n1 went on though it was stopped" in wrong["stop"]
+    assert "n0 heard the other half all the same" in wrong["partition"]
+    assert "n2 went on with a full disk" in wrong["disk"] or outcomes["disk"].passed is None
+    assert "n0 has rejected nothing" in wrong["garbage"]
+    assert "nobody refused a certificate" in wrong["certificate"]
+    assert "not as before within 5 s: n0 up" in wrong["not mended"]
+    assert "ε fell" in wrong["forgetful"]
+    assert "phases were lost" in wrong["forgetful"]
+    assert drilled.lost > 0
+    assert not any(outcome.passed for outcome in drilled.drills)
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """`gossipfl drill`: faults on real processes, and how long nodes take to be as before."""
 
+from collections.abc import Sequence
+from statistics import median
 from typing import Annotated
 
 import typer
@@ -11,6 +13,7 @@ from gossipfl.errors import ConfigError
 from gossipfl.runs.default_folder import default_folder
 from gossipfl.studies.drill.drills import QUICK, Drilled, Outcome, Wish, hold_drills
 from gossipfl.studies.drill.faults import FAULTS
+from gossipfl.studies.drill.faults.fault import Fault
 from gossipfl.studies.drill.namespaces import why_not
 from gossipfl.studies.new_folder import make_new_folder
 
@@ -47,18 +50,18 @@ def drill(  # noqa: PLR0913  # one an option
     note(f"writing to {folder}; four nodes on {'namespaces' if wish.namespaces else 'loopback'}")
     drilled = hold_drills(folder, wish, _told)
     emit(drilled.as_json(), json=json, text=_drawn(drilled))
-    if not drilled.passed:
+    # who names a fault wants it held
+    if not drilled.passed or (only and drilled.not_held):
         raise typer.Exit(1)
 
 
-def _faults(only: str | None, *, quick: bool) -> tuple[str, ...]:
-    if only is None:
-        return QUICK if quick else tuple(FAULTS)
-    names = tuple(name.strip() for name in only.split(","))
+def _faults(only: str | None, *, quick: bool) -> tuple[Fault, ...]:
+    usual = QUICK if quick else tuple(FAULTS)
+    names = usual if only is None else tuple(name.strip() for name in only.split(","))
     for name in names:
         if name not in FAULTS:
             raise ConfigError(f"--only: {name!r} is no fault; one of {', '.join(FAULTS)}")
-    return names
+    return tuple(FAULTS[name] for name in names)
 
 
 def _namespaces(lines: str | None) -> bool:
@@ -84,20 +87,40 @@ def _word(outcome: Outcome) -> str:
 
 
 def _drawn(drilled: Drilled) -> RenderableType:
-    rows = [
-        [
-            outcome.name,
-            outcome.text,
-            {True: "yes", False: "NO", None: "not held"}[outcome.passed],
-            "–" if outcome.seconds_to_recover is None else f"{outcome.seconds_to_recover:g}",
-            "; ".join(outcome.wrong),
-        ]
-        for outcome in drilled.drills
-    ]
+    names = dict.fromkeys(outcome.name for outcome in drilled.drills)
+    rows = [_row([outcome for outcome in drilled.drills if outcome.name == name]) for name in names]
     first, last = (f"{size / 1e6:.0f}" for size in drilled.memory_bytes)
     closing = (
-        f"{drilled.seconds:.0f} s on {drilled.lines}: {drilled.exchanges} exchanges, {drilled.restarts} restarts, "
-        f"phases lost {drilled.lost}, memory of the largest node {first} MB, then {last} MB\n"
-        f"everything is in {drilled.output}"
+        f"{drilled.seconds:.0f} s on {drilled.lines}: {drilled.faults} faults, {drilled.exchanges} exchanges, "
+        f"{drilled.restarts} restarts, phases lost {drilled.lost}, "
+        f"memory of the largest node {first} MB, then {last} MB\n"
     )
-    return Group(table(("fault", "what", "passed", "s to recover", "wrong"), rows), closing)
+    missing = f"not held, which is not passed: {', '.join(drilled.not_held)}\n" if drilled.not_held else ""
+    columns = ("fault", "what", "passed", "s to recover", "apart", "grew by", "wrong")
+    return Group(table(columns, rows), f"{closing}{missing}everything is in {drilled.output}")
+
+
+def _row(outcomes: Sequence[Outcome]) -> Sequence[str]:
+    """One fault, however often it struck: the typical and the largest seconds, the largest figures."""
+    seconds = [outcome.seconds_to_recover for outcome in outcomes if outcome.seconds_to_recover is not None]
+    apart = [outcome.figures["apart"] for outcome in outcomes if "apart" in outcome.figures]
+    grown = [outcome.figures["grown_bytes"] for outcome in outcomes if "grown_bytes" in outcome.figures]
+    several = len(seconds) > 1
+    return (
+        outcomes[0].name,
+        outcomes[0].text,
+        _verdict(outcomes),
+        (f"{median(seconds):.1f}" + (f", at most {max(seconds):g}" if several else "")) if seconds else "–",
+        f"{max(apart):g} x" if apart else "–",
+        f"{max(grown) / 1e6:.0f} MB" if grown else "–",
+        "; ".join(dict.fromkeys(text for outcome in outcomes for text in outcome.wrong)),
+    )
+
+
+def _verdict(outcomes: Sequence[Outcome]) -> str:
+    if outcomes[0].passed is None:
+        return "not held"
+    passed = sum(outcome.passed is True for outcome in outcomes)
+    if len(outcomes) == 1:
+        return "yes" if passed else "NO"
+    return f"{passed} of {len(outcomes)}"

@@ -245,8 +245,7 @@ class Transport:
     ) -> int:
         """Queues a state for a neighbor, in place of replaceable ones that have not left; its sequence number.
 
-        A neighbor that is down gets it when it is back. The same packet posted to several neighbors in a row is hashed
-        once.
+        A neighbor that is down gets it when it is back. A packet posted to several neighbors in a row is hashed once.
         """
         self._sequence += 1
         bundle = self._bundler.bundle(packet)

@@ -35,6 +35,7 @@ SCHEMA_VERSION = 5
 KEPT = 2
 UNREADABLE = (OSError, SafetensorError, KeyError, TypeError, ValueError, ModelError)
 """What a damaged file raises."""
+_LOOKS = 100
 _NAME = re.compile(r"checkpoint-(\d{8})\.safetensors")
 _OPTIMIZER = "optimizer/"
 _SLOW, _MOMENTUM = "outer/slow", "outer/momentum"
@@ -142,16 +143,28 @@ def fsync_folder(folder: Path) -> None:
 
 
 def load_latest(folder: Path) -> Saved | None:
-    """The newest intact checkpoint; `None` in a new folder.
+    """The newest intact checkpoint; `None` in a new folder. Its node may go on meanwhile.
 
     Raises:
         StateError: there are checkpoints and none of them is intact, or they come from a newer version.
     """
+    for _ in range(_LOOKS):
+        try:
+            return _newest(folder)
+        except FileNotFoundError:
+            # its node has made newer ones since the folder was listed
+            continue
+    raise StateError(f"{folder}: its checkpoints were gone {_LOOKS} times before they could be read")
+
+
+def _newest(folder: Path) -> Saved | None:
     corrupt: list[Path] = []
     for number in sorted(_numbers(folder), reverse=True):
         path = folder / f"checkpoint-{number:08d}.safetensors"
         try:
             saved, _ = _load(path)
+        except FileNotFoundError:
+            raise
         except UNREADABLE as error:
             logger.warning("corrupt checkpoint %s (%s): taking the one before it", path, error)
             corrupt.append(path)

@@ -7,13 +7,12 @@ What no fault may do is looked at all the time: ε never falls, no phase is lost
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gossipfl.errors import GossipflError
-from gossipfl.studies.drill.faults import FAULTS
 from gossipfl.studies.drill.faults.fault import Fault
 from gossipfl.studies.drill.ground import Ground, open_ground
 
@@ -24,13 +23,9 @@ RECOVER_S = 90.0
 """Seconds after a fault is mended by which all has to be as before."""
 BEGIN_S = 120.0
 CALM_LOOKS = 10
-CALM_S = 0.5
-PHASES = 3
-"""That every node has to do after a fault is mended."""
-HEARD_PHASES = 20
-"""Own phases by which every neighbor must have been heard again: nodes train at their own pace."""
+CALM_S = 0.2
 FARTHER = 2.0
-"""Times the largest disagreement in calm by which nodes may disagree when all is as before."""
+"""Times the largest disagreement in the calm before by which nodes may disagree when all is as before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +36,8 @@ class Outcome:
         passed: nothing was wrong; None: it could not be held here.
         seconds_to_recover: from mending until all was as before; None: not in time, or not held.
         wrong: what was not as it should be, or what was missing to hold it.
+        figures: what was measured; apart: the states' disagreement when the fault was mended, in times of the largest
+            in the calm before; grown_bytes: by which a flooded node has grown at most.
     """
 
     name: str
@@ -48,6 +45,7 @@ class Outcome:
     passed: bool | None
     seconds_to_recover: float | None
     wrong: Sequence[str] = ()
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +74,28 @@ class Drilled:
         held = [drill.passed for drill in self.drills if drill.passed is not None]
         return bool(held) and all(held)
 
+    @property
+    def faults(self) -> int:
+        """How often one struck."""
+        return sum(drill.passed is not None for drill in self.drills)
+
+    @property
+    def not_held(self) -> tuple[str, ...]:
+        """Those for which something is missing here: neither passed nor failed."""
+        return tuple(drill.name for drill in self.drills if drill.passed is None)
+
     def as_json(self) -> dict[str, Any]:
         """The keys of `gossipfl drill --json`."""
         return {
-            "drills": [asdict(drill) | {"wrong": list(drill.wrong)} for drill in self.drills],
+            "drills": [
+                asdict(drill) | {"wrong": list(drill.wrong), "figures": dict(drill.figures)} for drill in self.drills
+            ],
             "passed": self.passed,
+            "not_held": list(self.not_held),
             "lines": self.lines,
             "seconds": self.seconds,
             "exchanges": self.exchanges,
-            "faults": sum(drill.passed is not None for drill in self.drills),
+            "faults": self.faults,
             "restarts": self.restarts,
             "memory_bytes_start": self.memory_bytes[0],
             "memory_bytes_end": self.memory_bytes[1],
@@ -98,15 +109,17 @@ class Wish:
     """Which drills are held.
 
     Attributes:
-        faults: their names, in order.
+        faults: in order.
         soak_s: then go on with faults drawn by `seed` until so many seconds are over.
         namespaces: a network namespace for each node; else loopback.
+        recover_s: seconds after a fault is mended by which all has to be as before.
     """
 
-    faults: Sequence[str]
+    faults: Sequence[Fault]
     soak_s: float = 0.0
     namespaces: bool = True
     seed: int = 0
+    recover_s: float = RECOVER_S
 
 
 def hold_drills(folder: Path, wish: Wish, show: Callable[[Outcome], None] = lambda _: None) -> Drilled:
@@ -122,11 +135,11 @@ def hold_drills(folder: Path, wish: Wish, show: Callable[[Outcome], None] = lamb
     """
     started = time.monotonic()
     with open_ground(folder, NAMES, namespaces=wish.namespaces, seed=wish.seed, lasts_s=wish.soak_s) as ground:
-        calm = _until_calm(ground)
+        _until_calm(ground)
         before = _memory(ground)
         outcomes = []
-        for fault in _order(wish, started):
-            outcomes.append(_drill(ground, fault, calm))
+        for fault in _order(wish, ground, started):
+            outcomes.append(_drill(ground, fault, wish.recover_s))
             show(outcomes[-1])
         return Drilled(
             outcomes,
@@ -140,18 +153,24 @@ def hold_drills(folder: Path, wish: Wish, show: Callable[[Outcome], None] = lamb
         )
 
 
-def _order(wish: Wish, started: float) -> Any:  # noqa: ANN401
-    yield from (FAULTS[name] for name in wish.faults)
+def _order(wish: Wish, ground: Ground, started: float) -> Iterator[Fault]:
+    yield from wish.faults
     draw = random.Random(wish.seed)  # noqa: S311
-    while time.monotonic() - started < wish.soak_s:
-        yield FAULTS[draw.choice(list(wish.faults))]
+    # what cannot be held takes no time: it would be drawn for ever
+    held = [fault for fault in wish.faults if fault.lacks(ground) is None]
+    while held and time.monotonic() - started < wish.soak_s:
+        yield draw.choice(held)
 
 
-def _until_calm(ground: Ground) -> float:
-    """Waits until all run; how far their states are apart then, at most."""
-    if not _until(ground, lambda: all(_hears_all(ground, name) for name in ground.names), BEGIN_S):
+def _until_calm(ground: Ground) -> None:
+    """Waits until all run."""
+    if not ground.until(lambda: ground.goes_on(dict.fromkeys(ground.names, 0)), BEGIN_S):
         last = {name: (ground.log(name).strip().splitlines() or ["(nothing)"])[-1] for name in ground.names}
         raise GossipflError(f"the nodes did not come to run within {BEGIN_S:g} s; their last words: {last}")
+
+
+def _calm(ground: Ground) -> float:
+    """How far states are apart at most while nothing strikes: less from phase to phase, as they settle."""
     apart = []
     for _ in range(CALM_LOOKS):
         ground.wait(CALM_S)
@@ -159,51 +178,38 @@ def _until_calm(ground: Ground) -> float:
     return max(apart)
 
 
-def _drill(ground: Ground, fault: Fault, calm: float) -> Outcome:
+def _drill(ground: Ground, fault: Fault, recover_s: float) -> Outcome:
     if lacks := fault.lacks(ground):
         return Outcome(fault.name, fault.text, None, None, [lacks])
-    ground.look()
+    calm = _calm(ground)
+    ground.begin()
     fell, lost = _sums(ground)
-    wrong = _strike(ground, fault)
+    _strike(ground, fault)
+    ground.figures["apart"] = round(ground.disagreement() / calm, 2)
     fault.mend(ground)
-    mended, marks = time.monotonic(), _phases(ground)
-    recovered = _until(ground, lambda: _as_before(ground, marks, calm), RECOVER_S)
+    ground.look()
+    mended, marks = time.monotonic(), ground.phases()
+    recovered = ground.until(lambda: ground.goes_on(marks) and ground.disagreement() <= FARTHER * calm, recover_s)
     seconds = round(time.monotonic() - mended, 1)
     if not recovered:
-        wrong.append(f"not as before within {RECOVER_S:g} s: {_state(ground, marks, calm)}")
+        ground.note(f"not as before within {recover_s:g} s: {_state(ground, marks, calm)}")
     now_fell, now_lost = _sums(ground)
     if now_fell > fell:
-        wrong.append("ε fell")
+        ground.note("ε fell")
     if now_lost > lost:
-        wrong.append(f"{now_lost - lost} phases were lost")
-    wrong += [text for name, text in ground.wrong if name == fault.name]
-    ground.wrong.clear()
-    return Outcome(fault.name, fault.text, not wrong, seconds if recovered else None, wrong)
+        ground.note(f"{now_lost - lost} phases were lost")
+    wrong, figures = tuple(ground.wrong), dict(ground.figures)
+    return Outcome(fault.name, fault.text, not wrong, seconds if recovered else None, wrong, figures)
 
 
-def _strike(ground: Ground, fault: Fault) -> list[str]:
+def _strike(ground: Ground, fault: Fault) -> None:
     hurt = {ground.names[place] for place in fault.hurt}
-    before = _phases(ground)
     fault.strike(ground)
+    ground.struck()
     ground.wait(fault.hold_s)
-    return [
-        f"{name} did not go on meanwhile"
-        for name in ground.names
-        if name not in hurt and ground.sights[name].phase <= before[name]
-    ]
-
-
-def _as_before(ground: Ground, marks: Mapping[str, int], calm: float) -> bool:
-    goes_on = all(
-        ground.is_up(name) and ground.sights[name].phase >= marks[name] + PHASES and _hears_all(ground, name)
-        for name in ground.names
-    )
-    return goes_on and ground.disagreement() <= FARTHER * calm
-
-
-def _hears_all(ground: Ground, name: str) -> bool:
-    heard = ground.sights[name].heard
-    return all(heard.get(other, HEARD_PHASES + 1) <= HEARD_PHASES for other in ground.names if other != name)
+    for name in ground.names:
+        if name not in hurt and ground.progress(name) <= 0:
+            ground.note(f"{name} did not go on meanwhile")
 
 
 def _state(ground: Ground, marks: Mapping[str, int], calm: float) -> str:
@@ -215,24 +221,10 @@ def _state(ground: Ground, marks: Mapping[str, int], calm: float) -> str:
     return f"{nodes}; states {ground.disagreement():.3g} apart, in calm {calm:.3g}"
 
 
-def _phases(ground: Ground) -> dict[str, int]:
-    ground.look()
-    return {name: sight.phase for name, sight in ground.sights.items()}
-
-
 def _sums(ground: Ground) -> tuple[int, int]:
     sights = ground.sights.values()
     return sum(sight.fell for sight in sights), sum(sight.lost for sight in sights)
 
 
 def _memory(ground: Ground) -> int:
-    return max(ground.memory_bytes(name) for name in ground.names if ground.is_up(name))
-
-
-def _until(ground: Ground, condition: Callable[[], bool], limit_s: float) -> bool:
-    end = time.monotonic() + limit_s
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        ground.wait(0.2)
-    return True
+    return max(ground.memory_bytes(name) for name in ground.names)

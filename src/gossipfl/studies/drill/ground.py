@@ -1,91 +1,35 @@
-"""Where drills take place: real node processes of one small study, what they write down, what is done to them.
+"""Where drills take place: real node processes of one small study, what they write down, what is done to them."""
 
-n0 … n3, complete graph, wait_free, DP-SGD on made-up vectors; each node has a peers.yaml and a state directory
-"""
-
-import json
 import os
-import shutil
+import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
-import yaml
 
-from gossipfl.config.experiment import AdapterConfig, DataConfig, Experiment, ModelConfig, TaskConfig
-from gossipfl.config.gossip import GossipConfig
-from gossipfl.config.privacy import PrivacyConfig
-from gossipfl.config.training import TrainingConfig
-from gossipfl.core.rng import generator
 from gossipfl.node.checkpoint import load_latest
-from gossipfl.studies.arm_files import write_arm
 from gossipfl.studies.drill.lines import Lines, open_lines
+from gossipfl.studies.drill.sights import Sight
+from gossipfl.studies.drill.small_study import write_study
 from gossipfl.studies.fleet import Fleet, Job, node_job
 
-INPUTS, RECORDS = 16, 64
-LABELS = ("below", "above")
 LOOK_S = 0.1
+AHEAD = 3
+"""Phases that every node has to do to have gone on."""
 SMALL_BYTES, GROWTH_BYTES_PER_S = 32_000_000, 50_000
 """Of the file system that one node's state lies on; and what metrics and log may add to it while drills go on."""
 SMALL_DISK = 2
 """That node's place."""
-PHASES = 1_000_000
-"""More than any drill lasts: nodes train until they are stopped."""
-
-
-@dataclass(slots=True)
-class Sight:
-    """What a node has written in `metrics.jsonl`, read on as it grows.
-
-    Attributes:
-        phase: its last; -1 before any.
-        epsilon: the largest so far.
-        fell: how often ε was less than before.
-        heard: own phases since each neighbor was heard, as of the last mixing.
-        rejected: by reason, in the present life.
-        lost: phases that were done and are gone, the one in flight at a restart not counted.
-    """
-
-    path: Path
-    phase: int = -1
-    epsilon: float = 0.0
-    fell: int = 0
-    rows: int = 0
-    heard: Mapping[str, int] = field(default_factory=dict)
-    rejected: Mapping[str, int] = field(default_factory=dict)
-    lost: int = 0
-    _offset: int = 0
-
-    def look(self) -> None:
-        """Reads what is new."""
-        if not self.path.exists():
-            return
-        with self.path.open("rb") as file:
-            file.seek(self._offset)
-            # the last line may still be on its way
-            complete, newline, _ = file.read().rpartition(b"\n")
-        self._offset += len(complete) + len(newline)
-        for line in complete.splitlines():
-            self._take(json.loads(line))
-
-    def _take(self, row: Mapping[str, Any]) -> None:
-        self.rows += 1
-        self.lost += max(0, self.phase - row["phase"] - 1)
-        self.phase, self.heard = row["phase"], row["staleness"]
-        self.rejected = row["rejected"]
-        epsilon = row["epsilon"] or 0.0
-        # rounded as it is written: less by more than that is less
-        if epsilon < self.epsilon * (1 - 1e-9):
-            self.fell += 1
-        self.epsilon = max(self.epsilon, epsilon)
+_SAID_AT = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),", re.MULTILINE)
+"""The time that a node's log says."""
 
 
 class Ground:
@@ -97,7 +41,8 @@ class Ground:
         fleet: their processes.
         sights: what each has written, by name.
         restarts: how often one was started again.
-        wrong: by fault, what was not as it should be.
+        wrong: what was not as it should be since the present fault began.
+        figures: what was measured of it.
     """
 
     def __init__(self, folder: Path, names: Sequence[str], lines: Lines, fleet: Fleet) -> None:
@@ -107,9 +52,16 @@ class Ground:
         self.fleet = fleet
         self.sights = {name: Sight(self.state(name) / "metrics.jsonl") for name in names}
         self.restarts = 0
-        self.wrong: list[tuple[str, str]] = []
-        self._memory: dict[str, int] = {}
+        self.wrong: list[str] = []
+        self.figures: dict[str, float] = {}
+        self._begun: Mapping[str, int] = {}
+        self._struck: Mapping[str, int] = {}
+        self._rejected: Mapping[str, Mapping[str, int]] = {}
+        self._said: Mapping[str, int] = {}
+        self._watched: tuple[str, int] | None = None
         self._beside: subprocess.Popen[bytes] | None = None
+
+    # ---- what the nodes are ----
 
     def state(self, name: str) -> Path:
         """A node's state directory."""
@@ -120,42 +72,59 @@ class Ground:
         peers = self.folder / "arm" / f"peers-{name}.yaml"
         return node_job(peers, name, log=self.folder / f"{name}.log", extra=("--state-dir", str(self.state(name))))
 
-    def look(self) -> None:
-        """Reads what all have written since."""
-        for sight in self.sights.values():
-            sight.look()
+    def is_up(self, name: str) -> bool:
+        """Whether its process runs."""
+        return self.fleet.processes[name].poll() is None
+
+    def has_small_disk(self, name: str) -> bool:
+        """Whether its state directory is a file system of its own."""
+        return self.state(name).is_mount()
+
+    def memory_bytes(self, name: str) -> int:
+        """What its process holds in memory; 0 when it does not run."""
+        try:
+            return int(psutil.Process(self.fleet.processes[name].pid).memory_info().rss)
+        except psutil.Error:
+            return 0
+
+    def log(self, name: str) -> str:
+        """All that a node has said."""
+        return self.job(name).log.read_text()
+
+    def clock_ahead_s(self, name: str) -> float:
+        """By how much the clock of a node's last word is ahead of the one by which its log was written."""
+        said = _SAID_AT.findall(self.log(name))
+        return datetime.fromisoformat(said[-1]).timestamp() - self.job(name).log.stat().st_mtime if said else 0.0
+
+    def disagreement(self) -> float:
+        """Largest distance of two nodes' newest checkpoints, as part of their mean norm."""
+        found = [load_latest(self.state(name)) for name in self.names]
+        vectors = [saved.state.vector.astype(np.float64) for saved in found if saved is not None]
+        norm = np.mean([np.linalg.norm(vector) for vector in vectors])
+        return float(max(np.linalg.norm(a - b) for a, b in combinations(vectors, 2)) / norm)
+
+    # ---- what is done to them ----
 
     def start(self, name: str, environment: Mapping[str, str] | None = None) -> None:
-        """Starts a node that has ended.
+        """Starts a node again; one that still runs is killed before.
 
         Args:
             environment: variables beside this process's own.
         """
         self.restarts += 1
+        self.kill(name)
         self.fleet.start(self.job(name), environment or {})
 
     def kill(self, name: str) -> None:
-        """`kill -9`."""
-        self.fleet.kill(name)
+        """`kill -9` of a node, if it runs; what it had written is read, and is not taken for what comes after."""
+        if self.is_up(name):
+            self.fleet.kill(name)
+        self.sights[name].look()
 
     def signal(self, name: str, number: signal.Signals) -> None:
-        """Sends a signal to a node."""
-        os.killpg(self.fleet.processes[name].pid, number)
-
-    def is_up(self, name: str) -> bool:
-        """Whether its process runs."""
-        return self.fleet.processes[name].poll() is None
-
-    def wait(self, seconds: float) -> None:
-        """Lets time pass, and reads what is written meanwhile."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, LOOK_S))
-            self.look()
-
-    def note(self, fault: str, text: str) -> None:
-        """Remembers that something is not as it should be."""
-        self.wrong.append((fault, text))
+        """Sends a signal to a node that runs."""
+        if self.is_up(name):
+            os.killpg(self.fleet.processes[name].pid, number)
 
     def run_beside(self, command: Sequence[str]) -> None:
         """Starts another program; one at a time."""
@@ -171,32 +140,91 @@ class Ground:
             self._beside.wait()
             self._beside = None
 
-    def remember_memory(self, name: str) -> None:
-        """From now on `growth_bytes` is against now."""
-        self._memory[name] = self.memory_bytes(name)
+    # ---- what is seen of a fault ----
 
-    def growth_bytes(self, name: str) -> int:
-        """By which a node's process has grown since `remember_memory`."""
-        return self.memory_bytes(name) - self._memory[name]
+    def begin(self) -> None:
+        """A fault strikes now: what is noted, measured and counted from here on is of this one."""
+        self.look()
+        self.wrong, self.figures, self._watched = [], {}, None
+        self._begun = self._struck = self.phases()
+        self._rejected = {name: sight.rejected for name, sight in self.sights.items()}
+        self._said = {name: len(self.log(name)) for name in self.names}
 
-    def has_small_disk(self, name: str) -> bool:
-        """Whether its state directory is a file system of its own."""
-        return self.state(name).is_mount()
+    def struck(self) -> None:
+        """The fault has struck: whoever shall stand still does so from here on."""
+        self.look()
+        self._struck = self.phases()
 
-    def memory_bytes(self, name: str) -> int:
-        """What its process holds in memory."""
-        return int(psutil.Process(self.fleet.processes[name].pid).memory_info().rss)
+    def note(self, text: str) -> None:
+        """Remembers that something is not as it should be."""
+        self.wrong.append(text)
 
-    def disagreement(self) -> float:
-        """Largest distance of two nodes' newest checkpoints, as part of their mean norm."""
-        found = [load_latest(self.state(name)) for name in self.names]
-        vectors = [saved.state.vector.astype(np.float64) for saved in found if saved is not None]
-        norm = np.mean([np.linalg.norm(vector) for vector in vectors])
-        return float(max(np.linalg.norm(a - b) for a, b in combinations(vectors, 2)) / norm)
+    def progress(self, name: str) -> int:
+        """Phases that a node has done since the fault began."""
+        return self.sights[name].phase - self._begun[name]
 
-    def log(self, name: str) -> str:
-        """All that a node has said."""
-        return self.job(name).log.read_text()
+    def progress_since_struck(self, name: str) -> int:
+        """Phases that it has done since the fault had struck."""
+        return self.sights[name].phase - self._struck[name]
+
+    def said(self, name: str) -> str:
+        """What a node has said since the fault began."""
+        return self.log(name)[self._said[name] :]
+
+    def rejected(self, name: str) -> Mapping[str, int]:
+        """What a node that was not restarted has turned away since the fault began, by reason."""
+        return Counter(self.sights[name].rejected) - Counter(self._rejected[name])
+
+    def watch_memory(self, name: str) -> None:
+        """From now on it is seen how far a node's process grows."""
+        self._watched = (name, self.memory_bytes(name))
+        self.figures["grown_bytes"] = 0
+
+    def grown_bytes(self) -> float:
+        """By how much the watched one had grown at its largest; it is watched no longer."""
+        self.look()
+        self._watched = None
+        return self.figures.get("grown_bytes", 0)
+
+    def phases(self) -> dict[str, int]:
+        """The last of every node."""
+        return {name: sight.phase for name, sight in self.sights.items()}
+
+    def goes_on(self, marks: Mapping[str, int]) -> bool:
+        """Whether all run, and each has done some phases since then and heard every other."""
+        return all(self._goes_on(name, marks[name]) for name in self.names)
+
+    def _goes_on(self, name: str, mark: int) -> bool:
+        sight = self.sights[name]
+        since = sight.phase - mark
+        heard = all(sight.heard.get(other, since) < since for other in self.names if other != name)
+        return self.is_up(name) and since >= AHEAD and heard
+
+    # ---- time ----
+
+    def look(self) -> None:
+        """Reads what all have written since."""
+        for sight in self.sights.values():
+            sight.look()
+        if self._watched is not None:
+            name, before = self._watched
+            self.figures["grown_bytes"] = max(self.figures["grown_bytes"], self.memory_bytes(name) - before)
+
+    def wait(self, seconds: float) -> None:
+        """Lets time pass, and reads what is written meanwhile."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, LOOK_S))
+            self.look()
+
+    def until(self, condition: Callable[[], bool], limit_s: float) -> bool:
+        """Waits for something; whether it came in time."""
+        end = time.monotonic() + limit_s
+        while not condition():
+            if time.monotonic() > end:
+                return False
+            self.wait(2 * LOOK_S)
+        return True
 
 
 @contextmanager
@@ -210,7 +238,7 @@ def open_ground(folder: Path, names: Sequence[str], *, namespaces: bool, seed: i
         NetworkError: this machine has no such network.
     """
     with open_lines(names, namespaces=namespaces, seed=seed) as lines:
-        _write(folder, names, lines, seed)
+        write_study(folder, names, lines, seed)
         fleet = Fleet([], launch=lines.launch)
         ground = Ground(folder, names, lines, fleet)
         size = SMALL_BYTES + round(GROWTH_BYTES_PER_S * lasts_s)
@@ -234,46 +262,3 @@ def _small_disk(path: Path, size_bytes: int) -> Iterator[None]:
     finally:
         if mounted:
             subprocess.run(["umount", str(path)], check=False)  # noqa: S603, S607
-
-
-def _write(folder: Path, names: Sequence[str], lines: Lines, seed: int) -> None:
-    peers = write_arm(folder / "arm", _experiment(seed), names=names, topology="complete")
-    (folder / "data").mkdir(exist_ok=True)
-    for number, name in enumerate(names):
-        (folder / "data" / f"{name}.jsonl").write_text(_records(seed, number))
-        content = yaml.safe_load(peers.read_text())
-        for node in content["nodes"]:
-            other = node["name"]
-            node["address"] = lines.binds[name] if other == name else lines.address(name, other)
-        (folder / "arm" / f"peers-{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-    shutil.rmtree(folder / "arm" / "state", ignore_errors=True)
-
-
-def _experiment(seed: int) -> Experiment:
-    return Experiment(
-        seed=seed,
-        model=ModelConfig(source="builtin:mlp", inputs=INPUTS, hidden=(32,)),
-        task=TaskConfig(kind="vector-classification", labels=LABELS),
-        adapter=AdapterConfig(kind="full"),
-        data=DataConfig(held_out=0.0),
-        training=TrainingConfig(
-            phases=PHASES,
-            local_steps=4,
-            batch_size=16,
-            micro_batch=64,
-            learning_rate=0.05,
-            threads=1,
-            device="cpu",
-            evaluate_every=0,
-        ),
-        # made-up vectors; what matters is that every step is charged, and never less than was charged before
-        privacy=PrivacyConfig(level="example", noise_multiplier=1.0, accountant="rdp", public_data=True),
-        gossip=GossipConfig(protocol="wait_free", message_timeout_s=10.0),
-    )
-
-
-def _records(seed: int, number: int) -> str:
-    draw = generator(seed, purpose=f"drill records {number}")
-    vectors = draw.standard_normal((RECORDS, INPUTS)).round(4)
-    rows = ({"features": list(row), "label": LABELS[int(row.sum() > 0)]} for row in vectors)
-    return "".join(json.dumps(row) + "\n" for row in rows)

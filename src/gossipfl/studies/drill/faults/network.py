@@ -9,6 +9,8 @@ from gossipfl.studies.drill.weather import FAIR, Weather
 Suits = Callable[[str, str], bool]
 _LOST = 3
 """Place of the node whose machine is gone."""
+_UNDER_WAY = 5
+"""Phases in which what had left before a line was cut may still be heard."""
 
 
 def _fair(ground: Ground) -> None:
@@ -22,6 +24,16 @@ def _everywhere(weather: Weather) -> Callable[[Ground], None]:
 def _two_halves(ground: Ground) -> None:
     half = set(ground.names[: len(ground.names) // 2])
     ground.lines.change(Weather(cut=True), lambda sender, receiver: (sender in half) != (receiver in half))
+
+
+def _heal(ground: Ground) -> None:
+    half = set(ground.names[: len(ground.names) // 2])
+    for name in ground.names:
+        others = set(ground.names) - half if name in half else half
+        heard = min(ground.sights[name].heard.get(other, 0) for other in others)
+        if heard + _UNDER_WAY < ground.progress_since_struck(name):
+            ground.note(f"{name} heard the other half all the same")
+    _fair(ground)
 
 
 def _vanish(ground: Ground) -> None:
@@ -40,7 +52,7 @@ def _no_packets(ground: Ground) -> str | None:
     return None if ground.lines.packets else "without namespaces no single packet can be lost"
 
 
-PARTITION = Fault("partition", "two halves that do not hear each other", 8.0, _two_halves, _fair)
+PARTITION = Fault("partition", "two halves that do not hear each other", 8.0, _two_halves, _heal)
 LOSS = Fault("loss", "every tenth packet is lost", 8.0, _everywhere(Weather(loss=0.1)), _fair, lacks=_no_packets)
 LATENCY = Fault("latency", "200 ms on every line", 8.0, _everywhere(Weather(delay_s=0.2)), _fair)
 BANDWIDTH = Fault("bandwidth", "1 Mbit/s on every line", 8.0, _everywhere(Weather(bytes_per_s=125_000.0)), _fair)

@@ -14,7 +14,8 @@ VALID_S = 60.0
 """From the start of the node whose certificate runs out: enough for it to be up, on a busy machine too."""
 SILENCE_S = 20.0
 """Longer than links live without a sign: the node has to introduce itself anew."""
-REFUSED_S = 5.0
+REFUSED_S = 45.0
+"""By when somebody has tried to reach it again: attempts are up to 15 seconds apart, and 10 long."""
 FLOOD_S = 10.0
 MOST_GROWTH_BYTES = 100_000_000
 """By which a node that is flooded may grow."""
@@ -40,12 +41,17 @@ def _run_out(ground: Ground) -> None:
     ground.lines.change(Weather(cut=True), lambda sender, receiver: name in {sender, receiver})
     ground.wait(SILENCE_S)
     ground.lines.change(FAIR)
+    ground.until(lambda: _is_refused(ground), REFUSED_S)
+
+
+def _is_refused(ground: Ground) -> bool:
+    others = [name for name in ground.names if name != ground.names[_EXPIRING]]
+    return any(ground.rejected(name).get("certificate") for name in others)
 
 
 def _renew(ground: Ground) -> None:
-    others = [name for name in ground.names if name != ground.names[_EXPIRING]]
-    if not any(ground.sights[name].rejected.get("certificate") for name in others):
-        ground.note("certificate", "nobody refused a certificate that had run out")
+    if not _is_refused(ground):
+        ground.note("nobody refused a certificate that had run out")
     _certify(ground, datetime.now(UTC) + timedelta(days=30))
 
 
@@ -53,7 +59,7 @@ def _flood(ground: Ground) -> None:
     """A program with a neighbor's certificate says to one node whatever comes to its mind."""
     flooding, flooded = ground.names[_FLOODING], ground.names[_FLOODED]
     ground.kill(flooding)
-    ground.remember_memory(flooded)
+    ground.watch_memory(flooded)
     peers = str(ground.folder / "arm" / f"peers-{flooding}.yaml")
     program = [sys.executable, "-m", "gossipfl.net.flood", peers, flooding, flooded, str(FLOOD_S)]
     ground.run_beside(ground.lines.command(flooding, program))
@@ -62,16 +68,13 @@ def _flood(ground: Ground) -> None:
 def _end_flood(ground: Ground) -> None:
     flooded = ground.names[_FLOODED]
     ground.end_beside()
-    growth = ground.growth_bytes(flooded)
+    growth = ground.grown_bytes()
     if growth > MOST_GROWTH_BYTES:
-        ground.note("garbage", f"{flooded} has grown by {growth / 1e6:.0f} MB under the flood")
-    ground.look()
-    if not ground.sights[flooded].rejected:
-        ground.note("garbage", f"{flooded} has rejected nothing: was there a flood?")
+        ground.note(f"{flooded} has grown by {growth / 1e6:.0f} MB under the flood")
+    if not ground.rejected(flooded):
+        ground.note(f"{flooded} has rejected nothing: was there a flood?")
     ground.start(ground.names[_FLOODING])
 
 
-CERTIFICATE = Fault(
-    "certificate", "a certificate runs out, and is renewed", REFUSED_S, _run_out, _renew, hurt=(_EXPIRING,)
-)
+CERTIFICATE = Fault("certificate", "a certificate runs out, and is renewed", 1.0, _run_out, _renew, hurt=(_EXPIRING,))
 GARBAGE = Fault("garbage", "a neighbor's program that floods a node", FLOOD_S, _flood, _end_flood, hurt=(_FLOODING,))
