@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
+from typing import Any
 
 import grpc
 import numpy as np
@@ -217,7 +218,7 @@ async def slowly(raw: Raw) -> None:
 
 @pytest.mark.parametrize("read", [never, slowly])
 async def test_a_slow_reader_is_cut_off_and_what_waits_for_it_is_the_newest_state_alone(
-    world: World, read: Callable[[Raw], Awaitable[None]]
+    world: World, read: Callable[[Raw], Coroutine[Any, Any, None]]
 ) -> None:
     world.spec = AdapterSpec((Segment("w", (6_000_000,)),))
     world.add("a")

@@ -8,7 +8,7 @@ from tests.node.study import make_study
 
 from gossipfl.config.loading import load_peers
 from gossipfl.errors import ConfigError
-from gossipfl.node.assembly import NodeRequest, joining
+from gossipfl.node.newcomers import joining
 
 
 def peers(folder: Path, membership: str) -> Path:
@@ -20,16 +20,16 @@ def peers(folder: Path, membership: str) -> Path:
 
 def test_addresses_of_the_command_line_come_after_those_of_the_file(tmp_path: Path) -> None:
     path = peers(tmp_path, "dynamic")
-    loaded = joining(load_peers(path), NodeRequest(path, join=("h:1", "h:2")))
+    loaded = joining(load_peers(path), ("h:1", "h:2"), insecure=False)
     assert loaded.peers.join == ("h:1", "h:2")
 
 
 def test_static_nodes_do_not_join_and_nobody_joins_without_certificates_or_nowhere(tmp_path: Path) -> None:
     path = peers(tmp_path / "a", "static")
     with pytest.raises(ConfigError, match=r"--join: peers\.yaml has membership static"):
-        joining(load_peers(path), NodeRequest(path, join=("h:1",)))
+        joining(load_peers(path), ("h:1",), insecure=False)
     path = peers(tmp_path / "b", "dynamic")
     with pytest.raises(ConfigError, match="--insecure: membership dynamic"):
-        joining(load_peers(path), NodeRequest(path, insecure=True))
+        joining(load_peers(path), (), insecure=True)
     with pytest.raises(ConfigError, match="--join: 'nowhere' is no HOST:PORT"):
-        joining(load_peers(path), NodeRequest(path, join=("nowhere",)))
+        joining(load_peers(path), ("nowhere",), insecure=False)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.node.rolled import FINGERPRINT, Standing, standing
@@ -212,7 +213,7 @@ def test_a_node_that_was_not_there_is_told_the_branch_and_one_that_was_has_its_o
     ],
 )
 def test_where_it_makes_no_sense_it_is_refused_with_the_reason(
-    tmp_path: Path, change: dict[str, dict[str, str]], why: str
+    tmp_path: Path, change: dict[str, Any], why: str
 ) -> None:
     study = make_study(tmp_path / "study", tmp_path / "no-model", names=("ada", "bob", "cid", "dan"), **change)
     said = unfit(load_peers(study.peers), insecure=False)

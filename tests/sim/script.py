@@ -14,7 +14,7 @@ from blake3 import blake3
 
 from gossipfl.core.events import Event, Heard, NeighborDown, NeighborUp, Received, Started, Summed, TimerFired, Trained
 from gossipfl.net.transport import NetEvent, Transport
-from gossipfl.node.order import ArrivalOrder, Failed, Item
+from gossipfl.node.order import ArrivalOrder, Failed, Item, Noted
 from gossipfl.node.parts import OpenTransport
 from gossipfl.node.trainer import PhaseDone
 from gossipfl.state import AdapterState
@@ -78,6 +78,8 @@ def event_of(item: Item) -> Event[AdapterState]:
             return trained
         case Failed(error=error):
             raise error
+        case Noted():
+            raise AssertionError("nothing for the protocol")
         case _:
             return item
 

@@ -38,7 +38,7 @@ from gossipfl.net.transport import Transport
 from gossipfl.node.following import Following
 from gossipfl.node.hearing import Hearing
 from gossipfl.node.mail import mail_of
-from gossipfl.node.order import ArrivalOrder, Failed, Item, Order
+from gossipfl.node.order import ArrivalOrder, Failed, Item, Noted, Order
 from gossipfl.node.parts import NodeParts
 from gossipfl.node.record import STOPPED_TOGETHER
 from gossipfl.node.timers import Timers, on_signals
@@ -170,6 +170,8 @@ class Node:
                 return trained
             case Stopped():
                 self._finished = True
+            case Noted():
+                raise AssertionError("nothing for the protocol")
         return item
 
     def _trace_mixings(self, effects: Sequence[Effect[AdapterState]], began_ns: int) -> None:
