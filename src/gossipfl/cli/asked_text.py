@@ -1,5 +1,7 @@
 """What came of asking all nodes, for people and as JSON."""
 
+from rich.console import Group
+
 from gossipfl.cli.output import emit, table
 from gossipfl.node.proposing import Asked
 
@@ -17,11 +19,8 @@ def show(asked: Asked, *, json: bool) -> None:
         ],
     }
     what = "stops after" if plan.stops else "keeps and signs its state after"
-    emit(
-        result,
-        json=json,
-        text=table(("node", "answer"), rows, title=f"{plan.key}: everybody {what} phase {plan.phase}"),
-    )
+    title = f"{plan.key}: everybody who follows {what} phase {plan.phase}"
+    emit(result, json=json, text=Group(title, table(("node", "answer"), rows)))
 
 
 def _word(answer: str | None) -> str:

@@ -119,7 +119,7 @@ def verify(
         emit(result, json=json, text=spent_text(found.accounts, found.history, title=f"{file}: verified"))
         return
     log = verify_log(file, pem)
-    back = f", rolled back {len(log.rollbacks)} times" if log.rollbacks else ""
+    back = f", rollbacks: {len(log.rollbacks)}" if log.rollbacks else ""
     said = (
         f"{file}: verified, {log.publications} publications to {len(log.receivers)} nodes, ε ≤ {log.epsilon:.4g}{back}"
     )
