@@ -38,14 +38,14 @@ def rdp_epsilon(composition: Composition, delta: float) -> float:
         (steps, _known(rate, sigma), partial(_rdp, sample_rate=rate, noise_multiplier=sigma))
         for rate, sigma, steps in composition
     ]
-    conversion = _conversion(delta)
+    taken, added = _conversion(delta)
     while True:
-        total = np.zeros_like(conversion)
+        total = np.zeros_like(taken)
         for steps, curve, _ in curves:
             total = total + steps * curve
-        least = float(np.fmin.reduce(total + conversion, initial=math.inf))
+        least = float(np.fmin.reduce(total - taken + added, initial=math.inf))
         floor = np.maximum.accumulate(np.where(np.isfinite(total), total, 0.0)) * (1 - _SLACK)
-        worth = np.flatnonzero(np.isnan(total) & (floor + conversion < least))
+        worth = np.flatnonzero(np.isnan(total) & (floor - taken + added < least))
         if not worth.size:
             return max(0.0, least)
         place = worth[worth.size // 2]
@@ -61,11 +61,12 @@ def _known(_sample_rate: float, _noise_multiplier: float) -> NDArray[np.float64]
 
 
 @lru_cache(maxsize=64)
-def _conversion(delta: float) -> NDArray[np.float64]:
-    """What turns RDP at each order into ε, read-only."""
+def _conversion(delta: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What is taken from RDP at each order and then added to it to make it ε, read-only."""
     orders = np.asarray(ORDERS)
-    found = np.log1p(-1 / orders) - (math.log(delta) + np.log(orders)) / (orders - 1)
-    found.setflags(write=False)
+    found = ((math.log(delta) + np.log(orders)) / (orders - 1), np.log1p(-1 / orders))
+    for each in found:
+        each.setflags(write=False)
     return found
 
 
