@@ -1,4 +1,4 @@
-"""Node processes that begin with all imports done; `tests/node/test_fleet_of_three.py` starts its nodes as users do."""
+"""Node processes that begin with all imports done; in `tests/node/test_fleet_of_three.py` one begins as users' do."""
 
 from gossipfl.studies.forked import launcher
 

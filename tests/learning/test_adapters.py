@@ -1,7 +1,5 @@
 """Attaching an adapter: what is trained, what is read and written, and that every node starts alike."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,23 +97,6 @@ def test_one_seed_gives_one_start_whatever_torchs_generator_does(kind: str, adap
     torch.manual_seed(1)
     adapted_of("bert", kind=kind)
     assert torch.equal(torch.rand(3), expected)
-
-
-def test_another_process_comes_to_the_same_fingerprint(adapted_of: Attach, experiment_of: Prepare) -> None:
-    kinds = ("core", "ffa")
-    experiments = [experiment_of("gpt2", kind=kind, seed=5).model_dump_json() for kind in kinds]
-    program = (
-        "import sys\nfrom pathlib import Path\nfrom gossipfl.config.experiment import Experiment\n"
-        "from gossipfl.learning.adapters import attach\nfrom gossipfl.learning.models import load_base\n"
-        "for text in sys.argv[1:]:\n"
-        "    e = Experiment.model_validate_json(text)\n"
-        "    a = attach(load_base(e.model, e.task, folder=Path(), seed=e.seed), e)\n"
-        "    print(sorted(a.components().items()), a.basis_sketch)"
-    )
-    done = subprocess.run([sys.executable, "-c", program, *experiments], capture_output=True, text=True, check=True)
-    for kind, line in zip(kinds, done.stdout.splitlines(), strict=True):
-        adapted = adapted_of("gpt2", kind=kind, seed=5)
-        assert line == f"{sorted(adapted.components().items())} {adapted.basis_sketch}"
 
 
 def test_components_name_what_differs(adapted_of: Attach) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from peft import PeftModel
+from tests.forked import forked
 from tests.node.study import LABELS, Study, make_study, start_together, wait_until
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -23,7 +24,7 @@ from gossipfl.node.asking import ask_all
 from gossipfl.node.assembly import site_of
 from gossipfl.node.checking import check
 from gossipfl.privacy.publications import read_log, verify
-from gossipfl.studies.fleet import Fleet
+from gossipfl.studies.fleet import Fleet, Job, Running, launch
 
 KEYS = {"name", "step", "loss", "accuracy", "epsilon", "bytes_sent", "bytes_received", "rejected"}
 PHASES = 30
@@ -53,11 +54,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Fini
     study = make_study(folder, tiny_model, dials_only=["cid"], same_data=["ada", "bob"], training={"phases": PHASES})
     found = check(study.peers, name=None)
     assert found.problems == []
-    with Fleet([study.job(name) for name in study.names]) as fleet:
+    with Fleet([study.job(name) for name in study.names], launch=_cid_as_users_do) as fleet:
         start_together(study, fleet)
         asked = _status_when_linked(study, fleet)
         results = fleet.results(timeout_s=120)
     return Finished(study, {name: plan.epsilon for name, plan in found.plans.items()}, asked, results)
+
+
+def _cid_as_users_do(job: Job, environment: Mapping[str, str]) -> Running:
+    """One by `python -m gossipfl node`, imports and all; the others as everywhere in the tests."""
+    return (launch if job.name == "cid" else forked)(job, environment)
 
 
 def _status_when_linked(study: Study, fleet: Fleet) -> Mapping[str, Any]:

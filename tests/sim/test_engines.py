@@ -96,7 +96,8 @@ def test_batched_is_the_loop_on_transformers(  # fixtures and cases
 
 @pytest.mark.parametrize("level", ["none", "example"])
 def test_units_of_several_rows_are_one_unit_in_both(tmp_path: Path, tiny_folders: dict[str, Path], level: str) -> None:
-    content = sentences(tmp_path, tiny_folders["bert"], "sequence-classification", data__max_per_unit=3)
+    few = {"data__max_per_unit": 3, "training__phases": 4}
+    content = sentences(tmp_path, tiny_folders["bert"], "sequence-classification", **few)
     content["privacy"] = {**NOISE, "noise_multiplier": 0.01} if level == "example" else {"level": "none"}
     looped, batched = both(tmp_path, content)
     fleet = fleet_of(looped)

@@ -6,7 +6,7 @@ Source: Mironov, Talwar & Zhang (2019), computed by Opacus; conversion Balle et 
 """
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,25 +23,54 @@ MUCH_NOISE = 30.0
 """Beyond it the series for fractional orders takes up to a second, and whole orders are as good."""
 
 
+_SLACK = 1e-9
+"""What rounding may take from a curve that rises."""
+
+
 def rdp_epsilon(composition: Composition, delta: float) -> float:
-    """Upper bound of ε; infinity when no order gives one."""
-    orders = np.asarray(ORDERS)
-    total = np.zeros_like(orders)
-    for sample_rate, noise_multiplier, steps in composition:
-        total = total + steps * rdp_curve(sample_rate, noise_multiplier)
-    converted = total - (math.log(delta) + np.log(orders)) / (orders - 1) + np.log1p(-1 / orders)
-    return max(0.0, float(np.min(converted)))
+    """Upper bound of ε; infinity when no order gives one.
+
+    Guarantees:
+        The least over all `ORDERS`. Orders that cannot be it are not computed: the divergence rises with the order, so
+        a lower order says what a higher one costs at least.
+    """
+    curves = [
+        (steps, _known(rate, sigma), partial(_rdp, sample_rate=rate, noise_multiplier=sigma))
+        for rate, sigma, steps in composition
+    ]
+    taken, added = _conversion(delta)
+    while True:
+        total = np.zeros_like(taken)
+        for steps, curve, _ in curves:
+            total = total + steps * curve
+        least = float(np.fmin.reduce(total - taken + added, initial=math.inf))
+        floor = np.maximum.accumulate(np.where(np.isfinite(total), total, 0.0)) * (1 - _SLACK)
+        worth = np.flatnonzero(np.isnan(total) & (floor - taken + added < least))
+        if not worth.size:
+            return max(0.0, least)
+        place = worth[worth.size // 2]
+        for _, curve, compute in curves:
+            if np.isnan(curve[place]):
+                curve[place] = compute(ORDERS[place])
 
 
 @lru_cache(maxsize=1024)
-def rdp_curve(sample_rate: float, noise_multiplier: float) -> NDArray[np.float64]:
-    """RDP of one step at every order, read-only; infinity where it cannot be computed."""
-    curve = np.array([_rdp(order, sample_rate, noise_multiplier) for order in ORDERS])
-    curve.setflags(write=False)
-    return curve
+def _known(_sample_rate: float, _noise_multiplier: float) -> NDArray[np.float64]:
+    """RDP of one step at every order, filled in as it is wanted: NaN is not computed yet, infinity cannot be."""
+    return np.full(len(ORDERS), np.nan)
 
 
-def _rdp(order: float, sample_rate: float, noise_multiplier: float) -> float:
+@lru_cache(maxsize=64)
+def _conversion(delta: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What is taken from RDP at each order and then added to it to make it ε, read-only."""
+    orders = np.asarray(ORDERS)
+    found = ((math.log(delta) + np.log(orders)) / (orders - 1), np.log1p(-1 / orders))
+    for each in found:
+        each.setflags(write=False)
+    return found
+
+
+def _rdp(order: float, *, sample_rate: float, noise_multiplier: float) -> float:
     if noise_multiplier > MUCH_NOISE and not order.is_integer():
         return math.inf
     try:

@@ -7,6 +7,8 @@ Sources: UCI ML hand-written digits (Alpaydin & Kaynak 1998); MNIST (LeCun, Cort
 """
 
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,13 @@ def read_sklearn(source: str) -> datasets.Dataset:
             f"data {source!r} needs scikit-learn, which is not installed: scripts/install demo, or the extra "
             "gossipfl[demo]"
         ) from error
-    images, digits = load_digits(return_X_y=True)
+    return _read_once(load_digits)
+
+
+@cache
+def _read_once(load: Callable[..., tuple[NDArray[np.float64], NDArray[np.int64]]]) -> datasets.Dataset:
+    """Once a process: the library unpacks a text file each time, and a table is never changed."""
+    images, digits = load(return_X_y=True)
     return _table(images.astype(np.float32) / np.float32(_SHADES), digits)
 
 
