@@ -65,22 +65,22 @@ def test_a_signal_leaves_nothing_behind(tmp_path: Path, number: signal.Signals, 
 
 
 def test_who_is_killed_at_work_or_for_good_is_named_and_counted_and_the_others_go_on(tmp_path: Path) -> None:
-    deployment = deploy(tmp_path, small(training__phases=2, simulation__nodes=3))
-    deployment.wait_until_log("n1", "Start `flwr-clientapp`")
-    deployment.kill_app_of("n1")
+    deployment = deploy(tmp_path, two(training__phases=2))
+    deployment.wait_until_log("n0", "Start `flwr-clientapp`")
+    deployment.kill_app_of("n0")
     deployment.wait_until_log("server", "ROUND 2/2")
-    deployment.kill("flower-supernode", "n2.toml")
+    deployment.kill("flower-supernode", "n1.toml")
     code, said = deployment.ended()
     assert code == 0, said
-    assert "round 1: client n1 failed: ClientApp stopped responding." in said
-    assert "client n2: flower-supernode ended with code -9; the others go on" in said
+    assert "round 1: client n0 failed: ClientApp stopped responding." in said
+    assert "client n1: flower-supernode ended with code -9; the others go on" in said
     assert json.loads((deployment.run / "result.json").read_text())["rejected"] == {"failed": 2}
     clients, nodes = (
         json.loads((deployment.run / f"{name}.jsonl").read_text().splitlines()[-1]) for name in ("metrics", "nodes")
     )
-    assert clients["clients"] == 2
-    # four a round
-    assert nodes["step"] == [8, 4, 4]
+    assert clients["clients"] == 1
+    # one round each: who was killed at work goes on
+    assert nodes["step"] == [4, 4]
     assert deployment.left_behind() == []
 
 
