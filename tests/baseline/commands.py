@@ -26,7 +26,7 @@ class Deployment:
     """The command, begun.
 
     Attributes:
-        folder: with `run`, the run's folder; `home`, the user's; `tmp`, for temporary files.
+        folder: with `run`, the run's folder; `home`, the user's; `tmp`, for temporary files; `cache`, what may stay.
         process: the command.
     """
 
@@ -105,7 +105,7 @@ def deploy(folder: Path, content: Mapping[str, Any], mode: str = "deployment") -
     command = [sys.executable, "-m", "gossipfl", "fedavg", str(path), "--mode", mode]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("FLWR_", "XDG_"))}
     own = {"HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp"), _MARK: str(folder), "OMP_NUM_THREADS": "1"}
-    own["RAY_TMPDIR"] = tempfile.gettempdir()
+    own |= {"RAY_TMPDIR": tempfile.gettempdir(), "GOSSIPFL_CACHE": str(folder / "cache")}
     return Deployment(
         folder,
         subprocess.Popen(

@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
-from tests.sim.training import Content, changed, digits, load
+from tests.sim.training import Content, changed, digits, load, sentences
 
+from gossipfl.baseline.deployed_client import app
 from gossipfl.baseline.fedavg import fedavg
+from gossipfl.baseline.inprocess import MemoryGrid
+from gossipfl.baseline.recorder import Outcome
+from gossipfl.baseline.trial import Trial, server_of
 from gossipfl.runs.adapter_file import NAME
 from gossipfl.runs.result import RunResult
 from gossipfl.sim.simulate import simulate
@@ -29,6 +33,27 @@ EXACT: dict[str, Any] = {
 def small(**changes: Any) -> Content:
     """Digits, four nodes, three rounds."""
     return changed(digits(training__phases=3, training__local_steps=4, **COMPLETE), changes)
+
+
+def on_sentences(folder: Path, model: Path, kind: str, **changes: Any) -> Content:
+    """A tiny transformer, four nodes, three rounds of two steps; its data is written into the folder."""
+    base = sentences(folder, model, "sequence-classification", adapter__kind=kind, adapter__rank=4)
+    return changed(base, {"training__phases": 3, "training__local_steps": 2, **COMPLETE, **changes})
+
+
+class Deployed(MemoryGrid):
+    """A grid in memory whose clients are a deployment's: each is built anew for every message."""
+
+    def __init__(self, trial: Trial) -> None:
+        super().__init__(app, len(trial.roster.names))
+        experiment, folder = trial.directory.path / "config.yaml", trial.roster.folder
+        for context in self._contexts.values():
+            context.node_config.update(trial=True, experiment=str(experiment), folder=str(folder))
+
+
+def run_anew(trial: Trial) -> Outcome:
+    """A mode of `fedavg`: a deployment's clients, in this process."""
+    return server_of(trial).serve(Deployed(trial))
 
 
 def centralized(folder: Path, content: Content, mode: str = "inprocess") -> RunResult:

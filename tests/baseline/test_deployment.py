@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.baseline.commands import deploy
-from tests.baseline.flower_runs import adapter_of, centralized, small
+from tests.baseline.flower_runs import adapter_of, centralized, on_sentences, small
 from tests.sim.training import NOISE, Content
 
 from gossipfl.runs.result import RunResult
@@ -31,35 +31,29 @@ def deployed(folder: Path, content: Content) -> RunResult:
     return RunResult.from_json(json.loads((deployment.run / "result.json").read_text()), deployment.run)
 
 
-def assert_equal(one: RunResult, other: RunResult) -> None:
+def test_rounds_with_noise_factors_in_turn_and_drawn_clients_are_those_in_process(
+    tmp_path: Path, tiny_folders: dict[str, Path]
+) -> None:
+    """A process lives for one message: moments, account and whose turn it is go on in the next."""
+    some = {"simulation__nodes": 3, "training__phases": 2, "flower__fraction": 0.67, "privacy": NOISE}
+    contents = [on_sentences(tmp_path / name, tiny_folders["bert"], "alternating", **some) for name in ("a", "b")]
+    result, inprocess = deployed(tmp_path / "a", contents[0]), centralized(tmp_path / "b", contents[1])
     for name in ("metrics.jsonl", "nodes.jsonl"):
-        assert (one.output / name).read_text() == (other.output / name).read_text()
-    assert (adapter_of(one) == adapter_of(other)).all()
-
-
-def test_a_round_of_a_deployment_is_a_round_in_process_and_nothing_stays(tmp_path: Path) -> None:
-    content = two(training__phases=1)
-    result = deployed(tmp_path / "deployed", content)
-    assert_equal(result, centralized(tmp_path, content))
-    ours = 2 * result.bytes_per_node
+        assert (result.output / name).read_text() == (inprocess.output / name).read_text()
+    assert (adapter_of(result) == adapter_of(inprocess)).all()
+    assert result.epsilon is not None
+    ours, state = 3 * result.bytes_per_node, adapter_of(result).nbytes
     # Flower counts evaluation too: the state once more to each, and what it wraps everything in
     assert result.flower_bytes is not None
-    assert ours * 1.5 < result.flower_bytes["total"] < ours * 1.5 + 50_000
+    assert ours + 3 * state < result.flower_bytes["total"] < ours + 3 * state + 50_000
     logs = {path.name for path in result.output.glob("flower-*.log")}
-    assert logs == {f"flower-{name}.log" for name in ("superlink", "server", "n0", "n1", "commands")}
+    assert logs == {f"flower-{name}.log" for name in ("superlink", "server", "n0", "n1", "n2", "commands")}
 
 
-def test_rounds_with_noise_account_and_drawn_clients_are_those_in_process(tmp_path: Path) -> None:
-    content = small(
-        training__phases=3, simulation__nodes=3, simulation__evaluate_every=3, flower__fraction=0.67, privacy=NOISE
-    )
-    result = deployed(tmp_path / "deployed", content)
-    assert_equal(result, centralized(tmp_path, content))
-    assert result.epsilon is not None
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize(("log", "words"), [("superlink", "Uvicorn running"), ("n1", "Start `flwr-clientapp`")])
+@pytest.mark.parametrize(
+    ("number", "log", "words"),
+    [(signal.SIGINT, "superlink", "Uvicorn running"), (signal.SIGTERM, "n1", "Start `flwr-clientapp`")],
+)
 def test_a_signal_leaves_nothing_behind(tmp_path: Path, number: signal.Signals, log: str, words: str) -> None:
     deployment = deploy(tmp_path, two())
     deployment.wait_until_log(log, words)
@@ -70,26 +64,23 @@ def test_a_signal_leaves_nothing_behind(tmp_path: Path, number: signal.Signals, 
     assert deployment.left_behind() == []
 
 
-def test_without_a_client_that_dies_the_others_go_on(tmp_path: Path) -> None:
-    deployment = deploy(tmp_path, small(training__phases=3, simulation__nodes=3, simulation__evaluate_every=1))
-    deployment.wait_until_log("server", "ROUND 1/3")
+def test_who_is_killed_at_work_or_for_good_is_named_and_counted_and_the_others_go_on(tmp_path: Path) -> None:
+    deployment = deploy(tmp_path, two(training__phases=2))
+    deployment.wait_until_log("n0", "Start `flwr-clientapp`")
+    deployment.kill_app_of("n0")
+    deployment.wait_until_log("server", "ROUND 2/2")
     deployment.kill("flower-supernode", "n1.toml")
     code, said = deployment.ended()
     assert code == 0, said
+    assert "round 1: client n0 failed: ClientApp stopped responding." in said
     assert "client n1: flower-supernode ended with code -9; the others go on" in said
-    rows = [json.loads(line) for line in (deployment.run / "metrics.jsonl").read_text().splitlines()]
-    assert [row["clients"] for row in rows] == [0, 2, 2, 2]
-    assert deployment.left_behind() == []
-
-
-def test_a_client_app_that_is_killed_is_named_and_counted(tmp_path: Path) -> None:
-    deployment = deploy(tmp_path, two(training__phases=1))
-    deployment.wait_until_log("n1", "Start `flwr-clientapp`")
-    deployment.kill_app_of("n1")
-    code, said = deployment.ended()
-    assert code == 0, said
-    assert "round 1: client n1 failed: ClientApp stopped responding." in said
-    assert json.loads((deployment.run / "result.json").read_text())["rejected"] == {"failed": 1}
+    assert json.loads((deployment.run / "result.json").read_text())["rejected"] == {"failed": 2}
+    clients, nodes = (
+        json.loads((deployment.run / f"{name}.jsonl").read_text().splitlines()[-1]) for name in ("metrics", "nodes")
+    )
+    assert clients["clients"] == 1
+    # one round each: who was killed at work goes on
+    assert nodes["step"] == [4, 4]
     assert deployment.left_behind() == []
 
 

@@ -78,9 +78,10 @@ class Study:
         command += ["--auth-supernode-private-key", str(files.private), "--node-config", str(config)]
         return self.open(name, *command)
 
-    def run(self, number: int) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-        """One run to its end: its last lines."""
-        output, experiment = self.folder / f"run-{number}", write_experiment(self.folder / "server", **ROUNDS)
+    def run(self, number: int, **changes: object) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """One run to its end, the server's experiment changed: its last lines."""
+        output = self.folder / f"run-{number}"
+        experiment = write_experiment(self.folder / "server", **{**ROUNDS, **changes})
         settings = write_settings(
             self.folder / f"run-{number}.toml", {"experiment": str(experiment), "output": str(output)}
         )
@@ -124,8 +125,8 @@ def test_the_ledger_counts_on_over_rounds_runs_and_restarts_and_nothing_private_
     clients[0].child.terminate()
     clients[0].child.wait(WAIT_S)
     study.open_client(0, server)
-    _, second = study.run(2)
-    assert second["step"] == [6, 6]
+    _, second = study.run(2, training__phases=1)
+    assert second["step"] == [3, 3]
     assert all(later > before for later, before in zip(second["epsilon"], first["epsilon"], strict=True))
     for name in NAMES:
         assert (study.folder / name / "records.jsonl.ledger.sqlite").exists()

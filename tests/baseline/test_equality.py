@@ -4,16 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.baseline.flower_runs import COMPLETE, EXACT, adapter_of, centralized, distance, gossiped, small
-from tests.sim.training import NOISE, Content, changed, sentences
+from tests.baseline.flower_runs import COMPLETE, EXACT, adapter_of, centralized, distance, gossiped, on_sentences, small
+from tests.sim.training import NOISE
 
 CLOSE = 1e-6
 ADAPTERS = ("ffa", "core", "alternating")
-
-
-def on_sentences(folder: Path, model: Path, kind: str, **changes: Any) -> Content:
-    base = sentences(folder, model, "sequence-classification", adapter__kind=kind, adapter__rank=4)
-    return changed(base, {"training__phases": 3, "training__local_steps": 2, **COMPLETE, **changes})
 
 
 @pytest.mark.parametrize("network", [COMPLETE, EXACT], ids=["complete graph", "exact schedule"])
@@ -68,12 +63,12 @@ def test_two_runs_are_the_same_byte_for_byte(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["simulation", "deployment"])
 @pytest.mark.parametrize("kind", ADAPTERS)
-def test_fedavg_is_exact_gossip_for_adapters_in_flowers_own_modes(
-    tmp_path: Path, tiny_folders: dict[str, Path], kind: str, mode: str
+def test_clients_built_anew_for_every_message_are_those_that_stayed(
+    tmp_path: Path, tiny_folders: dict[str, Path], kind: str
 ) -> None:
-    content = on_sentences(tmp_path, tiny_folders["bert"], kind, simulation__nodes=2, training__phases=2)
-    server = centralized(tmp_path, content, mode)
-    assert (adapter_of(server) == adapter_of(centralized(tmp_path, content))).all()
-    assert distance(server, gossiped(tmp_path, content)) <= CLOSE
+    """What a deployment's processes are, one of which it has for each message; `test_deployment.py` has real ones."""
+    content = on_sentences(tmp_path, tiny_folders["bert"], kind, privacy=NOISE)
+    stayed, anew = centralized(tmp_path, content), centralized(tmp_path, content, "tests.baseline.flower_runs:run_anew")
+    assert (adapter_of(anew) == adapter_of(stayed)).all()
+    assert anew.epsilon == stayed.epsilon

@@ -45,8 +45,10 @@ def test_an_orphan_is_found_by_its_mark_or_its_session(tmp_path: Path, child: st
 COMMAND = """
 import sys
 from pathlib import Path
-from gossipfl.baseline.processes import family
-with family({{}}) as members:
+from gossipfl.baseline import processes
+# the deaf one is not waited for long
+processes.GRACE_S = 1.0
+with processes.family({{}}) as members:
     command = [sys.executable, "-c", "{deaf}; print('up', flush=True); import time; time.sleep(1000)"]
     child = members.start(command, Path(sys.argv[1]), piped=True)
     child.stdout.readline()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from flwr.app import Message
+from flwr.server.superlink.linkstate.utils import create_message_error_unavailable_res_message
 from tests.baseline.flower_runs import centralized, small
 from tests.sim.training import load
 
@@ -32,8 +33,20 @@ class Deaf(MemoryGrid):
         )
 
 
-def run(folder: Path, **changes: object) -> Outcome:
-    """Three rounds in which n2 is silent."""
+class Vacant(MemoryGrid):
+    """A grid in memory whose server says of one client that it is gone, as Flower's does: in its own name."""
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
+        for number, message in enumerate(messages):
+            message.metadata.__dict__["_message_id"] = str(number)
+            if message.metadata.dst_node_id == FIRST_CLIENT_ID + 2:
+                yield create_message_error_unavailable_res_message(message.metadata, "node_unavail")
+            else:
+                yield from super().send_and_receive([message], timeout=timeout)
+
+
+def run(folder: Path, grid: type[MemoryGrid] = Deaf, **changes: object) -> Outcome:
+    """Three rounds in which n2 does not answer."""
     loaded = load(folder, small(**changes))
     names = loaded.experiment.simulation.names
     directory = RunDirectory(folder / "run", dump_experiment(loaded.experiment), resume=False)
@@ -43,7 +56,7 @@ def run(folder: Path, **changes: object) -> Outcome:
     named = {FIRST_CLIENT_ID + number: name for number, name in enumerate(names)}
     terms = terms_of(staff.fleet.resident.adapted)
     server = Server(trial.experiment, staff.fleet.initial, recorder, terms, named=named)
-    return server.serve(Deaf(client_app(lambda: staff, trial.duties), len(names)))
+    return server.serve(grid(client_app(lambda: staff, trial.duties), len(names)))
 
 
 def test_who_does_not_answer_is_counted_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -53,6 +66,13 @@ def test_who_does_not_answer_is_counted_and_named(tmp_path: Path, caplog: pytest
     said = [record.getMessage() for record in caplog.records if "did not answer" in record.getMessage()]
     # the last once more: it was asked for figures too
     assert said == [f"round {index}: client n2 did not answer within 7 s" for index in (1, 2, 3, 3)]
+
+
+def test_who_is_gone_is_named_and_counted_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    outcome = run(tmp_path, Vacant, simulation__evaluate_every=3)
+    assert outcome.rejected == {"failed": 3}
+    said = [record.getMessage() for record in caplog.records if "client" in record.getMessage()]
+    assert [line.partition(" failed: ")[0] for line in said] == [f"round {index}: client n2" for index in (1, 2, 3, 3)]
 
 
 def test_who_fails_is_named_with_its_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.forked import forked
 from tests.node.conftest import Begin
 from tests.node.study import Study
 
@@ -24,7 +25,7 @@ HEAD = ("classifier.weight", "classifier.bias")
 
 
 def finals(study: Study) -> list[AdapterState]:
-    with Fleet([study.job(name) for name in study.names]) as fleet:
+    with Fleet([study.job(name) for name in study.names], launch=forked) as fleet:
         results = fleet.results(timeout_s=60)
     assert {result["step"] for result in results.values()} == {8}
     assert not any(result["rejected"] for result in results.values())

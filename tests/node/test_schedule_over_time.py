@@ -5,6 +5,7 @@
 
 import numpy as np
 import pytest
+from tests.forked import forked
 from tests.node.conftest import Begin
 
 from gossipfl.studies.fleet import Fleet
@@ -18,7 +19,7 @@ def test_three_nodes_of_one_peer_a_round_end_with_the_same_adapter(begin: Begin)
         privacy={"level": "none", "target_epsilon": None},
     )
     study.edit("peers.yaml", lambda content: content.update(topology={"schedule": "base"}))
-    with Fleet([study.job(name) for name in study.names]) as fleet:
+    with Fleet([study.job(name) for name in study.names], launch=forked) as fleet:
         # far less than linger_s: everybody hears that everybody is through
         results = fleet.results(timeout_s=50)
     assert {result["step"] for result in results.values()} == {4}

@@ -257,14 +257,13 @@ def test_what_is_wrong_is_seen_on_real_nodes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_real_nodes_recover_from_a_kill_and_from_a_partition(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    command = ["drill", "--only", "kill,partition", "--lines", "loopback", "--output", str(tmp_path / "d"), "--json"]
+def test_real_nodes_recover_from_a_partition_on_loopback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """CI runs the quick drill besides, a kill in it; in namespaces, where it can have them."""
+    command = ["drill", "--only", "partition", "--lines", "loopback", "--output", str(tmp_path / "d"), "--json"]
     code = main(command)
     result = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
     assert code == 0, result
-    assert [drill["name"] for drill in result["drills"]] == ["kill", "partition"]
+    assert [drill["name"] for drill in result["drills"]] == ["partition"]
     assert all(drill["passed"] and drill["seconds_to_recover"] > 0 for drill in result["drills"])
     assert result["lost"] == 0
-    assert result["restarts"] == 1
+    assert result["restarts"] == 0

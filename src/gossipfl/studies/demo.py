@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gossipfl.core.json_text import json_text
-from gossipfl.studies.demo_config import NODES, RATES
+from gossipfl.studies.demo_config import NODES, PHASES, RATES
 from gossipfl.studies.demo_files import DemoFiles, write_demo
 from gossipfl.studies.fleet import Fleet, Job, node_job
 
@@ -95,6 +95,7 @@ def run_demo(
     private: bool = True,
     seed: int = 0,
     rates: Mapping[str, float] | None = None,
+    phases: int = PHASES,
     watch: Callable[[Mapping[str, int]], None] = lambda _: None,
 ) -> DemoResult:
     """Runs both arms in real processes and compares them on the common test set.
@@ -104,6 +105,7 @@ def run_demo(
         private: DP-SGD; off, the same demo shows what the noise costs.
         seed: of split, test set and head.
         rates: learning rate of the arms gossip and alone; default: as searched beforehand.
+        phases: for a look at it in less time; what is promised is that of all of them.
         watch: called now and then with the optimizer steps done by each node.
 
     Raises:
@@ -111,7 +113,7 @@ def run_demo(
     """
     started = time.monotonic()
     rates = rates or RATES[private]
-    files = write_demo(output, private=private, seed=seed, rates=rates)
+    files = write_demo(output, private=private, seed=seed, rates=rates, phases=phases)
     gossip = _run_gossip(files.peers["gossip"], watch)
     alone = _run_alone(files.peers["alone"])
     nodes = tuple(_demo_node(name, files, gossip[name], alone[name]) for name in NODES)

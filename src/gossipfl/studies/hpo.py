@@ -11,14 +11,16 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gossipfl.core.json_text import json_text
 from gossipfl.learning.reload import reload_text
 from gossipfl.runs.default_folder import default_folder
-from gossipfl.studies.fleet import Fleet, Job, node_job
+from gossipfl.studies.fleet import Fleet, Job, launch, node_job
+from gossipfl.studies.forked import Launch
 from gossipfl.studies.hpo_config import SYSTEMS, Trial, default_trial
 from gossipfl.studies.hpo_files import HpoFiles, write_hpo
 from gossipfl.studies.hpo_losses import BASE, Comparison, Losses, compare, measure
@@ -29,38 +31,40 @@ TIMEOUT_S = 3600.0
 """For one arm; minutes on two free cores, and as long as it takes on a busy machine."""
 MAX_NEW_TOKENS = 48
 Figures = Mapping[str, Mapping[str, Any]]
+Run = Callable[[Sequence[Job]], Figures]
 
 logger = logging.getLogger(__name__)
 
 
-def run_hpo(output: Path, trial: Trial) -> HpoResult:
+def run_hpo(output: Path, trial: Trial, *, launch: Launch = launch) -> HpoResult:
     """Trains both arms in real processes, compares them, exports and questions one adapter.
 
     Args:
         output: empty or new folder that keeps everything, `result.json` and `report.md` among it.
+        launch: starts the processes.
 
     Raises:
         GossipflError: a process failed or was not done in time; none is left behind.
     """
     started = time.monotonic()
-    files = write_hpo(output, trial)
+    files, run = write_hpo(output, trial), partial(_run, launch)
     logger.info("two nodes train with gossip: %s", output)
-    gossip = _run([node_job(files.peers["gossip"], name, log=output / "gossip" / f"{name}.log") for name in SYSTEMS])
+    gossip = run([node_job(files.peers["gossip"], name, log=output / "gossip" / f"{name}.log") for name in SYSTEMS])
     logger.info("the same nodes train alone")
-    alone = _run([_alone_job(output, files, name) for name in SYSTEMS])
+    alone = run([_alone_job(output, files, name) for name in SYSTEMS])
     logger.info("losses on held-out terms")
     losses = measure(files.peers["gossip"], _checkpoints(output), files.held_out)
     nodes = [_node(name, files, losses, (gossip[name], alone[name][name])) for name in SYSTEMS]
     logger.info("export and text")
-    answer = _ask(output, files)
+    answer = _ask(output, files, run)
     result = HpoResult(trial, nodes, answer, time.monotonic() - started, output)
     (output / "result.json").write_text(json_text(result.as_json()) + "\n")
     (output / "report.md").write_text(markdown(result))
     return result
 
 
-def _run(jobs: Sequence[Job]) -> Figures:
-    with Fleet(jobs) as fleet:
+def _run(launch: Launch, jobs: Sequence[Job]) -> Figures:
+    with Fleet(jobs, launch=launch) as fleet:
         return fleet.results(timeout_s=TIMEOUT_S)
 
 
@@ -93,13 +97,13 @@ def _comparison(losses: Losses, name: str, *, on: str) -> Comparison:
     return compare(losses[BASE][on], losses[f"alone/{name}"][on], losses[f"gossip/{name}"][on])
 
 
-def _ask(output: Path, files: HpoFiles) -> Answer:
+def _ask(output: Path, files: HpoFiles, run: Run) -> Answer:
     """Exports the first node's adapter and asks it about a held-out term of the last node's organ system."""
     name, *_, other = SYSTEMS
     prompt, adapter = files.terms[other].held_out[0]["prompt"], output / "adapter"
-    exported = _command(output, "export", "--state-dir", output / "gossip" / "state" / name, "--output", adapter)
+    exported = _command(run, output, "export", "--state-dir", output / "gossip" / "state" / name, "--output", adapter)
     length = ("--max-new-tokens", MAX_NEW_TOKENS)
-    asked = _command(output, "generate", "--adapter", adapter, "--prompt", prompt, "--device", "cpu", *length)
+    asked = _command(run, output, "generate", "--adapter", adapter, "--prompt", prompt, "--device", "cpu", *length)
     return Answer(
         node=name,
         prompt=prompt,
@@ -111,10 +115,10 @@ def _ask(output: Path, files: HpoFiles) -> Answer:
     )
 
 
-def _command(output: Path, command: str, *options: object) -> Mapping[str, Any]:
+def _command(run: Run, output: Path, command: str, *options: object) -> Mapping[str, Any]:
     """The JSON result of one command of ours."""
     arguments = ["-m", "gossipfl", command, *map(str, options), "--json"]
-    return _run([Job(command, arguments, output / f"{command}.log")])[command]
+    return run([Job(command, arguments, output / f"{command}.log")])[command]
 
 
 def main() -> None:

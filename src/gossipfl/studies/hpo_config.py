@@ -31,6 +31,7 @@ class Trial:
         batch_size: terms a step, expected.
         held_out: terms of each organ system that no node trains on.
         rates: learning rate by arm.
+        phases: of four steps each.
     """
 
     private: bool
@@ -38,6 +39,7 @@ class Trial:
     batch_size: int
     held_out: int
     rates: Mapping[str, float]
+    phases: int = 5
 
 
 def default_trial(*, private: bool, seed: int = 0) -> Trial:
@@ -46,7 +48,7 @@ def default_trial(*, private: bool, seed: int = 0) -> Trial:
 
 
 def hpo_experiment(trial: Trial, *, arm: str) -> Experiment:
-    """The experiment of one arm: 5 phases of 4 steps; the arms differ in their learning rate only."""
+    """The experiment of one arm: phases of 4 steps; the arms differ in their learning rate only."""
     return Experiment(
         seed=trial.seed,
         model=ModelConfig(source=MODEL),
@@ -54,7 +56,7 @@ def hpo_experiment(trial: Trial, *, arm: str) -> Experiment:
         adapter=AdapterConfig(kind="core", rank=4, targets=("q_proj", "v_proj"), basis="basis.safetensors"),
         data=DataConfig(prompt="prompt", response="response", held_out=0.0),
         training=TrainingConfig(
-            phases=5,
+            phases=trial.phases,
             local_steps=4,
             batch_size=trial.batch_size,
             micro_batch=8,
