@@ -63,7 +63,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Fini
 
 def _cid_as_users_do(job: Job, environment: Mapping[str, str]) -> Running:
     """One by `python -m gossipfl node`, imports and all; the others as everywhere in the tests."""
-    return (launch if job.name == "cid" else forked)(job, environment)
+    return launch(job, environment) if job.name == "cid" else forked(job, environment)
 
 
 def _status_when_linked(study: Study, fleet: Fleet) -> Mapping[str, Any]:
