@@ -22,7 +22,7 @@ PHASES = 12
 PIN = f"sha256:{7:064x}"
 MASKED: dict[str, Any] = {
     "protection": {"kind": "masked"},
-    "gossip": {"protocol": "sync", "settle_rounds": 12, "deadline_s": 60, "linger_s": 60},
+    "gossip": {"protocol": "sync", "settle_rounds": 12, "deadline_s": 15, "linger_s": 60},
 }
 
 
