@@ -54,7 +54,8 @@ def _simulated(run: Path, folder: Path, voice: Voice) -> Outcome:
         simulation.nodes,
         backend_config={
             "client_resources": {"num_cpus": 1, "num_gpus": 0},
-            "init_args": {"num_cpus": simulation.actors, "log_to_driver": False},
+            # a cluster that somebody else has on this machine is not joined
+            "init_args": {"address": "local", "num_cpus": simulation.actors, "log_to_driver": False},
         },
     )
     (result,) = results
