@@ -1,9 +1,12 @@
 """Drills on real nodes, what is read of what nodes write, and the proxies between them."""
 
+import contextlib
 import json
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from gossipfl.cli.app import main
@@ -257,9 +261,31 @@ def test_what_is_wrong_is_seen_on_real_nodes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+<<<<<<< HEAD
 def test_real_nodes_recover_from_a_partition_on_loopback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """CI runs the quick drill besides, a kill in it; in namespaces, where it can have them."""
     command = ["drill", "--only", "partition", "--lines", "loopback", "--output", str(tmp_path / "d"), "--json"]
+=======
+def test_a_drill_that_is_told_to_end_leaves_nothing_behind(tmp_path: Path) -> None:
+    command = ["drill", "--only", "kill", "--lines", "loopback", "--output", str(tmp_path / "d")]
+    drill = subprocess.Popen([sys.executable, "-m", "gossipfl", *command])
+    nodes: list[psutil.Process] = []
+    while len(nodes) < 4:
+        nodes = psutil.Process(drill.pid).children()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            pytest.fail(f"it ended by itself: {drill.wait(0.1)}")
+    drill.terminate()
+    assert drill.wait(60) == 128 + signal.SIGTERM
+    assert not any(node.is_running() for node in nodes)
+    assert not (tmp_path / "d" / "arm" / "state" / "n2").is_mount()
+
+
+@pytest.mark.slow
+def test_real_nodes_recover_from_a_kill_and_from_a_partition(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["drill", "--only", "kill,partition", "--lines", "loopback", "--output", str(tmp_path / "d"), "--json"]
+>>>>>>> ab7fcb0 (A drill that is told to end takes its nodes along (its test has not been run))
     code = main(command)
     result = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
     assert code == 0, result

@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 
 from gossipfl.node.checkpoint import load_latest
+from gossipfl.runs.signals import unwound_once
 from gossipfl.studies.drill.lines import Lines, open_lines
 from gossipfl.studies.drill.sights import Sight
 from gossipfl.studies.drill.small_study import write_study
@@ -229,7 +230,7 @@ class Ground:
 
 @contextmanager
 def open_ground(folder: Path, names: Sequence[str], *, namespaces: bool, seed: int, lasts_s: float) -> Iterator[Ground]:
-    """A study in a folder, its nodes started; they are stopped on the way out.
+    """A study in a folder, its nodes started; they are stopped on the way out, also by SIGTERM and a closed terminal.
 
     Args:
         lasts_s: about how long.
@@ -237,7 +238,7 @@ def open_ground(folder: Path, names: Sequence[str], *, namespaces: bool, seed: i
     Raises:
         NetworkError: this machine has no such network.
     """
-    with open_lines(names, namespaces=namespaces, seed=seed) as lines:
+    with unwound_once(), open_lines(names, namespaces=namespaces, seed=seed) as lines:
         write_study(folder, names, lines, seed)
         fleet = Fleet([], launch=lines.launch)
         ground = Ground(folder, names, lines, fleet)
