@@ -160,9 +160,11 @@ def test_status_in_mid_run_told_progress_and_nothing_that_private_data_decides(f
     assert not cid["up"], "cid has no address to be asked at"
     assert cid["health"] == "linked"
     for node in (ada, bob):
-        assert (node["up"], node["state"], node["rejected"]) == (True, "training", {})
-        assert 0 < node["step"] < STEPS
-        assert 0 < node["epsilon"] < 8.0
+        assert (node["up"], node["rejected"]) == (True, {})
+        # two that are through wait in settling for the third, which takes longer to start
+        assert node["state"] in {"training", "settling"}
+        assert 0 < node["step"] <= STEPS
+        assert 0 < node["epsilon"] <= 8.0
         assert not node.keys() & {"loss", "accuracy"}
 
 
