@@ -9,8 +9,8 @@ from gossipfl.studies.drill.weather import FAIR, Weather
 Suits = Callable[[str, str], bool]
 _LOST = 3
 """Place of the node whose machine is gone."""
-_UNDER_WAY = 5
-"""Phases in which what had left before a line was cut may still be heard."""
+_UNHEARD = 0.5
+"""Part of a cut in which nothing is heard; at its beginning what was under way may still arrive."""
 
 
 def _fair(ground: Ground) -> None:
@@ -31,7 +31,7 @@ def _heal(ground: Ground) -> None:
     for name in ground.names:
         others = set(ground.names) - half if name in half else half
         heard = min(ground.sights[name].heard.get(other, 0) for other in others)
-        if heard + _UNDER_WAY < ground.progress_since_struck(name):
+        if heard < _UNHEARD * ground.progress_since_struck(name):
             ground.note(f"{name} heard the other half all the same")
     _fair(ground)
 
