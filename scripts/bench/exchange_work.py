@@ -72,8 +72,9 @@ class Played:
     final: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
     def note(self, finished: int, work: Work) -> None:
-        """A mark, where a block ends; a round may be told of twice."""
-        if finished == len(self.marks) * work.block and finished <= work.rounds:
+        """A mark, where a block ends or was passed: a round may be told of twice, or with the one after it."""
+        due = self.marks[-1].round + work.block if self.marks else 0
+        if due <= finished <= work.rounds:
             self.marks.append(Mark(finished, time.monotonic(), cpu_s()))
 
 
