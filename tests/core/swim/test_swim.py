@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.core.swim.fields import Field, Weather, members
 
 from gossipfl.core.swim import Changed, Pace, Standing
+from gossipfl.core.swim.trips import Trips
 
 few = settings(max_examples=8, deadline=None)
 seeds = st.integers(0, 2**32)
@@ -153,6 +154,21 @@ def test_waits_grow_with_the_round_trips_so_that_a_slow_network_accuses_nobody()
         field.run(15)
     assert not [change for _, _, change in field.changes if change.standing is Standing.DOWN]
     assert field.agree()
+
+
+def test_a_dead_member_that_had_answered_slowly_is_found_though_it_is_asked_faster_than_given_up() -> None:
+    field = members(4, 3)
+    field.ticks_until(field.agree, 60)
+    for name in ("m0", "m1", "m2"):
+        dead = field.alive[name].member("m3")
+        assert dead is not None
+        # a wait of 18 ticks, given up after 54; it is asked every third tick at least
+        dead.trips = Trips(6.0, 3.0)
+    field.kill("m3")
+    field.run(50)
+    assert all("m3" in machine.up for machine in field.alive.values())
+    field.ticks_until(field.agree, 60)
+    assert field.alive["m0"].up == ("m0", "m1", "m2")
 
 
 def test_whoever_was_asleep_accuses_nobody_for_what_it_did_not_hear() -> None:

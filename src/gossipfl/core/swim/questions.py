@@ -1,6 +1,5 @@
 """Questions under way: to whom, since when, and when somebody else is to be asked."""
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -30,14 +29,18 @@ class Questions:
     """By whom they are to; a few each."""
 
     def __init__(self) -> None:
-        self._open: dict[str, deque[Question]] = {}
+        self._open: dict[str, list[Question]] = {}
         self._number = 0
 
     def ask(self, name: str, now: float, wait_s: float) -> int:
         """Notes a question; its number."""
         self._number += 1
         question = Question(self._number, now, now + wait_s, now + 3 * wait_s)
-        self._open.setdefault(name, deque(maxlen=KEPT)).append(question)
+        kept = self._open.setdefault(name, [])
+        if len(kept) == KEPT:
+            # never the oldest that is under way: who is asked faster than is given up would never be given up
+            kept.remove(next((each for each in kept if each.lost), kept[-1]))
+        kept.append(question)
         return self._number
 
     def answer(self, name: str, number: int) -> Question | None:
