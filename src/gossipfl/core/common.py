@@ -10,8 +10,8 @@ Nodes that were rolled back alike have the same branch, all others another one: 
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
 
 from gossipfl.core.json_text import json_text
 from gossipfl.core.papers import Believes, Paper, body_of
@@ -48,7 +48,7 @@ class Plan:
     @property
     def text(self) -> bytes:
         """What is signed."""
-        return json_text({"format": PLAN, **_fields(self)}).encode()
+        return json_text({"format": PLAN, **asdict(self)}).encode()
 
     @property
     def digest(self) -> str:
@@ -88,7 +88,10 @@ class Statement:
     @property
     def text(self) -> bytes:
         """What is signed."""
-        return json_text({"format": STATEMENT, **_fields(self)}).encode()
+        return json_text({"format": STATEMENT, **asdict(self)}).encode()
+
+
+_Said = TypeVar("_Said", Plan, Statement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +150,7 @@ def plan_in(paper: Paper, believes: Believes) -> Plan | None:
         stops=body.get("stops") is True,
         asked_by=_word(body, "asked_by"),
     )
-    # what is written otherwise would have a digest of its own
-    if plan.text != paper.text or not believes(plan.asked_by, paper):
-        raise ValueError(f"a plan that {plan.asked_by[:63]!r} has not signed")
-    return plan
+    return _signed(plan, plan.asked_by, paper, believes)
 
 
 def statement_in(paper: Paper, believes: Believes) -> Statement | None:
@@ -165,9 +165,7 @@ def statement_in(paper: Paper, believes: Believes) -> Statement | None:
     words = {name: _word(body, name) for name in ("plan", "federation", "node", "state", "checkpoint", "head")}
     counts = {name: _count(body, name) for name in ("phase", "step", "charges")}
     statement = Statement(**words, **counts)  # type: ignore[arg-type]  # names and types are those of the fields
-    if statement.text != paper.text or not believes(statement.node, paper):
-        raise ValueError(f"a statement that {statement.node[:63]!r} has not signed")
-    return statement
+    return _signed(statement, statement.node, paper, believes)
 
 
 def gather(papers: Iterable[Paper], believes: Believes) -> tuple[Gathered, dict[str, str]]:
@@ -203,8 +201,12 @@ def belongs(statement: Statement, plan: Plan) -> bool:
     return same and statement.node in plan.nodes
 
 
-def _fields(value: Plan | Statement) -> dict[str, object]:
-    return {field.name: getattr(value, field.name) for field in fields(value)}
+def _signed(said: _Said, signer: str, paper: Paper, believes: Believes) -> _Said:
+    """What a paper says, if it says exactly that and is signed by whom it names."""
+    # what is written otherwise would have a digest of its own
+    if said.text != paper.text or not believes(signer, paper):
+        raise ValueError(f"a {type(said).__name__.lower()} that {signer[:63]!r} has not signed")
+    return said
 
 
 def _word(body: Mapping[str, Any], name: str) -> str:
