@@ -6,6 +6,7 @@ processes comes first, so that one worker has all of it, pays for `tests.forked`
 """
 
 import gc
+from multiprocessing import forkserver
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -28,3 +29,8 @@ def _turn(item: pytest.Item) -> int:
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
+
+
+def pytest_sessionfinish() -> None:
+    # it would end by itself, half a second after the suite; multiprocessing has no public word for it
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]

@@ -64,6 +64,39 @@ def test_perplexity_counts_tokens_and_loss_counts_rows(adapted_of: Callable[...,
     assert (result.accuracy, result.examples) == (None, 4)
 
 
+def test_tokens_said_first_are_counted_over_all_tokens_each_after_the_true_ones(
+    adapted_of: Callable[..., Adapted],
+) -> None:
+    adapted = adapted_of("llama", task="causal-lm")
+    examples, task = examples_for(adapted), make_task(adapted.experiment.task)
+    said = [
+        int(adapted.module(input_ids=ids[:, :end]).logits[0, -1].argmax()) == int(ids[0, end])
+        for rows in examples.rows_in_order(1)
+        for ids in (rows.tensors["input_ids"],)
+        for end in range(1, ids.shape[1])
+    ]
+    adapted.module.train()
+    result = evaluate(adapted.module, task, examples, micro_batch=3)
+    assert len(said) == 12
+    assert result.token_accuracy == pytest.approx(sum(said) / 12)
+    assert result.perplexity is not None
+
+
+def test_a_model_that_was_taught_a_passage_says_all_of_it_first(adapted_of: Callable[..., Adapted]) -> None:
+    adapted = adapted_of("llama", task="causal-lm")
+    examples, task = examples_for(adapted), make_task(adapted.experiment.task)
+    (rows,) = examples.rows_in_order(len(TEXTS))
+    optimizer = torch.optim.Adam(adapted.module.requires_grad_().parameters(), lr=0.01)
+    for _ in range(60):
+        optimizer.zero_grad()
+        task.losses(adapted.module, rows.tensors).mean().backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    result = evaluate(adapted.module, task, examples, micro_batch=2)
+    # what a row begins with is given
+    assert result.token_accuracy == 1.0
+    assert bool(task.hits(adapted.module, rows.tensors).all())
+
+
 def test_evaluation_does_not_depend_on_the_micro_batch_and_leaves_the_mode_alone(
     adapted_of: Callable[..., Adapted],
 ) -> None:

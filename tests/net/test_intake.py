@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from time import monotonic
@@ -12,11 +13,12 @@ import numpy as np
 import pytest
 from tests.net.world import QUICK, WAIT_S, Player, Raw, Rejections, World, state_of
 
-from gossipfl.net.channels import SERVICE
+from gossipfl.net.channels import SERVICE, open_channel
 from gossipfl.net.events import Arrived, LinkUp, NetEvent
 from gossipfl.net.framing import chunk_frames
 from gossipfl.net.intake import SMALLEST_FRAME, Intake
 from gossipfl.net.limits import Limits
+from gossipfl.net.pinning import Trust
 from gossipfl.v1 import gossip_pb2 as pb
 
 PAIR = 2 * SMALLEST_FRAME
@@ -52,7 +54,7 @@ async def test_no_more_than_waiting_messages_wait_for_the_driver(world: World) -
         heard = [await get(player), await get(player)]
         # a call that is answered has taken its turns on the same event loop
         for _ in range(20):
-            await ask(raw)
+            await ask(raw.channel)
         assert player.events.empty()
 
         for number in range(2, 9):
@@ -107,8 +109,8 @@ async def test_bytes_come_no_faster_than_their_rate_and_waiting_is_no_slowness(w
     assert monotonic() - started >= 1.5
 
 
-async def ask(raw: Raw) -> object:
-    status = raw.channel.unary_unary(
+async def ask(channel: grpc.aio.Channel) -> object:
+    status: Any = channel.unary_unary(
         f"/{SERVICE}/Status", pb.StatusRequest.SerializeToString, pb.StatusReply.FromString
     )
     return await status(pb.StatusRequest())
@@ -117,21 +119,21 @@ async def ask(raw: Raw) -> object:
 async def test_a_member_that_calls_too_often_is_refused_and_answered_again_later(world: World) -> None:
     async with flooded(world, replace(QUICK, calls_per_s=4)) as (player, raw):
         async with asyncio.timeout(WAIT_S):
-            while await answered(raw):
+            while await answered(raw.channel):
                 pass
         for _ in range(2):
             with pytest.raises(grpc.aio.AioRpcError, match="calls more often than 4 times a second") as refusal:
-                await ask(raw)
+                await ask(raw.channel)
             assert refusal.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert player.transport.counters.of("b").rejected == {"rate": 3}
         async with asyncio.timeout(WAIT_S):
-            while not await answered(raw):
+            while not await answered(raw.channel):
                 pass
 
 
-async def answered(raw: Raw) -> bool:
+async def answered(channel: grpc.aio.Channel) -> bool:
     with contextlib.suppress(grpc.RpcError):
-        await ask(raw)
+        await ask(channel)
         return True
     return False
 
@@ -144,16 +146,67 @@ async def test_a_member_has_so_many_calls_open_and_no_more(world: World, rejecti
         await raw.send(state_of(0))
         await player.event(Arrived)
         async with asyncio.timeout(WAIT_S):
-            while await answered(raw):
+            while await answered(raw.channel):
                 pass
         assert "2 calls open" in await rejections.wait("rate")
 
         silent.cancel()
         async with asyncio.timeout(WAIT_S):
-            while not await answered(raw):
+            while not await answered(raw.channel):
                 pass
         with contextlib.suppress(asyncio.CancelledError, grpc.RpcError):
             await opened
+
+
+async def is_closed(line: socket.socket) -> bool:
+    """By the other side, before it is waited for in vain."""
+    try:
+        return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(line, 1), 0.5) == b""
+    except ConnectionError:
+        return True
+    except TimeoutError:
+        return False
+
+
+async def test_connections_beyond_the_limit_are_closed_as_they_come_and_there_is_room_when_some_have_gone(
+    world: World,
+) -> None:
+    port = world.add("a").address
+    assert port is not None
+    world.add("b", dials_only=True)
+    player = world.player("a", "b", limits=replace(QUICK, connections=5))
+    async with player.transport:
+        with contextlib.ExitStack() as stack:
+            lines = [stack.enter_context(await dialed(port)) for _ in range(8)]
+            closed = [await is_closed(line) for line in lines]
+            assert closed == [False] * 5 + [True] * 3
+        async with world.stranger("b", "a") as raw:
+            assert not (await raw.greet()).rejected
+            await player.event(LinkUp)
+
+
+async def dialed(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    line = socket.socket()
+    line.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(line, (host, int(port)))
+    return line
+
+
+async def test_a_connection_without_calls_is_closed_and_one_with_a_link_stays(world: World) -> None:
+    async with flooded(world, replace(QUICK, idle_s=0.2)) as (player, raw):
+        me, address = world.identity("b"), world.nodes["a"].address
+        assert address is not None
+        async with open_channel(me, Trust(me), "a", address, keepalive_s=10) as channel:
+            assert await answered(channel)
+            state = channel.get_state()
+            async with asyncio.timeout(WAIT_S):
+                while state is not grpc.ChannelConnectivity.IDLE:
+                    await channel.wait_for_state_change(state)
+                    state = channel.get_state()
+            assert await answered(channel), "a new connection is made for the next call"
+        await raw.send(state_of(0))
+        assert (await player.event(Arrived)).state == state_of(0)
 
 
 @pytest.mark.parametrize(("frames", "payload"), [(1000, True), (3, False)])

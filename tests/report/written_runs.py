@@ -32,6 +32,7 @@ class Written:
         loss: at the last evaluation of a run of accuracies.
         judged: losses and accuracies are known.
         own: losses of the nodes on their own records, at the first and at the last evaluation.
+        said: part of the tokens said first, of a language model, at each evaluation.
     """
 
     means: Sequence[float]
@@ -44,6 +45,7 @@ class Written:
     rejected: Mapping[str, int] = field(default_factory=dict)
     judged: bool = True
     own: tuple[Sequence[float], Sequence[float]] | None = None
+    said: Sequence[float] | None = None
 
 
 def experiment() -> Experiment:
@@ -81,6 +83,8 @@ def _line(written: Written, place: int) -> tuple[dict[str, object], dict[str, ob
         "worst": nodes[0] if written.figure == "accuracy" else nodes[-1],
         "epsilon": written.epsilon,
     }
+    if written.said is not None:
+        summary["test_token_accuracy"] = written.said[place]
     columns = {
         "distance": [1.0] * 3,
         "up": [True] * 3,

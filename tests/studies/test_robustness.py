@@ -112,6 +112,26 @@ def test_of_a_loss_points_are_parts_of_what_plain_gossip_takes_off_it(tmp_path: 
     assert "| sign_flip | 100.0 [100.0, 100.0] | 0.0 [0.0, 0.0] |" in text
 
 
+def test_of_a_language_model_points_are_tokens_said_first_and_the_gain_is_told_beside_them(tmp_path: Path) -> None:
+    ends = {
+        "none-plain": (0.5, 0.40),
+        "none-clip": (0.5, 0.41),
+        "sign_flip-plain": (2.0, 0.15),
+        "sign_flip-clip": (0.65, 0.38),
+    }
+    trials = {
+        name: [Written([2.0, loss], figure="loss", loss=loss, said=[0.1, said]) for _ in range(2)]
+        for name, (loss, said) in ends.items()
+    }
+    text = reading(compared(tmp_path, trials), Part("tokens", (PLAIN, "clip"), ("none", "sign_flip"), (0, 1)))
+    assert "loss 2.000 to 0.500, 10.0 to 40.0% of the tokens said first" in text
+    points, gain = text.split("% of the gain lost", 1)
+    assert "| sign_flip | 25.0 [25.0, 25.0] | 2.0 [2.0, 2.0] |" in points
+    assert "- plain: at most 5 points lost under 0 of 1 attacks" in points
+    assert "| sign_flip | 100.0 [100.0, 100.0] | 10.0 [10.0, 10.0] |" in gain
+    assert "- clip: at most 5 % of the gain lost under 0 of 1 attacks" in gain
+
+
 def test_the_sides_of_the_dumbbell_have_half_of_the_classes_each() -> None:
     rows = list(sides())
     assert len(rows) == 1797

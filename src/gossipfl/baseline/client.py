@@ -8,7 +8,7 @@ to round what such a node keeps by itself.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from flwr.app import Context, Error, Message, MetricRecord, RecordDict
@@ -132,9 +132,7 @@ def evaluate_reply(workplace: Workplace, duties: Duties, message: Message, conte
 
 
 def _figures(found: Evaluation) -> Figures:
-    accuracy = UNKNOWN if found.accuracy is None else found.accuracy
-    perplexity = UNKNOWN if found.perplexity is None else found.perplexity
-    return {"loss": found.loss, "accuracy": accuracy, "perplexity": perplexity, "examples": float(found.examples)}
+    return {name: UNKNOWN if value is None else float(value) for name, value in asdict(found).items()}
 
 
 def _received(message: Message, bench: Bench) -> AdapterState:

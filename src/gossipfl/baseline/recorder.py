@@ -220,8 +220,8 @@ class ServerRecorder:
 def _own(reply: Reply) -> Evaluation | None:
     if np.isnan(reply.figure("loss")):
         return None
-    accuracy, perplexity = (_known(reply.figure(name)) for name in ("accuracy", "perplexity"))
-    return Evaluation(reply.figure("loss"), accuracy, perplexity, int(reply.figure("examples")))
+    accuracy, perplexity, of_tokens = map(_known, map(reply.figure, ("accuracy", "perplexity", "token_accuracy")))
+    return Evaluation(reply.figure("loss"), accuracy, perplexity, int(reply.figure("examples")), of_tokens)
 
 
 def _known(value: float) -> float | None:

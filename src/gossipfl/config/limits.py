@@ -25,5 +25,8 @@ class LimitsConfig(Section):
     """Calls of a member: greetings, status, links it opens; more are refused."""
     calls_at_once: PositiveInt = 32
     """Calls of a member that are open together, links and tunnels with them; more are refused."""
+    connections: PositiveInt = 512
+    """Connections of all peers together; more are closed as they come. One that carries no call for five minutes is
+    closed, one whose certificate is not shown within ten seconds too."""
     waiting: PositiveInt = 4
     """Messages of a neighbor that wait to be mixed; nothing more is read from it while there are so many."""

@@ -26,12 +26,15 @@ class Evaluation:
         accuracy: part of the rows that are classified right; None for `causal-lm`.
         perplexity: exp of the mean over all loss tokens; None for classification, infinity if it overflows.
         examples: rows.
+        token_accuracy: part of all loss tokens that the model says first, each after the true ones before it; None for
+            classification.
     """
 
     loss: float
     accuracy: float | None
     perplexity: float | None
     examples: int
+    token_accuracy: float | None = None
 
 
 def evaluate(module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> Evaluation:
@@ -42,11 +45,11 @@ def evaluate(module: nn.Module, task: Task, examples: Examples, *, micro_batch: 
         scores = [task.scores(module, rows.tensors) for rows in examples.rows_in_order(micro_batch)]
     losses = torch.cat([score.losses for score in scores]).double()
     loss = float(losses.mean())
-    if task.classifies:
-        correct = torch.cat([score.correct for score in scores if score.correct is not None])
-        return Evaluation(loss, float(correct.double().mean()), None, examples.rows)
     tokens = torch.cat([score.tokens for score in scores])
-    return Evaluation(loss, None, _perplexity(float((losses * tokens).sum() / tokens.sum())), examples.rows)
+    said = float(torch.cat([score.said for score in scores]).sum() / tokens.sum())
+    if task.classifies:
+        return Evaluation(loss, said, None, examples.rows)
+    return Evaluation(loss, None, _perplexity(float((losses * tokens).sum() / tokens.sum())), examples.rows, said)
 
 
 def hit_rate(module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> float:

@@ -25,12 +25,12 @@ class Scores:
     Attributes:
         losses: (rows,) fp32, see above.
         tokens: (rows,) loss tokens of each row; 1 for classification.
-        correct: (rows,) bool, classified right; None for `causal-lm`.
+        said: (rows,) how many of them the model says first, each after the true tokens before it.
     """
 
     losses: Tensor
     tokens: Tensor
-    correct: Tensor | None
+    said: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +38,20 @@ class Task:
     """A task's losses in one precision.
 
     Attributes:
-        scores: (module, tensors of a `Rows`) to its scores, with gradient where enabled.
-        hits: to (rows,) bool: what the labels say is what the model says first, of `causal-lm` at every loss token.
+        losses: (module, tensors of a `Rows`) to (rows,) fp32 loss of each row, with gradient where enabled.
+        scores: to its scores.
         classifies: there is an accuracy.
     """
 
+    losses: Callable[[nn.Module, Mapping[str, Tensor]], Tensor]
     scores: Callable[[nn.Module, Mapping[str, Tensor]], Scores]
-    hits: Callable[[nn.Module, Mapping[str, Tensor]], Tensor]
     classifies: bool
 
-    def losses(self, module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensor:
-        """(rows,) fp32 loss of each row."""
-        return self.scores(module, tensors).losses
+    def hits(self, module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensor:
+        """(rows,) bool: what the labels say is what the model says first, of `causal-lm` at every loss token."""
+        scores = self.scores(module, tensors)
+        # greedy decoding says the same as long as all before it are said
+        return scores.said == scores.tokens
 
 
 def make_task(config: TaskConfig, *, autocast: torch.dtype | None = None) -> Task:
@@ -58,19 +60,20 @@ def make_task(config: TaskConfig, *, autocast: torch.dtype | None = None) -> Tas
     Args:
         autocast: type the model computes in on a GPU; None: that of its weights.
     """
-    compute, score, hit = _KINDS[config.kind]
+    compute, lose, count = _KINDS[config.kind]
 
     def logits(module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensor:
         with torch.autocast(tensors["labels"].device.type, dtype=autocast, enabled=autocast is not None):
             return compute(module, tensors)
 
+    def losses(module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensor:
+        return lose(logits(module, tensors), tensors["labels"])
+
     def scores(module: nn.Module, tensors: Mapping[str, Tensor]) -> Scores:
-        return score(logits(module, tensors), tensors["labels"])
+        computed, labels = logits(module, tensors), tensors["labels"]
+        return Scores(lose(computed, labels), *count(computed, labels))
 
-    def hits(module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensor:
-        return hit(logits(module, tensors), tensors["labels"])
-
-    return Task(scores, hits, config.classifies)
+    return Task(losses, scores, config.classifies)
 
 
 def _of_text(module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensor:
@@ -90,42 +93,41 @@ def _of_numbers(module: nn.Module, tensors: Mapping[str, Tensor]) -> Tensor:
     return logits
 
 
-def _classification(logits: Tensor, labels: Tensor) -> Scores:
-    losses = F.cross_entropy(logits.float(), labels, reduction="none")
-    return Scores(losses, torch.ones_like(labels), _class_hit(logits, labels))
+def _class_losses(logits: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(logits.float(), labels, reduction="none")
 
 
-def _causal_lm(logits: Tensor, labels: Tensor) -> Scores:
+def _count_classes(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.ones_like(labels), (logits.argmax(-1) == labels).long()
+
+
+def _token_losses(logits: Tensor, labels: Tensor) -> Tensor:
     targets = labels[:, 1:]
     counted = targets != IGNORED
     # only the counted positions become fp32: a vocabulary's worth of logits for each is most of the memory
     each = F.cross_entropy(logits[:, :-1][counted].float(), targets[counted], reduction="none")
-    tokens = counted.sum(1)
     row = counted.nonzero()[:, 0]
     sums = each.new_zeros(len(labels)).index_add(0, row, each)
     # a row of one token has nothing to predict: its loss is 0
-    return Scores(sums / tokens.clamp(min=1), tokens, None)
+    return sums / counted.sum(1).clamp(min=1)
 
 
-def _class_hit(logits: Tensor, labels: Tensor) -> Tensor:
-    return logits.argmax(-1) == labels
-
-
-def _tokens_hit(logits: Tensor, labels: Tensor) -> Tensor:
-    # each from the true tokens before it: greedy decoding says the same as long as all before it are hit
-    return ((logits[:, :-1].argmax(-1) == labels[:, 1:]) | (labels[:, 1:] == IGNORED)).all(1)
+def _count_tokens(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    targets = labels[:, 1:]
+    # no token's number is that of one that is not counted
+    return (targets != IGNORED).sum(1), (logits[:, :-1].argmax(-1) == targets).sum(1)
 
 
 _KINDS: Mapping[
     str,
     tuple[
         Callable[[nn.Module, Mapping[str, Tensor]], Tensor],
-        Callable[[Tensor, Tensor], Scores],
         Callable[[Tensor, Tensor], Tensor],
+        Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
     ],
 ] = {
-    "sequence-classification": (_of_text, _classification, _class_hit),
-    "vector-classification": (_of_numbers, _classification, _class_hit),
-    "causal-lm": (_of_every_token, _causal_lm, _tokens_hit),
+    "sequence-classification": (_of_text, _class_losses, _count_classes),
+    "vector-classification": (_of_numbers, _class_losses, _count_classes),
+    "causal-lm": (_of_every_token, _token_losses, _count_tokens),
 }
-"""`task.kind` to what computes logits, what scores them, and what asks whether they say the labels."""
+"""`task.kind` to what computes logits, what they lose, and how much they are asked for and say first."""

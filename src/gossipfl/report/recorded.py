@@ -35,6 +35,7 @@ class Summary:
     worst: Number = UNKNOWN
     averaging_error: Number = UNKNOWN
     trigger_success: Number = UNKNOWN
+    test_token_accuracy: Number = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 own_*   each node's state on its own held-out part        test_*         each node's state on the common test set
 worst   of the nodes, on the test set or without one      mean_model_*   the mean of all states, on the test set
-trigger_success   with a backdoor, see `Judgment`
+trigger_success   with a backdoor, see `Judgment`             *_token_accuracy   of causal-lm, see `Evaluation`
 
 Where nodes attack, the line over all nodes is of the others; what was sent, and when, is of all.
 
@@ -21,6 +21,9 @@ from gossipfl.learning.evaluation import Evaluation
 from gossipfl.runs.judging import Judgment
 from gossipfl.runs.spread import Spread
 from gossipfl.state import AdapterState
+
+SOMETIMES = ("own_token_accuracy", "test_token_accuracy", "trigger_success")
+"""Keys that not every run's lines have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,7 @@ def node_columns(standing: Standing, spread: Spread, judgments: Mapping[str, Jud
             for figure in ("loss", "accuracy"):
                 found = [_figure(judgments.get(name), part, figure) for name in standing.nodes]
                 columns[f"{part}_{figure}"] = found
-        tried = {name: judged.trigger_success for name, judged in judgments.items()}
-        if any(rate is not None for rate in tried.values()):
-            columns["trigger_success"] = [tried.get(name) for name in standing.nodes]
+        columns |= _sometimes(standing.nodes, judgments)
     return columns
 
 
@@ -91,7 +92,7 @@ def judged_line(
     """
     line: dict[str, Any] = {}
     keys = [f"{part}_{figure}" for part in ("own", "test") for figure in ("loss", "accuracy")]
-    for key in [*keys, *(key for key in ("trigger_success",) if key in columns)]:
+    for key in [*keys, *(key for key in SOMETIMES if key in columns)]:
         known = _known(columns[key], honest)
         line[key] = float(np.mean(known)) if known else None
     judged = "test" if line["test_loss"] is not None else "own"
@@ -107,6 +108,17 @@ def error_line(states: Sequence[AdapterState], weights: Sequence[float] | None =
     """`averaging_error` of what the nodes have to average; nothing where averages are exact."""
     error = averaging_error(states, weights) if pairs_of(states[0].spec) else None
     return {} if error is None else {"averaging_error": error}
+
+
+def _sometimes(nodes: Sequence[str], judgments: Mapping[str, Judgment]) -> dict[str, list[float | None]]:
+    """Those of `SOMETIMES` that are known of any node."""
+    columns = {
+        f"{part}_token_accuracy": [_figure(judgments.get(name), part, "token_accuracy") for name in nodes]
+        for part in ("own", "test")
+    }
+    tried = {name: judged.trigger_success for name, judged in judgments.items()}
+    columns["trigger_success"] = [tried.get(name) for name in nodes]
+    return {key: column for key, column in columns.items() if any(figure is not None for figure in column)}
 
 
 def _known(values: Sequence[float | None], honest: Sequence[bool] | None = None) -> list[float]:

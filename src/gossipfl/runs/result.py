@@ -113,5 +113,7 @@ def final_figures(last: dict[str, Any]) -> dict[str, Any]:
         "mean_model": last[f"mean_model_{figure}"],
         "consensus_distance": last["consensus_distance"],
     }
+    if f"{part}_token_accuracy" in last:
+        found["mean_token_accuracy"] = last[f"{part}_token_accuracy"]
     sometimes = ("averaging_error", "trigger_success")
     return found | {key: last[key] for key in sometimes if key in last} | exact

@@ -1,12 +1,13 @@
 """What the runs of the study of robustness say, as markdown.
 
-lost      points by which an arm is below plain gossip without attackers, of the honest nodes, paired by seed
-points    of accuracy in percent; where there is none, percent of what plain gossip without attackers takes off the loss
+points    of accuracy in percent by which an arm is below plain gossip without attackers, of the honest nodes, paired by
+          seed; of a language model those of the tokens it says first, each after the true ones before it
+gain      of a language model also: percent of what plain gossip without attackers takes off the loss
 trigger   part of the test records with the trigger of which honest nodes say what the attackers want
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from statistics import mean
 
 from gossipfl.report.comparison import ArmSummary, Comparison, Done
@@ -20,36 +21,55 @@ BEARABLE, BROKEN = 5.0, 20.0
 FAR = 1000.0
 """Points that a loss without end makes; how many more does not matter."""
 Arms = Mapping[str, ArmSummary]
+Scores = Callable[[ArmSummary], dict[int, float]]
+"""How good an arm is, by seed."""
 
 
 def reading(found: Comparison, part: Part) -> str:
-    """A row an attack, a column a mixing: points lost, mean and 95% interval over the seeds."""
+    """For each measure a row an attack, a column a mixing: what is lost, mean and 95% interval over the seeds."""
     arms = {arm.name: arm for arm in found.arms}
     reference = arms[Arm("none", PLAIN).name]
-    rows = [
-        [attack, *(_cell(arms[Arm(attack, mixing).name], reference) for mixing in part.mixings)]
-        for attack in part.attacks
-    ]
-    said = [f"## {part.title}", _kept(reference), markdown_table(["points lost", *part.mixings], rows)]
-    if len(part.attacks) > 1:
-        said.append("\n".join(f"- {_verdict(mixing, part, arms)}" for mixing in part.mixings))
+    said = [f"## {part.title}", _kept(reference)]
+    for measure, scores in _measures(reference).items():
+        said.append(_table(measure, scores, part, arms))
+        if len(part.attacks) > 1:
+            said.append("\n".join(f"- {_verdict(mixing, measure, scores, part, arms)}" for mixing in part.mixings))
     if "backdoor" in part.attacks:
         rates = (f"{mixing} {_rate(arms[Arm('backdoor', mixing).name])}" for mixing in part.mixings)
         said.append(f"Trigger success of honest nodes: {', '.join(rates)}.")
     return "\n\n".join(said) + "\n"
 
 
-def lost(arm: ArmSummary, reference: ArmSummary) -> Difference:
-    """Points, over the seeds that both have."""
-    return paired_difference(_scores(reference, reference), _scores(arm, reference))
+def _measures(reference: ArmSummary) -> dict[str, Scores]:
+    """By what is lost: points of the accuracy there is, and where there is no class to tell a part of the gain."""
+    told = [key for key in ("test_accuracy", "test_token_accuracy") if _knows(reference, key)]
+    found: dict[str, Scores] = {}
+    if told:
+        found["points"] = lambda arm: {seed: 100 * getattr(_last(done), told[0]) for seed, done in arm.done.items()}
+    if "test_accuracy" not in told:
+        gains = {seed: _gain(done) for seed, done in reference.done.items()}
+        found["% of the gain"] = lambda arm: {
+            seed: 100 * _gain(done) / gains[seed] for seed, done in arm.done.items() if seed in gains
+        }
+    return found
 
 
-def _scores(arm: ArmSummary, reference: ArmSummary) -> dict[int, float]:
-    """By seed; of a loss, the part of the reference's gain."""
-    if all(math.isfinite(_last(done).test_accuracy) for done in reference.done.values()):
-        return {seed: 100 * _last(done).test_accuracy for seed, done in arm.done.items()}
-    gains = {seed: _gain(done) for seed, done in reference.done.items()}
-    return {seed: 100 * _gain(done) / gains[seed] for seed, done in arm.done.items() if seed in gains}
+def _knows(arm: ArmSummary, key: str) -> bool:
+    return all(math.isfinite(getattr(_last(done), key)) for done in arm.done.values())
+
+
+def _table(measure: str, scores: Scores, part: Part, arms: Arms) -> str:
+    reference = arms[Arm("none", PLAIN).name]
+    rows = [
+        [attack, *(_cell(arms[Arm(attack, mixing).name], reference, scores) for mixing in part.mixings)]
+        for attack in part.attacks
+    ]
+    return markdown_table([f"{measure} lost", *part.mixings], rows)
+
+
+def _lost(arm: ArmSummary, reference: ArmSummary, scores: Scores) -> Difference:
+    """Over the seeds that both have."""
+    return paired_difference(scores(reference), scores(arm))
 
 
 def _gain(done: Done) -> float:
@@ -63,13 +83,18 @@ def _last(done: Done) -> Summary:
 def _kept(reference: ArmSummary) -> str:
     figures = [_last(done) for done in reference.done.values()]
     first = mean(done.run.evaluations[0].summary.test_loss for done in reference.done.values())
-    if all(math.isfinite(each.test_accuracy) for each in figures):
+    if _knows(reference, "test_accuracy"):
         return f"Plain gossip without attackers: accuracy {100 * mean(each.test_accuracy for each in figures):.1f}%."
-    return f"Plain gossip without attackers: loss {first:.3f} to {mean(each.test_loss for each in figures):.3f}."
+    said = f"Plain gossip without attackers: loss {first:.3f} to {mean(each.test_loss for each in figures):.3f}"
+    if _knows(reference, "test_token_accuracy"):
+        before = mean(done.run.evaluations[0].summary.test_token_accuracy for done in reference.done.values())
+        after = mean(each.test_token_accuracy for each in figures)
+        said += f", {100 * before:.1f} to {100 * after:.1f}% of the tokens said first"
+    return f"{said}."
 
 
-def _cell(arm: ArmSummary, reference: ArmSummary) -> str:
-    apart = lost(arm, reference)
+def _cell(arm: ArmSummary, reference: ArmSummary, scores: Scores) -> str:
+    apart = _lost(arm, reference, scores)
     notes = f" ({len(arm.faults)} of {len(arm.trials)} diverged)" if arm.faults else ""
     if apart.mean is None:
         return notes.strip() or "no seed in common"
@@ -86,7 +111,7 @@ def _points(value: float) -> str:
     return f"{round(value, 1) + 0.0:.1f}".replace("-", "−")
 
 
-def _verdict(mixing: str, part: Part, arms: Arms) -> str:
+def _verdict(mixing: str, measure: str, scores: Scores, part: Part, arms: Arms) -> str:
     """How many attacks it bears, by the mean and by the interval, and what the worst one costs."""
     reference = arms[Arm("none", PLAIN).name]
     attacks = [attack for attack in part.attacks if attack != "none"]
@@ -94,7 +119,7 @@ def _verdict(mixing: str, part: Part, arms: Arms) -> str:
     found = {
         attack: Difference(math.inf, None, None, 0) if arms[Arm(attack, mixing).name].faults else apart
         for attack in attacks
-        if (apart := lost(arms[Arm(attack, mixing).name], reference)).mean is not None
+        if (apart := _lost(arms[Arm(attack, mixing).name], reference, scores)).mean is not None
         or arms[Arm(attack, mixing).name].faults
     }
     means = {attack: apart.mean for attack, apart in found.items() if apart.mean is not None}
@@ -104,8 +129,8 @@ def _verdict(mixing: str, part: Part, arms: Arms) -> str:
     worst = max(means, key=lambda attack: means[attack])
     cost = "no result" if math.isinf(means[worst]) else f"{_points(means[worst])} lost"
     return (
-        f"{mixing}: at most {BEARABLE:g} points lost under {borne} of {len(attacks)} attacks (with its whole interval "
-        f"under {surely}), at least {BROKEN:g} under {broken}; worst {worst}, {cost}"
+        f"{mixing}: at most {BEARABLE:g} {measure} lost under {borne} of {len(attacks)} attacks "
+        f"(with its whole interval under {surely}), at least {BROKEN:g} under {broken}; worst {worst}, {cost}"
     )
 
 
