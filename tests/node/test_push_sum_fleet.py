@@ -14,7 +14,7 @@ from gossipfl.studies.fleet import Fleet
 
 pytestmark = pytest.mark.slow
 
-PHASES = 20
+PHASES = 150
 NAMES = ("ada", "bob", "cid", "dan")
 
 

@@ -81,6 +81,9 @@ class AvailabilityConfig(Section):
     trace: str | None = None
     """trace: JSON lines {"node", "from_s", "until_s"} of times down, relative to experiment.yaml."""
     partitions: tuple[PartitionConfig, ...] = ()
+    joins: dict[str, PositiveFloat] = Field(default={})
+    """Node name to the virtual second from which it is there, as one that joins a running federation: it begins where
+    its neighbors are. With `gossip.protocol: wait_free`."""
 
     @model_validator(mode="after")
     def _trace_is_named(self) -> "AvailabilityConfig":

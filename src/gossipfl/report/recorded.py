@@ -45,6 +45,7 @@ class Columns:
     distance: Column
     up: tuple[bool, ...]
     finished: tuple[bool, ...]
+    step: Column = ()
     own_loss: Column = ()
     own_accuracy: Column = ()
     test_loss: Column = ()

@@ -80,6 +80,16 @@ AVAILABILITIES: Mapping[str, BuildOutages] = {"always": always, "churn": churn, 
 """By the name in `simulation.availability.kind`."""
 
 
+def after_joining(joins: Mapping[str, float], outages: Outages) -> Outages:
+    """Nodes that join are not there before; then as the others."""
+
+    def next_outage(node: str, now: float) -> Outage | None:
+        joins_s = joins.get(node, 0.0)
+        return Outage(node, now, joins_s) if now < joins_s else outages(node, now)
+
+    return next_outage
+
+
 class Partition:
     """A planned partition: who reaches whom while it lasts.
 

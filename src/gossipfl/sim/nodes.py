@@ -30,11 +30,11 @@ from gossipfl.runs.compute import build_duration
 from gossipfl.runs.fleet import Roster
 from gossipfl.runs.spread import Spread, spread_of
 from gossipfl.sim.attackers import attackers_of
-from gossipfl.sim.availability import AVAILABILITIES, Partition
+from gossipfl.sim.availability import AVAILABILITIES, Partition, after_joining
 from gossipfl.sim.guards import Guarded
 from gossipfl.sim.links import LINKS
 from gossipfl.sim.network import NetworkParts, Weigh, Weighed
-from gossipfl.sim.sanity import check_attackers, check_names, warn_of_no_end
+from gossipfl.sim.sanity import check_attackers, check_joins, check_names, warn_of_no_end
 from gossipfl.sim.trainers import Trainer
 from gossipfl.sim.world import World
 from gossipfl.sim.world_parts import WorldParts
@@ -129,6 +129,7 @@ def node_parts(setting: Setting, schedule: Schedule, course: Course) -> dict[str
             clear=course.clear(name),
             packer=partial(packer_of, setting, course.origin, name),
             seed=setting.seed,
+            newcomer=name in setting.simulation.availability.joins,
             sums_only=setting.protection.sums_only,
             # without `unmixed`: what is recorded of a run has the mean itself
             snapshot=Snapshot(state=course.initial[name]),
@@ -196,7 +197,9 @@ def build_world(
             partitions=[Partition(config, names) for config in availability.partitions],
             reordering=links.reordering,
         ),
-        outages=outages(availability, names, setting.folder, generators["availability"]),
+        outages=after_joining(
+            availability.joins, outages(availability, names, setting.folder, generators["availability"])
+        ),
         guard=guard,
         attackers=attackers_of(simulation.attackers, schedule, setting.seed),
     )
@@ -244,6 +247,7 @@ class Unladen:
 
 def _look_over(setting: Setting, schedule: Schedule) -> None:
     check_names(setting.simulation)
+    check_joins(setting.simulation, setting.gossip)
     check_attackers(setting.simulation, setting.gossip)
     warn_of_no_end(setting.simulation, setting.gossip)
     _warn_of_one_way(setting, schedule)

@@ -1,6 +1,7 @@
 """What a user should know of a simulation before it runs."""
 
 import logging
+from collections.abc import Collection
 
 from gossipfl.config.gossip import GossipConfig
 from gossipfl.config.simulation import SimulationConfig
@@ -17,10 +18,30 @@ def check_names(simulation: SimulationConfig) -> None:
         ConfigError: one is not.
     """
     names = simulation.names
-    for place, named in (("compute.slow", simulation.compute.slow), ("attackers.nodes", simulation.attackers.nodes)):
+    places: dict[str, Collection[str]] = {
+        "compute.slow": simulation.compute.slow,
+        "attackers.nodes": simulation.attackers.nodes,
+        "availability.joins": simulation.availability.joins,
+    }
+    for place, named in places.items():
         unknown = sorted(set(named) - set(names))
         if unknown:
             raise ConfigError(f"simulation.{place}: {unknown[0]!r} is no node; they are {names[0]} to {names[-1]}")
+
+
+def check_joins(simulation: SimulationConfig, gossip: GossipConfig) -> None:
+    """Whoever joins finds somebody there, under a protocol that knows newcomers.
+
+    Raises:
+        ConfigError: nobody is there from the beginning, or it knows none.
+    """
+    joins = simulation.availability.joins
+    if joins and gossip.protocol != "wait_free":
+        raise ConfigError(
+            f"simulation.availability.joins: gossip.protocol wait_free was expected, not {gossip.protocol}"
+        )
+    if {*joins} >= {*simulation.names}:
+        raise ConfigError("simulation.availability.joins: all nodes join; one was expected that is there before")
 
 
 def check_attackers(simulation: SimulationConfig, gossip: GossipConfig) -> None:

@@ -130,7 +130,8 @@ def build_training(experiment: Experiment, setting: Setting) -> Training:
 
 def training_with(experiment: Experiment, setting: Setting, crew: Crew, engine: SimEngine) -> Training:
     """What trains in a run, by an engine that is there already."""
-    undoable = setting.simulation.availability.kind != "always"
+    availability = setting.simulation.availability
+    undoable = availability.kind != "always" or bool(availability.joins)
     # processes of their own have caches of their own
     at_once = nodes_at_once(crew.resident.adapted) if isinstance(crew, Fleet) else sys.maxsize
     keeps = experiment.adapter.merge == "factors" and bool(pairs_of(crew.initial.spec))

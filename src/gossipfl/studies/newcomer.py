@@ -1,0 +1,122 @@
+"""A node that joins late: how far behind the others is it, 2·log₂ n phases after it came?
+
+    n nodes ── the last joins when the others have done some twenty phases ── points behind the veterans' mean, by phase
+
+python -m gossipfl.studies.newcomer [--experiment FILE] [--nodes 8,16,32,64] [--seeds N] [--output DIR]
+"""
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+
+from gossipfl.config.loading import load_experiment
+from gossipfl.core.json_text import json_text
+from gossipfl.errors import DataError
+from gossipfl.report.measures import by_node
+from gossipfl.report.runs import read_runs
+from gossipfl.report.tables import markdown_table
+from gossipfl.runs.default_folder import default_folder
+from gossipfl.sim.simulate import simulate
+from gossipfl.studies.new_folder import make_new_folder
+
+SIZES = (8, 16, 32, 64)
+JOINS_S = 100.0
+"""Virtual seconds after which the last node joins: some twenty phases of the others in experiments/newcomer.yaml."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """How one newcomer did.
+
+    Attributes:
+        nodes: all, with the newcomer.
+        phase: of the newcomer, 2·log₂ of the nodes.
+        veterans: mean test accuracy of the others then.
+        first, behind: points of accuracy by which the newcomer is behind that mean, after its first phase and then.
+        worst: points by which the worst veteran is behind it then.
+    """
+
+    nodes: int
+    seed: int
+    phase: int
+    veterans: float
+    first: float
+    behind: float
+    worst: float
+
+
+def join(experiment: Path, nodes: int, output: Path, *, seed: int) -> Joined:
+    """One simulation.
+
+    Raises:
+        DataError: the run ends before the newcomer has done its phases.
+        UserError: whatever is wrong with the experiment.
+    """
+    sets = [f"seed={seed}", f"simulation.nodes={nodes}", f"simulation.availability.joins={{n{nodes - 1}: {JOINS_S}}}"]
+    loaded = load_experiment(experiment, sets)
+    simulate(loaded, output)
+    (run,) = read_runs([output])
+    accuracy, steps = 100 * by_node(run, "test_accuracy"), by_node(run, "step")[:, -1]
+    done = steps / loaded.experiment.training.local_steps
+    phase = math.ceil(2 * math.log2(nodes))
+    if done.max() < phase:
+        raise DataError(
+            f"{output}: the newcomer did {done.max():.0f} of {phase} phases; a later simulation.until_s was expected"
+        )
+    first, then = ((done >= wanted).argmax() for wanted in (1, phase))
+    others = accuracy[:, :-1]
+    behind = others.mean(axis=1) - accuracy[:, -1]
+    return Joined(
+        nodes=nodes,
+        seed=seed,
+        phase=phase,
+        veterans=float(others[then].mean()),
+        first=float(behind[first]),
+        behind=float(behind[then]),
+        worst=float(others[then].mean() - others[then].min()),
+    )
+
+
+def table(found: Sequence[Joined]) -> str:
+    """As Markdown, a row a number of nodes: means and standard deviations over the seeds."""
+    rows = []
+    for nodes in sorted({each.nodes for each in found}):
+        own = [each for each in found if each.nodes == nodes]
+        cells = (_spread([getattr(each, name) for each in own]) for name in ("veterans", "first", "behind", "worst"))
+        rows.append([str(nodes), str(own[0].phase), *cells])
+    head = ["nodes", "2·log₂ n", "veterans, %", "behind after a phase", "behind after 2·log₂ n", "worst veteran behind"]
+    return markdown_table(head, rows)
+
+
+def _spread(values: Sequence[float]) -> str:
+    deviation = f" ± {stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{mean(values):.1f}{deviation}".replace("-", "−")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--experiment", type=Path, default=Path("experiments/newcomer.yaml"))
+    parser.add_argument("--nodes", default=",".join(map(str, SIZES)), help="default: %(default)s")
+    parser.add_argument("--seeds", type=int, default=5, help="how many, from 0 on; default: %(default)s")
+    parser.add_argument("--output", type=Path, default=None)
+    given = parser.parse_args(arguments)
+    output = given.output or default_folder("newcomer")
+    make_new_folder(output)
+    sizes = [int(nodes) for nodes in given.nodes.split(",")]
+    found = [
+        join(given.experiment, nodes, output / f"{nodes}-{seed}", seed=seed)
+        for nodes in sizes
+        for seed in range(given.seeds)
+    ]
+    (output / "result.json").write_text(json_text(found) + "\n")
+    sys.stdout.write(table(found) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
