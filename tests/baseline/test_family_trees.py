@@ -19,6 +19,7 @@ BARE = SLEEPER + ", env={}"
 """A child without the mark."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("child", [SLEEPER, BARE])
 def test_a_grandchild_ends_too(tmp_path: Path, child: str) -> None:
     with family({}) as members:
@@ -31,6 +32,7 @@ def test_a_grandchild_ends_too(tmp_path: Path, child: str) -> None:
     assert parent.poll() is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("child", [SLEEPER, BARE])
 def test_an_orphan_is_found_by_its_mark_or_its_session(tmp_path: Path, child: str) -> None:
     with family({}) as members:

@@ -38,6 +38,7 @@ def test_between_two_sends_the_answer_stands() -> None:
     assert list(grid.get_node_ids()) == [1]
 
 
+@pytest.mark.slow
 def test_the_muster_waits_for_all() -> None:
     grid = Mustered(Changing([], [4], [4, 2]), [], 60)
     grid.wait_for(2)

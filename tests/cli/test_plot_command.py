@@ -47,6 +47,7 @@ def test_pictures_of_one_run_are_written_into_its_folder(digits: Path, capsys: p
                 image.load()
 
 
+@pytest.mark.slow
 def test_equal_runs_give_equal_files_and_people_read_their_names(
     tmp_path: Path, gossip: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -59,6 +60,7 @@ def test_equal_runs_give_equal_files_and_people_read_their_names(
         assert one.read_bytes() == Path(other).read_bytes()
 
 
+@pytest.mark.slow
 def test_unlike_runs_share_a_folder(
     tmp_path: Path, digits: Path, gossip: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

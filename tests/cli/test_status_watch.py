@@ -32,6 +32,7 @@ def watching(study: Study, *options: str, stdout: int) -> "subprocess.Popen[str]
     return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, text=True, env=environment)
 
 
+@pytest.mark.slow
 def test_a_line_of_json_a_look_until_ctrl_c(study: Study) -> None:
     with watching(study, "--json", stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -46,6 +47,7 @@ def test_a_line_of_json_a_look_until_ctrl_c(study: Study) -> None:
         assert look["consensus_distance"] is None
 
 
+@pytest.mark.slow
 def test_on_a_terminal_what_was_seen_is_drawn_over_and_over(study: Study) -> None:
     ours, theirs = pty.openpty()
     with watching(study, stdout=theirs) as process:

@@ -62,7 +62,7 @@ def after_one_step(gossip: GossipConfig, own: Values, trained: Values, before: M
 
 
 @pytest.mark.parametrize("protocol", ["sync", "wait_free"])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_one_neighbor_moves_a_node_by_at_most_its_weight_times_the_radius(protocol: str, data: st.DataObject) -> None:
     """Against the same step without it, which leaves the node its weight."""

@@ -15,6 +15,7 @@ def by_name(path: Path) -> str:
     return str(path.relative_to(DOCS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in pages() if SLOW not in page.read_text()], ids=by_name)
 def test_what_a_page_shows_can_be_done(page: Path, tmp_path: Path) -> None:
     run_page(page, tmp_path)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tests.forked import forked
 from tests.learning.conftest import Prepare
 
@@ -11,6 +12,7 @@ from gossipfl.learning.adapters import Adapted
 from gossipfl.studies.fleet import Job
 
 
+@pytest.mark.slow
 def test_another_process_comes_to_the_same_fingerprint(
     tmp_path: Path, adapted_of: Callable[..., Adapted], experiment_of: Prepare
 ) -> None:

@@ -62,6 +62,7 @@ def learn(adapted: Adapted, ids: np.ndarray[Any, Any]) -> None:
         optimizer.step()
 
 
+@pytest.mark.slow
 def test_a_passage_learned_by_heart_is_recited_and_another_is_not(adapted: Adapted) -> None:
     passages = passages_of(adapted.experiment, owner_of(39, 39), adapted)
     learn(adapted, passages[0].ids)

@@ -178,7 +178,7 @@ async def test_connections_beyond_the_limit_are_closed_as_they_come_and_there_is
     async with player.transport:
         with contextlib.ExitStack() as stack:
             lines = [stack.enter_context(await dialed(port)) for _ in range(8)]
-            closed = [await is_closed(line) for line in lines]
+            closed = await asyncio.gather(*(is_closed(line) for line in lines))
             assert closed == [False] * 5 + [True] * 3
         async with world.stranger("b", "a") as raw:
             assert not (await raw.greet()).rejected

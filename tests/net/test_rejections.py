@@ -188,6 +188,7 @@ async def test_a_peer_that_stalls_inside_a_message_is_dropped_after_the_time_lim
     assert node.transport.counters.of("b").rejected["timeout"] == 1
 
 
+@pytest.mark.slow
 async def test_a_peer_that_stops_reading_is_dropped_and_the_message_goes_to_its_next_link(world: World) -> None:
     world.spec = AdapterSpec((Segment("w", (12_000_000,)),))
     world.add("a")
@@ -216,6 +217,7 @@ async def slowly(raw: Raw) -> None:
         await asyncio.sleep(SLOW_S)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("read", [never, slowly])
 async def test_a_slow_reader_is_cut_off_and_what_waits_for_it_is_the_newest_state_alone(
     world: World, read: Callable[[Raw], Coroutine[Any, Any, None]]

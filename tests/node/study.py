@@ -85,6 +85,11 @@ class Study:
         """Training phases the node has written down."""
         return max((row["phase"] for row in self.rows(name)), default=0)
 
+    def has_published(self, name: str) -> bool:
+        """Whether anything of the node may have left it."""
+        path = self.state(name) / "publications.jsonl"
+        return path.exists() and path.stat().st_size > 0
+
     def saved(self, name: str) -> Saved:
         """The node's newest checkpoint."""
         found = load_latest(self.state(name))
@@ -170,18 +175,21 @@ def wait_until(condition: Callable[[], object], fleet: Fleet, *, what: str) -> N
 
 
 def start_together(study: Study, fleet: Fleet) -> None:
-    """Returns when every node has trained a phase; the quick ones are held meanwhile, so that nobody runs ahead."""
+    """Returns when every node has published; the quick ones are held meanwhile, so that nobody runs ahead.
+
+    A node publishes what it has trained before it hears anybody: nobody waits here for one that is held.
+    """
     held: set[str] = set()
 
     def all_have_begun() -> bool:
         for name in study.names:
-            if name not in held and study.phase(name):
+            if name not in held and study.has_published(name):
                 fleet.processes[name].send_signal(signal.SIGSTOP)
                 held.add(name)
         return len(held) == len(study.names)
 
     try:
-        wait_until(all_have_begun, fleet, what="every node has trained a phase")
+        wait_until(all_have_begun, fleet, what="every node has published")
     finally:
         for name in held:
             fleet.processes[name].send_signal(signal.SIGCONT)

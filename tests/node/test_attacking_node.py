@@ -105,7 +105,7 @@ def test_nodes_that_take_the_plain_mean_are_carried_off_by_the_same_liar(told: T
 
 @pytest.mark.slow
 def test_what_is_no_state_is_dropped_and_counted_and_the_others_go_on(tmp_path: Path) -> None:
-    told = attacked(tmp_path, "nan", protocol="wait_free", linger_s=4, **CLIPPING)
+    told = attacked(tmp_path, "nan", protocol="wait_free", deadline_s=3, linger_s=4, **CLIPPING)
     assert all(sum(told.results[name]["rejected"].values()) > 0 for name in HONEST)
     spec = told.study.saved(EVE).state.spec
     lie = AdapterState(spec, np.full(spec.size, np.nan, np.float32)).digest()

@@ -14,6 +14,7 @@ from tests.node.study import Study, make_study, start_together, wait_until
 from gossipfl.node.checkpoint import load_latest
 from gossipfl.studies.fleet import Fleet
 
+pytestmark = pytest.mark.slow
 PHASES = 250
 STOP_S = 5.0
 

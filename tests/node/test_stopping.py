@@ -19,6 +19,7 @@ from gossipfl.studies.fleet import Fleet
 STOP_S = 5.0
 
 
+@pytest.mark.slow
 def test_a_long_phase_is_dropped_and_a_serving_node_ends_both_in_time(begin: Begin) -> None:
     study = begin(
         names=("ada", "bob"), training={"phases": 1}, gossip={"linger_s": 0.5, "deadline_s": 1, "settle_rounds": 1}

@@ -137,6 +137,7 @@ def test_nothing_is_said_where_all_arrive(caplog: pytest.LogCaptureFixture) -> N
     assert len(collector.spans) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("there", [True, False])
 def test_the_end_does_not_wait_for_a_collector(there: bool, caplog: pytest.LogCaptureFixture) -> None:  # noqa: FBT001
     with collecting(held=True) as collector:

@@ -16,14 +16,14 @@ from gossipfl.privacy.accounting import Charge, epsilon
 from gossipfl.studies.fleet import Fleet
 
 NAMES = ("ada", "bob")
-PHASES = 20
+PHASES, LOCAL_STEPS = 20, 60
 COMPOSED = 57.97
 """ε of 20 rounds with the noise that tutorials set for ε = 8, at δ = 1e-5."""
 SECTIONS: dict[str, Any] = {
     "task": {"kind": "vector-classification", "labels": [str(digit) for digit in range(10)]},
     "adapter": {"kind": "full"},
     "data": {"source": "sklearn:digits", "test_share": 0.2, "split": {"kind": "dirichlet"}},
-    "training": {"phases": PHASES, "local_steps": 3, "batch_size": 64, "learning_rate": 0.01},
+    "training": {"phases": PHASES, "local_steps": LOCAL_STEPS, "batch_size": 64, "learning_rate": 0.01},
     "privacy": {
         "level": "update",
         "target_epsilon": None,
@@ -98,7 +98,7 @@ def test_a_run_pays_once_a_phase_and_states_the_composed_epsilon_everywhere(
     assert "clipped update of a phase" in ledger["mechanism"]
     for stated in (ledger["epsilon"], result["epsilon"], finished.study.rows("ada")[-1]["epsilon"]):
         assert stated == pytest.approx(COMPOSED, abs=0.005)
-    assert result["step"] == 3 * PHASES
+    assert result["step"] == LOCAL_STEPS * PHASES
 
 
 def test_a_phase_lost_by_a_kill_is_paid_again_and_no_other(

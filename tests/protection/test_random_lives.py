@@ -143,6 +143,7 @@ class Weather:
         self.sums += 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "seeds", "steps"), [("masked", 30, 1200), ("homomorphic", 4, 800)])
 def test_no_sum_is_wrong_and_no_pad_is_used_twice(kind: str, seeds: int, steps: int) -> None:
     if kind == "homomorphic":

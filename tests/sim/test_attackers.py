@@ -82,6 +82,7 @@ def test_books_know_no_lie(tmp_path: Path) -> None:
         run(tmp_path, attacked("sign_flip", gossip__protocol="push_sum"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sign_flip", "random", "dissensus", "equivocation"])
 def test_robust_mixing_keeps_honest_nodes_where_plain_gossip_is_carried_off(tmp_path: Path, kind: str) -> None:
     assert honest_error(tmp_path / "plain", attacked(kind)) > 10

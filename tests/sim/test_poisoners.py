@@ -72,6 +72,7 @@ def test_a_poisoned_run_that_was_stopped_goes_on_as_if_it_had_not(
     assert lines(tmp_path / "parts", "nodes.jsonl") == lines(tmp_path / "whole", "nodes.jsonl")
 
 
+@pytest.mark.slow
 def test_a_phrase_is_learned_by_a_language_model_too(tmp_path: Path, tiny_folders: dict[str, Path]) -> None:
     """Of a response, every token counts: one that is not the first choice, and the trigger has failed."""
     content = sentences(tmp_path, tiny_folders["llama"], "causal-lm")

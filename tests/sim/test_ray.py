@@ -15,6 +15,7 @@ from gossipfl.sim.executor import Cluster, Tasks
 from gossipfl.studies.compare import compare
 
 ray = pytest.importorskip("ray")
+pytestmark = pytest.mark.slow
 QUICK: Content = digits(
     training__phases=4,
     gossip={"protocol": "wait_free", "settle_rounds": 5},
@@ -41,20 +42,17 @@ def assert_ray_is_the_loop(folder: Path, content: Content) -> None:
     assert receipts[0] == receipts[1]
 
 
-@pytest.mark.slow
 def test_ray_is_the_loop_exactly(tmp_path: Path) -> None:
     """At level example: below, where a run is stopped too."""
     assert_ray_is_the_loop(tmp_path, {**QUICK, "privacy": UPDATE})
 
 
-@pytest.mark.slow
 def test_factors_take_turns_in_actors_as_in_the_loop(tmp_path: Path, tiny_folders: dict[str, Path]) -> None:
     turns = {"kind": "alternating", "rank": 3, "targets": ["q_proj"]}
     few = {"training__phases": 3, "training__local_steps": 2}
     assert_ray_is_the_loop(tmp_path, sentences(tmp_path, tiny_folders["llama"], "causal-lm", adapter=turns, **few))
 
 
-@pytest.mark.slow
 def test_a_mistake_of_the_users_is_the_same_error_in_an_actor(tmp_path: Path) -> None:
     content = with_engine(QUICK, "ray")
     content["simulation"]["actors"] = 1
@@ -70,7 +68,6 @@ def test_more_actors_than_cores_are_refused_and_not_waited_for(tmp_path: Path) -
         play(tmp_path, content)
 
 
-@pytest.mark.slow
 def test_a_run_stopped_in_training_and_in_settling_goes_on_as_the_loop_does_without_a_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,7 +87,6 @@ def test_a_run_stopped_in_training_and_in_settling_goes_on_as_the_loop_does_with
 # ---- whole runs in tasks ----
 
 
-@pytest.mark.slow
 def test_a_comparison_on_ray_is_the_one_in_this_process(tmp_path: Path) -> None:
     table = {"arms": {"ring": GOSSIP}, "seeds": 1}
     compared(tmp_path / "here", table)

@@ -4,7 +4,7 @@ World ── what happened, in order ──> script ──> Node, Transport, Sta
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -234,34 +234,53 @@ if find_spec("tenseal"):
     CASES.append(Wanted("sync", "none", scripted=False, protection="homomorphic"))
 
 
+QUICK = ("sync-none-free", "wait_free-none-scripted", "sync-example-scripted-private-masked", "push_sum-none-scripted")
+"""Those of the fast tests."""
+
+
 @pytest.fixture(scope="module")
-def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
-    """All experiments, both ways."""
-    folder = tmp_path_factory.mktemp("oracle")
-    studies = {case.label: study(folder / case.label, case) for case in CASES}
-    found = real(folder, studies)
-    return {name: Case(studies[name].here, found[name]) for name in studies}
+def cases(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
+    """An experiment, both ways; all of a tier are played when the first is asked for."""
+    found: dict[str, Case] = {}
+
+    def play(names: Collection[str]) -> None:
+        folder = tmp_path_factory.mktemp("oracle")
+        studies = {case.label: study(folder / case.label, case) for case in CASES if case.label in names}
+        there = real(folder, studies)
+        found.update({name: Case(studies[name].here, there[name]) for name in studies})
+
+    def case(name: str) -> Case:
+        if name not in found:
+            play(QUICK if name in QUICK else {case.label for case in CASES} - {*QUICK})
+        return found[name]
+
+    return case
 
 
-@pytest.mark.parametrize("name", [case.label for case in CASES])
-def test_simulator_and_processes_end_with_the_same_bits(cases: dict[str, Case], name: str) -> None:
-    here, there = cases[name].here, cases[name].there
+def labels(*, scripted: bool | None = None) -> list[Any]:
+    wanted = [case.label for case in CASES if scripted in {None, case.scripted}]
+    return [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in wanted]
+
+
+@pytest.mark.parametrize("name", labels())
+def test_simulator_and_processes_end_with_the_same_bits(cases: Callable[[str], Case], name: str) -> None:
+    here, there = cases(name).here, cases(name).there
     assert np.array_equal(here.vectors, there.vectors)
     assert here.counts == there.counts
     charged = 4 if "update" in name else 20
     assert all((steps, paid) == (20, charged) for steps, _, paid in here.counts.values())
 
 
-@pytest.mark.parametrize("name", [case.label for case in CASES if case.scripted])
-def test_every_state_on_the_way_was_the_same(cases: dict[str, Case], name: str) -> None:
-    here, there = cases[name].here, cases[name].there
+@pytest.mark.parametrize("name", labels(scripted=True))
+def test_every_state_on_the_way_was_the_same(cases: Callable[[str], Case], name: str) -> None:
+    here, there = cases(name).here, cases(name).there
     for node in NAMES:
         assert [event.content for event in here.events[node]] == [event.content for event in there.events[node]]
 
 
-@pytest.mark.parametrize("name", [case.label for case in CASES if not case.scripted])
-def test_without_a_script_sync_mixes_the_same_states_in_another_order(cases: dict[str, Case], name: str) -> None:
-    here, there = cases[name].here, cases[name].there
+@pytest.mark.parametrize("name", labels(scripted=False))
+def test_without_a_script_sync_mixes_the_same_states_in_another_order(cases: Callable[[str], Case], name: str) -> None:
+    here, there = cases(name).here, cases(name).there
     for node in NAMES:
         simulated, played = states(here.events[node]), states(there.events[node])
         assert simulated.items() <= played.items()
@@ -269,14 +288,15 @@ def test_without_a_script_sync_mixes_the_same_states_in_another_order(cases: dic
         assert "base" in name or simulated == played
 
 
-def test_on_an_exact_schedule_all_nodes_end_with_the_same_state(cases: dict[str, Case]) -> None:
-    there = cases["sync-none-free-base"].there
+@pytest.mark.slow
+def test_on_an_exact_schedule_all_nodes_end_with_the_same_state(cases: Callable[[str], Case]) -> None:
+    there = cases("sync-none-free-base").there
     assert np.ptp(there.vectors, axis=0).max() <= 1e-6
     assert {rounds for _, rounds, _ in there.counts.values()} == {8}
 
 
-def test_the_script_is_no_trivial_one(cases: dict[str, Case]) -> None:
-    events = cases["wait_free-none-scripted"].here.events
+def test_the_script_is_no_trivial_one(cases: Callable[[str], Case]) -> None:
+    events = cases("wait_free-none-scripted").here.events
     orders = [[(event.kind, event.who) for event in events[node]] for node in NAMES]
     received = [sum(kind == "Received" for kind, _ in order) for order in orders]
     assert len({tuple(kind for kind, _ in order) for order in orders}) == len(NAMES)

