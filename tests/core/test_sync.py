@@ -10,6 +10,7 @@ from tests.core.scheduler import Crash, Plan, Weather, World, floats, kinds, nam
 from gossipfl.config.gossip import GossipConfig
 from gossipfl.core.events import (
     Effect,
+    Heard,
     NeighborDown,
     NeighborUp,
     Received,
@@ -170,6 +171,30 @@ def test_at_the_deadline_the_weight_of_a_missing_neighbor_falls_to_self() -> Non
     assert report.absent == ("n2",)
     assert node.snapshot.state == pytest.approx(5)
     assert node.snapshot.drift == pytest.approx(2)
+
+
+def test_a_neighbor_whose_numbers_were_no_state_has_spoken_and_is_absent() -> None:
+    node = one()
+    node.handle(Started(), 0)
+    node.handle(trained(0, 3.0), 1)
+    assert node.handle(Heard("n2", Header(round=0, step=0), contributes=False), 2) == []
+    report = only(Report, node.handle(heard("n1", 0, 9.0), 3))
+    assert report.absent == ("n2",)
+    assert node.snapshot.state == pytest.approx(5)
+    # of what it says next it is mixed as ever
+    node.handle(trained(1, 0.0), 4)
+    node.handle(heard("n1", 1, 5.0), 5)
+    assert only(Report, node.handle(heard("n2", 1, 8.0), 6)).absent == ()
+    assert node.snapshot.state == pytest.approx(13 / 3)
+
+
+def test_a_sum_is_nothing_where_states_are_read() -> None:
+    node = one()
+    node.handle(Started(), 0)
+    node.handle(trained(0, 3.0), 1)
+    node.handle(heard("n1", 0, 9.0), 2)
+    assert node.handle(Heard("n2", Header(round=0, step=0)), 3) == []
+    assert node.snapshot.round == 0
 
 
 def test_the_timer_of_an_earlier_round_ends_no_later_one() -> None:

@@ -11,14 +11,15 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from tests.net.world import QUICK, WAIT_S, Player, Raw, Rejections, World, state_of
+from tests.net.world import QUICK, SPEC, WAIT_S, Player, Raw, Rejections, World, state_of
 
 from gossipfl.net.channels import SERVICE, open_channel
-from gossipfl.net.events import Arrived, LinkUp, NetEvent
+from gossipfl.net.events import Arrived, LinkUp, NetEvent, Spoke
 from gossipfl.net.framing import chunk_frames
 from gossipfl.net.intake import SMALLEST_FRAME, Intake
 from gossipfl.net.limits import Limits
 from gossipfl.net.pinning import Trust
+from gossipfl.state import AdapterState
 from gossipfl.v1 import gossip_pb2 as pb
 
 PAIR = 2 * SMALLEST_FRAME
@@ -65,6 +66,26 @@ async def test_no_more_than_waiting_messages_wait_for_the_driver(world: World) -
 
     states = [event.state for event in heard if isinstance(event, Arrived)]
     assert states == [state_of(number) for number in range(9)]
+
+
+async def test_messages_whose_numbers_are_no_state_wait_for_the_driver_likewise(world: World) -> None:
+    nothing = AdapterState(SPEC, np.full(SPEC.size, np.nan, np.float32))
+    async with flooded(world, replace(QUICK, waiting=2)) as (player, raw):
+
+        async def send_nothing() -> None:
+            for _ in range(5):
+                await raw.send(nothing)
+
+        sending = asyncio.create_task(send_nothing())
+        heard = [await get(player), await get(player)]
+        for _ in range(20):
+            await ask(raw.channel)
+        assert player.events.empty()
+        for _ in range(3):
+            player.transport.handled("b")
+            heard.append(await get(player))
+        await sending
+    assert all(isinstance(event, Spoke) for event in heard)
 
 
 async def test_a_driver_that_is_gone_holds_up_no_farewell(world: World) -> None:

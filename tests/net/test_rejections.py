@@ -16,7 +16,7 @@ from gossipfl.core.factors import resized
 from gossipfl.core.handshake import LedgerHead
 from gossipfl.core.messages import Header
 from gossipfl.net.channels import SERVICE
-from gossipfl.net.events import Arrived, LinkDown, LinkUp
+from gossipfl.net.events import Arrived, LinkDown, LinkUp, Spoke
 from gossipfl.net.framing import chunk_frames, envelope_frame, hello_frame
 from gossipfl.net.limits import CHUNK_BYTES
 from gossipfl.net.wire import Opening, envelope_message, hello_of
@@ -95,6 +95,14 @@ async def test_a_wrong_state_is_counted_and_the_link_stays(
     await peer.send(state, layout=bytes.fromhex(SPEC.digest))
     await still_works(node, peer)
     assert node.transport.counters.of("b").rejected == {reason: 1}
+
+
+@pytest.mark.parametrize("state", [with_one(float("nan")), with_one(float("inf")), filled(1e6)])
+async def test_the_driver_is_told_that_who_sent_no_state_has_spoken(
+    node: Player, peer: Raw, state: AdapterState
+) -> None:
+    await peer.send(state, header=Header(round=7, step=3))
+    assert await node.event(Spoke) == Spoke("b", Header(round=7, step=3))
 
 
 async def test_a_peer_of_another_rank_sends_what_its_rank_predicts_and_nothing_else(world: World) -> None:

@@ -56,6 +56,15 @@ def test_receivers_drop_what_is_no_state(tmp_path: Path, kind: str) -> None:
     assert sum(result.rejected.values()) > 0
 
 
+@pytest.mark.parametrize("kind", ["nan", "huge_norm"])
+def test_nobody_waits_for_who_has_sent_no_state(tmp_path: Path, kind: str) -> None:
+    content = attacked(kind, gossip__protocol="sync", gossip__settle_rounds=40, gossip__deadline_s=1000.0)
+    result = run(tmp_path, content)
+    assert result.virtual_s < 100
+    assert result.rejected == {"nan" if kind == "nan" else "norm": result.rejected[next(iter(result.rejected))]}
+    assert honest_error(tmp_path / "again", content) < 0.1
+
+
 @pytest.mark.parametrize("kind", sorted(POISONS))
 def test_records_that_are_not_there_are_not_altered(tmp_path: Path, kind: str) -> None:
     with pytest.raises(ConfigError, match=f"{kind} alters training records, and training is none"):

@@ -60,7 +60,7 @@ class Received(Generic[P]):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A valid, new message arrived of which only the sum with all others of its round can be read; see `Summed`.
+    """A new message arrived whose state cannot be read: see `Summed`, or its numbers are no state.
 
     Attributes:
         contributes: the sender's state of this round is in it; else it sits the round out.

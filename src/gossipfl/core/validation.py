@@ -13,6 +13,9 @@ from gossipfl.core.mass import Flow
 from gossipfl.errors import MessageError
 from gossipfl.state import AdapterSpec, AdapterState
 
+NUMBERS = frozenset({"nan", "infinity", "norm"})
+"""Reasons of a state that came as it was sent and is none: sent again it would be none again."""
+
 
 def check_size(payload_bytes: int, codec: Codec, spec: AdapterSpec, *, peer: str) -> None:
     """Returns if an announced payload may be received at all.

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from gossipfl.config.peers import NodeConfig
 from gossipfl.core.handshake import Greeting, check_greeting
 from gossipfl.errors import HandshakeError, MessageError
+from gossipfl.net.arrivals import Arrival, Enclosed, Spoiled
 from gossipfl.net.counters import Counters
 from gossipfl.net.duplex import Duplex
-from gossipfl.net.events import Arrived, Delivered, NetEvent, PaperCame, Undelivered
+from gossipfl.net.events import Arrived, Delivered, NetEvent, PaperCame, Spoke, Undelivered
 from gossipfl.net.identity import Identity
-from gossipfl.net.inbox import Checks, Enclosed, Message
+from gossipfl.net.inbox import Checks
 from gossipfl.net.limits import Limits
 from gossipfl.net.links import Link, Wiring, log_message
 from gossipfl.net.mesh import Mesh
@@ -141,8 +142,8 @@ class Context:
             ledger_head=greeting.ledger_head or message.ledger_head,
         )
 
-    def arrived(self, message: Message | Enclosed) -> None:
-        """Hands a message that passed to the driver."""
+    def arrived(self, message: Arrival) -> None:
+        """Hands a message to the driver."""
         envelope = message.envelope
         log_message("arrived from %s", envelope.sender, envelope)
         if isinstance(message, Enclosed):
@@ -152,6 +153,9 @@ class Context:
             return
         if (neighbor := self.neighbors.get(envelope.sender)) is not None:
             neighbor.intake.handed_over()
+        if isinstance(message, Spoiled):
+            self.deliver(Spoke(envelope.sender, envelope.header))
+            return
         self.deliver(Arrived(envelope.sender, message.state, envelope.header, *envelope.mark, message.flow))
 
     def garbage(self, peer: str, what: str) -> MessageError:

@@ -52,6 +52,19 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True)
+class Spoke:
+    """A message came whose numbers are no state: it was counted and dropped, and will not come again.
+
+    Attributes:
+        sender: by its certificate.
+        header: what the protocol said beside it.
+    """
+
+    sender: str
+    header: Header
+
+
+@dataclass(frozen=True, slots=True)
 class Undelivered:
     """A message broke off; it is sent again on the next link unless a newer one takes its place."""
 
@@ -90,4 +103,4 @@ class PaperCame:
     line: bytes
 
 
-NetEvent = LinkUp | LinkDown | Arrived | Delivered | Undelivered | MembersChanged | PaperCame
+NetEvent = LinkUp | LinkDown | Arrived | Spoke | Delivered | Undelivered | MembersChanged | PaperCame

@@ -1,7 +1,7 @@
 """Receiving: an Envelope is checked before a byte is kept, the payload before it is believed.
 
 Envelope ─ checks ─> one buffer of the predicted size <─ chunks        full ─> digest ─> decode ─> numbers ─> Message
-   └─ fails ─> counted; its chunks are dropped as they come, the link stays
+   └─ fails ─> counted; its chunks are dropped as they come, the link stays            └─ fail ─> counted, Spoiled
 a chunk nobody announced, or more than announced ─> the link is dropped
 """
 
@@ -16,32 +16,16 @@ from gossipfl.core.codecs.packing import FLOW_BYTES, WHOLE, Heard, Unpacker
 from gossipfl.core.handshake import HeadWatch, LedgerHead
 from gossipfl.core.mass import Flow
 from gossipfl.core.membership import Freshness
-from gossipfl.core.validation import check_flow, check_size, check_state, decode_state
+from gossipfl.core.validation import NUMBERS, check_flow, check_size, check_state, decode_state
 from gossipfl.core.wide import Wide
 from gossipfl.errors import HandshakeError, MessageError, PeerError
+from gossipfl.net.arrivals import Arrival, Enclosed, Message, Spoiled
 from gossipfl.net.wire import Envelope
 from gossipfl.state import AdapterSpec, AdapterState
 
 _DTYPES = frozenset({"fp64", "fp32", "fp16", "bf16"})
 """Codecs that are plain numbers of a type: another of these is a wrong dtype."""
 _ROSTER_BYTES = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message that passed every check."""
-
-    envelope: Envelope
-    state: AdapterState
-    flow: Flow[AdapterState] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Enclosed:
-    """The same with a letter in a state's place."""
-
-    envelope: Envelope
-    content: memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +232,8 @@ class Receiver:
         self.interrupt()
         self._skip_bytes = payload_bytes
 
-    def add(self, chunk: memoryview) -> Message | Enclosed | None:
-        """Takes a chunk; the message when it is complete and passed.
+    def add(self, chunk: memoryview) -> Arrival | None:
+        """Takes a chunk; the message when it is complete and passed, or failed for its numbers alone.
 
         Raises:
             MessageError: reason garbage or size: nothing or less was announced; the stream makes no sense any more.
@@ -275,14 +259,14 @@ class Receiver:
             self._forget()
             self._reject(_rejected(self._peer, "truncated", what), sequence)
 
-    def _complete(self, envelope: Envelope) -> Message | Enclosed | None:
+    def _complete(self, envelope: Envelope) -> Arrival | None:
         buffer, digest = self._buffer, self._digest.digest()
         self._forget()
         try:
             return self._checks.payload(envelope, buffer.toreadonly(), digest, peer=self._peer)
         except PeerError as error:
             self._reject(error, envelope.mark[1])
-            return None
+            return Spoiled(envelope) if error.reason in NUMBERS else None
 
     def _dropped(self, count_bytes: int) -> None:
         if count_bytes > self._skip_bytes:

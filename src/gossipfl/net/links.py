@@ -15,10 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gossipfl.errors import MessageError, PeerError
+from gossipfl.net.arrivals import Arrival
 from gossipfl.net.counters import Tally
 from gossipfl.net.duplex import Duplex, LinkLostError
 from gossipfl.net.framing import Frame, ack_frame, envelope_frame, paper_frame, parse_frame
-from gossipfl.net.inbox import Checks, Enclosed, Message, Receiver
+from gossipfl.net.inbox import Checks, Receiver
 from gossipfl.net.intake import Intake
 from gossipfl.net.outbox import Outbox, Outgoing
 from gossipfl.net.passage import Passage, unnoticed
@@ -56,7 +57,7 @@ class Wiring:
     tally: Tally
     timeout_s: float
     envelope: Callable[[Outgoing], Envelope]
-    arrived: Callable[[Message | Enclosed], None]
+    arrived: Callable[[Arrival], None]
     reject: Callable[[PeerError], None]
     undelivered: Callable[[], None]
     paper: Callable[[bytes], None]

@@ -266,7 +266,7 @@ class Transport:
         return self._sequence
 
     def handled(self, sender: str) -> None:
-        """The driver is done with an `Arrived` of this sender: told so, it is read on."""
+        """The driver is done with an `Arrived` or `Spoke` of this sender: told so, it is read on."""
         if (neighbor := self._neighbors.get(sender)) is not None:
             neighbor.intake.handled()
 

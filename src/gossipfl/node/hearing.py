@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import assert_never
 
-from gossipfl.core.events import NeighborDown, NeighborUp, Received, SendFailed
+from gossipfl.core.events import Heard, NeighborDown, NeighborUp, Received, SendFailed
 from gossipfl.errors import MessageError
-from gossipfl.net.events import PaperCame
+from gossipfl.net.events import PaperCame, Spoke
 from gossipfl.net.transport import (
     Arrived,
     Delivered,
@@ -49,9 +49,10 @@ class Hearing:
                 self._tell(NeighborDown(name))
             case Arrived():
                 self._arrived(event)
+            case Spoke(sender=sender, header=header):
+                self._tell(Heard(sender, header, contributes=False))
             case Delivered():
-                if self.mail is not None:
-                    self.mail.take(event, self._parts.protocol.snapshot.round)
+                self._delivered(event)
             case Undelivered(receiver=receiver):
                 self._tell(SendFailed(receiver))
             case MembersChanged(up=up):
@@ -70,6 +71,10 @@ class Hearing:
         if self.mail is not None:
             self.mail.up(event.name)
         self._parts.common.up(event.name)
+
+    def _delivered(self, event: Delivered) -> None:
+        if self.mail is not None:
+            self.mail.take(event, self._parts.protocol.snapshot.round)
 
     def _paper(self, sender: str, line: bytes) -> None:
         error = self._parts.common.came(sender, line)

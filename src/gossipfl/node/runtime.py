@@ -23,6 +23,7 @@ from gossipfl.core.events import (
     Effect,
     Event,
     Finish,
+    Heard,
     Received,
     Report,
     Send,
@@ -135,7 +136,7 @@ class Node:
                 await self._perform(effects, transport, tasks)
             await self._together.look(self._moments)
             self._finished |= self._together.over
-            if isinstance(item, Received):
+            if isinstance(item, Received | Heard) and self._hearing.mail is None:
                 transport.handled(item.sender)
             self._parts.record.gossip_s += time.perf_counter() - started
         await self._together.ended()

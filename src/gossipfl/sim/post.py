@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic
 
-from gossipfl.core.events import Event, Received, Send
+from gossipfl.core.events import Event, Heard, Received, Send
+from gossipfl.core.validation import NUMBERS
 from gossipfl.core.vector import P
 from gossipfl.errors import MessageError
 from gossipfl.protection.letters import AGREEING, Guard, Job, Letter, Taken
@@ -75,6 +76,13 @@ class Post(Generic[P]):
         else:
             flow = None if message.crossing is None else message.crossing.flow
             self._handle(name, body, Received(message.sender, content.seen, message.header, flow))
+
+    def refuse(self, message: Message[P], reason: str) -> None:
+        """Counts a message that is dropped; who sent numbers that are no state has spoken."""
+        body = self._bodies[message.receiver]
+        body.rejected[reason] += 1
+        if reason in NUMBERS:
+            self._handle(message.receiver, body, Heard(message.sender, message.header, contributes=False))
 
     def _agree(self, sender: str, letters: Sequence[Letter]) -> None:
         """Hands letters over, and those that follow from them."""

@@ -165,9 +165,9 @@ class World(Generic[P]):
             return
         fault = self.network.passes(message)
         if fault:
-            body.rejected[fault] += 1
-            return
-        self._post.arrive(message)
+            self._post.refuse(message, fault)
+        else:
+            self._post.arrive(message)
 
     def _tell(self, name: str, event: Event[P], life: int | None) -> None:
         body = self.bodies[name]

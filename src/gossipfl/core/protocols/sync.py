@@ -6,7 +6,7 @@
 
 With a doubly stochastic W and no loss the mean is kept. A neighbor that is missing at the deadline is absent: its
 weight falls to self, the row stays stochastic, the mean can drift, and `drift` says by how much. A neighbor whose link
-is lost is not waited for.
+is lost is not waited for, nor one whose numbers were no state.
 
 Churn. Where two nodes hear each other with equal weights (every schedule but epidemic and the one-way ones), both ends
 of a lost link leave it out alike: what is left is symmetric on the links that both know to be up, and keeps the mean of
@@ -107,7 +107,7 @@ class Sync(Generic[P]):
         effects = self._react(event, now)
         if len(effects) > 1:
             # stable: training first, the rest in its order
-            effects.sort(key=_comes_later)
+            effects.sort(key=lambda effect: not isinstance(effect, Train))
         settled = self.snapshot.round > self._last_round
         return effects + self._own.leave(self._neighbors, now) if settled else effects
 
@@ -208,7 +208,9 @@ class Sync(Generic[P]):
         sender, header, own = event.sender, event.header, self._own.snapshot
         # a round that does not exist: another schedule, or ill will; and no state where there are sums only
         exists = sender in self._neighbors.names and 0 <= header.round <= self._last_round
-        if not exists or isinstance(event, Heard) != self._parts.sums_only:
+        # who contributes nothing has spoken all the same: nobody waits for it
+        nothing = isinstance(event, Heard) and not event.contributes
+        if not exists or not (nothing or isinstance(event, Heard) == self._parts.sums_only):
             return []
         self._neighbors.heard(sender, header, now)
         self._phase_heard[sender] = own.phase
@@ -289,10 +291,6 @@ class Sync(Generic[P]):
             receivers = (*receivers, *(name for name in self._neighbors.names if name not in receivers))
         # each receiver waits for every round
         return self._own.publish(receivers, header, replaceable=False)
-
-
-def _comes_later(effect: Effect[P]) -> bool:
-    return not isinstance(effect, Train)
 
 
 def build(parts: Parts[P]) -> Protocol[P]:
