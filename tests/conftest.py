@@ -33,4 +33,6 @@ def pytest_collection_finish() -> None:
 
 def pytest_sessionfinish() -> None:
     # it would end by itself, half a second after the suite; multiprocessing has no public word for it
-    forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    stop = getattr(forkserver._forkserver, "_stop", None)
+    if stop is not None:
+        stop()

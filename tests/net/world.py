@@ -20,7 +20,7 @@ from gossipfl.core.handshake import Greeting
 from gossipfl.core.mass import Flow
 from gossipfl.core.messages import Header, Packet, Publishable, Receipt
 from gossipfl.net.channels import SERVICE, open_channel
-from gossipfl.net.events import Arrived, NetEvent
+from gossipfl.net.events import Arrived, NetEvent, Spoke
 from gossipfl.net.framing import ack_frame, envelope_frame, hello_frame, parse_frame
 from gossipfl.net.identity import Identity
 from gossipfl.net.issuing import KeyPair, make_authority, make_node
@@ -71,7 +71,7 @@ class Player:
         async with asyncio.timeout(WAIT_S):
             while True:
                 event = await self.events.get()
-                if isinstance(event, Arrived):
+                if isinstance(event, Arrived | Spoke):
                     self.transport.handled(event.sender)
                 if isinstance(event, kind):
                     return event

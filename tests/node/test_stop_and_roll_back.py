@@ -12,41 +12,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from tests.forked import forked
+from tests.node.agreed import AHEAD, LOCAL_STEPS, PHASES, REST, WAIT_S, checkpoint, move, roll_back
 from tests.node.study import Study, make_study, start_together, wait_until
 
 from gossipfl.core.common import Gathered
 from gossipfl.errors import StateError
 from gossipfl.node.proposing import Asked, ask_all
-from gossipfl.node.rollback import RollbackRequest
-from gossipfl.node.rollback import roll_back as take_back
-from gossipfl.node.signed_checkpoints import believers_in, found_in, verified
+from gossipfl.node.signed_checkpoints import believers_in, verified
 from gossipfl.privacy.ledger_link import read_ledger_link
 from gossipfl.privacy.publications import read_log, verify
 from gossipfl.privacy.spent import AccountSummary, spent
-from gossipfl.studies.demo_files import free_ports
-from gossipfl.studies.fleet import Fleet, node_job
+from gossipfl.studies.fleet import Fleet
 
 pytestmark = pytest.mark.slow
 NAMES = ("ada", "bob", "cid", "dan")
-PHASES, LOCAL_STEPS, REST = 3000, 4, 8
-"""More phases than are ever done, and how many are left to do behind the rollback."""
-AHEAD = 200
-"""Phases that nobody runs through while he is asked; a phase takes some 20 ms."""
-WAIT_S = 150.0
 
 
 def ask(study: Study, who: str, *, stops: bool) -> Asked:
     at = max(study.phase(name) for name in NAMES) + AHEAD
     return asyncio.run(ask_all(study.peers, name=who, environ={}, phase=at, stops=stops))
-
-
-def checkpoint(study: Study, name: str, asked: Asked) -> Gathered | None:
-    """What the node has of it, verified."""
-    found = found_in(study.peers, name=name, state_dir=None, environ={})
-    return next((each for each in found if each.plan == asked.plan), None)
 
 
 def is_whole(study: Study, asked: Asked) -> bool:
@@ -57,11 +43,6 @@ def is_whole(study: Study, asked: Asked) -> bool:
 def paid(study: Study, name: str) -> AccountSummary:
     (account,) = spent(read_ledger_link(study.state(name)))
     return account
-
-
-def roll_back(study: Study, name: str, asked: Asked) -> str:
-    """What the command does; the branch it tells."""
-    return take_back(RollbackRequest(study.peers, asked.plan.key, name)).branch
 
 
 def give_command(study: Study, name: str, asked: Asked) -> str:
@@ -108,17 +89,6 @@ class Story:
     paid_after: Mapping[str, AccountSummary]
     strangers: str
     results: Mapping[str, dict[str, Any]]
-
-
-def move(study: Study) -> None:
-    """To ports that are free now: somebody else may have taken the old ones meanwhile."""
-    ports = iter(free_ports(len(NAMES)))
-    study.edit(
-        "peers.yaml",
-        lambda content: [
-            node.update(address=f"127.0.0.1:{next(ports)}") for node in content["nodes"] if "address" in node
-        ],
-    )
 
 
 def newest(study: Study) -> dict[str, tuple[int, str]]:
@@ -245,55 +215,3 @@ def test_what_publications_state_never_falls_and_the_log_says_what_was_rolled_ba
 def test_all_four_go_on_from_there_to_the_end(story: Story) -> None:
     assert {result["phase"] for result in story.results.values()} == {story.kept.plan.phase + REST}
     assert {result["state"] for result in story.results.values()} == {"done"}
-
-
-def test_one_that_does_not_follow_goes_on_and_holds_up_nobody(tmp_path: Path, tiny_model: Path) -> None:
-    names = ("ada", "bob", "cid")
-    study = make_study(
-        tmp_path / "study",
-        tiny_model,
-        names=names,
-        training={"phases": 2 * AHEAD, "local_steps": LOCAL_STEPS, "evaluate_every": 0},
-        gossip={"settle_rounds": 1, "deadline_s": 1, "linger_s": 2},
-        privacy={"level": "none", "target_epsilon": None},
-    )
-    own = study.folder / "peers-bob.yaml"
-    own.write_text(study.peers.read_text())
-    study.edit("peers.yaml", lambda content: content.update(coordinators=["ada"]))
-    jobs = [study.job("ada"), node_job(own, "bob", log=study.folder / "bob.log"), study.job("cid")]
-    with Fleet(jobs, launch=forked) as fleet:
-        start_together(study, fleet)
-        at = max(study.phase(name) for name in names) + AHEAD
-        asked = asyncio.run(ask_all(study.peers, name="ada", environ={}, phase=at, stops=True))
-        codes = {name: process.wait(WAIT_S) for name, process in fleet.processes.items()}
-    assert "coordinators" in (asked.answers["bob"] or "")
-    assert codes == {"ada": 3, "bob": 0, "cid": 3}
-    assert {name: study.saved(name).snapshot.phase for name in names} == {"ada": at, "bob": 2 * AHEAD, "cid": at}
-    gathered = checkpoint(study, "ada", asked)
-    assert gathered is not None
-    assert gathered.missing == ("bob",)
-    with pytest.raises(StateError, match="bob did not sign"):
-        take_back(RollbackRequest(study.peers, asked.plan.key, "ada"))
-
-
-def test_where_rounds_are_numbered_all_stop_behind_the_same_one(tmp_path: Path, tiny_model: Path) -> None:
-    names = ("ada", "bob", "cid")
-    study = make_study(
-        tmp_path / "study",
-        tiny_model,
-        names=names,
-        training={"phases": PHASES, "local_steps": 1, "evaluate_every": 0},
-        gossip={"protocol": "sync", "rounds_per_phase": 2, "deadline_s": 60},
-        privacy={"level": "none", "target_epsilon": None},
-    )
-    study.edit("peers.yaml", lambda content: content.update(coordinators=["ada"]))
-    with Fleet([study.job(name) for name in names], launch=forked) as fleet:
-        start_together(study, fleet)
-        at = max(study.phase(name) for name in names) + AHEAD
-        asyncio.run(ask_all(study.peers, name="ada", environ={}, phase=at, stops=True))
-        codes = {name: process.wait(WAIT_S) for name, process in fleet.processes.items()}
-    assert codes == dict.fromkeys(names, 3)
-    ends = [study.saved(name).snapshot for name in names]
-    assert {(end.phase, end.round) for end in ends} == {(at, 2 * at)}
-    # a complete graph: what was mixed by all is the same at all
-    assert all(np.allclose(end.state.vector, ends[0].state.vector, atol=1e-6) for end in ends)

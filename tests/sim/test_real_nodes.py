@@ -257,6 +257,10 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
     return case
 
 
+def test_those_of_the_fast_tests_are_there() -> None:
+    assert {*QUICK} <= {case.label for case in CASES}
+
+
 def labels(*, scripted: bool | None = None) -> list[Any]:
     wanted = [case.label for case in CASES if scripted in {None, case.scripted}]
     return [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in wanted]

@@ -41,7 +41,8 @@ def test_it_begins_where_its_neighbors_are_and_stays_within_two_points(tmp_path:
     ("sets", "message"),
     [
         (["simulation.availability.joins={n99: 1}"], "simulation.availability.joins: 'n99' is no node"),
-        (["gossip.protocol=sync"], "simulation.availability.joins: gossip.protocol wait_free was expected, not sync"),
+        (["gossip.protocol=sync"], "joins: gossip.protocol sync: membership dynamic needs wait_free: its nodes number"),
+        (["simulation.until_s=null"], "simulation.availability.joins: simulation.until_s was expected"),
         (["simulation.nodes=2", "simulation.availability.joins={n0: 1, n1: 2}"], "all nodes join"),
     ],
 )

@@ -63,7 +63,7 @@ class Heard:
     """A new message arrived whose state cannot be read: see `Summed`, or its numbers are no state.
 
     Attributes:
-        contributes: the sender's state of this round is in it; else it sits the round out.
+        contributes: the sender's state of this round is in the sum; else it sits the round out.
     """
 
     sender: str

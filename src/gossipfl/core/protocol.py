@@ -61,7 +61,7 @@ class Parts(Generic[P]):
         snapshot: where to start or go on.
         packer: makes what encodes a stream of publications in one life.
         seed: of what nodes draw for themselves.
-        sums_only: neighbors' states cannot be read one by one: `Heard` and `Summed` come instead of `Received`.
+        sums_only: neighbors' states cannot be read one by one: `Summed` and `Heard` come, never `Received`.
         live: the schedule is of those that are up, and changes with them.
         newcomer: in its first life it begins where its neighbors are, not where everybody began.
     """

@@ -13,8 +13,8 @@ from gossipfl.core.mass import Flow
 from gossipfl.errors import MessageError
 from gossipfl.state import AdapterSpec, AdapterState
 
-NUMBERS = frozenset({"nan", "infinity", "norm"})
-"""Reasons of a state that came as it was sent and is none: sent again it would be none again."""
+SPOILED = frozenset({"payload", "nan", "infinity", "norm"})
+"""Reasons of a message that came as it was sent and holds no state: sent again it would hold none again."""
 
 
 def check_size(payload_bytes: int, codec: Codec, spec: AdapterSpec, *, peer: str) -> None:

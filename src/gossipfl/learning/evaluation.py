@@ -46,7 +46,8 @@ def evaluate(module: nn.Module, task: Task, examples: Examples, *, micro_batch: 
     losses = torch.cat([score.losses for score in scores]).double()
     loss = float(losses.mean())
     tokens = torch.cat([score.tokens for score in scores])
-    said = float(torch.cat([score.said for score in scores]).sum() / tokens.sum())
+    # whole numbers divide to float32
+    said = float(torch.cat([score.said for score in scores]).sum().double() / tokens.sum())
     if task.classifies:
         return Evaluation(loss, said, None, examples.rows)
     return Evaluation(loss, None, _perplexity(float((losses * tokens).sum() / tokens.sum())), examples.rows, said)

@@ -145,7 +145,9 @@ class Context:
     def arrived(self, message: Arrival) -> None:
         """Hands a message to the driver."""
         envelope = message.envelope
-        log_message("arrived from %s", envelope.sender, envelope)
+        if not isinstance(message, Spoiled):
+            self.counters.of(envelope.sender).messages_received += 1
+        log_message("spoiled from %s" if isinstance(message, Spoiled) else "arrived from %s", envelope.sender, envelope)
         if isinstance(message, Enclosed):
             me = self.identity.name
             letter = Letter(envelope.letter, me, message.content, envelope.header, envelope.roster)

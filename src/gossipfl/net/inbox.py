@@ -16,7 +16,7 @@ from gossipfl.core.codecs.packing import FLOW_BYTES, WHOLE, Heard, Unpacker
 from gossipfl.core.handshake import HeadWatch, LedgerHead
 from gossipfl.core.mass import Flow
 from gossipfl.core.membership import Freshness
-from gossipfl.core.validation import NUMBERS, check_flow, check_size, check_state, decode_state
+from gossipfl.core.validation import SPOILED, check_flow, check_size, check_state, decode_state
 from gossipfl.core.wide import Wide
 from gossipfl.errors import HandshakeError, MessageError, PeerError
 from gossipfl.net.arrivals import Arrival, Enclosed, Message, Spoiled
@@ -266,7 +266,7 @@ class Receiver:
             return self._checks.payload(envelope, buffer.toreadonly(), digest, peer=self._peer)
         except PeerError as error:
             self._reject(error, envelope.mark[1])
-            return Spoiled(envelope) if error.reason in NUMBERS else None
+            return Spoiled(envelope) if error.reason in SPOILED else None
 
     def _dropped(self, count_bytes: int) -> None:
         if count_bytes > self._skip_bytes:

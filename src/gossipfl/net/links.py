@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gossipfl.errors import MessageError, PeerError
-from gossipfl.net.arrivals import Arrival
+from gossipfl.net.arrivals import Arrival, Spoiled
 from gossipfl.net.counters import Tally
 from gossipfl.net.duplex import Duplex, LinkLostError
 from gossipfl.net.framing import Frame, ack_frame, envelope_frame, paper_frame, parse_frame
@@ -226,9 +226,9 @@ class Link:
                 self._announce(envelope)
             case memoryview() as chunk:
                 message = self._receiver.add(chunk)
-                if message is not None:
-                    self.wiring.tally.messages_received += 1
+                if message is not None and not isinstance(message, Spoiled):
                     self.wiring.passed(Passage(False, message.envelope, self._began_ns, time.time_ns()))
+                if message is not None:
                     self.wiring.arrived(message)
             case pb.Ack() as ack:
                 self._refused(ack)

@@ -56,7 +56,6 @@ class Pushed:
             case memoryview() as chunk:
                 arrived = self._receiver.add(chunk)
                 if arrived is not None:
-                    self._tally.messages_received += 1
                     self._context.arrived(arrived)
             case _:
                 raise MessageError(f"{self._peer!r} pushed no message", peer=self._peer, reason="garbage")

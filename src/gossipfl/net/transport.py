@@ -1,7 +1,7 @@
 """The network of one node, as its driver sees it.
 
     driver ── post(receiver, packet, …) ──> outbox ──> link ──> neighbor
-    driver <── LinkUp | LinkDown | Arrived | Undelivered ──────────── neighbor
+    driver <── LinkUp | LinkDown | Arrived | Spoke | Undelivered ──── neighbor
 
 One bidirectional stream for each neighbor, opened by whichever end can; nothing a peer does raises here.
 """

@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from gossipfl.core.events import Received, Stopped, TimerFired
+from gossipfl.core.events import Heard, Received, Stopped, TimerFired
 from gossipfl.node.order import Failed, Item, Noted
 from gossipfl.node.parts import NodeParts
 from gossipfl.node.timers import Timers
@@ -47,7 +47,7 @@ class Together:
                 case TimerFired(name=name) if name == TOGETHER:
                     logger.warning("ending without a word of %s", ", ".join(self._parts.common.missing))
                     self.over = True
-                case Received() | Noted():
+                case Received() | Heard() | Noted():
                     # somebody is still at work
                     self._wait()
                 case _:

@@ -31,13 +31,13 @@ BuildOutages = Callable[[AvailabilityConfig, Sequence[str], Path, np.random.Gene
 
 
 def always(
-    config: AvailabilityConfig,  # noqa: ARG001
+    config: AvailabilityConfig,
     names: Sequence[str],  # noqa: ARG001
     folder: Path,  # noqa: ARG001
     rng: np.random.Generator,  # noqa: ARG001
 ) -> Outages:
-    """No node ever goes down."""
-    return lambda _node, _now: None
+    """No node ever goes down that has come."""
+    return _after_joining(config, lambda _node, _now: None)
 
 
 def churn(
@@ -52,7 +52,7 @@ def churn(
         from_s = now + float(rng.exponential(config.up_s))
         return Outage(node, from_s, from_s + float(rng.exponential(config.down_s)))
 
-    return next_outage
+    return _after_joining(config, next_outage)
 
 
 def trace(
@@ -67,7 +67,9 @@ def trace(
         ConfigError: the file is missing, a line is no outage, or a node is unknown.
     """
     planned: dict[str, list[Outage]] = {}
-    for outage in sorted(_outages(folder / str(config.trace), set(names)), key=lambda outage: outage.from_s):
+    away = [Outage(node, 0.0, joins_s) for node, joins_s in config.joins.items()]
+    known = [*away, *_outages(folder / str(config.trace), set(names))]
+    for outage in sorted(known, key=lambda outage: outage.from_s):
         _append(planned.setdefault(outage.node, []), outage)
 
     def next_outage(node: str, now: float) -> Outage | None:
@@ -78,16 +80,6 @@ def trace(
 
 AVAILABILITIES: Mapping[str, BuildOutages] = {"always": always, "churn": churn, "trace": trace}
 """By the name in `simulation.availability.kind`."""
-
-
-def after_joining(joins: Mapping[str, float], outages: Outages) -> Outages:
-    """Nodes that join are not there before; then as the others."""
-
-    def next_outage(node: str, now: float) -> Outage | None:
-        joins_s = joins.get(node, 0.0)
-        return Outage(node, now, joins_s) if now < joins_s else outages(node, now)
-
-    return next_outage
 
 
 class Partition:
@@ -107,6 +99,16 @@ class Partition:
     def cuts(self, sender: str, receiver: str) -> bool:
         """Whether it stands between two nodes."""
         return self._group.get(sender, -1) != self._group.get(receiver, -1)
+
+
+def _after_joining(config: AvailabilityConfig, outages: Outages) -> Outages:
+    """Nodes that join are not there before; then as the others."""
+
+    def next_outage(node: str, now: float) -> Outage | None:
+        joins_s = config.joins.get(node, 0.0)
+        return Outage(node, now, joins_s) if now < joins_s else outages(node, now)
+
+    return next_outage
 
 
 def _append(outages: list[Outage], later: Outage) -> None:

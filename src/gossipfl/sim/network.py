@@ -147,12 +147,12 @@ class Network(Generic[P]):
         packet = message.content
         if isinstance(packet, Letter):
             return ""
-        if not _readable(message, packet, line.heard):
+        readable = _readable(message, packet, line.heard)
+        fault = self._weighed(message.sender, packet).fault if readable else "reference"
+        if fault:
             # the sender is told: what comes next stands by itself
             line.known.refused()
-            return "reference"
-        fault = self._weighed(message.sender, packet).fault
-        if not fault:
+        else:
             line.heard = (message.life, packet.number)
         return fault
 

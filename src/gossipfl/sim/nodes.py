@@ -30,7 +30,7 @@ from gossipfl.runs.compute import build_duration
 from gossipfl.runs.fleet import Roster
 from gossipfl.runs.spread import Spread, spread_of
 from gossipfl.sim.attackers import attackers_of
-from gossipfl.sim.availability import AVAILABILITIES, Partition, after_joining
+from gossipfl.sim.availability import AVAILABILITIES, Partition
 from gossipfl.sim.guards import Guarded
 from gossipfl.sim.links import LINKS
 from gossipfl.sim.network import NetworkParts, Weigh, Weighed
@@ -197,9 +197,7 @@ def build_world(
             partitions=[Partition(config, names) for config in availability.partitions],
             reordering=links.reordering,
         ),
-        outages=after_joining(
-            availability.joins, outages(availability, names, setting.folder, generators["availability"])
-        ),
+        outages=outages(availability, names, setting.folder, generators["availability"]),
         guard=guard,
         attackers=attackers_of(simulation.attackers, schedule, setting.seed),
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Generic
 
 from gossipfl.core.events import Event, Heard, Received, Send
-from gossipfl.core.validation import NUMBERS
+from gossipfl.core.validation import SPOILED
 from gossipfl.core.vector import P
 from gossipfl.errors import MessageError
 from gossipfl.protection.letters import AGREEING, Guard, Job, Letter, Taken
@@ -81,7 +81,7 @@ class Post(Generic[P]):
         """Counts a message that is dropped; who sent numbers that are no state has spoken."""
         body = self._bodies[message.receiver]
         body.rejected[reason] += 1
-        if reason in NUMBERS:
+        if reason in SPOILED:
             self._handle(message.receiver, body, Heard(message.sender, message.header, contributes=False))
 
     def _agree(self, sender: str, letters: Sequence[Letter]) -> None:

@@ -9,7 +9,7 @@ exact             where the schedule gives the mean: every node holds it, from t
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,7 @@ class RecorderParts:
         trainer: knows where training has led.
         keeps_states: of every node, at the end.
         attackers: nodes that do not count in what is said of all.
+        joins: virtual second from which a node counts.
         spread: where states lie.
     """
 
@@ -60,6 +61,7 @@ class RecorderParts:
     trainer: Trainer[AdapterState]
     keeps_states: bool = False
     attackers: frozenset[str] = frozenset()
+    joins: Mapping[str, float] = field(default_factory=dict)
     spread: Callable[[Sequence[AdapterState]], Spread] = spread_of
     drawn: Callable[[Mapping[str, Any]], None] = lambda _: None
 
@@ -122,7 +124,8 @@ class Recorder:
             start = self.start or spread
             self.last["mean_drift"] = float(np.linalg.norm(spread.mean - start.mean))
         else:
-            honest = [name not in self._parts.attackers for name in nodes]
+            counted = {name for name, _ in self._honest}
+            honest = [name in counted for name in nodes]
             self.last |= judged_line(columns, mean, honest) | self._averaged()
         self._parts.drawn(self.last)
         self._parts.directory.append(self.last, columns)
@@ -138,7 +141,8 @@ class Recorder:
     @property
     def _honest(self) -> list[tuple[str, Body[AdapterState]]]:
         bodies = self._world.bodies.items()
-        return [(name, body) for name, body in bodies if name not in self._parts.attackers]
+        away = {name for name, joins_s in self._parts.joins.items() if self._world.now < joins_s}
+        return [(name, body) for name, body in bodies if name not in self._parts.attackers | away]
 
     def _spread(self) -> Spread:
         return self._parts.spread([body.snapshot.state for _, body in self._honest])

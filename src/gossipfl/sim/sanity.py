@@ -30,15 +30,20 @@ def check_names(simulation: SimulationConfig) -> None:
 
 
 def check_joins(simulation: SimulationConfig, gossip: GossipConfig) -> None:
-    """Whoever joins finds somebody there, under a protocol that knows newcomers.
+    """Whoever joins finds somebody there, under a protocol that knows newcomers, in a run that ends.
 
     Raises:
-        ConfigError: nobody is there from the beginning, or it knows none.
+        ConfigError: nobody is there from the beginning, it knows none, or the run has no end.
     """
     joins = simulation.availability.joins
     if joins and gossip.protocol != "wait_free":
         raise ConfigError(
             f"simulation.availability.joins: gossip.protocol wait_free was expected, not {gossip.protocol}"
+        )
+    if joins and simulation.until_s is None:
+        raise ConfigError(
+            "simulation.availability.joins: simulation.until_s was expected: whoever comes when all are through waits "
+            "for them for ever"
         )
     if {*joins} >= {*simulation.names}:
         raise ConfigError("simulation.availability.joins: all nodes join; one was expected that is there before")

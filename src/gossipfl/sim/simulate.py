@@ -137,6 +137,7 @@ def _parts(cast: _Cast, directory: RunDirectory, drawn: Callable[[Row], None]) -
             keeps_states=simulation.keep_states,
             spread=cast.course.spread,
             attackers=simulation.attackers.active,
+            joins=simulation.availability.joins,
         ),
         world,
     )

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedExperiment
+from gossipfl.config.membership import check_dynamic
 from gossipfl.core.factors import pairs_of, update_distance
 from gossipfl.core.mixing import build_mixing
 from gossipfl.core.mixing.blocks import block_distance, mean_of_blocks
@@ -124,6 +125,9 @@ def build_training(experiment: Experiment, setting: Setting) -> Training:
     Raises:
         UserError: whatever is wrong with them.
     """
+    if setting.simulation.availability.joins:
+        # what a real federation refuses of newcomers
+        check_dynamic(experiment, source="simulation.availability.joins")
     crew, engine = resolve(ENGINES, setting.simulation.engine, field="simulation.engine")(experiment, setting)
     return training_with(experiment, setting, crew, engine)
 

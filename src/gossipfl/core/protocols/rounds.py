@@ -12,7 +12,7 @@ EARLY_ONE_WAY_ROUNDS = 8
 """The same where a neighbor may send without hearing this node: it can be as far ahead as the way round is long."""
 
 Word = Received[P] | Heard
-"""A state of a round, or the word that it is in the round's sum."""
+"""A state of a round, or the word that it is in the round's sum, or that there is none."""
 
 
 class Rounds(Generic[P]):

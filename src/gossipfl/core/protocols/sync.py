@@ -213,7 +213,7 @@ class Sync(Generic[P]):
         if not exists or not (nothing or isinstance(event, Heard) == self._parts.sums_only):
             return []
         self._neighbors.heard(sender, header, now)
-        self._phase_heard[sender] = own.phase
+        self._phase_heard[sender] = self._phase_heard.get(sender, 0) if nothing else own.phase
         self._rounds.note(event)
         # else only a word on where the sender is
         if sender in self._rows.senders(header.round):
