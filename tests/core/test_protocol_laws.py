@@ -19,7 +19,7 @@ AVERAGING = sorted(PROTOCOLS.keys() - {"noloco", "pairwise", "push_sum"})
 """Protocols whose states are averages of states; of the others there are laws of their own."""
 protocols = pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
 KINDS = ("ring", "star", "complete", "path")
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=25, deadline=None)
 
 
 @st.composite

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from time import monotonic
@@ -177,44 +176,6 @@ async def test_a_member_has_so_many_calls_open_and_no_more(world: World, rejecti
                 pass
         with contextlib.suppress(asyncio.CancelledError, grpc.RpcError):
             await opened
-
-
-async def has_closed(line: socket.socket) -> None:
-    """Returns when the other side has closed."""
-    with contextlib.suppress(ConnectionError):
-        assert await asyncio.get_running_loop().sock_recv(line, 1) == b""
-
-
-async def test_connections_beyond_the_limit_are_closed_as_they_come_and_there_is_room_when_some_have_gone(
-    world: World,
-) -> None:
-    port = world.add("a").address
-    assert port is not None
-    world.add("b", dials_only=True)
-    player = world.player("a", "b", limits=replace(QUICK, connections=5))
-    async with player.transport:
-        with contextlib.ExitStack() as stack:
-            lines = [stack.enter_context(await dialed(port)) for _ in range(8)]
-            ends = [asyncio.create_task(has_closed(line)) for line in lines]
-            async with asyncio.timeout(WAIT_S):
-                await asyncio.gather(*ends[5:])
-            assert not any(end.done() for end in ends[:5])
-            for end in ends[:5]:
-                end.cancel()
-            await asyncio.gather(*ends[:5], return_exceptions=True)
-        me = world.identity("b")
-        async with open_channel(me, Trust(me), "a", port, keepalive_s=10) as channel, asyncio.timeout(WAIT_S):
-            # it may be a moment until the node knows that they are gone
-            while not await answered(channel):
-                pass
-
-
-async def dialed(address: str) -> socket.socket:
-    host, _, port = address.rpartition(":")
-    line = socket.socket()
-    line.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(line, (host, int(port)))
-    return line
 
 
 async def test_a_connection_without_calls_is_closed_and_one_with_a_link_stays(world: World) -> None:

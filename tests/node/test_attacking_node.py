@@ -75,12 +75,14 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     return attacked(tmp_path_factory.mktemp("lied"), "sign_flip", **CLIPPING)
 
 
+@pytest.mark.slow
 def test_honest_nodes_that_clip_learn_on_beside_a_liar(told: Told) -> None:
     assert {told.results[name]["step"] for name in HONEST} == {PHASES * STEPS}
     assert all(told.results[name]["absent"] == [] for name in HONEST)
     assert min(told.accuracies()) > 0.75
 
 
+@pytest.mark.slow
 def test_they_agree_with_each_other_and_not_with_the_liar(told: Told) -> None:
     states = {name: told.study.saved(name).state.vector.astype(np.float64) for name in NAMES}
     middle = np.mean([states[name] for name in HONEST], axis=0)
@@ -88,6 +90,7 @@ def test_they_agree_with_each_other_and_not_with_the_liar(told: Told) -> None:
     assert apart < 0.25 * np.linalg.norm(middle)
 
 
+@pytest.mark.slow
 def test_an_attack_is_loud_and_stands_in_a_log_like_all_publications(told: Told) -> None:
     assert "ATTACK: node eve attacks its neighbors on purpose (sign_flip" in (told.study.folder / "eve.log").read_text()
     assert not any("ATTACK" in (told.study.folder / f"{name}.log").read_text() for name in HONEST)
@@ -96,6 +99,7 @@ def test_an_attack_is_loud_and_stands_in_a_log_like_all_publications(told: Told)
     assert verify(path, certificate).receivers == tuple(sorted(HONEST))
 
 
+@pytest.mark.slow
 def test_nodes_that_take_the_plain_mean_are_carried_off_by_the_same_liar(told: Told, tmp_path: Path) -> None:
     carried = attacked(tmp_path, "sign_flip")
     # a hundred times as far as nodes that clip; what digits such a state still tells apart is chance

@@ -94,6 +94,7 @@ def test_check_says_before_that_a_budget_is_spent(study: Study, node: Node) -> N
     assert any("already spent" in note and "not train" in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_a_higher_target_is_what_trains_on_spent_data(study: Study, node: Node) -> None:
     first = node()
     shutil.rmtree(study.state("ada"))
@@ -102,6 +103,7 @@ def test_a_higher_target_is_what_trains_on_spent_data(study: Study, node: Node) 
     assert first["epsilon"] < second["epsilon"] <= 12
 
 
+@pytest.mark.slow
 def test_a_higher_target_lets_a_spent_node_train_on_from_where_it_was(study: Study, node: Node) -> None:
     assert node()["step"] == 6
     longer = ("--set", "training.phases=9")
@@ -141,6 +143,7 @@ def test_another_optimizer_is_refused_before_anything_is_charged(
     assert again["epsilon"] == first["epsilon"]
 
 
+@pytest.mark.slow
 def test_a_new_account_needs_a_reason_and_starts_at_zero(study: Study, node: Node) -> None:
     first = node()
     shutil.rmtree(study.state("ada"))
@@ -175,6 +178,7 @@ def test_no_intact_checkpoint_is_one_line_and_exit_code_2(
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_more_phases_make_a_finished_run_go_on(node: Node) -> None:
     node("--set", "privacy.target_epsilon=20")
     more = node("--set", "privacy.target_epsilon=20", "--set", "training.phases=4", "--set", "gossip.settle_rounds=2")

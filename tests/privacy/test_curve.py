@@ -61,6 +61,7 @@ def test_steps_beyond_the_plan_are_not_on_it(tally: dict[Kind, int]) -> None:
     assert found is None if tally != {(0.1, 2.0): 4} else found is not None
 
 
+@pytest.mark.slow
 def test_unplanned_steps_count_by_renyi_until_a_plan_has_them() -> None:
     meter, other = EpsilonMeter(DELTA, "prv"), (0.1, 2.0)
     meter.plan(planned(500, 5))

@@ -56,10 +56,9 @@ def test_receivers_drop_what_is_no_state(tmp_path: Path, kind: str) -> None:
     assert sum(result.rejected.values()) > 0
 
 
-@pytest.mark.parametrize(("kind", "codec"), [("nan", "fp32"), ("huge_norm", "fp32"), ("nan", "int8")])
-def test_nobody_waits_for_who_has_sent_no_state(tmp_path: Path, kind: str, codec: str) -> None:
-    gossip = {"gossip__protocol": "sync", "gossip__codec": codec}
-    content = attacked(kind, gossip__settle_rounds=40, gossip__deadline_s=1000.0, **gossip)
+@pytest.mark.parametrize("kind", ["nan", "huge_norm"])
+def test_nobody_waits_for_who_has_sent_no_state(tmp_path: Path, kind: str) -> None:
+    content = attacked(kind, gossip__protocol="sync", gossip__settle_rounds=40, gossip__deadline_s=1000.0)
     result = run(tmp_path, content)
     assert result.virtual_s < 100
     assert set(result.rejected) == {"nan" if kind == "nan" else "norm"}

@@ -219,6 +219,7 @@ def test_a_mistake_is_one_line(ask: Advise, arguments: list[str], said: str) -> 
     assert said in message
 
 
+@pytest.mark.slow
 def test_a_folder_of_another_question_is_refused(ask: Advise) -> None:
     one = ["--schedules", "base:1", "--codecs", "fp32", "--protocols", "sync"]
     ask(*one)

@@ -28,7 +28,7 @@ class Limits:
         keepalive_s: silence after which the peer is asked for a sign of life, and how long it has to give it.
         close_s: what closing may take.
         idle_s: a connection that carries no call for so long is closed.
-        bytes_per_s, messages_per_s, calls_per_s, calls_at_once, connections, waiting: see `LimitsConfig`.
+        bytes_per_s, messages_per_s, calls_per_s, calls_at_once, waiting: of one peer, see `LimitsConfig`.
     """
 
     message_timeout_s: float = 60.0
@@ -44,7 +44,6 @@ class Limits:
     messages_per_s: int = _USUAL.messages_per_s
     calls_per_s: int = _USUAL.calls_per_s
     calls_at_once: int = _USUAL.calls_at_once
-    connections: int = _USUAL.connections
     waiting: int = _USUAL.waiting
 
     def pause_s(self, attempt: int) -> float:
