@@ -201,14 +201,19 @@ def test_ctrl_c_ends_it_soon_and_keeps_what_is_done(tmp_path: Path) -> None:
         (["--schedules", "one_peer_exponential:3"], "takes nothing behind a colon, 'one_peer_exponential' alone was"),
         (["--codecs", "int8:3"], "--codecs: 'int8:3': int8 takes nothing behind a colon, 'int8' alone was expected"),
         (["--protocols", "sync:1"], "--protocols: 'sync:1': sync takes nothing behind a colon"),
-        (
+        pytest.param(
             [*FEW[2:], "--codecs", "fp32", "--schedules", "base:9"],
             "advise: it is refused: topology.degree: a node of 8",
+            marks=pytest.mark.slow,
         ),
         (["--codecs", "int9"], "--codecs: 'int9' is unknown"),
         (["--protocols", "synch"], "--protocols: 'synch' is unknown"),
         (["--error", "2"], "--error 2"),
-        (["--schedules", "base:1", "--protocols", "wait_free"], "all 7 combinations are refused, the first: topology"),
+        pytest.param(
+            ["--schedules", "base:1", "--protocols", "wait_free"],
+            "all 7 combinations are refused, the first: topology",
+            marks=pytest.mark.slow,
+        ),
         ([*FEW, "--rounds", "1", "--schedules", "static:ring"], "none of 2 combinations came to 0.001 of the spread"),
         ([*FEW, "--rounds", "1", "--schedules", "static:ring"], "nearest: static:ring sync fp32 with 0.4"),
     ],
