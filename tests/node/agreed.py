@@ -11,7 +11,7 @@ from gossipfl.studies.demo_files import free_ports
 
 PHASES, LOCAL_STEPS, REST = 3000, 4, 8
 """More phases than are ever done, and how many are left to do behind a rollback."""
-AHEAD = 200
+AHEAD = 300
 """Phases that nobody runs through while he is asked; a phase takes some 20 ms."""
 WAIT_S = 150.0
 
