@@ -53,6 +53,7 @@ def test_runs_are_processes_and_one_that_diverges_is_said(tmp_path: Path, capsys
     assert (last["runs"], last["done"], last["faulty"], last["running"]) == (2, 1, 1, {})
 
 
+@pytest.mark.slow
 def test_the_result_is_the_last_line_of_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = {"arms": {"ring": GOSSIP, "alone": {"driver": "alone"}}, "seeds": 2}
     compared(tmp_path, table)

@@ -128,6 +128,7 @@ def test_groups_that_rest_differently_share_a_pass(prepared: Prepare, tmp_path: 
                 assert bool(one.any())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("privacy", LEVELS)
 def test_a_resumed_run_goes_on_with_the_factor_whose_turn_it_is(
     prepared: Prepare, tmp_path: Path, privacy: dict[str, Any]

@@ -51,6 +51,7 @@ def trained(bench: Bench, *, phases: int, steps: int) -> AdapterState:
     return state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "privacy", "least"),
     [(LOGISTIC, {}, 0.93), (MLP, {}, 0.93), (LOGISTIC, EXAMPLE, 0.8), (MLP, EXAMPLE, 0.7)],

@@ -292,6 +292,7 @@ def test_an_account_is_not_continued_at_another_level(experiment: Experiment, tm
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("privacy", [PLAIN, PRIVATE], ids=["none", "example"])
 def test_a_language_model_learns_responses(
     experiment_of: Callable[..., Experiment], tmp_path: Path, privacy: dict[str, Any]

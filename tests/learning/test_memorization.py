@@ -78,6 +78,7 @@ def test_a_passage_learned_by_heart_is_recited_and_another_is_not(adapted: Adapt
     assert not adapted.module.training
 
 
+@pytest.mark.slow
 def test_a_continuation_that_ends_early_is_no_recital(adapted: Adapted) -> None:
     passages = passages_of(adapted.experiment, owner_of(39), adapted)
     split = passages[0].split

@@ -132,6 +132,7 @@ def test_training_that_the_ledger_does_not_cover_never_leaves_under_its_epsilon(
     assert (study.state("ada") / "publications.jsonl").read_bytes() == published
 
 
+@pytest.mark.slow
 def test_another_optimizer_is_refused_before_anything_is_charged(
     study: Study, node: Node, capsys: pytest.CaptureFixture[str]
 ) -> None:

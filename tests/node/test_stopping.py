@@ -38,6 +38,7 @@ def test_a_long_phase_is_dropped_and_a_serving_node_ends_both_in_time(begin: Beg
     assert study.rows("ada")[-1]["epsilon"] > 0, "what was charged stays charged"
 
 
+@pytest.mark.slow
 def test_the_last_evaluation_is_not_waited_for(
     begin: Begin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -79,6 +79,7 @@ def test_a_phase_of_which_nothing_is_published_stands_by_itself() -> None:
     assert len({span.trace for span in collector.of("train")}) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [b"", b"short", bytes(SEED_BYTES + 1), bytes(1 << 20)])
 def test_a_seed_that_is_none_leads_nowhere(seed: bytes) -> None:
     with collecting() as collector, tracing(collector.target, "ada", SEED) as traces:

@@ -112,6 +112,7 @@ def test_two_runs_are_equal_byte_for_byte(tmp_path: Path) -> None:
         assert lines(tmp_path / "first", name) == lines(tmp_path / "second", name)
 
 
+@pytest.mark.slow
 def test_a_partition_that_heals_ends_in_agreement_and_one_that_does_not_ends_apart(tmp_path: Path) -> None:
     groups = [[f"n{number}" for number in range(8)], [f"n{number}" for number in range(8, 16)]]
     distances = {}

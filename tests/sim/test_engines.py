@@ -53,6 +53,7 @@ def assert_close(looped: Played, batched: Played) -> None:
     assert batched.steps == looped.steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["none", "example", "update"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_batched_is_the_loop_on_digits(tmp_path: Path, optimizer: str, level: str) -> None:
@@ -94,6 +95,7 @@ def test_batched_is_the_loop_on_transformers(  # fixtures and cases
     assert_close(looped, batched)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["none", "example"])
 def test_units_of_several_rows_are_one_unit_in_both(tmp_path: Path, tiny_folders: dict[str, Path], level: str) -> None:
     few = {"data__max_per_unit": 3, "training__phases": 4}

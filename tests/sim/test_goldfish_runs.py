@@ -18,6 +18,7 @@ GOLDFISH = {"training__loss": "goldfish", "training__goldfish": {"k": 2, "h": 2}
 CLOSE = 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["none", "example"])
 def test_batched_is_the_loop_and_neither_trains_on_what_is_left_out(
     tmp_path: Path, tiny_folders: dict[str, Path], level: str

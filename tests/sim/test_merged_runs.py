@@ -64,6 +64,7 @@ def test_a_stopped_run_ends_as_if_uninterrupted(
         assert (tmp_path / "parts" / "run" / name).read_bytes() == (tmp_path / "whole" / "run" / name).read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("merge", ["svd", "exact", "stack"])
 def test_the_mean_model_is_that_of_the_updates_and_agreement_is_on_them(
     tmp_path: Path, tiny_folders: Models, merge: str

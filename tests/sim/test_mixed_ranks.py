@@ -78,6 +78,7 @@ def test_cores_agree_on_what_they_have_in_common(tmp_path: Path, tiny_folders: M
     assert np.abs(states["n1"].segment(name)[3]).max() > 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["lora", "core"])
 def test_what_is_recorded_is_of_updates_and_survives_a_stop(
     tmp_path: Path, tiny_folders: Models, monkeypatch: pytest.MonkeyPatch, kind: str

@@ -32,6 +32,7 @@ def stopper(rounds: float) -> Any:
     return show
 
 
+@pytest.mark.slow
 def test_a_stopped_run_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
     whole = run(tmp_path / "whole", CONTENT)
     (tmp_path / "parts").mkdir()

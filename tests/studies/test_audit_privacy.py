@@ -229,6 +229,7 @@ def test_what_cannot_be_audited_is_refused_in_one_line(tmp_path: Path, changes: 
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_the_command_says_it_and_leaves_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = audited_experiment(tmp_path, audit={"canaries": 100, "members": 20, "shadow_pairs": 1}, training=FEW).path
     arguments = ["audit", "privacy", str(path), "--output"]

@@ -167,6 +167,7 @@ def write_experiment(folder: Path) -> None:
     (folder / "robustness.yaml").write_text(yaml.safe_dump(content))
 
 
+@pytest.mark.slow
 def test_a_study_is_read_from_its_folder_when_it_is_begun_again(tmp_path: Path) -> None:
     write_experiment(tmp_path / "experiments")
     part = Part("two", (PLAIN, "clip"), ("none", "backdoor"), (0,))

@@ -42,6 +42,7 @@ def test_a_dead_member_is_down_everywhere_within_the_promised_ticks(seed: int, c
     field.ticks_until(field.agree, promised_ticks(count))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [0.0, 0.1])
 @pytest.mark.parametrize("seed", range(3))
 def test_nobody_that_is_alive_is_ever_down_though_words_get_lost(seed: int, loss: float) -> None:
