@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 from tests.net.world import QUICK, SPEC, WAIT_S, Player, Raw, Rejections, World, state_of
 
-from gossipfl.net.channels import SERVICE, open_channel
+from gossipfl.net.channels import SERVICE
 from gossipfl.net.events import Arrived, LinkUp, NetEvent, Spoke
 from gossipfl.net.framing import chunk_frames
 from gossipfl.net.intake import SMALLEST_FRAME, Intake
 from gossipfl.net.limits import Limits
-from gossipfl.net.pinning import Trust
 from gossipfl.state import AdapterState
 from gossipfl.v1 import gossip_pb2 as pb
 
@@ -176,22 +175,6 @@ async def test_a_member_has_so_many_calls_open_and_no_more(world: World, rejecti
                 pass
         with contextlib.suppress(asyncio.CancelledError, grpc.RpcError):
             await opened
-
-
-async def test_a_connection_without_calls_is_closed_and_one_with_a_link_stays(world: World) -> None:
-    async with flooded(world, replace(QUICK, idle_s=0.2)) as (player, raw):
-        me, address = world.identity("b"), world.nodes["a"].address
-        assert address is not None
-        async with open_channel(me, Trust(me), "a", address, keepalive_s=10) as channel:
-            assert await answered(channel)
-            state = channel.get_state()
-            async with asyncio.timeout(WAIT_S):
-                while state is not grpc.ChannelConnectivity.IDLE:
-                    await channel.wait_for_state_change(state)
-                    state = channel.get_state()
-            assert await answered(channel), "a new connection is made for the next call"
-        await raw.send(state_of(0))
-        assert (await player.event(Arrived)).state == state_of(0)
 
 
 @pytest.mark.parametrize(("frames", "payload"), [(1000, True), (3, False)])

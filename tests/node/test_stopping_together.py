@@ -46,9 +46,9 @@ def test_one_that_does_not_follow_goes_on_and_holds_up_nobody(tmp_path: Path, ti
         roll_back(study, "ada", asked)
 
 
-@pytest.mark.parametrize("protocol", ["sync", "noloco"])
+@pytest.mark.parametrize(("protocol", "rounds"), [("sync", 2), ("noloco", 1)])
 def test_where_rounds_are_numbered_all_stop_behind_the_same_one_and_go_on_from_an_earlier_one(
-    tmp_path: Path, tiny_model: Path, protocol: str
+    tmp_path: Path, tiny_model: Path, protocol: str, rounds: int
 ) -> None:
     names = ("ada", "bob", "cid")
     study = make_study(
@@ -56,7 +56,7 @@ def test_where_rounds_are_numbered_all_stop_behind_the_same_one_and_go_on_from_a
         tiny_model,
         names=names,
         training={"phases": PHASES, "local_steps": 1, "evaluate_every": 0},
-        gossip={"protocol": protocol, "rounds_per_phase": 2, "deadline_s": 60},
+        gossip={"protocol": protocol, "rounds_per_phase": rounds, "deadline_s": 60},
         privacy={"level": "none", "target_epsilon": None},
     )
     study.edit("peers.yaml", lambda content: content.update(coordinators=["ada"]))
@@ -70,9 +70,9 @@ def test_where_rounds_are_numbered_all_stop_behind_the_same_one_and_go_on_from_a
         )
         codes = {name: process.wait(WAIT_S) for name, process in fleet.processes.items()}
     assert codes == dict.fromkeys(names, 3)
-    assert ends_of(study, names) == (kept_at + REST, 2 * (kept_at + REST))
+    assert ends_of(study, names) == (kept_at + REST, rounds * (kept_at + REST))
     assert len({roll_back(study, name, kept) for name in names}) == 1
-    assert ends_of(study, names) == (kept_at, 2 * kept_at)
+    assert ends_of(study, names) == (kept_at, rounds * kept_at)
     move(study)
     study.edit("experiment.yaml", lambda content: content["training"].update(phases=kept_at + 2 * REST))
     with Fleet(jobs, launch=forked) as fleet:
@@ -82,8 +82,9 @@ def test_where_rounds_are_numbered_all_stop_behind_the_same_one_and_go_on_from_a
 
 
 def ends_of(study: Study, names: Sequence[str]) -> tuple[int, int]:
-    """Phase and round of the newest checkpoints, which are all of one: what all have mixed on a complete graph."""
+    """Phase and round of all newest checkpoints; under sync what all have mixed on a complete graph is the same too."""
     ends = [study.saved(name).snapshot for name in names]
-    assert all(np.allclose(end.state.vector, ends[0].state.vector, atol=1e-6) for end in ends)
+    if "protocol: sync" in (study.folder / "experiment.yaml").read_text():
+        assert all(np.allclose(end.state.vector, ends[0].state.vector, atol=1e-6) for end in ends)
     ((phase, number),) = {(end.phase, end.round) for end in ends}
     return phase, number

@@ -27,7 +27,6 @@ class Limits:
         refused_s: wait after a peer that runs another experiment.
         keepalive_s: silence after which the peer is asked for a sign of life, and how long it has to give it.
         close_s: what closing may take.
-        idle_s: a connection that carries no call for so long is closed.
         bytes_per_s, messages_per_s, calls_per_s, calls_at_once, waiting: of one peer, see `LimitsConfig`.
     """
 
@@ -39,7 +38,6 @@ class Limits:
     refused_s: float = 30.0
     keepalive_s: float = 8.0
     close_s: float = 1.0
-    idle_s: float = 300.0
     bytes_per_s: int = _USUAL.bytes_per_s
     messages_per_s: int = _USUAL.messages_per_s
     calls_per_s: int = _USUAL.calls_per_s

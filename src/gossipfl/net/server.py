@@ -147,9 +147,8 @@ async def start_server(context: Context, binds: Sequence[str]) -> "grpc.aio.Serv
         ("grpc.so_reuseport", 0),
         ("grpc.max_concurrent_streams", _STREAMS_PER_CONNECTION),
         ("grpc.server_handshake_timeout_ms", _TLS_HANDSHAKE_MS),
-        # gRPC does not say whose a connection is: calls are counted by peer, connections without any are closed; its
-        # own bound, grpc.max_allowed_incoming_connections, aborts the process now and then (1.85.1, seen in tests)
-        ("grpc.max_connection_idle_ms", round(1000 * context.limits.idle_s)),
+        # calls are counted by peer; gRPC's own bounds on connections, max_allowed_incoming_connections and
+        # max_connection_idle_ms, are left alone: with them its threads crashed under flood now and then (1.85.1)
     ]
     busiest = 16 * len(context.members) + 16
     server = grpc.aio.server(options=options, maximum_concurrent_rpcs=busiest)
