@@ -21,6 +21,7 @@ from gossipfl.net.framing import paper_line
 from gossipfl.net.handshake import agree, greet
 from gossipfl.net.publishing import Pushed
 from gossipfl.net.relay import Relay
+from gossipfl.net.shown import Shown
 from gossipfl.net.status_wire import status_message
 from gossipfl.net.wire import Opening, hello_of, members_message
 from gossipfl.v1 import gossip_pb2 as pb
@@ -147,8 +148,6 @@ async def start_server(context: Context, binds: Sequence[str]) -> "grpc.aio.Serv
         ("grpc.so_reuseport", 0),
         ("grpc.max_concurrent_streams", _STREAMS_PER_CONNECTION),
         ("grpc.server_handshake_timeout_ms", _TLS_HANDSHAKE_MS),
-        # calls are counted by peer; gRPC's own bounds on connections, max_allowed_incoming_connections and
-        # max_connection_idle_ms, are left alone: with them its threads crashed under flood now and then (1.85.1)
     ]
     busiest = 16 * len(context.members) + 16
     server = grpc.aio.server(options=options, maximum_concurrent_rpcs=busiest)
@@ -167,15 +166,8 @@ def _add_port(server: "grpc.aio.Server", context: Context, bind: str) -> None:
     if context.identity.insecure:
         server.add_insecure_port(_bindable(bind))
         return
-    pair = (context.identity.key, context.identity.certificate)
-
-    def configuration() -> grpc.ServerCertificateConfiguration:
-        # asked anew at every TLS handshake: pinned certificates become known while the node runs
-        return grpc.ssl_server_certificate_configuration([pair], root_certificates=context.trust.server_roots())
-
-    credentials = grpc.dynamic_ssl_server_credentials(
-        configuration(), configuration, require_client_authentication=True
-    )
+    shown = Shown(context.identity, context.trust)
+    credentials = grpc.dynamic_ssl_server_credentials(shown.now(), shown.news, require_client_authentication=True)
     server.add_secure_port(_bindable(bind), credentials)
 
 
