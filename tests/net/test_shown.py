@@ -31,7 +31,12 @@ async def test_handshakes_side_by_side_are_answered_and_gave_no_news(
 ) -> None:
     told: list[Any] = []
     news = Shown.news
-    monkeypatch.setattr(Shown, "news", lambda shown: told.append(news(shown)) or told[-1])
+
+    def listen(shown: Shown) -> Any:
+        told.append(news(shown))
+        return told[-1]
+
+    monkeypatch.setattr(Shown, "news", listen)
     address = world.add("a").address
     assert address is not None
     world.add("b", dials_only=True)
