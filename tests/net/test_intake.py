@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from time import monotonic
@@ -12,11 +13,12 @@ import numpy as np
 import pytest
 from tests.net.world import QUICK, SPEC, WAIT_S, Player, Raw, Rejections, World, state_of
 
-from gossipfl.net.channels import SERVICE
+from gossipfl.net.channels import SERVICE, open_channel
 from gossipfl.net.events import Arrived, LinkUp, NetEvent, Spoke
 from gossipfl.net.framing import chunk_frames
 from gossipfl.net.intake import SMALLEST_FRAME, Intake
 from gossipfl.net.limits import Limits
+from gossipfl.net.pinning import Trust
 from gossipfl.state import AdapterState
 from gossipfl.v1 import gossip_pb2 as pb
 
@@ -175,6 +177,60 @@ async def test_a_member_has_so_many_calls_open_and_no_more(world: World, rejecti
                 pass
         with contextlib.suppress(asyncio.CancelledError, grpc.RpcError):
             await opened
+
+
+async def has_closed(line: socket.socket) -> None:
+    """Returns when the other side has closed."""
+    with contextlib.suppress(ConnectionError):
+        assert await asyncio.get_running_loop().sock_recv(line, 1) == b""
+
+
+async def test_connections_beyond_the_limit_are_closed_as_they_come_and_there_is_room_when_some_have_gone(
+    world: World,
+) -> None:
+    port = world.add("a").address
+    assert port is not None
+    world.add("b", dials_only=True)
+    player = world.player("a", "b", limits=replace(QUICK, connections=5))
+    async with player.transport:
+        with contextlib.ExitStack() as stack:
+            lines = [stack.enter_context(await dialed(port)) for _ in range(8)]
+            ends = [asyncio.create_task(has_closed(line)) for line in lines]
+            async with asyncio.timeout(WAIT_S):
+                await asyncio.gather(*ends[5:])
+            assert not any(end.done() for end in ends[:5])
+            for end in ends[:5]:
+                end.cancel()
+            await asyncio.gather(*ends[:5], return_exceptions=True)
+        me = world.identity("b")
+        async with open_channel(me, Trust(me), "a", port, keepalive_s=10) as channel, asyncio.timeout(WAIT_S):
+            # it may be a moment until the node knows that they are gone
+            while not await answered(channel):
+                pass
+
+
+async def dialed(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    line = socket.socket()
+    line.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(line, (host, int(port)))
+    return line
+
+
+async def test_a_connection_without_calls_is_closed_and_one_with_a_link_stays(world: World) -> None:
+    async with flooded(world, replace(QUICK, idle_s=0.2)) as (player, raw):
+        me, address = world.identity("b"), world.nodes["a"].address
+        assert address is not None
+        async with open_channel(me, Trust(me), "a", address, keepalive_s=10) as channel:
+            assert await answered(channel)
+            state = channel.get_state()
+            async with asyncio.timeout(WAIT_S):
+                while state is not grpc.ChannelConnectivity.IDLE:
+                    await channel.wait_for_state_change(state)
+                    state = channel.get_state()
+            assert await answered(channel), "a new connection is made for the next call"
+        await raw.send(state_of(0))
+        assert (await player.event(Arrived)).state == state_of(0)
 
 
 @pytest.mark.parametrize(("frames", "payload"), [(1000, True), (3, False)])

@@ -11,7 +11,7 @@ from gossipfl.errors import ConfigError, DataError
 from gossipfl.report.measures import by_node
 from gossipfl.report.runs import read_runs
 from gossipfl.sim.simulate import simulate
-from gossipfl.studies.newcomer import JOINS_S, Joined, join, main, table
+from gossipfl.studies.newcomer import JOINS_S, Joined, join, main, run_study, table
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "newcomer.yaml"
 
@@ -28,13 +28,14 @@ def test_it_begins_where_its_neighbors_are_and_stays_within_two_points(tmp_path:
     up = np.array([columns.up for _, columns in run.evaluations])
     at = np.array([summary.virtual_s for summary, _ in run.evaluations])
     assert up[:, :-1].all()
-    # what is recorded at 0 is from before anything happened
-    assert up[1:, -1].tolist() == (at[1:] >= JOINS_S).tolist()
+    assert up[:, -1].tolist() == (at >= JOINS_S).tolist()
+    assert {summary.worst > 0.2 for summary, _ in run.evaluations if 50 < summary.virtual_s < JOINS_S} == {True}
     steps, accuracy = by_node(run, "step"), by_node(run, "test_accuracy")
     assert steps[at < JOINS_S, -1].max() == 0
     # it has what its neighbors have before it has trained at all
     untrained = int(((at >= JOINS_S) & (steps[:, -1] == 0)).argmax())
-    assert accuracy[untrained, -1] > accuracy[untrained, :-1].min() > accuracy[0].max() + 0.3
+    assert accuracy[untrained, -1] > accuracy[untrained, :-1].min() > np.nanmax(accuracy[0]) + 0.3
+    assert np.isnan(accuracy[at < JOINS_S, -1]).all()
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,7 @@ def test_it_begins_where_its_neighbors_are_and_stays_within_two_points(tmp_path:
     [
         (["simulation.availability.joins={n99: 1}"], "simulation.availability.joins: 'n99' is no node"),
         (["gossip.protocol=sync"], "joins: gossip.protocol sync: membership dynamic needs wait_free: its nodes number"),
+        (["simulation.until_s=90"], "joins: n15 joins at 100 s, and simulation.until_s ends the run at 90 s"),
         (["simulation.until_s=null"], "simulation.availability.joins: simulation.until_s was expected"),
         (["simulation.nodes=2", "simulation.availability.joins={n0: 1, n1: 2}"], "all nodes join"),
     ],
@@ -70,9 +72,23 @@ def test_the_table_has_a_row_a_size() -> None:
 
 
 @pytest.mark.slow
-def test_the_command_writes_what_it_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_study_writes_what_it_says(tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
-    assert main(["--experiment", str(EXPERIMENT), "--nodes", "4", "--seeds", "1", "--output", str(tmp_path / "o")]) == 0
+    text = run_study(EXPERIMENT, [4], 1, tmp_path / "o")
     (found,) = json.loads((tmp_path / "o" / "result.json").read_text())
     assert found["nodes"] == 4
-    assert f"| 4 | 4 | {found['veterans']:.1f} |" in capsys.readouterr().out
+    assert f"| 4 | 4 | {found['veterans']:.1f} |" in text
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--nodes", "8,x"], ["--nodes", "1"], ["--seeds", "0"], ["--experiment", "gone"]]
+)
+def test_a_mistake_is_one_line(
+    tmp_path: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["newcomer", "--output", str(tmp_path / "o"), *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")

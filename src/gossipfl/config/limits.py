@@ -11,7 +11,7 @@ SMALLEST_BYTES_PER_S = 1 << 21
 
 
 class LimitsConfig(Section):
-    """What one peer may cost this machine; every machine may have its own.
+    """What one peer may cost this machine, and all together; every machine may have its own.
 
     Links are not broken for it: a neighbor that sends more is read more slowly, and waits in its own send queue, where
     the newest state takes the place of older ones.
@@ -25,5 +25,8 @@ class LimitsConfig(Section):
     """Calls of a member: greetings, status, links it opens; more are refused."""
     calls_at_once: PositiveInt = 32
     """Calls of a member that are open together, links and tunnels with them; more are refused."""
+    connections: PositiveInt = 512
+    """Connections of all together to one address, counted before anybody shows a certificate; more are closed as they
+    come. One without a certificate after ten seconds is closed, one without a call for five minutes too."""
     waiting: PositiveInt = 4
     """Messages of a neighbor that wait to be mixed; nothing more is read from it while there are so many."""

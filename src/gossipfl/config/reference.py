@@ -49,7 +49,7 @@ def _nested(field: FieldInfo) -> type[BaseModel] | None:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    value: Any = field.default
+    value: Any = field.get_default(call_default_factory=True)
     if isinstance(value, BaseModel):
         return "see below"
     return "–" if value in (None, (), {}) else f"`{value}`"

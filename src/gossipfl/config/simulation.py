@@ -83,7 +83,8 @@ class AvailabilityConfig(Section):
     partitions: tuple[PartitionConfig, ...] = ()
     joins: dict[str, PositiveFloat] = Field(default={})
     """Node name to the virtual second from which it is there, as one that joins a running federation: it begins where
-    its neighbors are. With `gossip.protocol: wait_free`."""
+    its neighbors are. Goes with what `membership: dynamic` goes with, and needs `simulation.until_s`. The graph is that
+    of all nodes, with a hole until then; before, figures over the nodes are without it."""
 
     @model_validator(mode="after")
     def _trace_is_named(self) -> "AvailabilityConfig":

@@ -27,7 +27,8 @@ class Limits:
         refused_s: wait after a peer that runs another experiment.
         keepalive_s: silence after which the peer is asked for a sign of life, and how long it has to give it.
         close_s: what closing may take.
-        bytes_per_s, messages_per_s, calls_per_s, calls_at_once, waiting: of one peer, see `LimitsConfig`.
+        idle_s: a connection that carries no call for so long is closed.
+        bytes_per_s, messages_per_s, calls_per_s, calls_at_once, connections, waiting: see `LimitsConfig`.
     """
 
     message_timeout_s: float = 60.0
@@ -38,10 +39,12 @@ class Limits:
     refused_s: float = 30.0
     keepalive_s: float = 8.0
     close_s: float = 1.0
+    idle_s: float = 300.0
     bytes_per_s: int = _USUAL.bytes_per_s
     messages_per_s: int = _USUAL.messages_per_s
     calls_per_s: int = _USUAL.calls_per_s
     calls_at_once: int = _USUAL.calls_at_once
+    connections: int = _USUAL.connections
     waiting: int = _USUAL.waiting
 
     def pause_s(self, attempt: int) -> float:

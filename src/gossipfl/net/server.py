@@ -148,6 +148,9 @@ async def start_server(context: Context, binds: Sequence[str]) -> "grpc.aio.Serv
         ("grpc.so_reuseport", 0),
         ("grpc.max_concurrent_streams", _STREAMS_PER_CONNECTION),
         ("grpc.server_handshake_timeout_ms", _TLS_HANDSHAKE_MS),
+        # gRPC does not say whose a connection is: calls are counted by peer, connections all together
+        ("grpc.max_allowed_incoming_connections", context.limits.connections),
+        ("grpc.max_connection_idle_ms", round(1000 * context.limits.idle_s)),
     ]
     busiest = 16 * len(context.members) + 16
     server = grpc.aio.server(options=options, maximum_concurrent_rpcs=busiest)

@@ -8,6 +8,7 @@ exact             where the schedule gives the mean: every node holds it, from t
                   training on; False once a node went down, or mixed without one of its row
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -114,7 +115,8 @@ class Recorder:
         """Evaluates and writes one line of each file; where the nodes are."""
         self._next = self._world.reports
         spread, nodes = self._spread(), tuple(self._world.bodies)
-        judgments, mean = self._judged(nodes, self._parts.share if share is None else share, spread)
+        there = tuple(name for name in nodes if name not in self._away)
+        judgments, mean = self._judged(there, self._parts.share if share is None else share, spread)
         columns = node_columns(self._standing(nodes), spread, judgments)
         columns["distance"] = self._of_honest(spread.distances)
         self.last = summary_line(columns, spread)
@@ -141,8 +143,12 @@ class Recorder:
     @property
     def _honest(self) -> list[tuple[str, Body[AdapterState]]]:
         bodies = self._world.bodies.items()
-        away = {name for name, joins_s in self._parts.joins.items() if self._world.now < joins_s}
-        return [(name, body) for name, body in bodies if name not in self._parts.attackers | away]
+        return [(name, body) for name, body in bodies if name not in self._parts.attackers | self._away]
+
+    @property
+    def _away(self) -> frozenset[str]:
+        """Who is still to join."""
+        return frozenset(name for name, joins_s in self._parts.joins.items() if self._world.now < joins_s)
 
     def _spread(self) -> Spread:
         return self._parts.spread([body.snapshot.state for _, body in self._honest])
@@ -182,8 +188,8 @@ class Recorder:
             rounds=[snapshot.round for snapshot in snapshots],
             steps=[snapshot.step for snapshot in snapshots],
             sent=[body.bytes_sent for body in bodies],
-            epsilons=[body.epsilon for body in bodies],
-            up=[body.up for body in bodies],
+            epsilons=[math.inf if name in self._away else body.epsilon for name, body in self._world.bodies.items()],
+            up=[body.up and name not in self._away for name, body in self._world.bodies.items()],
             finished=[body.finished for body in bodies],
         )
 

@@ -45,6 +45,10 @@ def check_joins(simulation: SimulationConfig, gossip: GossipConfig) -> None:
             "simulation.availability.joins: simulation.until_s was expected: whoever comes when all are through waits "
             "for them for ever"
         )
+    late = max(joins, key=lambda name: joins[name], default=None)
+    if late is not None and simulation.until_s is not None and joins[late] >= simulation.until_s:
+        ends = f"simulation.until_s ends the run at {simulation.until_s:g} s"
+        raise ConfigError(f"simulation.availability.joins: {late} joins at {joins[late]:g} s, and {ends}")
     if {*joins} >= {*simulation.names}:
         raise ConfigError("simulation.availability.joins: all nodes join; one was expected that is there before")
 

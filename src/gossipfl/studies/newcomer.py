@@ -7,21 +7,22 @@ python -m gossipfl.studies.newcomer [--experiment FILE] [--nodes 8,16,32,64] [--
 
 import argparse
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
+from typing import NoReturn
 
 from gossipfl.config.loading import load_experiment
 from gossipfl.core.json_text import json_text
-from gossipfl.errors import DataError
+from gossipfl.errors import ConfigError, DataError
 from gossipfl.report.measures import by_node
 from gossipfl.report.runs import read_runs
 from gossipfl.report.tables import markdown_table
 from gossipfl.runs.default_folder import default_folder
 from gossipfl.sim.simulate import simulate
 from gossipfl.studies.new_folder import make_new_folder
+from gossipfl.studies.study_options import end_with
 
 SIZES = (8, 16, 32, 64)
 JOINS_S = 100.0
@@ -36,7 +37,8 @@ class Joined:
         nodes: all, with the newcomer.
         phase: of the newcomer, 2·log₂ of the nodes.
         veterans: mean test accuracy of the others then.
-        first, behind: points of accuracy by which the newcomer is behind that mean, after its first phase and then.
+        first, behind: points of accuracy by which the newcomer is behind that mean, minus: ahead, at the first
+            evaluation behind its first phase and behind that one.
         worst: points by which the worst veteran is behind it then.
     """
 
@@ -97,26 +99,39 @@ def _spread(values: Sequence[float]) -> str:
     return f"{mean(values):.1f}{deviation}".replace("-", "−")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line."""
+def run_study(experiment: Path, sizes: Sequence[int], seeds: int, output: Path) -> str:
+    """The table, which is in the folder too, as JSON.
+
+    Raises:
+        UserError: whatever is wrong with the experiment, the numbers or the folder.
+    """
+    if seeds < 1 or min(sizes) < 3:
+        raise ConfigError("--nodes, --seeds: three nodes and one seed at least were expected")
+    make_new_folder(output)
+    found = [join(experiment, nodes, output / f"{nodes}-{seed}", seed=seed) for nodes in sizes for seed in range(seeds)]
+    (output / "result.json").write_text(json_text(found) + "\n")
+    return table(found)
+
+
+def main() -> NoReturn:
+    """Runs the study once and prints its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--experiment", type=Path, default=Path("experiments/newcomer.yaml"))
+    parser.add_argument(
+        "--experiment", type=Path, default=Path("experiments/newcomer.yaml"), help="default: %(default)s"
+    )
     parser.add_argument("--nodes", default=",".join(map(str, SIZES)), help="default: %(default)s")
     parser.add_argument("--seeds", type=int, default=5, help="how many, from 0 on; default: %(default)s")
-    parser.add_argument("--output", type=Path, default=None)
-    given = parser.parse_args(arguments)
-    output = given.output or default_folder("newcomer")
-    make_new_folder(output)
-    sizes = [int(nodes) for nodes in given.nodes.split(",")]
-    found = [
-        join(given.experiment, nodes, output / f"{nodes}-{seed}", seed=seed)
-        for nodes in sizes
-        for seed in range(given.seeds)
-    ]
-    (output / "result.json").write_text(json_text(found) + "\n")
-    sys.stdout.write(table(found) + "\n")
-    return 0
+    parser.add_argument("--output", type=Path, help="default: runs/newcomer-TIME")
+    given = parser.parse_args()
+
+    def work() -> str:
+        if not all(each.isdecimal() for each in given.nodes.split(",")):
+            raise ConfigError(f"--nodes {given.nodes}: numbers with commas between them were expected")
+        sizes = [int(each) for each in given.nodes.split(",")]
+        return run_study(given.experiment, sizes, given.seeds, given.output or default_folder("newcomer"))
+
+    end_with(work)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
