@@ -115,7 +115,8 @@ class Recorder:
         """Evaluates and writes one line of each file; where the nodes are."""
         self._next = self._world.reports
         spread, nodes = self._spread(), tuple(self._world.bodies)
-        there = tuple(name for name in nodes if name not in self._away)
+        away = self._away
+        there = [name for name in nodes if name not in away]
         judgments, mean = self._judged(there, self._parts.share if share is None else share, spread)
         columns = node_columns(self._standing(nodes), spread, judgments)
         columns["distance"] = self._of_honest(spread.distances)
@@ -142,8 +143,8 @@ class Recorder:
 
     @property
     def _honest(self) -> list[tuple[str, Body[AdapterState]]]:
-        bodies = self._world.bodies.items()
-        return [(name, body) for name, body in bodies if name not in self._parts.attackers | self._away]
+        left_out = self._parts.attackers | self._away
+        return [(name, body) for name, body in self._world.bodies.items() if name not in left_out]
 
     @property
     def _away(self) -> frozenset[str]:
@@ -180,7 +181,7 @@ class Recorder:
         return [nodes[place] for place in sorted(self._parts.rng.choice(len(nodes), count, replace=False))]
 
     def _standing(self, nodes: Sequence[str]) -> Standing:
-        bodies = self._world.bodies.values()
+        bodies, away = self._world.bodies.values(), self._away
         snapshots = [body.snapshot for body in bodies]
         return Standing(
             nodes=nodes,
@@ -188,8 +189,8 @@ class Recorder:
             rounds=[snapshot.round for snapshot in snapshots],
             steps=[snapshot.step for snapshot in snapshots],
             sent=[body.bytes_sent for body in bodies],
-            epsilons=[math.inf if name in self._away else body.epsilon for name, body in self._world.bodies.items()],
-            up=[body.up and name not in self._away for name, body in self._world.bodies.items()],
+            epsilons=[math.inf if name in away else body.epsilon for name, body in self._world.bodies.items()],
+            up=[body.up and name not in away for name, body in self._world.bodies.items()],
             finished=[body.finished for body in bodies],
         )
 
