@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
+from tests.net.test_differences import only_one_dials
 from tests.net.world import SPEC, WAIT_S, Player, Raw, Rejections, World, packet_of, state_of
 
 from gossipfl.core.mass import Flow, first_mass
@@ -57,8 +58,7 @@ async def pushed(giver: Player, taker: Player, packet: Packet[AdapterState], cro
 
 
 async def test_totals_are_found_by_the_message_before_and_come_along_after_a_lost_link(world: World) -> None:
-    for name in ("a", "b"):
-        world.add(name)
+    only_one_dials(world)
     a, b = (world.player(*each, keeps_books=True) for each in (("a", "b"), ("b", "a")))
     giver = Giver()
     async with a.transport:

@@ -4,8 +4,9 @@ When both ends dial, both links come up, and both ends decide alike: the one dia
 newer link takes the place of an older one, whose end has not been noticed yet.
 
 A link that takes another's place carries nothing before the other has ended: so messages arrive in the order in which
-they were sent, whichever link they take, and none is mistaken for a replay. A link to an earlier life, or one that the
-peer itself has given up since it dials anew, is broken off; what it did not deliver goes with the new one.
+they were sent, whichever link they take. A link to an earlier life, or one that the peer itself has given up since it
+dials anew, is broken off; what it did not deliver goes with the new one. What the peer got after its greeting may come
+again, and is dropped there as a replay: twice is harmless, never is not.
 """
 
 import asyncio
