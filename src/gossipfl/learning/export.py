@@ -35,12 +35,12 @@ from gossipfl.learning.cache import file_sha256
 from gossipfl.learning.models import load_base
 from gossipfl.learning.quiet import quiet
 from gossipfl.learning.sources import weights_sha256
+from gossipfl.learning.tasks import KINDS
 from gossipfl.state import AdapterState
 
 NOTE = "gossipfl.json"
 """Its presence marks a folder as an export, which a later one may replace."""
 _WEIGHTS = "adapter_model.safetensors"
-_TASKS = {"sequence-classification": "SEQ_CLS", "causal-lm": "CAUSAL_LM"}
 
 
 def export(adapted: Adapted, state: AdapterState, output: Path, *, merge: bool = False) -> str:
@@ -142,7 +142,7 @@ def _peft_config(adapted: Adapted, layers: list[str], saved: list[str]) -> dict[
         lora_alpha=adapted.parts.scale * (math.sqrt(rank) if stabilized else rank),
         use_rslora=stabilized,
         fan_in_fan_out=all(_is_transposed(adapted, layer) for layer in layers),
-        task_type=_TASKS[adapted.experiment.task.kind],
+        task_type=KINDS[adapted.experiment.task.kind].peft_type,
         base_model_name_or_path=base.source if on_hub else str(base.folder),
         revision=adapted.experiment.model.revision,
         inference_mode=True,

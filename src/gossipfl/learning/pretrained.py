@@ -10,15 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 from torch import nn
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    PretrainedConfig,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 
 from gossipfl.config.experiment import ModelConfig, TaskConfig
 from gossipfl.core.rng import generator
@@ -26,8 +20,7 @@ from gossipfl.errors import ModelError
 from gossipfl.learning.base import BaseModel, parameters_sha256
 from gossipfl.learning.quiet import quiet
 from gossipfl.learning.sources import locate
-
-_CLASSES = {"sequence-classification": AutoModelForSequenceClassification, "causal-lm": AutoModelForCausalLM}
+from gossipfl.learning.tasks import KINDS
 
 
 def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed: int) -> BaseModel:
@@ -39,10 +32,11 @@ def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed:
         module, missing = _module(located.folder, model, task)
     _agree_on_padding(module, tokenizer)
     drawn = {name: parameter for name, parameter in module.named_parameters() if name in missing}
-    if task.kind == "causal-lm" and drawn:
-        raise ModelError(f"model.source: {model.source!r} has no weights for {min(drawn)}, which causal-lm needs")
+    kind = KINDS[task.kind]
+    if drawn and not kind.has_head:
+        raise ModelError(f"model.source: {model.source!r} has no weights for {min(drawn)}, which {task.kind} needs")
     _draw(drawn, seed=seed, deviation=getattr(module.config, "initializer_range", 0.02))
-    head = _head(module) if task.kind == "sequence-classification" else {}
+    head = _head(module) if kind.has_head else {}
     _keep_in_fp32(module, head)
     return BaseModel(
         module=module.requires_grad_(requires_grad=False).eval(),
@@ -72,11 +66,11 @@ def _tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:
 def _module(folder: Path, model: ModelConfig, task: TaskConfig) -> tuple[nn.Module, Collection[str]]:
     """The model, and the names of what its files lack."""
     try:
-        module, report = _CLASSES[task.kind].from_pretrained(
+        module, report = getattr(transformers, KINDS[task.kind].model_class).from_pretrained(
             folder,
             config=_configuration(folder, task),
             dtype=getattr(torch, model.dtype),
-            ignore_mismatched_sizes=task.kind == "sequence-classification",
+            ignore_mismatched_sizes=KINDS[task.kind].has_head,
             output_loading_info=True,
             local_files_only=True,
         )
@@ -90,7 +84,7 @@ def _module(folder: Path, model: ModelConfig, task: TaskConfig) -> tuple[nn.Modu
 
 def _configuration(folder: Path, task: TaskConfig) -> PretrainedConfig:
     labels: dict[str, Any] = {}
-    if task.kind == "sequence-classification":
+    if KINDS[task.kind].has_head:
         labels["id2label"] = dict(enumerate(task.labels))
         labels["label2id"] = {label: position for position, label in enumerate(task.labels)}
     configuration = AutoConfig.from_pretrained(folder, local_files_only=True, **labels)

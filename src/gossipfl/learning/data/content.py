@@ -4,13 +4,14 @@ TokenRows     input_ids, attention_mask, labels     padded to the longest row of
 VectorRows    features (rows, inputs), labels       nothing to pad
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gossipfl.learning.data.record import Record
 from gossipfl.learning.data.tokens import Tokens
 
 IGNORED = -100
@@ -110,3 +111,8 @@ class VectorRows:
     def arrays(self, rows: Places) -> Mapping[str, NDArray[Any]]:
         """See `Content`."""
         return {"features": self.features[rows], "labels": self.labels[rows]}
+
+
+def labels_of(records: Sequence[Record]) -> NDArray[np.int64]:
+    """(records,) class of each."""
+    return np.array([record.label for record in records], np.int64)

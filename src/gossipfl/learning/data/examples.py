@@ -14,12 +14,9 @@ from numpy.typing import NDArray
 
 from gossipfl.config.experiment import TaskConfig
 from gossipfl.config.training import GoldfishConfig
-from gossipfl.errors import DataError
-from gossipfl.learning.data.content import IGNORED, Content, TokenRows, VectorRows
-from gossipfl.learning.data.goldfish import left_out
-from gossipfl.learning.data.records import Record
-from gossipfl.learning.data.tokens import tokenize
-from gossipfl.learning.data.vectors import matrix_of
+from gossipfl.learning.data.content import IGNORED, Content
+from gossipfl.learning.data.kinds import KINDS, Reading
+from gossipfl.learning.data.record import Record
 from gossipfl.privacy.rows import Rows
 
 if TYPE_CHECKING:
@@ -111,28 +108,8 @@ def make_examples(
         DataError: a record comes to no token at all.
     """
     chosen = [records[row] for unit in units for row in unit]
-    content = _vector_rows(chosen) if tokenizer is None else _token_rows(chosen, tokenizer, task, goldfish)
+    content = KINDS[task.kind].rows(chosen, Reading(task, tokenizer, goldfish))
     return Examples(content, np.cumsum([0, *map(len, units)], dtype=np.int64))
-
-
-def _token_rows(
-    chosen: Sequence[Record], tokenizer: "PreTrainedTokenizerBase", task: TaskConfig, goldfish: GoldfishConfig | None
-) -> TokenRows:
-    tokens = tokenize(chosen, tokenizer, task)
-    if chosen and int(np.diff(tokens.starts).min()) == 0:
-        row = int(np.diff(tokens.starts).argmin())
-        raise DataError(f"the tokenizer makes no token of a text of {len(chosen[row].text)} characters")
-    labels = _labels(chosen) if task.classifies else None
-    out = None if goldfish is None else left_out(tokens.ids, tokens.starts, goldfish)
-    return TokenRows(tokens, labels, tokenizer.pad_token_id or 0, out)
-
-
-def _vector_rows(chosen: Sequence[Record]) -> VectorRows:
-    return VectorRows(matrix_of([record.features for record in chosen]), _labels(chosen))
-
-
-def _labels(chosen: Sequence[Record]) -> NDArray[np.int64]:
-    return np.array([record.label for record in chosen], np.int64)
 
 
 def _rows(firsts: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

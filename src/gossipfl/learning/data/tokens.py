@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gossipfl.config.experiment import TaskConfig
-from gossipfl.learning.data.records import Record
+from gossipfl.learning.data.record import Record
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

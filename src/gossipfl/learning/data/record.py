@@ -1,0 +1,47 @@
+"""What a record is: content (text, prompt and response, or numbers), label, unit, group."""
+
+import hashlib
+import unicodedata
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as the task sees it.
+
+    Attributes:
+        text: the text, or the response when there is a prompt; empty for numbers.
+        prompt: what the response answers; none for plain text.
+        label: index into `task.labels`; -1 where the task has none.
+        unit: the person behind the record; none when every record is its own unit.
+        group: value of the column that decides a split; empty where no split needs one.
+        features: the numbers, fp32 little-endian one after the other; empty for text.
+    """
+
+    text: str
+    prompt: str | None = None
+    label: int = -1
+    unit: str | None = None
+    group: str = ""
+    features: bytes = b""
+
+    @property
+    def tag(self) -> bytes:
+        """SHA-256 of the content, by which the ledger knows the record again.
+
+        Of the words or numbers alone: a record under another label, task or unit column is still the same record.
+        Numbers in another unit or scale are other numbers.
+        """
+        if self.features:
+            return hashlib.sha256(b"features\x1e" + self.features).digest()
+        return _tag("\x1f".join((self.prompt or "", self.text)))
+
+    @property
+    def unit_tag(self) -> bytes | None:
+        """SHA-256 of the unit's name, by which the ledger knows a person again who comes with other records."""
+        return None if self.unit is None else _tag(f"unit\x1e{self.unit}")
+
+
+def _tag(text: str) -> bytes:
+    words = " ".join(unicodedata.normalize("NFC", text).split())
+    return hashlib.sha256(words.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,85 @@
+"""What a model learns to do: one loss per row, and what evaluation counts.
+
+    sequence-classification   loss(row) = −log p(label)
+    vector-classification     the same
+    causal-lm                 loss(row) = mean over the row's own loss tokens of −log p(token | tokens before)
+
+Losses are fp32 whatever the model computes in. A row's loss is transformers' own loss of that row alone.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gossipfl.config.experiment import TaskConfig
+from gossipfl.learning.tasks import causal_lm, classification
+from gossipfl.learning.tasks.seam import Kind, Tensors
+
+__all__ = ["KINDS", "Kind", "Scores", "Task", "make_task"]
+
+KINDS: Mapping[str, Kind] = {
+    "sequence-classification": classification.SEQUENCE,
+    "vector-classification": classification.VECTOR,
+    "causal-lm": causal_lm.CAUSAL,
+}
+"""`task.kind` to what it is; a new one is a new file and a line here, and one in `data.kinds` for what it reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What evaluation needs of some rows.
+
+    Attributes:
+        losses: (rows,) fp32, see above.
+        tokens: (rows,) loss tokens of each row; 1 for classification.
+        said: (rows,) how many of them the model says first, each after the true tokens before it.
+    """
+
+    losses: Tensor
+    tokens: Tensor
+    said: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task's losses in one precision.
+
+    Attributes:
+        losses: (module, tensors of a `Rows`) to (rows,) fp32 loss of each row, with gradient where enabled.
+        scores: to its scores.
+        classifies: there is an accuracy.
+    """
+
+    losses: Callable[[nn.Module, Tensors], Tensor]
+    scores: Callable[[nn.Module, Tensors], Scores]
+    classifies: bool
+
+    def hits(self, module: nn.Module, tensors: Tensors) -> Tensor:
+        """(rows,) bool: what the labels say is what the model says first, of `causal-lm` at every loss token."""
+        scores = self.scores(module, tensors)
+        # greedy decoding says the same as long as all before it are said
+        return scores.said == scores.tokens
+
+
+def make_task(config: TaskConfig, *, autocast: torch.dtype | None = None) -> Task:
+    """The task of an experiment.
+
+    Args:
+        autocast: type the model computes in on a GPU; None: that of its weights.
+    """
+    kind = KINDS[config.kind]
+
+    def logits(module: nn.Module, tensors: Tensors) -> Tensor:
+        with torch.autocast(tensors["labels"].device.type, dtype=autocast, enabled=autocast is not None):
+            return kind.logits(module, tensors)
+
+    def losses(module: nn.Module, tensors: Tensors) -> Tensor:
+        return kind.lose(logits(module, tensors), tensors["labels"])
+
+    def scores(module: nn.Module, tensors: Tensors) -> Scores:
+        computed, labels = logits(module, tensors), tensors["labels"]
+        return Scores(kind.lose(computed, labels), *kind.count(computed, labels))
+
+    return Task(losses, scores, config.classifies)

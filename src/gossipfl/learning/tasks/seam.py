@@ -1,0 +1,30 @@
+"""What a kind of task is: how a model reads rows, what it loses on each, and what evaluation counts."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+Tensors = Mapping[str, Tensor]
+"""Those of a `Rows`: the model's input and `labels`, each (rows, …)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One value of `task.kind`.
+
+    Attributes:
+        logits: (module, tensors) to what the model says, in the type it computes in.
+        lose: (logits, labels) to (rows,) fp32 loss of each row.
+        count: (logits, labels) to (rows,) how much each row asks for, and (rows,) how much of it is said first.
+        model_class: transformers' class that loads such a model; empty where none does.
+        peft_type: PEFT's name of it, which stands in an exported adapter.
+        has_head: what stands on the body is drawn from the seed where files lack it, trained and exchanged.
+    """
+
+    logits: Callable[[nn.Module, Tensors], Tensor]
+    lose: Callable[[Tensor, Tensor], Tensor]
+    count: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+    model_class: str = ""
+    peft_type: str = ""
+    has_head: bool = False
