@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gossipfl.config.experiment import TaskConfig
 from gossipfl.config.training import GoldfishConfig
-from gossipfl.learning.data.content import IGNORED, Content
+from gossipfl.learning.data.content import IGNORED, Content, TokenRows
 from gossipfl.learning.data.kinds import KINDS, Reading
 from gossipfl.learning.data.record import Record
 from gossipfl.privacy.rows import Rows
@@ -48,6 +48,11 @@ class Examples:
     def rows(self) -> int:
         """Number of rows."""
         return self.content.rows
+
+    @property
+    def cut(self) -> int:
+        """Rows that lost tokens, being longer than `task.max_length` or than what the tokenizer's model takes."""
+        return self.content.tokens.cut if isinstance(self.content, TokenRows) else 0
 
     def to(self, device: torch.device) -> Self:
         """The same examples, with micro-batches on another device."""
