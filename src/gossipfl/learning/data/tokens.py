@@ -48,7 +48,7 @@ def tokenize(records: Sequence[Record], tokenizer: "PreTrainedTokenizerBase", ta
         encoded = tokenizer(texts, truncation=True, max_length=limit)["input_ids"] if texts else []
         ended = task.kind == "causal-lm"
         rows = [(_ended(ids, tokenizer, limit) if ended else ids, 0) for ids in encoded]
-    return _flat(rows)
+    return flat_tokens(rows)
 
 
 def render_prompt(tokenizer: "PreTrainedTokenizerBase", prompt: str, *, chat_template: bool) -> str:
@@ -124,7 +124,8 @@ def _ended(ids: list[int], tokenizer: "PreTrainedTokenizerBase", limit: int) -> 
     return ids if end is None or len(ids) >= limit or ids[-1:] == [end] else [*ids, end]
 
 
-def _flat(rows: Sequence[tuple[Sequence[int], int]]) -> Tokens:
+def flat_tokens(rows: Sequence[tuple[Sequence[int], int]]) -> Tokens:
+    """Rows of ids, each with the position its loss begins at."""
     lengths = np.fromiter((len(ids) for ids, _ in rows), np.int64, len(rows))
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
     ids = np.fromiter(chain.from_iterable(row for row, _ in rows), np.int32, int(starts[-1]))

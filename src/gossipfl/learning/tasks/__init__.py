@@ -3,6 +3,7 @@
     sequence-classification   loss(row) = −log p(label)
     vector-classification     the same
     causal-lm                 loss(row) = mean over the row's own loss tokens of −log p(token | tokens before)
+    seq2seq-lm                loss(row) = the same over the response's tokens, given the prompt
 
 Losses are fp32 whatever the model computes in. A row's loss is transformers' own loss of that row alone.
 """
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gossipfl.config.experiment import TaskConfig
-from gossipfl.learning.tasks import causal_lm, classification
+from gossipfl.learning.tasks import causal_lm, classification, seq2seq_lm
 from gossipfl.learning.tasks.seam import Kind, Tensors
 
 __all__ = ["KINDS", "Kind", "Scores", "Task", "make_task"]
@@ -23,6 +24,7 @@ KINDS: Mapping[str, Kind] = {
     "sequence-classification": classification.SEQUENCE,
     "vector-classification": classification.VECTOR,
     "causal-lm": causal_lm.CAUSAL,
+    "seq2seq-lm": seq2seq_lm.SEQ2SEQ,
 }
 """`task.kind` to what it is; a new one is a new file and a line here, and one in `data.kinds` for what it reads."""
 
