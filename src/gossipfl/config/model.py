@@ -68,6 +68,9 @@ class TaskConfig(Section):
     """Class names, public and equal on all nodes; required for classification."""
     max_length: PositiveInt = 128
     """Tokens a record is cut to; more costs time in proportion."""
+    choice_score: Literal["mean", "sum"] = "mean"
+    """`multiple-choice`: a choice's score is the mean, or the sum, of its tokens' log likelihoods; the sum prefers
+    short ones."""
     chat_template: bool = True
     """Prompt and response go through the tokenizer's chat template where it has one."""
 

@@ -6,7 +6,7 @@ VectorRows    features (rows, inputs), labels       nothing to pad
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,15 @@ class Content(Protocol):
 
     def arrays(self, rows: Places) -> Mapping[str, NDArray[Any]]:
         """The model's input and the labels of some rows, each (rows, …)."""
+        ...
+
+
+@runtime_checkable
+class Judged(Content, Protocol):
+    """Rows of which evaluation sees more than training does."""
+
+    def judged(self, rows: Places) -> Mapping[str, NDArray[Any]]:
+        """In place of `arrays`, what evaluation sees of some rows; all of `arrays` is among it."""
         ...
 
 

@@ -41,7 +41,7 @@ def tokenize(records: Sequence[Record], tokenizer: "PreTrainedTokenizerBase", ta
     """The records' tokens, each row cut to `task.max_length` or to what the tokenizer's model can take."""
     limit = min(task.max_length, tokenizer.model_max_length)
     if records and records[0].prompt is not None:
-        pairs = _prompt_response(records, tokenizer, chat_template=task.chat_template)
+        pairs = prompt_response(records, tokenizer, chat_template=task.chat_template)
         rows = [join(prompt, response, limit) for prompt, response in pairs]
     else:
         texts = [record.text for record in records]
@@ -82,9 +82,10 @@ def join(prompt: Sequence[int], response: Sequence[int], limit: int) -> tuple[li
     return head + kept, len(head)
 
 
-def _prompt_response(
+def prompt_response(
     records: Sequence[Record], tokenizer: "PreTrainedTokenizerBase", *, chat_template: bool
 ) -> list[tuple[list[int], list[int]]]:
+    """The ids of each record's prompt, and of its response with the token that ends it."""
     rendered = [_render(record, tokenizer, chat_template=chat_template) for record in records]
     begin = _first_ids(tokenizer, chat_template=chat_template)
     prompts, responses = (

@@ -4,6 +4,7 @@
     vector-classification     the same
     causal-lm                 loss(row) = mean over the row's own loss tokens of −log p(token | tokens before)
     seq2seq-lm                loss(row) = the same over the response's tokens, given the prompt
+    multiple-choice           loss(row) = the same over the right choice's tokens, given the question
 
 Losses are fp32 whatever the model computes in. A row's loss is transformers' own loss of that row alone.
 """
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from gossipfl.config.experiment import TaskConfig
-from gossipfl.learning.tasks import causal_lm, classification, seq2seq_lm
+from gossipfl.learning.tasks import causal_lm, classification, multiple_choice, seq2seq_lm
 from gossipfl.learning.tasks.seam import Kind, Tensors
 
 __all__ = ["KINDS", "Kind", "Scores", "Task", "make_task"]
@@ -25,6 +26,7 @@ KINDS: Mapping[str, Kind] = {
     "vector-classification": classification.VECTOR,
     "causal-lm": causal_lm.CAUSAL,
     "seq2seq-lm": seq2seq_lm.SEQ2SEQ,
+    "multiple-choice": multiple_choice.CHOOSING,
 }
 """`task.kind` to what it is; a new one is a new file and a line here, and one in `data.kinds` for what it reads."""
 
@@ -81,7 +83,10 @@ def make_task(config: TaskConfig, *, autocast: torch.dtype | None = None) -> Tas
         return kind.lose(logits(module, tensors), tensors["labels"])
 
     def scores(module: nn.Module, tensors: Tensors) -> Scores:
+        if kind.judge is not None:
+            with torch.autocast(tensors["labels"].device.type, dtype=autocast, enabled=autocast is not None):
+                return Scores(*kind.judge(module, tensors, config))
         computed, labels = logits(module, tensors), tensors["labels"]
         return Scores(kind.lose(computed, labels), *kind.count(computed, labels))
 
-    return Task(losses, scores, config.classifies)
+    return Task(losses, scores, config.classifies or kind.judge is not None)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from gossipfl.config.experiment import TaskConfig
+
 Tensors = Mapping[str, Tensor]
 """Those of a `Rows`: the model's input and `labels`, each (rows, …)."""
 
@@ -19,6 +21,8 @@ class Kind:
         count: (logits, labels) to (rows,) how much each row asks for, and (rows,) how much of it is said first.
         model_class: transformers' class that loads such a model; empty where none does.
         peft_type: PEFT's name of it, which stands in an exported adapter.
+        judge: (module, tensors of `rows_in_order`, task) to (rows,) losses, and what `count` gives, by passes of its
+            own; None: by the one pass of training.
         has_head: what stands on the body is drawn from the seed where files lack it, trained and exchanged.
     """
 
@@ -28,3 +32,4 @@ class Kind:
     model_class: str = ""
     peft_type: str = ""
     has_head: bool = False
+    judge: Callable[[nn.Module, Tensors, TaskConfig], tuple[Tensor, Tensor, Tensor]] | None = None
