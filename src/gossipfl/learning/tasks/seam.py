@@ -1,7 +1,8 @@
 """What a kind of task is: how a model reads rows, what it loses on each, and what evaluation counts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -9,6 +10,22 @@ from gossipfl.config.experiment import TaskConfig
 
 Tensors = Mapping[str, Tensor]
 """Those of a `Rows`: the model's input and `labels`, each (rows, …)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """What is measured beside loss and accuracy, over all rows at once.
+
+    Attributes:
+        names: of the figures, as they are recorded: after `own_` and `test_` in a run's lines.
+        answers: (module, tensors, logits) to what is kept of a micro-batch until all have come; not on a GPU.
+        conclude: (what was kept, in order, the task) to the figures by name, at least one row having come; one that
+            these rows cannot have is left out.
+    """
+
+    names: tuple[str, ...]
+    answers: Callable[[nn.Module, Tensors, Tensor], Any]
+    conclude: Callable[[Sequence[Any], TaskConfig], Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +41,7 @@ class Kind:
         judge: (module, tensors of `rows_in_order`, task) to (rows,) losses, and what `count` gives, by passes of its
             own; None: by the one pass of training.
         has_head: what stands on the body is drawn from the seed where files lack it, trained and exchanged.
+        measuring: what else is measured; None: nothing.
     """
 
     logits: Callable[[nn.Module, Tensors], Tensor]
@@ -33,3 +51,4 @@ class Kind:
     peft_type: str = ""
     has_head: bool = False
     judge: Callable[[nn.Module, Tensors, TaskConfig], tuple[Tensor, Tensor, Tensor]] | None = None
+    measuring: Measuring | None = None
