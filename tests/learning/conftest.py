@@ -17,7 +17,7 @@ from transformers import (
     T5Config,
 )
 
-from gossipfl.config.experiment import AdapterConfig, Experiment, ModelConfig, TaskConfig
+from gossipfl.config.experiment import AdapterConfig, DataConfig, Experiment, ModelConfig, TaskConfig
 from gossipfl.config.privacy import PrivacyConfig
 from gossipfl.learning.adapters import Adapted, attach
 from gossipfl.learning.models import load_base
@@ -102,6 +102,7 @@ def experiment_of(tiny_folders: dict[str, Path]) -> Prepare:
             model=ModelConfig(source=str(tiny_folders.get(name, name)), dtype=adapter.pop("dtype", "float32")),
             task=TaskConfig.model_validate({"kind": task, "labels": labels}),
             adapter=AdapterConfig(**{"rank": 4, **adapter}),
+            data=DataConfig(**({"prompt": "prompt", "response": "response"} if task == "seq2seq-lm" else {})),
             privacy=PrivacyConfig(level="none"),
         )
 

@@ -8,7 +8,7 @@ to round what such a node keeps by itself.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Protocol
 
 from flwr.app import Context, Error, Message, MetricRecord, RecordDict
@@ -132,7 +132,7 @@ def evaluate_reply(workplace: Workplace, duties: Duties, message: Message, conte
 
 
 def _figures(found: Evaluation) -> Figures:
-    return {name: UNKNOWN if value is None else float(value) for name, value in asdict(found).items()}
+    return {name: UNKNOWN if value is None else float(value) for name, value in found.figures().items()}
 
 
 def _received(message: Message, bench: Bench) -> AdapterState:

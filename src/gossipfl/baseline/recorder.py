@@ -8,7 +8,7 @@ only; evaluation, which gossip does without, is not counted.
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from gossipfl.core.factors import pairs_of
 from gossipfl.core.rng import generator
 from gossipfl.errors import MessageError
 from gossipfl.learning.evaluation import Evaluation
+from gossipfl.learning.tasks import measured
 from gossipfl.privacy.accounting import epsilon
 from gossipfl.runs.adapter_file import write_adapter
 from gossipfl.runs.compute import build_duration
@@ -188,7 +189,8 @@ class ServerRecorder:
     def _record(self, done: Round, state: AdapterState) -> None:
         names, clients = list(self._clients), list(self._clients.values())
         test = self._test(state)
-        own = {names[reply.number]: _own(reply) for reply in done.evaluated}
+        measures = measured(self._experiment.task)
+        own = {names[reply.number]: _own(reply, measures) for reply in done.evaluated}
         judgments = {name: Judgment(own.get(name), test) for name in names}
         standing = Standing(
             nodes=names,
@@ -217,11 +219,14 @@ class ServerRecorder:
         return figures
 
 
-def _own(reply: Reply) -> Evaluation | None:
+def _own(reply: Reply, measures: Sequence[str]) -> Evaluation | None:
+    """What a client has told of its held-out part; only what the task measures is taken from it."""
     if np.isnan(reply.figure("loss")):
         return None
-    accuracy, perplexity, of_tokens = map(_known, map(reply.figure, ("accuracy", "perplexity", "token_accuracy")))
-    return Evaluation(reply.figure("loss"), accuracy, perplexity, int(reply.figure("examples")), of_tokens)
+    accuracy, perplexity = map(_known, map(reply.figure, ("accuracy", "perplexity")))
+    told = {name: reply.figure(name) for name in measures}
+    known = {name: value for name, value in told.items() if not np.isnan(value)}
+    return Evaluation(reply.figure("loss"), accuracy, perplexity, int(reply.figure("examples")), known)
 
 
 def _known(value: float) -> float | None:

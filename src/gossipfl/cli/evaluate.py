@@ -1,6 +1,5 @@
 """`gossipfl evaluate`: how good a node's current adapter is."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -29,10 +28,10 @@ def run(  # one an option
     sets: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Loss and accuracy of the node's newest checkpoint, or perplexity and the part of the tokens that are said first.
+    """Loss and accuracy of the node's newest checkpoint, or perplexity, and what else its task measures.
 
     The figures stay on this machine.
     """
     found = evaluate_node(peers, name=name, data=data, state_dir=state_dir, overrides=tuple(sets or ()))
-    result = {key: value for key, value in asdict(found).items() if value is not None}
+    result = {key: value for key, value in found.figures().items() if value is not None}
     emit(result, json=json, text="  ".join(f"{key} {value:.4g}" for key, value in result.items()))

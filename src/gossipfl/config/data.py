@@ -53,6 +53,12 @@ class DataConfig(Section):
     """Column with the prompt; with `response`, instead of `text`."""
     response: str | None = None
     """Column with the response."""
+    question: str = "question"
+    """`multiple-choice`: column with the question."""
+    choices: tuple[str, ...] = ("choices",)
+    """Column with the choices, a list or JSON of one, or a column for each choice."""
+    answer: str = "answer"
+    """Column with the right choice: its place from 0, its letter, or its text."""
     unit: str | None = None
     """Column that names the person behind a record (patient, customer); ε then protects the person."""
     max_per_unit: PositiveInt = 1

@@ -90,8 +90,24 @@ class Experiment(Section):
     def _loss_is_of_the_task(self) -> "Experiment":
         if self.training.loss == "goldfish" and self.task.kind != "causal-lm":
             raise ValueError(
-                f"training.loss goldfish leaves tokens out of the loss: task.kind causal-lm was expected, not "
-                f"{self.task.kind}, which has one label a record"
+                f"training.loss goldfish keeps a text from being learned by heart: task.kind causal-lm was expected, "
+                f"not {self.task.kind}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _columns_are_of_the_task(self) -> "Experiment":
+        kind, data = self.task.kind, self.data
+        if kind == "seq2seq-lm" and data.prompt is None:
+            raise ValueError(
+                "data.prompt and data.response: task.kind seq2seq-lm reads one and says the other; name both columns"
+            )
+        if kind in {"seq2seq-lm", "multiple-choice"} and data.canaries is not None:
+            raise ValueError(f"data.canaries: passages of plain text, task.kind causal-lm was expected, not {kind}")
+        if kind == "multiple-choice" and data.prompt is not None:
+            raise ValueError(
+                "data.prompt and data.response: task.kind multiple-choice reads data.question, data.choices and "
+                "data.answer"
             )
         return self
 

@@ -53,23 +53,31 @@ class ModelConfig(Section):
         return self
 
 
+_UNLABELED = frozenset({"causal-lm", "seq2seq-lm", "multiple-choice"})
+"""Kinds of task without `task.labels`."""
+
+
 class TaskConfig(Section):
     """What the model learns to do."""
 
-    kind: Literal["sequence-classification", "causal-lm", "vector-classification"]
-    """`causal-lm` takes plain text, or prompt and response with the loss on the response only;
+    kind: Literal["sequence-classification", "causal-lm", "seq2seq-lm", "multiple-choice", "vector-classification"]
+    """`causal-lm` takes plain text, or prompt and response with the loss on the response only; `seq2seq-lm` (T5) prompt
+    and response; `multiple-choice` questions, of which a causal model answers what it finds likeliest;
     `vector-classification` is for builtin models."""
     labels: tuple[str, ...] = ()
     """Class names, public and equal on all nodes; required for classification."""
     max_length: PositiveInt = 128
     """Tokens a record is cut to; more costs time in proportion."""
+    choice_score: Literal["mean", "sum"] = "mean"
+    """`multiple-choice`: a choice's score is the mean, or the sum, of its tokens' log likelihoods; the sum prefers
+    short ones."""
     chat_template: bool = True
     """Prompt and response go through the tokenizer's chat template where it has one."""
 
     @property
     def classifies(self) -> bool:
         """Records have a label, and there is an accuracy."""
-        return self.kind != "causal-lm"
+        return self.kind not in _UNLABELED
 
     @model_validator(mode="after")
     def _labels_are_given(self) -> "TaskConfig":

@@ -118,7 +118,7 @@ def _note(adapted: Adapted, sha256: str, *, whole: bool) -> dict[str, object]:
         "model": {**experiment.model.model_dump(mode="json"), "source": adapted.base.source},
         "base_sha256": adapted.base.sha256,
         "task": experiment.task.model_dump(mode="json"),
-        "prompted": experiment.data.prompt is not None,
+        "prompted": experiment.data.prompt is not None or experiment.task.kind == "multiple-choice",
         "adapter": experiment.adapter.kind,
         "seed": experiment.seed,
         "sha256": sha256,

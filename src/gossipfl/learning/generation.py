@@ -6,23 +6,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from peft import PeftModel
 from pydantic import ValidationError
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from gossipfl.config.experiment import ModelConfig, TaskConfig
 from gossipfl.config.training import TrainingConfig
 from gossipfl.errors import ModelError
 from gossipfl.learning.base import BaseModel
 from gossipfl.learning.cache import file_sha256
-from gossipfl.learning.continuing import continue_greedily
+from gossipfl.learning.continuing import continue_greedily, has_encoder
 from gossipfl.learning.data.tokens import prompt_ids
 from gossipfl.learning.device import choose_device
 from gossipfl.learning.export import NOTE
 from gossipfl.learning.models import load_base
 from gossipfl.learning.quiet import quiet
 from gossipfl.learning.sources import weights_sha256
+from gossipfl.learning.tasks import KINDS
+
+_SAYING = ("causal-lm", "multiple-choice", "seq2seq-lm")
+"""Kinds of task whose models say text."""
+_LISTED = " or ".join([", ".join(_SAYING[:-1]), _SAYING[-1]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +78,12 @@ def generate(
         chat: through the tokenizer's chat template; None: as in training, and plain text where it was plain text.
 
     Raises:
-        ModelError: no export, not of a causal-lm task, made on another base model, or the prompt is too long.
+        ModelError: no export, not of a task that says text, made on another base model, or the prompt is too long.
         ConfigError: no such device here.
     """
     about = read_note(adapter_dir)
-    if about.task.kind != "causal-lm":
-        raise ModelError(f"adapter: {adapter_dir} was trained for {about.task.kind}; generate needs causal-lm")
+    if about.task.kind not in _SAYING:
+        raise ModelError(f"adapter: {adapter_dir} was trained for {about.task.kind}; generate needs {_LISTED}")
     base = load_base(about.model, about.task, folder=adapter_dir, seed=about.seed)
     if base.sha256 != about.base_sha256:
         raise ModelError(
@@ -92,7 +98,7 @@ def generate(
     )
     _check_length(base, ids.shape[1], max_new_tokens)
     base_text = _continue(base.module.to(ids.device), tokenizer, ids, max_new_tokens)
-    adapted = _with_adapter(base, adapter_dir, merged=about.merged).to(ids.device)
+    adapted = _with_adapter(base, adapter_dir, about).to(ids.device)
     text = _continue(adapted, tokenizer, ids, max_new_tokens)
     return Generation(text, base_text, exported_sha256(adapter_dir, merged=about.merged))
 
@@ -125,13 +131,12 @@ def exported_sha256(adapter_dir: Path, *, merged: bool) -> str:
     return weights_sha256(adapter_dir) if merged else file_sha256(adapter_dir / "adapter_model.safetensors")
 
 
-def _with_adapter(base: BaseModel, adapter_dir: Path, *, merged: bool) -> nn.Module:
+def _with_adapter(base: BaseModel, adapter_dir: Path, about: ExportNote) -> nn.Module:
     try:
         with quiet():
-            if merged:
-                module: nn.Module = AutoModelForCausalLM.from_pretrained(
-                    adapter_dir, dtype=base.module.dtype, local_files_only=True
-                )
+            if about.merged:
+                kind = getattr(transformers, KINDS[about.task.kind].model_class)
+                module: nn.Module = kind.from_pretrained(adapter_dir, dtype=base.module.dtype, local_files_only=True)
             else:
                 module = PeftModel.from_pretrained(base.module, adapter_dir)
     # whatever the readers make of missing or damaged files
@@ -141,7 +146,11 @@ def _with_adapter(base: BaseModel, adapter_dir: Path, *, merged: bool) -> nn.Mod
 
 
 def _prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str, about: ExportNote, *, chat: bool | None) -> list[int]:
-    if chat or (chat is None and about.prompted):
+    if about.task.kind == "seq2seq-lm":
+        if chat:
+            raise ModelError("chat: an encoder reads the prompt as it is; a chat template is for causal-lm")
+        ids = list(tokenizer(prompt)["input_ids"]) if prompt else []
+    elif chat or (chat is None and about.prompted):
         ids = prompt_ids(tokenizer, prompt, chat_template=chat or about.task.chat_template)
     else:
         ids = list(tokenizer(prompt)["input_ids"])
@@ -155,7 +164,9 @@ def _prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str, about: ExportNo
 
 def _check_length(base: BaseModel, prompt_tokens: int, max_new_tokens: int) -> None:
     limit = getattr(base.module.config, "max_position_embeddings", None)
-    if limit is not None and prompt_tokens + max_new_tokens > limit:
+    # an encoder and a decoder have a context each
+    tokens = max(prompt_tokens, max_new_tokens) if has_encoder(base.module) else prompt_tokens + max_new_tokens
+    if limit is not None and tokens > limit:
         raise ModelError(
             f"prompt: {prompt_tokens} tokens and max_new_tokens {max_new_tokens} exceed the model's context of {limit}"
         )

@@ -35,6 +35,8 @@ def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed:
     kind = KINDS[task.kind]
     if drawn and not kind.has_head:
         raise ModelError(f"model.source: {model.source!r} has no weights for {min(drawn)}, which {task.kind} needs")
+    if kind.peft_type == "SEQ_2_SEQ_LM" and module.config.decoder_start_token_id is None:
+        raise ModelError(f"model.source: the config.json of {model.source!r} lacks decoder_start_token_id")
     _draw(drawn, seed=seed, deviation=getattr(module.config, "initializer_range", 0.02))
     head = _head(module) if kind.has_head else {}
     _keep_in_fp32(module, head)

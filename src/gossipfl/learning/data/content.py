@@ -6,7 +6,7 @@ VectorRows    features (rows, inputs), labels       nothing to pad
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,11 @@ class Content(Protocol):
         """Number of rows."""
         ...
 
+    @property
+    def cut(self) -> int:
+        """Rows that lost tokens, being too long."""
+        ...
+
     def order(self, firsts: Places, ends: Places) -> Places:
         """In which order units go into micro-batches, so that as little as can be is padded.
 
@@ -37,6 +42,15 @@ class Content(Protocol):
 
     def arrays(self, rows: Places) -> Mapping[str, NDArray[Any]]:
         """The model's input and the labels of some rows, each (rows, …)."""
+        ...
+
+
+@runtime_checkable
+class Judged(Content, Protocol):
+    """Rows of which evaluation sees more than training does."""
+
+    def judged(self, rows: Places) -> Mapping[str, NDArray[Any]]:
+        """In place of `arrays`, what evaluation sees of some rows; all of `arrays` is among it."""
         ...
 
 
@@ -60,6 +74,11 @@ class TokenRows:
     def rows(self) -> int:
         """See `Content`."""
         return len(self.tokens.starts) - 1
+
+    @property
+    def cut(self) -> int:
+        """See `Content`."""
+        return self.tokens.cut
 
     def order(self, firsts: Places, ends: Places) -> Places:
         """Shortest first, by the longest row of a unit."""
@@ -103,6 +122,11 @@ class VectorRows:
     def rows(self) -> int:
         """See `Content`."""
         return len(self.labels)
+
+    @property
+    def cut(self) -> int:
+        """None."""
+        return 0
 
     def order(self, firsts: Places, ends: Places) -> Places:  # noqa: ARG002  (rows are equally long)
         """As they come."""

@@ -4,9 +4,9 @@ unit        0       1   2         3
 row       [0 1 2] [3] [4 5] [6 7 8 9]       unit_starts = 0 3 4 6 10
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gossipfl.config.experiment import TaskConfig
 from gossipfl.config.training import GoldfishConfig
-from gossipfl.learning.data.content import IGNORED, Content, TokenRows
+from gossipfl.learning.data.content import IGNORED, Content, Judged
 from gossipfl.learning.data.kinds import KINDS, Reading
 from gossipfl.learning.data.record import Record
 from gossipfl.privacy.rows import Rows
@@ -52,7 +52,7 @@ class Examples:
     @property
     def cut(self) -> int:
         """Rows that lost tokens, being longer than `task.max_length` or than what the tokenizer's model takes."""
-        return self.content.tokens.cut if isinstance(self.content, TokenRows) else 0
+        return self.content.cut
 
     def to(self, device: torch.device) -> Self:
         """The same examples, with micro-batches on another device."""
@@ -86,10 +86,13 @@ class Examples:
         """All rows in their order, for evaluation; here each row is a unit of its own."""
         for first in range(0, self.rows, micro_batch):
             rows = np.arange(first, min(first + micro_batch, self.rows))
-            yield self._loaded(rows, np.arange(len(rows)))
+            arrays = self.content.judged(rows) if isinstance(self.content, Judged) else self.content.arrays(rows)
+            yield self._on_device(arrays, np.arange(len(rows)))
 
     def _loaded(self, rows: NDArray[np.int64], unit: NDArray[np.int64]) -> Rows:
-        arrays = self.content.arrays(rows)
+        return self._on_device(self.content.arrays(rows), unit)
+
+    def _on_device(self, arrays: Mapping[str, NDArray[Any]], unit: NDArray[np.int64]) -> Rows:
         tensors = {name: torch.from_numpy(array).to(self.device) for name, array in arrays.items()}
         return Rows(tensors, torch.from_numpy(unit).to(self.device))
 

@@ -12,9 +12,10 @@ class Record:
     Attributes:
         text: the text, or the response when there is a prompt; empty for numbers.
         prompt: what the response answers; none for plain text.
-        label: index into `task.labels`; -1 where the task has none.
+        label: index into `task.labels`, or `choices`; -1 where the task has neither.
         unit: the person behind the record; none when every record is its own unit.
         group: value of the column that decides a split; empty where no split needs one.
+        choices: what may be answered to the prompt, of which `label` is the right one; empty for other tasks.
         features: the numbers, fp32 little-endian one after the other; empty for text.
     """
 
@@ -24,6 +25,7 @@ class Record:
     unit: str | None = None
     group: str = ""
     features: bytes = b""
+    choices: tuple[str, ...] = ()
 
     @property
     def tag(self) -> bytes:
@@ -34,7 +36,7 @@ class Record:
         """
         if self.features:
             return hashlib.sha256(b"features\x1e" + self.features).digest()
-        return _tag("\x1f".join((self.prompt or "", self.text)))
+        return _tag("\x1f".join((self.prompt or "", *self.choices, self.text)))
 
     @property
     def unit_tag(self) -> bytes | None:

@@ -31,7 +31,7 @@ def to_records(table: datasets.Dataset, experiment: Experiment, *, source: str, 
     labels = _labels(columns, experiment, rows)
     units: Sequence[str | None] = columns.names(data.unit, "data.unit") if data.unit else [None] * rows
     groups = _groups(columns, experiment) if common else [""] * rows
-    fields = {**contents, "label": labels, "unit": units, "group": groups}
+    fields = {"label": labels, **contents, "unit": units, "group": groups}
     return [Record(**dict(zip(fields, values, strict=True))) for values in zip(*fields.values(), strict=True)]
 
 

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from gossipfl.learning.tasks.f1 import OF_CLASSES
 from gossipfl.learning.tasks.seam import Kind, Tensors
 
 
@@ -27,5 +28,13 @@ def count_classes(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     return torch.ones_like(labels), (logits.argmax(-1) == labels).long()
 
 
-SEQUENCE = Kind(_of_text, class_losses, count_classes, "AutoModelForSequenceClassification", "SEQ_CLS", has_head=True)
-VECTOR = Kind(_of_numbers, class_losses, count_classes)
+SEQUENCE = Kind(
+    _of_text,
+    class_losses,
+    count_classes,
+    "AutoModelForSequenceClassification",
+    "SEQ_CLS",
+    has_head=True,
+    measuring=OF_CLASSES,
+)
+VECTOR = Kind(_of_numbers, class_losses, count_classes, measuring=OF_CLASSES)
