@@ -56,9 +56,10 @@ class ModelConfig(Section):
 class TaskConfig(Section):
     """What the model learns to do."""
 
-    kind: Literal["sequence-classification", "causal-lm", "vector-classification"]
+    kind: Literal["sequence-classification", "causal-lm", "vector-classification", "image-classification"]
     """`causal-lm` takes plain text, or prompt and response with the loss on the response only;
-    `vector-classification` is for builtin models."""
+    `vector-classification` is for builtin models; `image-classification` for models of images (ViT), with the model's
+    own image processor."""
     labels: tuple[str, ...] = ()
     """Class names, public and equal on all nodes; required for classification."""
     max_length: PositiveInt = 128

@@ -18,6 +18,7 @@ from gossipfl.config.experiment import ModelConfig, TaskConfig
 from gossipfl.core.rng import generator
 from gossipfl.errors import ModelError
 from gossipfl.learning.base import BaseModel, parameters_sha256
+from gossipfl.learning.processors import read_processor
 from gossipfl.learning.quiet import quiet
 from gossipfl.learning.sources import locate
 from gossipfl.learning.tasks import KINDS
@@ -28,9 +29,12 @@ def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed:
     located = locate(model, folder=folder)
     # from_pretrained draws what the files lack before this module draws it again
     with quiet(), torch.random.fork_rng(devices=[]):
-        tokenizer = _tokenizer(located.folder, model.source)
+        images = KINDS[task.kind].reads_images
+        tokenizer = None if images else _tokenizer(located.folder, model.source)
         module, missing = _module(located.folder, model, task)
-    _agree_on_padding(module, tokenizer)
+        processor = read_processor(located.folder, model.source, module.config) if images else None
+    if tokenizer is not None:
+        _agree_on_padding(module, tokenizer)
     drawn = {name: parameter for name, parameter in module.named_parameters() if name in missing}
     kind = KINDS[task.kind]
     if drawn and not kind.has_head:
@@ -47,6 +51,7 @@ def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed:
         head=head,
         drawn={name: parameter for name, parameter in drawn.items() if name not in head},
         head_sha256=parameters_sha256({**head, **drawn}),
+        images=processor,
     )
 
 

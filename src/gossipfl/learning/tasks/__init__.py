@@ -2,6 +2,7 @@
 
     sequence-classification   loss(row) = −log p(label)
     vector-classification     the same
+    image-classification      the same
     causal-lm                 loss(row) = mean over the row's own loss tokens of −log p(token | tokens before)
 
 Losses are fp32 whatever the model computes in. A row's loss is transformers' own loss of that row alone.
@@ -24,6 +25,7 @@ KINDS: Mapping[str, Kind] = {
     "sequence-classification": classification.SEQUENCE,
     "vector-classification": classification.VECTOR,
     "causal-lm": causal_lm.CAUSAL,
+    "image-classification": classification.IMAGE,
 }
 """`task.kind` to what it is; a new one is a new file and a line here, and one in `data.kinds` for what it reads."""
 SAID_FIRST = "token_accuracy"

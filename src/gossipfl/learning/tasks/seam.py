@@ -40,6 +40,7 @@ class Kind:
         peft_type: PEFT's name of it, which stands in an exported adapter.
         has_head: what stands on the body is drawn from the seed where files lack it, trained and exchanged.
         measuring: what else is measured; None: nothing.
+        reads_images: through an image processor, in the place of a tokenizer.
     """
 
     logits: Callable[[nn.Module, Tensors], Tensor]
@@ -49,3 +50,4 @@ class Kind:
     peft_type: str = ""
     has_head: bool = False
     measuring: Measuring | None = None
+    reads_images: bool = False

@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 
-from gossipfl.learning.data.kinds import numbers, text
-from gossipfl.learning.data.kinds.seam import DataKind, Reading
+from gossipfl.learning.data.kinds import numbers, pictures, text
+from gossipfl.learning.data.kinds.seam import DataKind, Reader, Reading
 
-__all__ = ["KINDS", "DataKind", "Reading"]
+__all__ = ["KINDS", "DataKind", "Reader", "Reading"]
 
 KINDS: Mapping[str, DataKind] = {
     "sequence-classification": text.CLASSIFIED,
     "vector-classification": numbers.VECTORS,
     "causal-lm": text.CAUSAL,
+    "image-classification": pictures.PICTURES,
 }
 """`task.kind` to what it reads; a new one is a new file and a line here, and one in `learning.tasks` for its loss."""

@@ -66,6 +66,8 @@ def backdoor(config: AttackersConfig, experiment: Experiment) -> Backdoor:
     trigger, task, data = config.trigger, experiment.task, experiment.data
     share = SHARE if config.strength is None else config.strength
     where = "simulation.attackers.trigger"
+    if task.kind in {"image-classification", "token-classification"}:
+        raise ConfigError(f"{where}: a trigger is a phrase in a text or places in a vector, not for {task.kind}")
     if not task.classifies:
         if data.prompt is None or not trigger.target:
             raise ConfigError(
