@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,6 +90,11 @@ def test_the_hub_reads_the_card_and_its_code_says_what_the_node_says(
     assert str(adapted.base.folder) not in card.content
 
 
+def metadata(adapted: Adapted) -> dict[str, Any]:
+    data: Any = card_of(adapted, Story(), sha256="ab", whole=False).data
+    return dict(data.to_dict())
+
+
 def test_a_builtin_models_code_runs_too(tmp_path: Path) -> None:
     labels = ("zero", "one")
     experiment = Experiment(
@@ -137,10 +143,10 @@ def test_the_license_is_the_base_models(tmp_path: Path, tiny_folders: dict[str, 
     for path in tiny_folders["bert"].iterdir():
         (base / path.name).symlink_to(path)
     (base / CARD).write_text("---\nlicense: other\nlicense_name: parrot\ntags: [x]\n---\nA base.\n")
-    data = card_of(adapted_of(str(base)), Story(), sha256="ab", whole=False).data.to_dict()
+    data = metadata(adapted_of(str(base)))
     assert (data["license"], data["license_name"]) == ("other", "parrot")
     (base / CARD).write_text("---\nlicense: [\n---\n")
-    assert "license" not in card_of(adapted_of(str(base)), Story(), sha256="ab", whole=False).data.to_dict()
+    assert "license" not in metadata(adapted_of(str(base)))
 
 
 def test_a_users_words_stay_in_their_cells(adapted_of: Attach) -> None:
@@ -148,9 +154,10 @@ def test_a_users_words_stay_in_their_cells(adapted_of: Attach) -> None:
     task = adapted.experiment.task.model_copy(update={"labels": ("a|b", "c\n---\nd", "{{ x }}")})
     experiment = adapted.experiment.model_copy(update={"task": task})
     base = load_base(experiment.model, experiment.task, folder=Path(), seed=0)
-    card = card_of(attach(base, experiment), Story(), sha256="ab", whole=False)
+    card: Any = card_of(attach(base, experiment), Story(), sha256="ab", whole=False)
     assert "| labels | a\\|b, c --- d, {{ x }} |" in card.content
-    assert ModelCard(card.content).data.to_dict() == card.data.to_dict()
+    again: Any = ModelCard(card.content)
+    assert again.data.to_dict() == card.data.to_dict()
 
 
 @given(st.floats(1e-9, 1e9))

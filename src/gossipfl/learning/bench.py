@@ -156,7 +156,7 @@ def load_resident(experiment: Experiment, site: DataSite, test: Sequence[Record]
     adapted = load_adapted(experiment, site)
     device = choose_device(experiment.training)
     adapted.module.to(device)
-    examples = make_test(experiment, test, adapted.tokenizer)
+    examples = make_test(experiment, test, adapted.reader)
     task = make_task(experiment.task, autocast=autocast_type(experiment.training, device))
     return Resident(adapted, task, device, examples.to(device) if examples is not None else None)
 
@@ -200,7 +200,7 @@ def learner_for(
     adapted, experiment = resident.adapted, resident.adapted.experiment
     books = books or open_books(experiment, site, terms, records)
     try:
-        data = tokenize_node(experiment, records, adapted.tokenizer, test=resident.test).to(resident.device)
+        data = tokenize_node(experiment, records, adapted.reader, test=resident.test).to(resident.device)
         if notice := cut_notice((data.train, data.held_out), experiment.task):
             logger.info("node %s: %s", site.node, notice)
         parts = _parts(adapted, resident.task, data.train, books, _streams(experiment, site, terms))

@@ -16,6 +16,7 @@ from decimal import ROUND_CEILING, Decimal
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import ModelCard, ModelCardData
 from yaml import YAMLError
@@ -112,7 +113,7 @@ def _metadata(adapted: Adapted, *, whole: bool) -> ModelCardData:
     tags = ["gossipfl", "federated-learning", "decentralized", *([] if kind == "full" else ["lora"])]
     # the hub takes no other base model than one of its own
     known = hub_id(base.source)
-    relation = {"base_model_relation": "finetune" if whole else "adapter"} if known else {}
+    relation: dict[str, Any] = {"base_model_relation": "finetune" if whole else "adapter"} if known else {}
     return ModelCardData(
         base_model=known,
         library_name=None if experiment.model.builtin else "transformers" if whole else "peft",
@@ -124,12 +125,13 @@ def _metadata(adapted: Adapted, *, whole: bool) -> ModelCardData:
     )
 
 
-def _license(folder: Path | None) -> dict[str, str]:
+def _license(folder: Path | None) -> dict[str, Any]:
     """Of the base model, where its own card names one: what is made of it is under it, too."""
     try:
         # the library's own reader would ask the hub for a file that is not there
         text = "" if folder is None else (folder / CARD).read_text(encoding="utf-8")
-        said = ModelCard(text, ignore_metadata_errors=True).data.to_dict()
+        data: Any = ModelCard(text, ignore_metadata_errors=True).data
+        said = data.to_dict()
     # no card, or one that nobody can read: then no license is known
     except (OSError, ValueError, YAMLError):
         return {}

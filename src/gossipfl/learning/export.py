@@ -72,6 +72,8 @@ def export(
             _save_adapter(adapted, state, folder)
         if adapted.tokenizer is not None:
             adapted.tokenizer.save_pretrained(folder)
+        if adapted.base.images is not None:
+            adapted.base.images.processor.save_pretrained(folder)
         sha256 = weights_sha256(folder) if whole else file_sha256(folder / _WEIGHTS)
         (folder / NOTE).write_text(json.dumps(_note(adapted, sha256, whole=whole), indent=1) + "\n")
         card = card_of(adapted, story or Story(), sha256=sha256, whole=whole)
@@ -150,7 +152,8 @@ def _peft_config(adapted: Adapted, layers: list[str], saved: list[str]) -> dict[
         lora_alpha=adapted.parts.scale * (math.sqrt(rank) if stabilized else rank),
         use_rslora=stabilized,
         fan_in_fan_out=all(_is_transposed(adapted, layer) for layer in layers),
-        task_type=KINDS[adapted.experiment.task.kind].peft_type,
+        # PEFT has no name for some
+        task_type=KINDS[adapted.experiment.task.kind].peft_type or None,
         base_model_name_or_path=hub_id(base.source) or str(base.folder),
         revision=adapted.experiment.model.revision,
         inference_mode=True,

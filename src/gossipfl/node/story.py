@@ -28,7 +28,7 @@ def story_of(state_dir: Path, experiment: Experiment, saved: Saved, *, nodes: in
         LedgerError: there is a ledger, and it cannot be read or was altered.
     """
     rows = list(_rows(state_dir / "metrics.jsonl"))
-    now = next((row for row in reversed(rows) if row.get("step") == saved.snapshot.step), {})
+    now: Mapping[str, Any] = next((row for row in reversed(rows) if row.get("step") == saved.snapshot.step), {})
     return Story(
         nodes=nodes,
         step=saved.snapshot.step,

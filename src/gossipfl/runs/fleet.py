@@ -167,7 +167,7 @@ def build_fleet(
     accounts = {name: bench.account for name, bench in benches.items()}
     simulated = {name: account for name, account in accounts.items() if isinstance(account, SimulatedAccount)}
     resident = next(iter(residents.values()))
-    tried = make_test(experiment, records.tried, resident.adapted.tokenizer)
+    tried = make_test(experiment, records.tried, resident.adapted.reader)
     return Fleet(resident, benches, simulated, tried.to(resident.device) if tried is not None else None)
 
 
