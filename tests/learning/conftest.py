@@ -103,9 +103,7 @@ def experiment_of(tiny_folders: dict[str, Path]) -> Prepare:
             model=ModelConfig(source=str(tiny_folders.get(name, name)), dtype=adapter.pop("dtype", "float32")),
             task=TaskConfig.model_validate({"kind": task, "labels": labels}),
             adapter=AdapterConfig(**{"rank": 4, **adapter}),
-            data=DataConfig.model_validate(
-                {"prompt": "prompt", "response": "response"} if task == "seq2seq-lm" else {}
-            ),
+            data=DataConfig.model_validate(columns),
             privacy=PrivacyConfig(level="none"),
         )
 

@@ -34,7 +34,7 @@ from gossipfl.runs.run_directory import RunDirectory
 from gossipfl.runs.spread import spread_of_one
 from gossipfl.state import AdapterState
 
-Test = Callable[[AdapterState], Evaluation | None]
+Test = Callable[..., Evaluation | None]
 """How good a state is on the common test set; None without one."""
 
 
@@ -188,7 +188,7 @@ class ServerRecorder:
 
     def _record(self, done: Round, state: AdapterState) -> None:
         names, clients = list(self._clients), list(self._clients.values())
-        test = self._test(state)
+        test = self._test(state, last=done.index == self._experiment.training.phases)
         measures = measured(self._experiment.task)
         own = {names[reply.number]: _own(reply, measures) for reply in done.evaluated}
         judgments = {name: Judgment(own.get(name), test) for name in names}

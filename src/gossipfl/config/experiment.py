@@ -102,6 +102,11 @@ class Experiment(Section):
             raise ValueError(
                 "data.prompt and data.response: task.kind seq2seq-lm reads one and says the other; name both columns"
             )
+        if self.task.metrics and (kind not in {"causal-lm", "seq2seq-lm"} or data.prompt is None):
+            raise ValueError(
+                f"task.metrics {', '.join(self.task.metrics)}: task.kind causal-lm or seq2seq-lm with data.prompt and "
+                f"data.response was expected: a model of {kind} answers no prompt"
+            )
         if kind in {"seq2seq-lm", "multiple-choice"} and data.canaries is not None:
             raise ValueError(f"data.canaries: passages of plain text, task.kind causal-lm was expected, not {kind}")
         if kind == "multiple-choice" and data.prompt is not None:

@@ -79,6 +79,11 @@ class TaskConfig(Section):
     choice_score: Literal["mean", "sum"] = "mean"
     """`multiple-choice`: a choice's score is the mean, or the sum, of its tokens' log likelihoods; the sum prefers
     short ones."""
+    metrics: tuple[Literal["exact_match", "rouge_l", "chrf"], ...] = ()
+    """Of what the model answers to the prompts of held-out and test records, from 0 to 1; for `seq2seq-lm`, and for
+    `causal-lm` with prompt and response. Answering costs a pass a token: at a run's end and by `gossipfl evaluate`."""
+    max_new_tokens: PositiveInt = 64
+    """Tokens of such an answer at most."""
     chat_template: bool = True
     """Prompt and response go through the tokenizer's chat template where it has one."""
 

@@ -222,10 +222,15 @@ def load_adapted(experiment: Experiment, site: DataSite) -> Adapted:
 
     Raises:
         ModelError: see `load_base` and `attach`.
-        ConfigError: `task.max_length` is beyond the model.
+        ConfigError: `task.max_length` is beyond the model, or answers for `task.metrics` are.
     """
     base = load_base(experiment.model, experiment.task, folder=site.folder, seed=experiment.seed)
     check_length(base.module, experiment.task.max_length)
+    if experiment.task.metrics:
+        # sacreBLEU and generation are for those who wish them
+        from gossipfl.learning.answers import check_answering  # noqa: PLC0415
+
+        check_answering(base.module, experiment.task)
     basis = experiment.adapter.basis
     adapted = attach(base, experiment, basis=None if basis is None else site.folder / basis)
     if experiment.model.keep_below:

@@ -8,7 +8,8 @@ from gossipfl.errors import DataError, StateError
 from gossipfl.learning.bench import load_adapted
 from gossipfl.learning.data import load_node_records, load_test, tokenize_node
 from gossipfl.learning.device import autocast_type, choose_device
-from gossipfl.learning.evaluation import Evaluation, evaluate
+from gossipfl.learning.evaluation import Evaluation
+from gossipfl.learning.learner import judged
 from gossipfl.learning.tasks import make_task
 from gossipfl.node.assembly import site_of, state_dir_of
 from gossipfl.node.checkpoint import load_latest
@@ -49,4 +50,4 @@ def evaluate_node(
     if examples is None:
         raise DataError("nothing to evaluate on: give --data FILE, data.held_out, data.test or data.test_share")
     task = make_task(experiment.task, autocast=autocast_type(experiment.training, device))
-    return evaluate(adapted.module, task, examples.to(device), micro_batch=experiment.training.micro_batch)
+    return judged(adapted, adapted.module, task, examples.to(device), micro_batch=experiment.training.micro_batch)

@@ -70,16 +70,16 @@ class Fleet:
         """Where a node starts."""
         return self.benches[node].adapted.initial
 
-    def judge(self, states: States) -> list[Judgment]:
+    def judge(self, states: States, *, last: bool = False) -> list[Judgment]:
         """See `Judge`."""
-        return [self._judgment(self.benches[node], state) for node, state in states]
+        return [self._judgment(self.benches[node], state, last=last) for node, state in states]
 
-    def judge_mean(self, state: AdapterState) -> Evaluation | None:
+    def judge_mean(self, state: AdapterState, *, last: bool = False) -> Evaluation | None:
         """See `Judge`; only a common test set is the same for all."""
         if self.resident.test is None:
             return None
         bench = next(bench for bench in self.benches.values() if bench.adapted is self.resident.adapted)
-        return bench.learner.evaluate(state, self.resident.test)
+        return bench.learner.evaluate(state, self.resident.test, last=last)
 
     def accounts(self) -> dict[str, Any]:
         """State of all accounts, for a checkpoint."""
@@ -106,11 +106,11 @@ class Fleet:
     def close(self) -> None:
         """Nothing to give back: accounts are in memory."""
 
-    def _judgment(self, bench: Bench, state: AdapterState) -> Judgment:
+    def _judgment(self, bench: Bench, state: AdapterState, *, last: bool) -> Judgment:
         own, test = bench.data.held_out, self.resident.test
         return Judgment(
-            own=bench.learner.evaluate(state, own) if own.rows else None,
-            test=bench.learner.evaluate(state, test) if test is not None else None,
+            own=bench.learner.evaluate(state, own, last=last) if own.rows else None,
+            test=bench.learner.evaluate(state, test, last=last) if test is not None else None,
             trigger_success=bench.learner.hits(state, self.tried) if self.tried is not None else None,
         )
 

@@ -50,13 +50,13 @@ class Actor:
         """See `Engine.compute`."""
         return self._engine.compute(phases)
 
-    def judge(self, states: States) -> list[Judgment]:
+    def judge(self, states: States, *, last: bool = False) -> list[Judgment]:
         """See `Judge.judge`."""
-        return self._fleet.judge(states)
+        return self._fleet.judge(states, last=last)
 
-    def judge_mean(self, state: AdapterState) -> Evaluation | None:
+    def judge_mean(self, state: AdapterState, *, last: bool = False) -> Evaluation | None:
         """See `Judge.judge_mean`."""
-        return self._fleet.judge_mean(state)
+        return self._fleet.judge_mean(state, last=last)
 
     def moments(self, nodes: Sequence[str]) -> dict[str, Moments]:
         """Of several nodes."""
@@ -156,13 +156,13 @@ class Cluster:
         """See `Fleet.start`."""
         return self.initial
 
-    def judge(self, states: States) -> list[Judgment]:
+    def judge(self, states: States, *, last: bool = False) -> list[Judgment]:
         """See `Judge.judge`."""
-        return self._spread(states, lambda actor, part: actor.judge.remote(part))
+        return self._spread(states, lambda actor, part: actor.judge.remote(part, last=last))
 
-    def judge_mean(self, state: AdapterState) -> Evaluation | None:
+    def judge_mean(self, state: AdapterState, *, last: bool = False) -> Evaluation | None:
         """See `Judge.judge_mean`."""
-        found: Evaluation | None = self._get([self._actors[0].judge_mean.remote(state)])[0]
+        found: Evaluation | None = self._get([self._actors[0].judge_mean.remote(state, last=last)])[0]
         return found
 
     def accounts(self) -> dict[str, Any]:

@@ -30,11 +30,13 @@ class Examples:
         content: all rows, the rows of a unit next to each other.
         unit_starts: (units + 1,) int64, where the rows of each unit begin.
         device: where the micro-batches are put.
+        records: of the rows, where `task.metrics` compares what is said to them; empty otherwise.
     """
 
     content: Content
     unit_starts: NDArray[np.int64]
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    records: tuple[Record, ...] = ()
 
     @property
     def units(self) -> int:
@@ -114,7 +116,8 @@ def make_examples(
     """
     chosen = [records[row] for unit in units for row in unit]
     content = KINDS[task.kind].rows(chosen, Reading.by(tokenizer, task, goldfish))
-    return Examples(content, np.cumsum([0, *map(len, units)], dtype=np.int64))
+    kept = tuple(chosen) if task.metrics else ()
+    return Examples(content, np.cumsum([0, *map(len, units)], dtype=np.int64), records=kept)
 
 
 def _rows(firsts: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

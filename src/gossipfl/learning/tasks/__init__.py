@@ -109,4 +109,4 @@ def measured(config: TaskConfig) -> tuple[str, ...]:
     """Names of all that an evaluation may measure beside loss, accuracy and perplexity."""
     kind = KINDS[config.kind]
     names = () if kind.measuring is None else kind.measuring.names
-    return names if config.classifies or kind.judge is not None else (SAID_FIRST, *names)
+    return names if config.classifies or kind.judge is not None else (SAID_FIRST, *names, *config.metrics)
