@@ -23,6 +23,7 @@ from gossipfl.core.factors import pairs_of
 from gossipfl.core.rng import generator
 from gossipfl.errors import MessageError
 from gossipfl.learning.evaluation import Evaluation
+from gossipfl.learning.personal import Personalized
 from gossipfl.privacy.accounting import epsilon
 from gossipfl.runs.adapter_file import write_adapter
 from gossipfl.runs.compute import build_duration
@@ -47,6 +48,7 @@ class Outcome:
         steps: optimizer steps of all clients.
         rejected: answers of clients that could not train, and answers that were missing, by reason.
         flower_bytes: what Flower itself has counted at its server, by direction; None where it counts nothing.
+        personal: the clients' own models, by node; None where they have none.
     """
 
     last: dict[str, Any]
@@ -55,6 +57,7 @@ class Outcome:
     steps: int
     rejected: Mapping[str, int] = field(default_factory=dict)
     flower_bytes: Mapping[str, int] | None = None
+    personal: Mapping[str, Personalized] | None = None
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """Loss, accuracy and perplexity of a model on examples: no dropout, no gradient, micro-batch by micro-batch."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from gossipfl.learning.data import Examples
-from gossipfl.learning.tasks import Task
+from gossipfl.learning.tasks import Scores, Task
 
 _LARGEST_EXPONENT = 709.0
 """exp of more is no float64."""
@@ -39,18 +39,27 @@ class Evaluation:
 
 def evaluate(module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> Evaluation:
     """Runs the model over all examples; it is in the mode it was in, afterwards."""
-    if examples.rows == 0:
-        return Evaluation(math.nan, None, None, 0)
+    return evaluation_of(task, score(module, task, examples, micro_batch=micro_batch))
+
+
+def score(module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> list[Scores]:
+    """The scores of all examples, in order; those of several models may be put together, each on its own examples."""
     with evaluating(module):
-        scores = [task.scores(module, rows.tensors) for rows in examples.rows_in_order(micro_batch)]
+        return [task.scores(module, rows.tensors) for rows in examples.rows_in_order(micro_batch)]
+
+
+def evaluation_of(task: Task, scores: Sequence[Scores]) -> Evaluation:
+    """What scores come to."""
+    if not scores:
+        return Evaluation(math.nan, None, None, 0)
     losses = torch.cat([score.losses for score in scores]).double()
     loss = float(losses.mean())
     tokens = torch.cat([score.tokens for score in scores])
     # whole numbers divide to float32
     said = float(torch.cat([score.said for score in scores]).sum().double() / tokens.sum())
     if task.classifies:
-        return Evaluation(loss, said, None, examples.rows)
-    return Evaluation(loss, None, _perplexity(float((losses * tokens).sum() / tokens.sum())), examples.rows, said)
+        return Evaluation(loss, said, None, len(losses))
+    return Evaluation(loss, None, _perplexity(float((losses * tokens).sum() / tokens.sum())), len(losses), said)
 
 
 def hit_rate(module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> float:

@@ -23,9 +23,9 @@ from gossipfl.core.messages import Receipt
 from gossipfl.errors import BudgetSpentError, DivergedError
 from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.data import Examples
-from gossipfl.learning.evaluation import Evaluation, evaluate, hit_rate
+from gossipfl.learning.evaluation import Evaluation, evaluate, hit_rate, score
 from gossipfl.learning.optimizer import LocalOptimizer, optimizer_part
-from gossipfl.learning.tasks import Task
+from gossipfl.learning.tasks import Scores, Task
 from gossipfl.privacy.account import Account
 from gossipfl.privacy.mechanisms import Mechanism
 from gossipfl.state import AdapterState
@@ -129,6 +129,11 @@ class Learner:
         """Expected units in a batch."""
         return self._parts.units
 
+    @property
+    def task(self) -> Task:
+        """What is learned."""
+        return self._parts.task
+
     def train(
         self, snapshot: AdapterState, *, first_step: int, steps: int, phase: int = 0, proximal_mu: float = 0.0
     ) -> Training:
@@ -163,6 +168,10 @@ class Learner:
     def evaluate(self, state: AdapterState, examples: Examples) -> Evaluation:
         """Loss and metrics of a state; waits for training under way."""
         return self._looked_at(evaluate, state, examples)
+
+    def score(self, state: AdapterState, examples: Examples) -> list[Scores]:
+        """What an evaluation of a state is made of; waits for training under way."""
+        return self._looked_at(score, state, examples)
 
     def hits(self, state: AdapterState, examples: Examples) -> float:
         """Part of the rows of which a state says first what their labels say; waits for training under way."""

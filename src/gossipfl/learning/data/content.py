@@ -2,6 +2,7 @@
 
 TokenRows     input_ids, attention_mask, labels     padded to the longest row of the micro-batch
 VectorRows    features (rows, inputs), labels       nothing to pad
+ChosenRows    some rows of either
 """
 
 from collections.abc import Mapping
@@ -110,3 +111,29 @@ class VectorRows:
     def arrays(self, rows: Places) -> Mapping[str, NDArray[Any]]:
         """See `Content`."""
         return {"features": self.features[rows], "labels": self.labels[rows]}
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenRows:
+    """Some rows of others, to be evaluated.
+
+    Attributes:
+        whole: what they are from.
+        chosen: (rows,) their places there.
+    """
+
+    whole: Content
+    chosen: Places
+
+    @property
+    def rows(self) -> int:
+        """See `Content`."""
+        return len(self.chosen)
+
+    def order(self, firsts: Places, ends: Places) -> Places:  # noqa: ARG002  # what is evaluated keeps its order
+        """As they come."""
+        return np.arange(len(firsts))
+
+    def arrays(self, rows: Places) -> Mapping[str, NDArray[Any]]:
+        """See `Content`."""
+        return self.whole.arrays(self.chosen[rows])

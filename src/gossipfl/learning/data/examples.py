@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gossipfl.config.experiment import TaskConfig
 from gossipfl.config.training import GoldfishConfig
 from gossipfl.errors import DataError
-from gossipfl.learning.data.content import IGNORED, Content, TokenRows, VectorRows
+from gossipfl.learning.data.content import IGNORED, ChosenRows, Content, TokenRows, VectorRows
 from gossipfl.learning.data.goldfish import left_out
 from gossipfl.learning.data.records import Record
 from gossipfl.learning.data.tokens import tokenize
@@ -70,6 +70,12 @@ class Examples:
         sizes = ends - firsts
         for pack in _packs(sizes, self.content.order(firsts, ends), micro_batch):
             yield self._loaded(*_rows(firsts[pack], sizes[pack]))
+
+    def only(self, units: NDArray[np.int64]) -> Self:
+        """Some units by themselves, to be evaluated; no row is copied."""
+        firsts, sizes = self.unit_starts[units], np.diff(self.unit_starts)[units]
+        rows, _ = _rows(firsts, sizes)
+        return replace(self, content=ChosenRows(self.content, rows), unit_starts=np.cumsum([0, *sizes], dtype=np.int64))
 
     def together(self, units: NDArray[np.int64]) -> Rows:
         """All rows of some units in one piece, in their order; without units there are no tensors."""
