@@ -90,18 +90,22 @@ class Personalized:
 
     def as_json(self) -> dict[str, Any]:
         """Weight, figures, and by how much the personal model is better on the node's held-out part."""
-        models = {name: figures.as_json() for name, figures in self.models.items()}
-        gains = {f"against_{name}": self._gain(name) for name in ("global", "alone")}
-        return {"weight": self.weight, **models, **{name: gain for name, gain in gains.items() if gain is not None}}
+        return with_gains({"weight": self.weight, **{name: found.as_json() for name, found in self.models.items()}})
 
-    def _gain(self, name: str) -> float | None:
-        """In accuracy; where there is none, by how much the loss is lower."""
-        other, own = (self.models[each].own if each in self.models else None for each in (name, "personal"))
-        if own is None or other is None:
-            return None
-        if own.accuracy is None or other.accuracy is None:
-            return other.loss - own.loss
-        return own.accuracy - other.accuracy
+
+def with_gains(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures by model, and by how much `personal` is better than global and alone on the node's held-out part.
+
+    In accuracy; where there is none, by how much the loss is lower.
+    """
+    gains: dict[str, float] = {}
+    for name in ("global", "alone"):
+        own, other = figures.get("personal", {}), figures.get(name, {})
+        if "own_accuracy" in own and "own_accuracy" in other:
+            gains[f"against_{name}"] = own["own_accuracy"] - other["own_accuracy"]
+        elif "own_loss" in own and "own_loss" in other:
+            gains[f"against_{name}"] = other["own_loss"] - own["own_loss"]
+    return {**figures, **gains}
 
 
 def tuner_of(parts: LearnerParts, mechanism: MechanismParts, held_out: Examples) -> Learner | None:
