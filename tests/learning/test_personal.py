@@ -1,4 +1,4 @@
-"""A node's own model: laws of the line between two states, of the choice on it, and of how it is trained and paid for."""
+"""A node's own model: laws of the line between two states, of the choice on it, of its training and its price."""
 
 import math
 from collections.abc import Sequence
@@ -67,6 +67,7 @@ def test_the_line_ends_at_both_states_bit_for_bit_and_stays_between_them(
     mixed, own = state_of([pair[0] for pair in pairs]), state_of([pair[1] for pair in pairs])
     assert between(mixed, own, 0.0) is mixed
     assert between(mixed, own, 1.0) is own
+    assert between(mixed, mixed * 1.0, weight) == mixed
     found = between(mixed, own, weight).vector
     low, high = np.minimum(mixed.vector, own.vector), np.maximum(mixed.vector, own.vector)
     slack = 1e-6 * np.maximum(abs(low), abs(high)) + 1e-30

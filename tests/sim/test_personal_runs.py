@@ -102,7 +102,9 @@ def close(one: RunResult, other: RunResult) -> bool:
 
 
 @pytest.mark.parametrize("privacy", [{"level": "none"}, NOISE], ids=["plain", "private"])
-def test_behind_fedavg_own_models_are_those_behind_gossip_that_is_exact(tmp_path: Path, privacy: dict[str, Any]) -> None:
+def test_behind_fedavg_own_models_are_those_behind_gossip_that_is_exact(
+    tmp_path: Path, privacy: dict[str, Any]
+) -> None:
     wished = content(privacy=privacy)
     gossip = resume(tmp_path / "gossip", wished)
     server = fedavg(load(tmp_path / "server", wished), tmp_path / "server" / "run")

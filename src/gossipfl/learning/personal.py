@@ -41,7 +41,7 @@ class Tuned:
     Attributes:
         mixed: where it began: the node's state after its last exchange.
         state: where it is.
-        phases, steps: done.
+        phases, steps: done, the last phase perhaps in part.
         receipt: covers `state`; its ε is infinite where nothing is noised.
         exhausted: the account pays for no further phase.
         moments: of the optimizer, and what the mechanism follows.
@@ -189,7 +189,8 @@ class Personal:
         return Tuned(
             tuned.mixed,
             done.state,
-            tuned.phases + 1,
+            # one that nothing could be paid of was none
+            tuned.phases + bool(done.steps),
             tuned.steps + done.steps,
             done.receipt,
             done.exhausted,
@@ -240,11 +241,11 @@ def between(mixed: AdapterState, own: AdapterState, weight: float) -> AdapterSta
     """The line between two states, value by value: w · own + (1 − w) · mixed.
 
     Guarantees:
-        At 0 `mixed` and at 1 `own`, bit for bit.
+        At 0 `mixed` and at 1 `own`, bit for bit; two that are equal are so everywhere.
     """
     if weight in {0.0, 1.0}:
         return own if weight else mixed
-    return AdapterState.weighted_sum([(1 - weight, mixed), (weight, own)])
+    return mixed.toward([(weight, own)])
 
 
 def cross_fitted(scores: Sequence[Halves], task: Task) -> tuple[int, Evaluation]:

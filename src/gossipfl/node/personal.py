@@ -12,7 +12,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,8 @@ def _tune(personal: Personal, tuned: Tuned, folder: Path, stopped: list[int]) ->
             tuned = further
             save_checkpoint(folder, _saved(tuned))
             logger.info("personal phase %d done", tuned.phases)
+    if tuned.exhausted:
+        logger.warning("the privacy budget is spent: the personal model has %d steps", tuned.steps)
     return tuned
 
 
@@ -121,7 +123,8 @@ def _begun(personal: Personal, folder: Path, parts: NodeParts) -> Tuned:
         return personal.begin(last.state, last.snapshot.receipt)
     if not parts.experiment.personal.stays:
         _check_paid(parts, before)
-    return before
+    # whether the budget is spent is the ledger's to say: the target may have been raised meanwhile
+    return replace(before, exhausted=False)
 
 
 def _check_paid(parts: NodeParts, tuned: Tuned) -> None:
