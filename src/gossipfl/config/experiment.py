@@ -11,6 +11,7 @@ from gossipfl.config.flower import FlowerConfig
 from gossipfl.config.gossip import GossipConfig
 from gossipfl.config.memorization import CanariesConfig, MemorizationConfig
 from gossipfl.config.model import AdapterConfig, ModelConfig, TaskConfig
+from gossipfl.config.personal import PersonalConfig, check_personal
 from gossipfl.config.privacy import PrivacyConfig
 from gossipfl.config.protection import ProtectionConfig, check_protected
 from gossipfl.config.section import NonNegativeInt, Section
@@ -31,6 +32,7 @@ __all__ = [
     "GossipConfig",
     "MemorizationConfig",
     "ModelConfig",
+    "PersonalConfig",
     "PrivacyConfig",
     "ProtectionConfig",
     "Section",
@@ -56,6 +58,7 @@ class Experiment(Section):
     adapter: AdapterConfig = AdapterConfig()
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
+    personal: PersonalConfig = PersonalConfig()
     privacy: PrivacyConfig
     protection: ProtectionConfig = ProtectionConfig()
     topology: TopologyConfig = TopologyConfig()
@@ -67,6 +70,18 @@ class Experiment(Section):
     audit: AuditConfig | None = None
     """What `gossipfl audit privacy` plants; everything else ignores it."""
     memorization: MemorizationConfig = MemorizationConfig()
+
+    @property
+    def charged_training(self) -> TrainingConfig:
+        """Training with all phases that the account pays for: personal ones too, unless their model stays."""
+        if not self.personal.phases or self.personal.stays:
+            return self.training
+        return self.training.model_copy(update={"phases": self.training.phases + self.personal.phases})
+
+    @model_validator(mode="after")
+    def _own_models_can_be_made(self) -> "Experiment":
+        check_personal(self.personal, held_out=self.data.held_out, level=self.privacy.level)
+        return self
 
     @model_validator(mode="after")
     def _combinations_make_sense(self) -> "Experiment":

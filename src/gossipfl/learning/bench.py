@@ -29,6 +29,7 @@ from gossipfl.learning.data.records import Record
 from gossipfl.learning.device import autocast_type, choose_device
 from gossipfl.learning.learner import Learner, LearnerParts
 from gossipfl.learning.models import load_base
+from gossipfl.learning.personal import tuner_of
 from gossipfl.learning.tasks import Task, make_task
 from gossipfl.privacy.account import Account
 from gossipfl.privacy.ledger import LedgerAccount
@@ -53,6 +54,7 @@ class Bench:
         plan: noise and ε; None without privacy.
         account: what the data has spent.
         private: nobody can know noise and batches; false for seeded streams and without privacy.
+        tuner: trains the node's own model behind the last exchange; None without `personal.phases`.
     """
 
     learner: Learner
@@ -62,6 +64,7 @@ class Bench:
     plan: Plan | None
     account: Account
     private: bool
+    tuner: Learner | None = None
 
     def close(self) -> None:
         """Gives the ledger free."""
@@ -209,12 +212,13 @@ def learner_for(
             parts = replace(parts, source=resident.unit_source.checked(parts, experiment.privacy.engine, data.train))
         parts = rig.parts(parts)
         mechanism = rig.mechanism(build_mechanism(experiment.privacy.level, parts))
-        learner = _learner(adapted, resident.task, mechanism, parts)
+        working = _learner_parts(adapted, resident.task, mechanism, parts)
+        learner, tuner = Learner(working), tuner_of(working, parts, data.held_out)
     except BaseException:
         books.close()
         raise
     private = books.plan is not None and terms.streams == "secret"
-    return Bench(learner, mechanism, adapted, data, books.plan, books.account, private)
+    return Bench(learner, mechanism, adapted, data, books.plan, books.account, private, tuner)
 
 
 def load_adapted(experiment: Experiment, site: DataSite) -> Adapted:
@@ -266,5 +270,5 @@ def _parts(
     )
 
 
-def _learner(adapted: Adapted, task: Task, mechanism: Mechanism, parts: MechanismParts) -> Learner:
-    return Learner(LearnerParts(adapted, task, mechanism, parts.account, float(min(parts.batch_size, parts.units))))
+def _learner_parts(adapted: Adapted, task: Task, mechanism: Mechanism, parts: MechanismParts) -> LearnerParts:
+    return LearnerParts(adapted, task, mechanism, parts.account, float(min(parts.batch_size, parts.units)))

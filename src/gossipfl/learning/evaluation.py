@@ -50,14 +50,20 @@ class Evaluation:
 
 def evaluate(module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> Evaluation:
     """Runs the model over all examples; it is in the mode it was in, afterwards."""
-    if examples.rows == 0:
-        return Evaluation(math.nan, None, None, 0)
+    return evaluation_of(task, score(module, task, examples, micro_batch=micro_batch))
+
+
+def score(module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> list[Scores]:
+    """The scores of all examples, in order; those of several models may be put together, each on its own examples."""
     with evaluating(module):
-        scores = [task.scores(module, rows.tensors) for rows in examples.rows_in_order(micro_batch)]
-    return _concluded(scores, task, task.measure([score.answers for score in scores]))
+        return [task.scores(module, rows.tensors) for rows in examples.rows_in_order(micro_batch)]
 
 
-def _concluded(scores: Sequence[Scores], task: Task, measures: Mapping[str, float]) -> Evaluation:
+def evaluation_of(task: Task, scores: Sequence[Scores]) -> Evaluation:
+    """What scores come to."""
+    if not scores:
+        return Evaluation(math.nan, None, None, 0)
+    measures = task.measure([score.answers for score in scores])
     losses = torch.cat([score.losses for score in scores]).double()
     loss = float(losses.mean())
     tokens = torch.cat([score.tokens for score in scores])

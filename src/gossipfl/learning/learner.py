@@ -24,9 +24,9 @@ from gossipfl.core.messages import Receipt
 from gossipfl.errors import BudgetSpentError, DivergedError
 from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.data import Examples
-from gossipfl.learning.evaluation import Evaluation, evaluate, hit_rate
+from gossipfl.learning.evaluation import Evaluation, evaluate, hit_rate, score
 from gossipfl.learning.optimizer import LocalOptimizer, optimizer_part
-from gossipfl.learning.tasks import Task
+from gossipfl.learning.tasks import Scores, Task
 from gossipfl.privacy.account import Account
 from gossipfl.privacy.mechanisms import Mechanism
 from gossipfl.state import AdapterState
@@ -141,6 +141,11 @@ class Learner:
         """Expected units in a batch."""
         return self._parts.units
 
+    @property
+    def task(self) -> Task:
+        """What is learned."""
+        return self._parts.task
+
     def train(
         self, snapshot: AdapterState, *, first_step: int, steps: int, phase: int = 0, proximal_mu: float = 0.0
     ) -> Training:
@@ -179,6 +184,10 @@ class Learner:
             last: of the run, which is worth a text for every row, see `task.metrics`.
         """
         return self._looked_at(partial(judged, self._parts.adapted) if last else evaluate, state, examples)
+
+    def score(self, state: AdapterState, examples: Examples) -> list[Scores]:
+        """What an evaluation of a state is made of; waits for training under way."""
+        return self._looked_at(score, state, examples)
 
     def hits(self, state: AdapterState, examples: Examples) -> float:
         """Part of the rows of which a state says first what their labels say; waits for training under way."""

@@ -44,6 +44,7 @@ from gossipfl.node.guarding import guard_for
 from gossipfl.node.history import history_in
 from gossipfl.node.newcomers import joining
 from gossipfl.node.parts import NodeParts
+from gossipfl.node.personal import personalize
 from gossipfl.node.ranks import as_node
 from gossipfl.node.record import NodeRecord
 from gossipfl.node.relays import relays_of
@@ -111,6 +112,8 @@ def run_node(request: NodeRequest, report: Callable[[NodeRecord], None]) -> Node
         return_freed_memory()
         node = Node(parts, serve=request.serve)
         asyncio.run(request.page.run_beside(node) if request.page else node.run())
+        # the network is left by now: nothing of it can be sent
+        personalize(parts)
         return parts.record
 
 

@@ -238,7 +238,9 @@ def _plan(loaded: LoadedPeers, node: NodeConfig, records: NodeRecords, pasts: Se
     experiment = loaded.experiment.experiment
     correlated = experiment.privacy.level == "correlated"
     pairs = planned_sharing(experiment, node.name, schedule_of(loaded)) if correlated else None
-    return plan_for_all(experiment.privacy, experiment.training, units=len(records.train), pasts=pasts, pairs=pairs)
+    return plan_for_all(
+        experiment.privacy, experiment.charged_training, units=len(records.train), pasts=pasts, pairs=pairs
+    )
 
 
 def _check_model(findings: Findings, loaded: LoadedPeers) -> None:
