@@ -87,6 +87,35 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _layers_may_run_again(self) -> "Experiment":
+        if not self.training.gradient_checkpointing:
+            return self
+        if self.model.builtin is not None:
+            raise ValueError(f"training.gradient_checkpointing is for models of transformers, not {self.model.source}")
+        if self.privacy.noises_steps and self.privacy.engine == "hooks":
+            raise ValueError(
+                "training.gradient_checkpointing runs layers twice, which privacy.engine hooks takes for two uses: "
+                "set engine grouped or auto"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _quantized_weights_stay(self) -> "Experiment":
+        adapter, quantization = self.adapter, self.model.quantization
+        if quantization == "none":
+            return self
+        if adapter.kind == "full" or adapter.merge in {"exact", "stack"}:
+            raise ValueError(
+                f"model.quantization {quantization}: weights of the base cannot change: set adapter.kind lora"
+            )
+        if adapter.kind == "core" and adapter.basis is None:
+            raise ValueError(
+                f"model.quantization {quantization}: adapter.kind core takes its basis from the unquantized weights: "
+                "let gossipfl init write adapter.basis first"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _loss_is_of_the_task(self) -> "Experiment":
         if self.training.loss == "goldfish" and self.task.kind != "causal-lm":
             raise ValueError(

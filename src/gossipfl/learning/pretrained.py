@@ -24,6 +24,7 @@ from gossipfl.config.experiment import ModelConfig, TaskConfig
 from gossipfl.core.rng import generator
 from gossipfl.errors import ModelError
 from gossipfl.learning.base import BaseModel, parameters_sha256
+from gossipfl.learning.quantization import quantized_loading, refuse_quantization
 from gossipfl.learning.quiet import quiet
 from gossipfl.learning.sources import locate
 
@@ -32,6 +33,7 @@ _CLASSES = {"sequence-classification": AutoModelForSequenceClassification, "caus
 
 def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed: int) -> BaseModel:
     """What `gossipfl.learning.models.load_base` promises, for a model of transformers."""
+    refuse_quantization(model)
     located = locate(model, folder=folder)
     # from_pretrained draws what the files lack before this module draws it again
     with quiet(), torch.random.fork_rng(devices=[]):
@@ -54,6 +56,25 @@ def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed:
         drawn={name: parameter for name, parameter in drawn.items() if name not in head},
         head_sha256=parameters_sha256({**head, **drawn}),
     )
+
+
+def empty_model(model: ModelConfig, task: TaskConfig, folder: Path) -> tuple[nn.Module, Mapping[str, nn.Parameter]]:
+    """The model as `load_pretrained` would load it, from its configuration alone, and its head.
+
+    For the device or mode that it is called under: on a real one all values would be drawn, and mean nothing.
+
+    Raises:
+        ModelError: the configuration fits no model of the task.
+    """
+    try:
+        with quiet(), torch.random.fork_rng(devices=[]):
+            module = _CLASSES[task.kind].from_config(_configuration(folder, task), dtype=getattr(torch, model.dtype))
+    # whatever transformers makes of an unknown architecture
+    except Exception as error:
+        raise ModelError(
+            f"model.source: {model.source!r} cannot be a {task.kind} model: {_first_line(error)}"
+        ) from error
+    return module, _head(module) if task.kind == "sequence-classification" else {}
 
 
 def _tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:
@@ -79,6 +100,7 @@ def _module(folder: Path, model: ModelConfig, task: TaskConfig) -> tuple[nn.Modu
             ignore_mismatched_sizes=task.kind == "sequence-classification",
             output_loading_info=True,
             local_files_only=True,
+            **quantized_loading(model),
         )
     # whatever transformers makes of an unknown architecture or damaged files
     except Exception as error:

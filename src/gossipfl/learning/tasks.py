@@ -104,12 +104,22 @@ def _count_classes(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 def _token_losses(logits: Tensor, labels: Tensor) -> Tensor:
     targets = labels[:, 1:]
     counted = targets != IGNORED
-    # only the counted positions become fp32: a vocabulary's worth of logits for each is most of the memory
-    each = F.cross_entropy(logits[:, :-1][counted].float(), targets[counted], reduction="none")
+    each = _each_token(logits, targets, counted)
     row = counted.nonzero()[:, 0]
     sums = each.new_zeros(len(labels)).index_add(0, row, each)
     # a row of one token has nothing to predict: its loss is 0
     return sums / counted.sum(1).clamp(min=1)
+
+
+def _each_token(logits: Tensor, targets: Tensor, counted: Tensor) -> Tensor:
+    """(counted,) −log p of each, to the same bits either way."""
+    if 2 * int(counted.sum()) < counted.numel():
+        # only the counted positions become fp32: a vocabulary's worth of logits for each is most of the memory
+        return F.cross_entropy(logits[:, :-1][counted].float(), targets[counted], reduction="none")
+    # all as they lie: taking most of them out would cost a copy, here and in the backward pass
+    shifted = F.pad(targets, (0, 1), value=IGNORED)
+    every = F.cross_entropy(logits.flatten(0, 1).float(), shifted.flatten(), reduction="none", ignore_index=IGNORED)
+    return every.view_as(shifted)[:, :-1][counted]
 
 
 def _count_tokens(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
