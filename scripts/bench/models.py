@@ -4,6 +4,7 @@
 
 throughput   rows a CPU-second of one thread, over those of the bare loop, phase against phase in turns; at least 0.95
 peak         largest resident memory of a process of its own while it trains, over the bare loop's; at most 1.1
+estimated    what `gossipfl check` tells before loading, over what was measured; 0.7 to 1.3
 loading      share of our time that goes into rows of tokens: choosing, padding, making tensors
 example      the same figures of a step at privacy.level example, for information
 """
@@ -65,6 +66,7 @@ class Figures:
         throughput: ours over the bare loop's, by way.
         loading: share of our time.
         memory: by way.
+        estimated: bytes that `gossipfl check` tells before loading, by way.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Figures:
     throughput: dict[str, Spread]
     loading: Spread
     memory: dict[str, Memory]
+    estimated: dict[str, int]
 
 
 def cpu_s(work: Callable[[], object]) -> float:
@@ -132,6 +135,15 @@ def play_memory(work: Work, base: Path, way: Way) -> Memory:
         return Memory(loaded, peak, max(loading, peak))
 
 
+def play_estimate(work: Work, base: Path, way: Way) -> int:
+    """In a process of its own, before anything is loaded."""
+    from scripts.bench import models_ours  # noqa: PLC0415  # as above
+
+    from gossipfl.node.memory import memory_of  # noqa: PLC0415  # as above
+
+    return memory_of(models_ours.experiment_of(work, base, way), base, neighbors=0).total
+
+
 def _side(work: Work, base: Path, folder: Path, way: Way) -> Play:
     if way == "bare":
         from scripts.bench import models_bare  # noqa: PLC0415  # as above
@@ -148,8 +160,10 @@ def measure(work: Work, repeats: int, *, memory: bool) -> Figures:
         folder = Path(name)
         base = model_folder(work, folder)
         step_ms, throughput, loading = measure_time(work, base, folder, repeats)
-        found = {way: play_together([partial(play_memory, work, base, way)])[0] for way in WAYS} if memory else {}
-    return Figures(work.name, step_ms, throughput, loading, dict(found))
+        ways = WAYS if memory else ()
+        found = {way: play_together([partial(play_memory, work, base, way)])[0] for way in ways}
+        told = {way: play_together([partial(play_estimate, work, base, way)])[0] for way in ways if way != "bare"}
+    return Figures(work.name, step_ms, throughput, loading, dict(found), dict(told))
 
 
 def show(one: Figures) -> None:
@@ -161,7 +175,7 @@ def show(one: Figures) -> None:
             own, base = one.memory[way], one.memory["bare"]
             line += f"; peak {own.peak / 1e6:.0f} MB, x {own.peak / base.peak:.3f} of {base.peak / 1e6:.0f}"
             line += f"; over what was loaded {_over(own):.0f} and {_over(base):.0f} MB"
-            line += f"; since the start x {own.ever / base.ever:.3f}"
+            line += f"; since the start x {own.ever / base.ever:.3f}; estimated x {one.estimated[way] / own.peak:.3f}"
         print(line, flush=True)
 
 

@@ -22,7 +22,7 @@ def bench_of(work: Work, base: Path, folder: Path, way: Way) -> Bench:
     """
     path = write_records(work, folder, way)
     site = DataSite("n0", ("n0",), path.name, folder, folder)
-    return build_learner(_experiment(work, base, way), site, RunTerms("bench", streams="seeded"))
+    return build_learner(experiment_of(work, base, way), site, RunTerms("bench", streams="seeded"))
 
 
 def phases(bench: Bench) -> Play:
@@ -36,7 +36,8 @@ def phases(bench: Bench) -> Play:
     return play
 
 
-def _experiment(work: Work, base: Path, way: Way) -> Experiment:
+def experiment_of(work: Work, base: Path, way: Way) -> Experiment:
+    """What is trained, as experiment.yaml has it."""
     terms: dict[str, Any] = {"noise_multiplier": 1.0, "target_delta": 1e-3, "public_data": True}
     return Experiment(
         model=ModelConfig(source=str(base)),

@@ -29,7 +29,7 @@ from gossipfl.learning.data.records import Record
 from gossipfl.learning.device import autocast_type, choose_device
 from gossipfl.learning.learner import Learner, LearnerParts
 from gossipfl.learning.models import load_base
-from gossipfl.learning.quantization import loading_on
+from gossipfl.learning.placing import is_placed, loading_on
 from gossipfl.learning.tasks import Task, make_task
 from gossipfl.privacy.account import Account
 from gossipfl.privacy.ledger import LedgerAccount
@@ -157,7 +157,7 @@ def load_resident(experiment: Experiment, site: DataSite, test: Sequence[Record]
     device = choose_device(experiment.training)
     with loading_on(device, experiment.model):
         adapted = load_adapted(experiment, site)
-    if experiment.model.quantization == "none":
+    if not is_placed(experiment.model):
         adapted.module.to(device)
     examples = make_test(experiment, test, adapted.tokenizer)
     task = make_task(experiment.task, autocast=autocast_type(experiment.training, device))

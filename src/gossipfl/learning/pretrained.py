@@ -24,7 +24,7 @@ from gossipfl.config.experiment import ModelConfig, TaskConfig
 from gossipfl.core.rng import generator
 from gossipfl.errors import ModelError
 from gossipfl.learning.base import BaseModel, parameters_sha256
-from gossipfl.learning.quantization import quantized_loading, refuse_quantization
+from gossipfl.learning.placing import loading_options, refuse_offload, refuse_quantization
 from gossipfl.learning.quiet import quiet
 from gossipfl.learning.sources import locate
 
@@ -100,13 +100,14 @@ def _module(folder: Path, model: ModelConfig, task: TaskConfig) -> tuple[nn.Modu
             ignore_mismatched_sizes=task.kind == "sequence-classification",
             output_loading_info=True,
             local_files_only=True,
-            **quantized_loading(model),
+            **loading_options(model),
         )
     # whatever transformers makes of an unknown architecture or damaged files
     except Exception as error:
         raise ModelError(
             f"model.source: {model.source!r} cannot be a {task.kind} model: {_first_line(error)}"
         ) from error
+    refuse_offload(module)
     return module, {*report["missing_keys"], *(row[0] for row in report["mismatched_keys"])}
 
 

@@ -23,7 +23,7 @@ from gossipfl.errors import BudgetSpentError, ModelError, UserError
 from gossipfl.learning.bench import load_adapted
 from gossipfl.learning.books import ledger_file
 from gossipfl.learning.data import NodeRecords, load_all_node_records, load_node_records, load_test_records
-from gossipfl.learning.quantization import refuse_quantization
+from gossipfl.learning.placing import refuse_quantization
 from gossipfl.net.identity import load_identity
 from gossipfl.node.assembly import site_of, state_dir_of
 from gossipfl.node.memory import Memory, memory_of, shortage
