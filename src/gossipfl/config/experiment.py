@@ -102,6 +102,49 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _layers_may_run_again(self) -> "Experiment":
+        if not self.training.gradient_checkpointing:
+            return self
+        if self.model.builtin is not None:
+            raise ValueError(f"training.gradient_checkpointing is for models of transformers, not {self.model.source}")
+        if self.privacy.noises_steps and self.privacy.engine == "hooks":
+            raise ValueError(
+                "training.gradient_checkpointing runs layers twice, which privacy.engine hooks takes for two uses: "
+                "set engine grouped or auto"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _layers_may_be_spread(self) -> "Experiment":
+        if self.model.device_map == "auto" and self.privacy.noises_steps:
+            raise ValueError(
+                "model.device_map auto: the gradients of single examples (privacy.level example) are collected on one "
+                "device; set one, with model.quantization nf4 where the model is too large, or privacy.level update"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _quantized_weights_stay(self) -> "Experiment":
+        adapter, quantization = self.adapter, self.model.quantization
+        if quantization == "none":
+            return self
+        if quantization == "int8" and self.privacy.noises_steps:
+            raise ValueError(
+                "model.quantization int8 treats a feature otherwise where any record of the batch has an outlier: one "
+                "record changes what others compute, and privacy.level example bounds each by itself: set nf4"
+            )
+        if adapter.kind == "full" or adapter.merge in {"exact", "stack"}:
+            raise ValueError(
+                f"model.quantization {quantization}: weights of the base cannot change: set adapter.kind lora"
+            )
+        if adapter.kind == "core" and adapter.basis is None:
+            raise ValueError(
+                f"model.quantization {quantization}: adapter.kind core takes its basis from the unquantized weights: "
+                "let gossipfl init write adapter.basis first"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _loss_is_of_the_task(self) -> "Experiment":
         if self.training.loss == "goldfish" and self.task.kind != "causal-lm":
             raise ValueError(

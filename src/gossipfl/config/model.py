@@ -21,6 +21,11 @@ class ModelConfig(Section):
     """Hub revision; a commit hash makes the run repeatable."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type the base weights are kept in; the adapter is always fp32."""
+    quantization: Literal["none", "int8", "nf4"] = "none"
+    """The base's linear layers in 8 or 4 bits a weight, by bitsandbytes; with a CUDA GPU and the extra `quantization`;
+    int8 not at privacy.level example. All nodes alike: a quantized base computes another function."""
+    device_map: Literal["one", "auto"] = "one"
+    """auto: the layers are spread over all CUDA GPUs of the machine, by accelerate; not at privacy.level example."""
     keep_below: bool = False
     """For studies on public data: what the frozen layers below the first trained one give is computed once a record and
     kept in the cache folder, tokens times width times 4 bytes each. Results differ by rounding from those without."""
@@ -50,6 +55,10 @@ class ModelConfig(Section):
             raise ValueError("hidden: builtin:mlp needs the widths of its hidden layers, builtin:logistic has none")
         if self.revision is not None or self.dtype != "float32":
             raise ValueError(f"source: {self.source} is drawn here in float32; it has no revision and no other dtype")
+        if self.quantization != "none" or self.device_map != "one":
+            raise ValueError(
+                f"source: {self.source} is small and trained whole; it has no quantization and no device_map"
+            )
         return self
 
 

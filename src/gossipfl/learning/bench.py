@@ -15,6 +15,7 @@ from gossipfl.config.experiment import Experiment
 from gossipfl.errors import ConfigError
 from gossipfl.learning.adapters import Adapted, attach
 from gossipfl.learning.books import Books, RunTerms, open_books
+from gossipfl.learning.checkpointing import checkpoint_activations, refuse_hooks
 from gossipfl.learning.context import check_length, cut_notice
 from gossipfl.learning.data import (
     DataSite,
@@ -30,6 +31,7 @@ from gossipfl.learning.device import autocast_type, choose_device
 from gossipfl.learning.learner import Learner, LearnerParts
 from gossipfl.learning.models import load_base
 from gossipfl.learning.personal import tuner_of
+from gossipfl.learning.placing import is_placed, loading_on
 from gossipfl.learning.tasks import Task, make_task
 from gossipfl.privacy.account import Account
 from gossipfl.privacy.ledger import LedgerAccount
@@ -94,7 +96,9 @@ class CheckedSource:
         """
         if self._source is None:
             rows = next(train.rows_in_order(EXAMPLES))
-            self._source = ENGINES[choose_engine(wished, parts.module, parts.losses, rows)](parts.module, parts.losses)
+            engine = choose_engine(wished, parts.module, parts.losses, rows)
+            refuse_hooks(parts.module, engine)
+            self._source = ENGINES[engine](parts.module, parts.losses)
         return self._source
 
 
@@ -156,9 +160,11 @@ def load_resident(experiment: Experiment, site: DataSite, test: Sequence[Record]
     Raises:
         UserError: see `load_adapted`; no such device; or a test record comes to no token.
     """
-    adapted = load_adapted(experiment, site)
     device = choose_device(experiment.training)
-    adapted.module.to(device)
+    with loading_on(device, experiment.model):
+        adapted = load_adapted(experiment, site)
+    if not is_placed(experiment.model):
+        adapted.module.to(device)
     examples = make_test(experiment, test, adapted.reader)
     task = make_task(experiment.task, autocast=autocast_type(experiment.training, device))
     return Resident(adapted, task, device, examples.to(device) if examples is not None else None)
@@ -242,6 +248,8 @@ def load_adapted(experiment: Experiment, site: DataSite) -> Adapted:
         from gossipfl.learning.below import keep_below  # noqa: PLC0415
 
         keep_below(adapted)
+    if experiment.training.gradient_checkpointing:
+        checkpoint_activations(adapted.module)
     return adapted
 
 

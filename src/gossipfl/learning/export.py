@@ -58,8 +58,11 @@ def export(
         story: what the run adds to the model card.
 
     Raises:
-        ModelError: the state belongs to another adapter, or `output` holds something else.
+        ModelError: the state belongs to another adapter, `output` holds something else, or the base is quantized and to
+            be merged.
     """
+    if merge and adapted.experiment.model.quantization != "none":
+        raise ModelError("--merge: the update cannot be folded into quantized weights; set model.quantization none")
     adapted.write(state)
     # what was folded into the frozen weights has no low rank
     whole = merge or adapted.parts.factors is None or bool(adapted.parts.folds)

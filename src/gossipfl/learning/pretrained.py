@@ -18,6 +18,7 @@ from gossipfl.config.experiment import ModelConfig, TaskConfig
 from gossipfl.core.rng import generator
 from gossipfl.errors import ModelError
 from gossipfl.learning.base import BaseModel, parameters_sha256
+from gossipfl.learning.placing import loading_options, refuse_offload, refuse_quantization
 from gossipfl.learning.processors import read_processor
 from gossipfl.learning.quiet import quiet
 from gossipfl.learning.sources import locate
@@ -26,6 +27,7 @@ from gossipfl.learning.tasks import KINDS
 
 def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed: int) -> BaseModel:
     """What `gossipfl.learning.models.load_base` promises, for a model of transformers."""
+    refuse_quantization(model)
     located = locate(model, folder=folder)
     # from_pretrained draws what the files lack before this module draws it again
     with quiet(), torch.random.fork_rng(devices=[]):
@@ -57,6 +59,26 @@ def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed:
     )
 
 
+def empty_model(model: ModelConfig, task: TaskConfig, folder: Path) -> tuple[nn.Module, Mapping[str, nn.Parameter]]:
+    """The model as `load_pretrained` would load it, from its configuration alone, and its head.
+
+    For the device or mode that it is called under: on a real one all values would be drawn, and mean nothing.
+
+    Raises:
+        ModelError: the configuration fits no model of the task.
+    """
+    try:
+        with quiet(), torch.random.fork_rng(devices=[]):
+            maker = getattr(transformers, KINDS[task.kind].model_class)
+            module = maker.from_config(_configuration(folder, task), dtype=getattr(torch, model.dtype))
+    # whatever transformers makes of an unknown architecture
+    except Exception as error:
+        raise ModelError(
+            f"model.source: {model.source!r} cannot be a {task.kind} model: {_first_line(error)}"
+        ) from error
+    return module, _head(module) if KINDS[task.kind].has_head else {}
+
+
 def _tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -80,12 +102,14 @@ def _module(folder: Path, model: ModelConfig, task: TaskConfig) -> tuple[nn.Modu
             ignore_mismatched_sizes=KINDS[task.kind].has_head,
             output_loading_info=True,
             local_files_only=True,
+            **loading_options(model),
         )
     # whatever transformers makes of an unknown architecture or damaged files
     except Exception as error:
         raise ModelError(
             f"model.source: {model.source!r} cannot be a {task.kind} model: {_first_line(error)}"
         ) from error
+    refuse_offload(module)
     return module, {*report["missing_keys"], *(row[0] for row in report["mismatched_keys"])}
 
 

@@ -40,6 +40,9 @@ class Site:
     @property
     def shape(self) -> tuple[int, int]:
         """(out, in)."""
+        if isinstance(self.layer, nn.Linear):
+            # the weight of a quantized one is packed
+            return self.layer.out_features, self.layer.in_features
         out_features, in_features = self.weight().shape
         return out_features, in_features
 
