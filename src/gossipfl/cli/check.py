@@ -1,6 +1,6 @@
 """`gossipfl check`: what is wrong, and what the plan is, before any training."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
 
@@ -41,13 +41,21 @@ def _result(findings: Findings) -> dict[str, object]:
         "spectral_gap": None if lam is None else 1 - lam,
         "values": findings.values,
         "bytes_per_exchange": findings.bytes_per_exchange,
+        "machines": findings.machines,
+        "sample_rate": {name: plan.sample_rate for name, plan in findings.plans.items()},
+        "steps": {name: plan.steps for name, plan in findings.plans.items()},
         "noise_multiplier": {name: plan.noise_ahead for name, plan in findings.plans.items()},
         "epsilon": {name: plan.epsilon for name, plan in findings.plans.items()},
     }
 
 
+def _said(own: Mapping[str, object]) -> str:
+    return ", ".join(f"{key} {' '.join(value) if isinstance(value, list) else value}" for key, value in own.items())
+
+
 def _drawn(findings: Findings) -> RenderableType:
     result = _result(findings)
+    machines = [f"machine of {name}: {_said(own)}" for name, own in findings.machines.items()]
     lines = [f"{key}: {result[key]}" for key in ("nodes", "lambda", "spectral_gap", "values", "bytes_per_exchange")]
     rows = [
         [
@@ -55,12 +63,15 @@ def _drawn(findings: Findings) -> RenderableType:
             findings.neighbors.get(name),
             plan.units,
             plan.sample_rate,
+            plan.steps,
             plan.noise_ahead,
             plan.epsilon,
             plan.delta,
         ]
         for name, plan in findings.plans.items()
     ]
-    plans = [table(("node", "neighbors", "units", "q", "σ", "ε", "δ"), rows)] if rows else []
+    plans = [table(("node", "neighbors", "units", "q", "steps", "σ", "ε", "δ"), rows)] if rows else []
     marks = [f"note: {note}" for note in findings.notes] + [f"problem: {problem}" for problem in findings.problems]
-    return Group(*lines, *plans, *marks, "ok" if not findings.problems else f"{len(findings.problems)} problems")
+    return Group(
+        *lines, *machines, *plans, *marks, "ok" if not findings.problems else f"{len(findings.problems)} problems"
+    )

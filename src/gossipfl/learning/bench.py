@@ -12,6 +12,7 @@ from functools import partial
 import torch
 
 from gossipfl.config.experiment import Experiment
+from gossipfl.config.training import TrainingConfig
 from gossipfl.errors import ConfigError
 from gossipfl.learning.adapters import Adapted, attach
 from gossipfl.learning.books import Books, RunTerms, open_books
@@ -29,6 +30,7 @@ from gossipfl.learning.data.records import Record
 from gossipfl.learning.device import autocast_type, choose_device
 from gossipfl.learning.learner import Learner, LearnerParts
 from gossipfl.learning.models import load_base
+from gossipfl.learning.rehearsal import rehearsal
 from gossipfl.learning.tasks import Task, make_task
 from gossipfl.privacy.account import Account
 from gossipfl.privacy.ledger import LedgerAccount
@@ -62,6 +64,11 @@ class Bench:
     plan: Plan | None
     account: Account
     private: bool
+
+    @property
+    def training(self) -> TrainingConfig:
+        """How this node trains."""
+        return self.adapted.experiment.training
 
     def close(self) -> None:
         """Gives the ledger free."""
@@ -112,6 +119,10 @@ class Resident:
     device: torch.device
     test: Examples | None
     unit_source: CheckedSource = field(default_factory=CheckedSource)
+
+    def at(self, experiment: Experiment) -> "Resident":
+        """The same model for a node that trains it in another way."""
+        return replace(self, adapted=replace(self.adapted, experiment=experiment))
 
 
 Alter = Callable[[NodeRecords], NodeRecords]
@@ -209,7 +220,7 @@ def learner_for(
             parts = replace(parts, source=resident.unit_source.checked(parts, experiment.privacy.engine, data.train))
         parts = rig.parts(parts)
         mechanism = rig.mechanism(build_mechanism(experiment.privacy.level, parts))
-        learner = _learner(adapted, resident.task, mechanism, parts)
+        learner = _learner(adapted, resident.task, mechanism, parts, data.train)
     except BaseException:
         books.close()
         raise
@@ -266,5 +277,6 @@ def _parts(
     )
 
 
-def _learner(adapted: Adapted, task: Task, mechanism: Mechanism, parts: MechanismParts) -> Learner:
-    return Learner(LearnerParts(adapted, task, mechanism, parts.account, float(min(parts.batch_size, parts.units))))
+def _learner(adapted: Adapted, task: Task, mechanism: Mechanism, parts: MechanismParts, train: Examples) -> Learner:
+    units, rehearse = float(min(parts.batch_size, parts.units)), rehearsal(adapted.experiment, parts, train)
+    return Learner(LearnerParts(adapted, task, mechanism, parts.account, units, rehearse))
