@@ -120,7 +120,7 @@ class SimulationConfig(Section):
     """batched: rows in one pass; halved when memory runs out."""
     ranks: Mapping[str, PositiveInt] = Field(default_factory=dict)
     """With `adapter.mixed_ranks`: rank by node; others have `adapter.rank`."""
-    machines: Mapping[str, MachineConfig] = Field(default_factory=dict)
+    machines: dict[str, MachineConfig] = Field(default={})
     """What is a node's own, by name: batch, steps or seconds of a phase, dtype, precision, and when it trains; how fast
     it is stands in `compute`."""
     compute: ComputeConfig = ComputeConfig()
@@ -140,7 +140,7 @@ class SimulationConfig(Section):
 
     @field_validator("machines")
     @classmethod
-    def _are_simulated(cls, value: Mapping[str, MachineConfig]) -> Mapping[str, MachineConfig]:
+    def _are_simulated(cls, value: dict[str, MachineConfig]) -> dict[str, MachineConfig]:
         for name, machine in value.items():
             for field in ("device", "threads"):
                 if getattr(machine, field) is not None:
