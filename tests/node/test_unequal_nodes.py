@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ def test_one_that_waits_for_its_hours_mixes_and_is_stopped_at_once(tmp_path: Pat
     with Fleet([study.job(name) for name in study.names], launch=forked) as fleet:
         wait_until(lambda: study.phase("ada") >= PHASES, fleet, what="the others have trained")
         wait_until(lambda: (study.folder / "cid.log").read_text().count("resting for"), fleet, what="cid rests")
-        fleet.processes["cid"].terminate()
+        fleet.processes["cid"].send_signal(signal.SIGTERM)
         fleet.processes["cid"].wait(timeout=60)
     assert study.phase("cid") <= 1
 
@@ -130,7 +131,7 @@ def test_resting_waits_only_where_it_must() -> None:
     async def rest(machine: MachineConfig, took_s: float) -> bool:
         resting = Rest(machine, lambda: 12 * 3600.0)
         resting.trained(took_s)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(0.5):
             return await resting.over()
 
     assert not asyncio.run(rest(MachineConfig(), 3.0))

@@ -26,7 +26,9 @@ def on_machine(experiment: Experiment, machine: MachineConfig, *, field: str) ->
         return experiment
     raw = experiment.model_dump()
     raw["training"] = {**raw["training"], "common_steps": experiment.training.counted_steps, **own}
-    raw["model"] = {**raw["model"], **({} if machine.dtype is None else {"dtype": machine.dtype})}
+    if machine.dtype is not None:
+        common = experiment.model.head_dtype or experiment.model.dtype
+        raw["model"] = {**raw["model"], "dtype": machine.dtype, "head_dtype": common}
     try:
         return Experiment.model_validate(raw)
     except ValidationError as error:

@@ -21,6 +21,9 @@ class ModelConfig(Section):
     """Hub revision; a commit hash makes the run repeatable."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type the base weights are kept in; the adapter is always fp32."""
+    head_dtype: Literal["float32", "bfloat16"] | None = None
+    """Type that a head drawn from the seed is rounded to, the same on all nodes; None: dtype, as this file has it for
+    all. Nodes whose machine has another dtype begin with the same head by it."""
     keep_below: bool = False
     """For studies on public data: what the frozen layers below the first trained one give is computed once a record and
     kept in the cache folder, tokens times width times 4 bytes each. Results differ by rounding from those without."""

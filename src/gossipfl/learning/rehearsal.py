@@ -2,7 +2,7 @@
 
 Kinds and shapes are those of the node's rows, but for their lengths: every text is as long as `task.max_length` lets
 it be, and there are as many rows as an expected batch has at most. Nothing of it is kept: no gradient, no moment, no
-charge.
+charge. What it takes to read a record, to decode an image say, is not in it.
 """
 
 from collections.abc import Iterator, Mapping
