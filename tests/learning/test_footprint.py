@@ -41,7 +41,7 @@ def test_fake_tensors_take_what_real_ones_take(family: str, task: str, kind: str
     experiment = changed(experiment_of(family, task=task, kind=kind), **sizes)
     found = footprint(experiment, Path())
     adapted = attach(load_base(experiment.model, experiment.task, folder=Path(), seed=0), experiment)
-    module = adapted.module.train()
+    module: Any = adapted.module.train()
     module.config.use_cache = False
     ids = torch.full((4, 48), 5)
     mask = torch.ones_like(ids)

@@ -103,12 +103,13 @@ def test_layers_that_accelerate_moves_between_devices_train_alike(adapted_of: Ca
     found = []
     for spread in (False, True):
         adapted = adapted_of("llama", task="causal-lm", kind="lora")
+        module: Any = adapted.module
         if spread:
             # a machine without GPUs has one device; the hooks run all the same
-            layers = {name: "cpu" for name, _ in adapted.module.model.named_children()}
+            layers = {name: "cpu" for name, _ in module.model.named_children()}
             places = {**{f"model.{name}": place for name, place in layers.items()}, "lm_head": "cpu"}
             dispatch_model(adapted.module, device_map=places, main_device="cpu", force_hooks=True)
-            assert hasattr(adapted.module.model.layers[0].self_attn.q_proj.base_layer, "_hf_hook")
+            assert hasattr(module.model.layers[0].self_attn.q_proj.base_layer, "_hf_hook")
         losses = make_task(adapted.experiment.task).losses
         ids = torch.arange(12).view(2, 6) + 3
         rows = Rows({"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}, torch.arange(2))

@@ -206,6 +206,12 @@ class Experiment(Section):
         for field, value, expected, reason in wanted:
             if value != expected:
                 raise ValueError(f"{field} {value}: privacy.level correlated needs {expected}: {reason}")
+        training = self.training
+        if gossip.work != "as_done" and (training.local_seconds or training.counted_steps != training.local_steps):
+            raise ValueError(
+                f"gossip.work {gossip.work}: privacy.level correlated needs as_done where nodes do unequal numbers of "
+                "steps: what one end of an edge makes larger, the other does not take away"
+            )
         return self
 
     @model_validator(mode="after")

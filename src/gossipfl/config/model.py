@@ -26,6 +26,9 @@ class ModelConfig(Section):
     int8 not at privacy.level example. All nodes alike: a quantized base computes another function."""
     device_map: Literal["one", "auto"] = "one"
     """auto: the layers are spread over all CUDA GPUs of the machine, by accelerate; not at privacy.level example."""
+    head_dtype: Literal["float32", "bfloat16"] | None = None
+    """Type that a head drawn from the seed is rounded to, the same on all nodes; None: dtype, as this file has it for
+    all. Nodes whose machine has another dtype begin with the same head by it."""
     keep_below: bool = False
     """For studies on public data: what the frozen layers below the first trained one give is computed once a record and
     kept in the cache folder, tokens times width times 4 bytes each. Results differ by rounding from those without."""

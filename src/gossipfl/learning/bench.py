@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import numpy as np
 import torch
 
 from gossipfl.config.experiment import Experiment
+from gossipfl.config.training import TrainingConfig
 from gossipfl.errors import ConfigError
 from gossipfl.learning.adapters import Adapted, attach
 from gossipfl.learning.books import Books, RunTerms, open_books
@@ -32,6 +34,7 @@ from gossipfl.learning.learner import Learner, LearnerParts
 from gossipfl.learning.models import load_base
 from gossipfl.learning.personal import tuner_of
 from gossipfl.learning.placing import is_placed, loading_on
+from gossipfl.learning.rehearsal import rehearsal
 from gossipfl.learning.tasks import Task, make_task
 from gossipfl.privacy.account import Account
 from gossipfl.privacy.ledger import LedgerAccount
@@ -68,6 +71,11 @@ class Bench:
     private: bool
     tuner: Learner | None = None
 
+    @property
+    def training(self) -> TrainingConfig:
+        """How this node trains."""
+        return self.adapted.experiment.training
+
     def close(self) -> None:
         """Gives the ledger free."""
         if isinstance(self.account, LedgerAccount):
@@ -95,7 +103,8 @@ class CheckedSource:
             PrivacyError: there is none.
         """
         if self._source is None:
-            rows = next(train.rows_in_order(EXAMPLES))
+            # of a single example twice the same
+            rows = train.together(np.arange(EXAMPLES) % train.units).first(EXAMPLES)
             engine = choose_engine(wished, parts.module, parts.losses, rows)
             refuse_hooks(parts.module, engine)
             self._source = ENGINES[engine](parts.module, parts.losses)
@@ -119,6 +128,10 @@ class Resident:
     device: torch.device
     test: Examples | None
     unit_source: CheckedSource = field(default_factory=CheckedSource)
+
+    def at(self, experiment: Experiment) -> "Resident":
+        """The same model for a node that trains it in another way."""
+        return replace(self, adapted=replace(self.adapted, experiment=experiment))
 
 
 Alter = Callable[[NodeRecords], NodeRecords]
@@ -218,7 +231,7 @@ def learner_for(
             parts = replace(parts, source=resident.unit_source.checked(parts, experiment.privacy.engine, data.train))
         parts = rig.parts(parts)
         mechanism = rig.mechanism(build_mechanism(experiment.privacy.level, parts))
-        working = _learner_parts(adapted, resident.task, mechanism, parts)
+        working = _learner_parts(adapted, resident.task, mechanism, parts, data.train)
         learner, tuner = Learner(working), tuner_of(working, parts, data.held_out)
     except BaseException:
         books.close()
@@ -278,5 +291,8 @@ def _parts(
     )
 
 
-def _learner_parts(adapted: Adapted, task: Task, mechanism: Mechanism, parts: MechanismParts) -> LearnerParts:
-    return LearnerParts(adapted, task, mechanism, parts.account, float(min(parts.batch_size, parts.units)))
+def _learner_parts(
+    adapted: Adapted, task: Task, mechanism: Mechanism, parts: MechanismParts, train: Examples
+) -> LearnerParts:
+    units, rehearse = float(min(parts.batch_size, parts.units)), rehearsal(adapted.experiment, parts, train)
+    return LearnerParts(adapted, task, mechanism, parts.account, units, rehearse)

@@ -29,7 +29,7 @@ def peak_of_pass(
         with torch.autocast("cpu", dtype=autocast, enabled=autocast is not None):
             logits: Tensor = module(**tensors).logits
         loss(logits).backward()  # type: ignore[no-untyped-call]
-    return live.peak
+    return int(live.peak)
 
 
 def token_loss(logits: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ def class_loss(logits: Tensor) -> Tensor:
     return F.cross_entropy(logits.float(), torch.zeros(len(logits), dtype=torch.int64), reduction="none").sum()
 
 
-class _Live(TorchDispatchMode):
+class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]  # a library without types
     """Bytes of the storages that live.
 
     Attributes:
@@ -51,7 +51,7 @@ class _Live(TorchDispatchMode):
     """
 
     def __init__(self, known: Sequence[UntypedStorage]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.peak = 0
         self._now = 0
         self._seen = weakref.WeakSet(known)

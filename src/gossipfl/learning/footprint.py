@@ -11,6 +11,7 @@ vocabulary and type, not of a formula for all. Rows are taken as `task.max_lengt
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -97,7 +98,8 @@ def _weights(module: nn.Module, quantization: str) -> int:
     each = _QUANTIZED.get(quantization)
     small = set()
     if each is not None:
-        ends = {id(module.get_output_embeddings()), id(module.get_input_embeddings())}
+        model: Any = module
+        ends = {id(model.get_output_embeddings()), id(model.get_input_embeddings())}
         linear = (layer for layer in module.modules() if isinstance(layer, nn.Linear) and id(layer) not in ends)
         small = {id(layer.weight) for layer in linear}
     frozen = [own for own in module.parameters() if not own.requires_grad]

@@ -43,9 +43,10 @@ def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed:
         raise ModelError(f"model.source: {model.source!r} has no weights for {min(drawn)}, which {task.kind} needs")
     if kind.peft_type == "SEQ_2_SEQ_LM" and getattr(module.config, "decoder_start_token_id", None) is None:
         raise ModelError(f"model.source: the config.json of {model.source!r} lacks decoder_start_token_id")
-    _draw(drawn, seed=seed, deviation=getattr(module.config, "initializer_range", 0.02))
     head = _head(module) if kind.has_head else {}
     _keep_in_fp32(module, head)
+    rounded = getattr(torch, model.head_dtype or model.dtype)
+    _draw(drawn, seed=seed, deviation=getattr(module.config, "initializer_range", 0.02), rounded=rounded)
     return BaseModel(
         module=module.requires_grad_(requires_grad=False).eval(),
         tokenizer=tokenizer,
@@ -134,15 +135,15 @@ def _agree_on_padding(module: nn.Module, tokenizer: PreTrainedTokenizerBase) -> 
             configuration.pad_token_id = tokenizer.pad_token_id
 
 
-def _draw(parameters: Mapping[str, nn.Parameter], *, seed: int, deviation: float) -> None:
-    """Matrices from N(0, deviation²), biases zero, scales of norms one."""
+def _draw(parameters: Mapping[str, nn.Parameter], *, seed: int, deviation: float, rounded: torch.dtype) -> None:
+    """Matrices from N(0, deviation²), biases zero, scales of norms one; of the same values in whatever type."""
     for name, parameter in parameters.items():
         if parameter.ndim > 1:
             values = generator(seed, purpose=f"head {name}").normal(0.0, deviation, tuple(parameter.shape))
         else:
             values = np.full(tuple(parameter.shape), 0.0 if name.endswith("bias") else 1.0)
         with torch.no_grad():
-            parameter.copy_(torch.from_numpy(values))
+            parameter.copy_(torch.from_numpy(values).to(rounded))
 
 
 def _head(module: nn.Module) -> dict[str, nn.Parameter]:

@@ -72,7 +72,7 @@ class Voice:
         return str(self.tokenizer.decode(out, skip_special_tokens=True)).strip()
 
 
-class _Told(TextStreamer):
+class _Told(TextStreamer):  # type: ignore[misc]  # a library without types
     """The library's streamer, which prints, telling somebody instead."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, hear: Hear) -> None:

@@ -25,6 +25,7 @@ from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.tables import resolve
 from gossipfl.core.topology.live import live_schedule
+from gossipfl.core.work import build_work
 from gossipfl.errors import PrivacyError, StateError
 from gossipfl.learning.bench import Bench, build_learner
 from gossipfl.learning.books import RunTerms, Streams, ledger_file
@@ -48,6 +49,7 @@ from gossipfl.node.personal import personalize
 from gossipfl.node.ranks import as_node
 from gossipfl.node.record import NodeRecord
 from gossipfl.node.relays import relays_of
+from gossipfl.node.rest import Rest
 from gossipfl.node.runtime import Node
 from gossipfl.node.schedules import schedule_of
 from gossipfl.node.shared_noise import share_noise
@@ -154,6 +156,7 @@ def assemble(
     greeter = _greeter(loaded, me, greeted, schedule.version, bench, life)
     record = _record(me.name, bench, directory)
     protocol = _protocol(loaded, me.name, schedule, bench, saved)
+    rest = Rest(me.machine) if me.machine.rests else None
     keeps_books = protocol.snapshot.mass is not None
     trust = Trust(identity)
     guard = guard_for(loaded.experiment.experiment, trust, schedule, bench.adapted.spec.shared(), greeter.fingerprint)
@@ -179,6 +182,7 @@ def assemble(
         attacker=attacker_for(request.attack, me.name, loaded.experiment.experiment, schedule, bench),
         followed=followed,
         traces=traces,
+        rest=rest,
     )
 
 
@@ -250,6 +254,8 @@ def _protocol(
         sums_only=experiment.protection.sums_only,
         live=loaded.peers.membership == "dynamic",
         newcomer=bool(loaded.peers.join),
+        local_seconds=experiment.training.local_seconds,
+        work=build_work(experiment.gossip, experiment.training),
     )
     return resolve(PROTOCOLS, experiment.gossip.protocol, field="gossip.protocol")(parts)
 

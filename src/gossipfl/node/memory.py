@@ -6,7 +6,7 @@ On a GPU the process stays in the machine's own memory.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -141,7 +141,8 @@ def _changes(memory: Memory, experiment: Experiment, folder: Path, neighbors: in
         small = model.model_copy(update={"quantization": "nf4"})
         wishes.append(("model.quantization nf4", experiment.model_copy(update={"model": small})))
     for name, wished in wishes:
-        total = memory_of(wished, folder, neighbors=neighbors).total
+        # the process itself grows while it estimates
+        total = replace(memory_of(wished, folder, neighbors=neighbors), process=memory.process).total
         if total < memory.total:
             yield f"{name} takes {_size(total)}"
 
