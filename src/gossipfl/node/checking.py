@@ -280,7 +280,13 @@ def _check_memory(findings: Findings, experiment: Experiment, folder: Path) -> N
         ModelError: the weights alone are more than the machine has: loading them would take it down.
     """
     neighbors = max(findings.neighbors.values(), default=0)
-    findings.memory = memory = memory_of(experiment, folder, neighbors=neighbors)
+    try:
+        memory = memory_of(experiment, folder, neighbors=neighbors)
+    except ModelError as error:
+        # what is wrong with it loading says too; a family that cannot be told of trains all the same
+        findings.notes.append(f"memory: not known before loading: {error}")
+        return
+    findings.memory = memory
     missing = shortage(memory, experiment, folder, neighbors=neighbors)
     if missing and not memory.loads:
         raise ModelError(f"{missing}; nothing was loaded")
