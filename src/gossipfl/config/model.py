@@ -79,11 +79,12 @@ class TaskConfig(Section):
         "multiple-choice",
         "vector-classification",
         "image-classification",
+        "token-classification",
     ]
     """`causal-lm` takes plain text, or prompt and response with the loss on the response only; `seq2seq-lm` (T5) prompt
     and response; `multiple-choice` questions, of which a causal model answers what it finds likeliest;
     `vector-classification` is for builtin models; `image-classification` for models of images (ViT), with the model's
-    own image processor."""
+    own image processor; `token-classification` has a label for each word (named entities)."""
     labels: tuple[str, ...] = ()
     """Class names, public and equal on all nodes; required for classification."""
     max_length: PositiveInt = 128
@@ -103,6 +104,11 @@ class TaskConfig(Section):
     def classifies(self) -> bool:
         """Records have a label, and there is an accuracy."""
         return self.kind not in _UNLABELED
+
+    @property
+    def labels_records(self) -> bool:
+        """Each record has one of `labels`."""
+        return self.classifies and self.kind != "token-classification"
 
     @model_validator(mode="after")
     def _labels_are_given(self) -> "TaskConfig":

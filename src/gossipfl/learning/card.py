@@ -177,7 +177,7 @@ def _data(experiment: Experiment, story: Story) -> Iterator[tuple[str, object]]:
     if task.labels:
         yield "labels", ", ".join(_cell(label) for label in task.labels)
     yield "columns read", ", ".join(f"`{_cell(name)}`" for name in _columns(experiment))
-    if experiment.model.builtin is None:
+    if experiment.model.builtin is None and task.kind != "image-classification":
         yield "tokens of a record at most", task.max_length
     if data.unit is not None:
         yield "column that says whose a record is", f"`{_cell(data.unit)}`"
@@ -192,11 +192,15 @@ def _columns(experiment: Experiment) -> list[str]:
     task, data = experiment.task, experiment.data
     if experiment.model.builtin:
         read = [data.features]
+    elif task.kind == "image-classification":
+        read = [data.image]
+    elif task.kind == "token-classification":
+        read = [data.words, data.tags]
     elif data.prompt is not None and data.response is not None:
         read = [data.prompt, data.response]
     else:
         read = [data.text]
-    return [*read, *([data.label] if task.classifies else [])]
+    return [*read, *([data.label] if task.labels_records else [])]
 
 
 def _privacy(experiment: Experiment, story: Story) -> str:
