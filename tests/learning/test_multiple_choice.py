@@ -187,7 +187,10 @@ def test_choices_and_answers_come_in_many_forms(
 
 
 def test_a_column_a_choice_may_be_empty_at_the_end(experiment_of: Callable[..., Experiment]) -> None:
-    rows = [{"q": "one", "a": "x", "b": "y", "c": "z", "n": "2"}, {"q": "two", "a": "x", "b": "y", "c": None, "n": "0"}]
+    rows: list[dict[str, Any]] = [
+        {"q": "one", "a": "x", "b": "y", "c": "z", "n": "2"},
+        {"q": "two", "a": "x", "b": "y", "c": None, "n": "0"},
+    ]
     found = read(rows, experiment_of, question="q", choices=("a", "b", "c"), answer="n")
     assert [(record.choices, record.label) for record in found] == [(("x", "y", "z"), 2), (("x", "y"), 0)]
 
@@ -222,10 +225,11 @@ def test_a_question_is_known_again_whatever_its_right_answer_is(experiment_of: C
 
 def test_what_does_not_go_with_it_is_one_line(experiment_of: Callable[..., Experiment]) -> None:
     content = experiment_of("llama", task="multiple-choice").model_dump()
-    for change, words in [
+    changes: list[tuple[dict[str, Any], str]] = [
         ({"data": {"prompt": "p", "response": "r"}}, r"reads data\.question, data\.choices and data\.answer"),
         ({"training": {"loss": "goldfish"}}, "causal-lm was expected, not multiple-choice"),
         ({"data": {"canaries": {}}}, "causal-lm was expected, not multiple-choice"),
-    ]:
+    ]
+    for change, words in changes:
         with pytest.raises(ValidationError, match=words):
             Experiment.model_validate({**content, **change})

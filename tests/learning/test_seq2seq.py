@@ -138,11 +138,12 @@ def test_what_does_not_go_with_it_is_one_line(experiment_of: Callable[..., Exper
     good = experiment_of("t5", task="seq2seq-lm")
     content = {**good.model_dump(), "data": {"prompt": "question", "response": "answer"}}
     Experiment.model_validate(content)
-    for change, words in [
+    changes: list[tuple[dict[str, Any], str]] = [
         ({"data": {}}, "name both columns"),
         ({"training": {"loss": "goldfish"}}, "causal-lm was expected, not seq2seq-lm"),
         ({"data": {**content["data"], "canaries": {"node": "n0"}}}, "causal-lm was expected, not seq2seq-lm"),
-    ]:
+    ]
+    for change, words in changes:
         with pytest.raises(ValidationError, match=words):
             Experiment.model_validate({**content, **change})
 

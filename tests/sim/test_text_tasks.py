@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -102,7 +103,7 @@ def test_real_nodes_train_exchange_are_evaluated_and_exported(
         names=("ada", "bob"),
         data={**COLUMNS[task], "held_out": 0.2},
         privacy={"level": "example", "target_epsilon": 8.0, "accountant": "rdp"},
-        **{**sections, "task": {**written["task"], "labels": []}},
+        **cast("dict[str, Any]", {**sections, "task": {**written["task"], "labels": []}}),
     )
     for place, name in enumerate(study.names):
         write_records(study.folder / "data" / f"{name}.jsonl", 5 + place)

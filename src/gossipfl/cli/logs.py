@@ -1,6 +1,6 @@
 """Where a node's log goes, and as what: lines for people, or a JSON object a line for machines.
 
-    {"at": "2026-11-22T09:00:00.123+00:00", "level": "info", "logger": "gossipfl.net.links", "message": "…", "node":
+    {"at": "2026-11-22T09:00:00.123+00:00", "level": "info", "logger": "gossipfl.net.passage", "message": "…", "node":
      "north", "peer": "south", "exchange": "south/3/17", …}
 
 `exchange` names one message, alike in the logs of its two ends: sender, life and number of the message.

@@ -221,7 +221,7 @@ class Experiment(Section):
         if vectors != (self.model.builtin is not None):
             raise ValueError(
                 f"task.kind {self.task.kind} does not fit model.source {self.model.source!r}: vector-classification "
-                "goes with the builtin models, which read numbers, and the other tasks with models that read text"
+                "goes with the builtin models, which read numbers, and the other tasks with models of transformers"
             )
         if not vectors:
             return self

@@ -60,10 +60,18 @@ _UNLABELED = frozenset({"causal-lm", "seq2seq-lm", "multiple-choice"})
 class TaskConfig(Section):
     """What the model learns to do."""
 
-    kind: Literal["sequence-classification", "causal-lm", "seq2seq-lm", "multiple-choice", "vector-classification"]
+    kind: Literal[
+        "sequence-classification",
+        "causal-lm",
+        "seq2seq-lm",
+        "multiple-choice",
+        "vector-classification",
+        "image-classification",
+    ]
     """`causal-lm` takes plain text, or prompt and response with the loss on the response only; `seq2seq-lm` (T5) prompt
     and response; `multiple-choice` questions, of which a causal model answers what it finds likeliest;
-    `vector-classification` is for builtin models."""
+    `vector-classification` is for builtin models; `image-classification` for models of images (ViT), with the model's
+    own image processor."""
     labels: tuple[str, ...] = ()
     """Class names, public and equal on all nodes; required for classification."""
     max_length: PositiveInt = 128

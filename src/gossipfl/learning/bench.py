@@ -4,17 +4,18 @@ records ─> account ─> plan ─> model, adapter ─> tokens ─> per-sample c
                               └─ Resident: once, also for many nodes in one process
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
-from torch import nn
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.errors import ConfigError
 from gossipfl.learning.adapters import Adapted, attach
 from gossipfl.learning.books import Books, RunTerms, open_books
+from gossipfl.learning.context import check_length, cut_notice
 from gossipfl.learning.data import (
     DataSite,
     Examples,
@@ -36,6 +37,8 @@ from gossipfl.privacy.plan import Plan
 from gossipfl.privacy.self_check import EXAMPLES, choose_engine
 from gossipfl.privacy.sources import ENGINES, UnitSource
 from gossipfl.privacy.streams import SecretStream, SeededStream, Stream
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +156,7 @@ def load_resident(experiment: Experiment, site: DataSite, test: Sequence[Record]
     adapted = load_adapted(experiment, site)
     device = choose_device(experiment.training)
     adapted.module.to(device)
-    examples = make_test(experiment, test, adapted.tokenizer)
+    examples = make_test(experiment, test, adapted.reader)
     task = make_task(experiment.task, autocast=autocast_type(experiment.training, device))
     return Resident(adapted, task, device, examples.to(device) if examples is not None else None)
 
@@ -197,7 +200,9 @@ def learner_for(
     adapted, experiment = resident.adapted, resident.adapted.experiment
     books = books or open_books(experiment, site, terms, records)
     try:
-        data = tokenize_node(experiment, records, adapted.tokenizer, test=resident.test).to(resident.device)
+        data = tokenize_node(experiment, records, adapted.reader, test=resident.test).to(resident.device)
+        if notice := cut_notice((data.train, data.held_out), experiment.task):
+            logger.info("node %s: %s", site.node, notice)
         parts = _parts(adapted, resident.task, data.train, books, _streams(experiment, site, terms))
         parts = replace(parts, pairs=terms.pairs)
         if experiment.privacy.level == "example":
@@ -220,7 +225,7 @@ def load_adapted(experiment: Experiment, site: DataSite) -> Adapted:
         ConfigError: `task.max_length` is beyond the model, or answers for `task.metrics` are.
     """
     base = load_base(experiment.model, experiment.task, folder=site.folder, seed=experiment.seed)
-    _check_length(base.module, experiment.task.max_length)
+    check_length(base.module, experiment.task.max_length)
     if experiment.task.metrics:
         # sacreBLEU and generation are for those who wish them
         from gossipfl.learning.answers import check_answering  # noqa: PLC0415
@@ -263,9 +268,3 @@ def _parts(
 
 def _learner(adapted: Adapted, task: Task, mechanism: Mechanism, parts: MechanismParts) -> Learner:
     return Learner(LearnerParts(adapted, task, mechanism, parts.account, float(min(parts.batch_size, parts.units))))
-
-
-def _check_length(module: nn.Module, wished: int) -> None:
-    most = getattr(getattr(module, "config", None), "max_position_embeddings", None)
-    if isinstance(most, int) and wished > most:
-        raise ConfigError(f"task.max_length {wished} is beyond the model, which takes {most} tokens")

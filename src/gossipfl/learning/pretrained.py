@@ -18,6 +18,7 @@ from gossipfl.config.experiment import ModelConfig, TaskConfig
 from gossipfl.core.rng import generator
 from gossipfl.errors import ModelError
 from gossipfl.learning.base import BaseModel, parameters_sha256
+from gossipfl.learning.processors import read_processor
 from gossipfl.learning.quiet import quiet
 from gossipfl.learning.sources import locate
 from gossipfl.learning.tasks import KINDS
@@ -28,14 +29,17 @@ def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed:
     located = locate(model, folder=folder)
     # from_pretrained draws what the files lack before this module draws it again
     with quiet(), torch.random.fork_rng(devices=[]):
-        tokenizer = _tokenizer(located.folder, model.source)
+        images = KINDS[task.kind].reads_images
+        tokenizer = None if images else _tokenizer(located.folder, model.source)
         module, missing = _module(located.folder, model, task)
-    _agree_on_padding(module, tokenizer)
+        processor = read_processor(located.folder, model.source, module.config) if images else None
+    if tokenizer is not None:
+        _agree_on_padding(module, tokenizer)
     drawn = {name: parameter for name, parameter in module.named_parameters() if name in missing}
     kind = KINDS[task.kind]
     if drawn and not kind.has_head:
         raise ModelError(f"model.source: {model.source!r} has no weights for {min(drawn)}, which {task.kind} needs")
-    if kind.peft_type == "SEQ_2_SEQ_LM" and module.config.decoder_start_token_id is None:
+    if kind.peft_type == "SEQ_2_SEQ_LM" and getattr(module.config, "decoder_start_token_id", None) is None:
         raise ModelError(f"model.source: the config.json of {model.source!r} lacks decoder_start_token_id")
     _draw(drawn, seed=seed, deviation=getattr(module.config, "initializer_range", 0.02))
     head = _head(module) if kind.has_head else {}
@@ -49,6 +53,7 @@ def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed:
         head=head,
         drawn={name: parameter for name, parameter in drawn.items() if name not in head},
         head_sha256=parameters_sha256({**head, **drawn}),
+        images=processor,
     )
 
 

@@ -42,11 +42,11 @@ def evaluate_node(
     adapted.write(saved.state)
     if data is not None:
         named = experiment.model_copy(update={"data": experiment.data.model_copy(update={"test": str(data.resolve())})})
-        examples = load_test(named, site.folder, adapted.tokenizer)
+        examples = load_test(named, site.folder, adapted.reader)
     elif experiment.data.held_out:
-        examples = tokenize_node(experiment, load_node_records(experiment, site), adapted.tokenizer).held_out
+        examples = tokenize_node(experiment, load_node_records(experiment, site), adapted.reader).held_out
     else:
-        examples = load_test(experiment, site.folder, adapted.tokenizer)
+        examples = load_test(experiment, site.folder, adapted.reader)
     if examples is None:
         raise DataError("nothing to evaluate on: give --data FILE, data.held_out, data.test or data.test_share")
     task = make_task(experiment.task, autocast=autocast_type(experiment.training, device))

@@ -1,5 +1,6 @@
 """The learners of all nodes of a trial, at one resident model: data split once, accounts in memory, seeded noise."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from gossipfl.core.topology import build_schedule
 from gossipfl.core.topology.links import mutual_links
 from gossipfl.learning.bench import Bench, Resident, learner_for, load_resident
 from gossipfl.learning.books import Books, RunTerms
+from gossipfl.learning.context import cut_notice
 from gossipfl.learning.data import DataSite, Examples, NodeRecords, load_fleet_records, make_test
 from gossipfl.learning.data.poisons import poison_fleet
 from gossipfl.learning.evaluation import Evaluation
@@ -24,6 +26,8 @@ from gossipfl.privacy.publishing import Publisher
 from gossipfl.privacy.simulated_account import SimulatedAccount
 from gossipfl.runs.judging import Judgment, States
 from gossipfl.state import AdapterState
+
+logger = logging.getLogger(__name__)
 
 SIMULATED = RunTerms(run="simulation", streams="seeded")
 
@@ -157,10 +161,13 @@ def build_fleet(
         )
         for site in sites
     }
+    parts = (part for bench in benches.values() for part in (bench.data.train, bench.data.held_out))
+    if notice := cut_notice(parts, experiment.task):
+        logger.warning("%s", notice)
     accounts = {name: bench.account for name, bench in benches.items()}
     simulated = {name: account for name, account in accounts.items() if isinstance(account, SimulatedAccount)}
     resident = next(iter(residents.values()))
-    tried = make_test(experiment, records.tried, resident.adapted.tokenizer)
+    tried = make_test(experiment, records.tried, resident.adapted.reader)
     return Fleet(resident, benches, simulated, tried.to(resident.device) if tried is not None else None)
 
 

@@ -117,7 +117,7 @@ def _open_school(loaded: LoadedExperiment) -> _School:
     resident = load_resident(experiment, site, records.test)
     books = simulated_books(experiment, everything)
     bench = learner_for(resident, site, RunTerms("simulation", streams="seeded"), everything, books=books)
-    tokenizer = resident.adapted.tokenizer
+    tokenizer = resident.adapted.reader
     held_out = {
         name: make_examples(found.records, found.held_out, tokenizer=tokenizer, task=experiment.task)
         for name, found in records.nodes.items()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from gossipfl.learning.adapters.folded import Fold
+    from gossipfl.learning.data.kinds import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,13 @@ class Adapted:
 
     @property
     def tokenizer(self) -> "PreTrainedTokenizerBase | None":
-        """The base model's tokenizer; None for a builtin model."""
+        """The base model's tokenizer; None for one of images, and for a builtin one."""
         return self.base.tokenizer
+
+    @property
+    def reader(self) -> "Reader | None":
+        """What its records are read with: tokenizer or image processor; None for a builtin model."""
+        return self.base.tokenizer or self.base.images
 
     @property
     def basis_sketch(self) -> tuple[float, ...]:

@@ -24,12 +24,14 @@ class ChoiceRows:
         starts: (rows + 1,) where the choices of each question begin.
         right: (rows,) the right one's place among them.
         pad: id that fills short rows.
+        cut: see `Content`.
     """
 
     tokens: Tokens
     starts: NDArray[np.int64]
     right: NDArray[np.int64]
     pad: int
+    cut: int = 0
 
     @property
     def rows(self) -> int:

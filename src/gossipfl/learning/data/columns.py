@@ -34,6 +34,20 @@ class Columns:
         except DataError as error:
             raise DataError(f"data.features: data {self.source!r}: {error}") from error
 
+    def images(self, name: str) -> list[bytes]:
+        """All values of a column of images, encoded; files that a table only names are not read."""
+        self._check(name, "data.image")
+        rows = self.rows
+        if isinstance(rows.features[name], datasets.Image):
+            rows = rows.cast_column(name, datasets.Image(decode=False))
+        values: list[Any] = [value.get("bytes") if isinstance(value, dict) else value for value in rows[name][:]]
+        for number, value in enumerate(values, 1):
+            if not value or not isinstance(value, bytes):
+                raise DataError(
+                    f"data.image: record {number} of data {self.source!r} has no encoded image in column {name!r}"
+                )
+        return values
+
     def _check(self, name: str, field: str) -> None:
         if name not in self.rows.column_names:
             raise DataError(f"{field}: data {self.source!r} has no column {name!r}; it has {_listed(self.rows)}")

@@ -27,6 +27,11 @@ class Content(Protocol):
         """Number of rows."""
         ...
 
+    @property
+    def cut(self) -> int:
+        """Rows that lost tokens, being too long."""
+        ...
+
     def order(self, firsts: Places, ends: Places) -> Places:
         """In which order units go into micro-batches, so that as little as can be is padded.
 
@@ -70,6 +75,11 @@ class TokenRows:
         """See `Content`."""
         return len(self.tokens.starts) - 1
 
+    @property
+    def cut(self) -> int:
+        """See `Content`."""
+        return self.tokens.cut
+
     def order(self, firsts: Places, ends: Places) -> Places:
         """Shortest first, by the longest row of a unit."""
         longest = [self._longest(int(first), int(end)) for first, end in zip(firsts, ends, strict=True)]
@@ -112,6 +122,11 @@ class VectorRows:
     def rows(self) -> int:
         """See `Content`."""
         return len(self.labels)
+
+    @property
+    def cut(self) -> int:
+        """None."""
+        return 0
 
     def order(self, firsts: Places, ends: Places) -> Places:  # noqa: ARG002  (rows are equally long)
         """As they come."""

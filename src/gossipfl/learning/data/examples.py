@@ -6,7 +6,7 @@ row       [0 1 2] [3] [4 5] [6 7 8 9]       unit_starts = 0 3 4 6 10
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -15,12 +15,9 @@ from numpy.typing import NDArray
 from gossipfl.config.experiment import TaskConfig
 from gossipfl.config.training import GoldfishConfig
 from gossipfl.learning.data.content import IGNORED, Content, Judged
-from gossipfl.learning.data.kinds import KINDS, Reading
+from gossipfl.learning.data.kinds import KINDS, Reader, Reading
 from gossipfl.learning.data.record import Record
 from gossipfl.privacy.rows import Rows
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["IGNORED", "Examples", "make_examples"]
 
@@ -50,6 +47,11 @@ class Examples:
     def rows(self) -> int:
         """Number of rows."""
         return self.content.rows
+
+    @property
+    def cut(self) -> int:
+        """Rows that lost tokens, being longer than `task.max_length` or than what the tokenizer's model takes."""
+        return self.content.cut
 
     def to(self, device: torch.device) -> Self:
         """The same examples, with micro-batches on another device."""
@@ -98,7 +100,7 @@ def make_examples(
     records: Sequence[Record],
     units: Sequence[Sequence[int]],
     *,
-    tokenizer: "PreTrainedTokenizerBase | None",
+    tokenizer: Reader | None,
     task: TaskConfig,
     goldfish: GoldfishConfig | None = None,
 ) -> Examples:
@@ -106,14 +108,14 @@ def make_examples(
 
     Args:
         units: positions of each unit's records.
-        tokenizer: of the model; None where it reads numbers.
+        tokenizer: of the model, or its image processor; None where it reads numbers.
         goldfish: tokens that are left out of the loss: of what is trained on, never of what is evaluated.
 
     Raises:
         DataError: a record comes to no token at all.
     """
     chosen = [records[row] for unit in units for row in unit]
-    content = KINDS[task.kind].rows(chosen, Reading(task, tokenizer, goldfish))
+    content = KINDS[task.kind].rows(chosen, Reading.by(tokenizer, task, goldfish))
     kept = tuple(chosen) if task.metrics else ()
     return Examples(content, np.cumsum([0, *map(len, units)], dtype=np.int64), records=kept)
 

@@ -21,11 +21,13 @@ class PairRows:
     Attributes:
         prompts, responses: of all rows, a token a row at least.
         pad: id that fills short prompts.
+        cut: see `Content`.
     """
 
     prompts: Tokens
     responses: Tokens
     pad: int
+    cut: int = 0
 
     @property
     def rows(self) -> int:

@@ -1,4 +1,4 @@
-"""What a record is: content (text, prompt and response, or numbers), label, unit, group."""
+"""What a record is: content (text, prompt and response, numbers, or an image), label, unit, group."""
 
 import hashlib
 import unicodedata
@@ -17,6 +17,8 @@ class Record:
         group: value of the column that decides a split; empty where no split needs one.
         choices: what may be answered to the prompt, of which `label` is the right one; empty for other tasks.
         features: the numbers, fp32 little-endian one after the other; empty for text.
+        image: encoded; empty for all else.
+        pixels_sha256: of what is seen of it.
     """
 
     text: str
@@ -26,14 +28,19 @@ class Record:
     group: str = ""
     features: bytes = b""
     choices: tuple[str, ...] = ()
+    image: bytes = b""
+    pixels_sha256: bytes = b""
 
     @property
     def tag(self) -> bytes:
         """SHA-256 of the content, by which the ledger knows the record again.
 
         Of the words or numbers alone: a record under another label, task or unit column is still the same record.
-        Numbers in another unit or scale are other numbers.
+        Numbers in another unit or scale are other numbers. An image is known by its pixels: one that was saved anew
+        without loss is the same, one of another size or compression is another.
         """
+        if self.image:
+            return hashlib.sha256(b"image\x1e" + self.pixels_sha256).digest()
         if self.features:
             return hashlib.sha256(b"features\x1e" + self.features).digest()
         return _tag("\x1f".join((self.prompt or "", *self.choices, self.text)))

@@ -8,7 +8,7 @@ prompt's very ids that it will see when it generates.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -30,11 +30,13 @@ class Tokens:
         ids: (tokens,) int32, row after row.
         starts: (rows + 1,) int64.
         loss_from: (rows,) int64, position within the row; the very first token is never predicted in any case.
+        cut: rows that lost tokens, being too long.
     """
 
     ids: NDArray[np.int32]
     starts: NDArray[np.int64]
     loss_from: NDArray[np.int64]
+    cut: int = 0
 
 
 def tokenize(records: Sequence[Record], tokenizer: "PreTrainedTokenizerBase", task: TaskConfig) -> Tokens:
@@ -43,12 +45,19 @@ def tokenize(records: Sequence[Record], tokenizer: "PreTrainedTokenizerBase", ta
     if records and records[0].prompt is not None:
         pairs = prompt_response(records, tokenizer, chat_template=task.chat_template)
         rows = [join(prompt, response, limit) for prompt, response in pairs]
+        cut = sum(len(prompt) + len(response) > limit for prompt, response in pairs)
     else:
         texts = [record.text for record in records]
         encoded = tokenizer(texts, truncation=True, max_length=limit)["input_ids"] if texts else []
         ended = task.kind == "causal-lm"
         rows = [(_ended(ids, tokenizer, limit) if ended else ids, 0) for ids in encoded]
-    return flat_tokens(rows)
+        cut = longer([text for text, ids in zip(texts, encoded, strict=True) if len(ids) >= limit], tokenizer, limit)
+    return replace(flat_tokens(rows), cut=cut)
+
+
+def longer(texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase", limit: int) -> int:
+    """How many of some texts come to more than `limit` tokens."""
+    return sum(len(ids) > limit for ids in tokenizer(texts, verbose=False)["input_ids"]) if texts else 0
 
 
 def render_prompt(tokenizer: "PreTrainedTokenizerBase", prompt: str, *, chat_template: bool) -> str:

@@ -2,6 +2,7 @@
 
     sequence-classification   loss(row) = −log p(label)
     vector-classification     the same
+    image-classification      the same
     causal-lm                 loss(row) = mean over the row's own loss tokens of −log p(token | tokens before)
     seq2seq-lm                loss(row) = the same over the response's tokens, given the prompt
     multiple-choice           loss(row) = the same over the right choice's tokens, given the question
@@ -28,6 +29,7 @@ KINDS: Mapping[str, Kind] = {
     "causal-lm": causal_lm.CAUSAL,
     "seq2seq-lm": seq2seq_lm.SEQ2SEQ,
     "multiple-choice": multiple_choice.CHOOSING,
+    "image-classification": classification.IMAGE,
 }
 """`task.kind` to what it is; a new one is a new file and a line here, and one in `data.kinds` for what it reads."""
 SAID_FIRST = "token_accuracy"

@@ -18,6 +18,13 @@ def _of_numbers(module: nn.Module, tensors: Tensors) -> Tensor:
     return logits
 
 
+def _of_images(module: nn.Module, tensors: Tensors) -> Tensor:
+    pixels = tensors["pixel_values"]
+    # a model of images does not bring them to its own type itself
+    logits: Tensor = module(pixel_values=pixels.to(next(module.parameters()).dtype)).logits
+    return logits
+
+
 def class_losses(logits: Tensor, labels: Tensor) -> Tensor:
     """(rows,) of (rows, classes)."""
     return F.cross_entropy(logits.float(), labels, reduction="none")
@@ -38,3 +45,12 @@ SEQUENCE = Kind(
     measuring=OF_CLASSES,
 )
 VECTOR = Kind(_of_numbers, class_losses, count_classes, measuring=OF_CLASSES)
+IMAGE = Kind(
+    _of_images,
+    class_losses,
+    count_classes,
+    "AutoModelForImageClassification",
+    has_head=True,
+    measuring=OF_CLASSES,
+    reads_images=True,
+)

@@ -42,6 +42,7 @@ class Kind:
             own; None: by the one pass of training.
         has_head: what stands on the body is drawn from the seed where files lack it, trained and exchanged.
         measuring: what else is measured; None: nothing.
+        reads_images: through an image processor, in the place of a tokenizer.
     """
 
     logits: Callable[[nn.Module, Tensors], Tensor]
@@ -52,3 +53,4 @@ class Kind:
     has_head: bool = False
     judge: Callable[[nn.Module, Tensors, TaskConfig], tuple[Tensor, Tensor, Tensor]] | None = None
     measuring: Measuring | None = None
+    reads_images: bool = False

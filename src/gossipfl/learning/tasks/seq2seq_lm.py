@@ -4,6 +4,8 @@ encoder   prompt                                   masked where it is padded
 decoder   start, response without its last token   causal: what pads the end is seen by nothing that counts
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +22,7 @@ def shifted_right(labels: Tensor, *, start: int, pad: int) -> Tensor:
 
 
 def _logits(module: nn.Module, tensors: Tensors) -> Tensor:
-    config = module.config
+    config: Any = module.config
     read = shifted_right(tensors["labels"], start=config.decoder_start_token_id, pad=config.pad_token_id)
     # a cache of keys and values serves generation only
     logits: Tensor = module(

@@ -117,12 +117,14 @@ def _rows(records: Sequence[Record], reading: Reading) -> ChoiceRows:
     said = [replace(record, text=choice, choices=()) for record in records for choice in record.choices]
     pairs = prompt_response(said, tokenizer, chat_template=task.chat_template)
     starts = np.cumsum([0, *(len(record.choices) for record in records)], dtype=np.int64)
-    rows = chain.from_iterable(_joined(pairs[first:end], limit) for first, end in pairwise(starts))
+    questions = [pairs[first:end] for first, end in pairwise(starts)]
+    rows = chain.from_iterable(_joined(each, limit) for each in questions)
     tokens = flat_tokens(list(rows))
     if (tokens.loss_from == 0).any() or (np.diff(tokens.starts) <= tokens.loss_from).any():
         raise DataError("the tokenizer makes no token of a question, or of one of its choices")
     right = np.array([record.label for record in records], np.int64)
-    return ChoiceRows(tokens, starts, right, tokenizer.pad_token_id or 0)
+    cut = sum(any(len(prompt) + len(response) > limit for prompt, response in each) for each in questions)
+    return ChoiceRows(tokens, starts, right, tokenizer.pad_token_id or 0, cut)
 
 
 def _joined(pairs: Sequence[tuple[list[int], list[int]]], limit: int) -> list[tuple[list[int], int]]:

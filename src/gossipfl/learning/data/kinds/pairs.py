@@ -9,7 +9,7 @@ from gossipfl.learning.data.columns import Columns
 from gossipfl.learning.data.kinds.seam import DataKind, Reading
 from gossipfl.learning.data.pair_rows import PairRows
 from gossipfl.learning.data.record import Record
-from gossipfl.learning.data.tokens import Tokens, flat_tokens
+from gossipfl.learning.data.tokens import Tokens, flat_tokens, longer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -27,8 +27,13 @@ def _pairs(records: Sequence[Record], reading: Reading) -> PairRows:
         raise DataError(f"task.kind {reading.task.kind} reads text, and the model has no tokenizer")
     limit = min(reading.task.max_length, tokenizer.model_max_length)
     prompts = [encoder_ids(tokenizer, record.prompt or "", limit) for record in records]
-    responses = [_decoder_ids(tokenizer, record.text, limit) for record in records]
-    return PairRows(_told(prompts, records), _told(responses, records), tokenizer.pad_token_id or 0)
+    responses = [_decoder_ids(tokenizer, record.text) for record in records]
+    full = [
+        len(said) > limit or (len(read) >= limit and longer([record.prompt or ""], tokenizer, limit) > 0)
+        for read, said, record in zip(prompts, responses, records, strict=True)
+    ]
+    said = [ids[:limit] for ids in responses]
+    return PairRows(_told(prompts, records), _told(said, records), tokenizer.pad_token_id or 0, sum(full))
 
 
 def encoder_ids(tokenizer: "PreTrainedTokenizerBase", prompt: str, limit: int) -> list[int]:
@@ -37,12 +42,11 @@ def encoder_ids(tokenizer: "PreTrainedTokenizerBase", prompt: str, limit: int) -
     return ids
 
 
-def _decoder_ids(tokenizer: "PreTrainedTokenizerBase", response: str, limit: int) -> list[int]:
-    """What the decoder says: a response that was not cut ends with the end-of-text token, so that it learns to stop."""
+def _decoder_ids(tokenizer: "PreTrainedTokenizerBase", response: str) -> list[int]:
+    """What the decoder says, to the end-of-text token, so that it learns to stop."""
     ids: list[int] = tokenizer(text_target=response, verbose=False)["input_ids"]
     end = tokenizer.eos_token_id
-    ended = ids if end is None or ids[-1:] == [end] else [*ids, end]
-    return ended[:limit]
+    return ids if end is None or ids[-1:] == [end] else [*ids, end]
 
 
 def _told(rows: Sequence[list[int]], records: Sequence[Record]) -> Tokens:
