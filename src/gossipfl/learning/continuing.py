@@ -95,7 +95,7 @@ def continue_one(
     sampling: Sampling = GREEDY,
     streamer: "BaseStreamer | None" = None,
 ) -> Tensor:
-    """(at most `most`,) ids behind one prompt, or what a decoder says to it; it ends where the model or the tokenizer knows an end.
+    """(at most `most`,) ids behind one prompt, or what a decoder says to it; it ends where model or tokenizer do.
 
     Args:
         prompt: (1, tokens) ids, on the model's device.

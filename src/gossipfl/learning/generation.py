@@ -77,8 +77,8 @@ def generate_on(
         hear: told both texts as they come, piece by piece: who speaks (`adapter HASH`, then `BASE`), and what.
 
     Raises:
-        ModelError: no export, not of a task that says text, made on another base model, the prompt is too long, or it is to
-            go through a chat template and there is none.
+        ModelError: no export, not of a task that says text, made on another base model, the prompt is too long, or it
+            is to go through a chat template and there is none.
         ConfigError: no such device here, or a system's say without a chat.
     """
     exported, voice = open_voice(adapter_dir, terms, with_base=True)
