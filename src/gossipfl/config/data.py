@@ -31,6 +31,10 @@ class SplitConfig(Section):
         return self
 
 
+COLUMNS = ("text", "features", "image", "label", "prompt", "response", "question", "choices", "answer")
+"""Fields of the section that say which columns a task reads; an export keeps them."""
+
+
 class DataConfig(Section):
     """How records are read; where they lie stands in peers.yaml, or here for one dataset split over the nodes."""
 

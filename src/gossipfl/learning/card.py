@@ -190,17 +190,20 @@ def _data(experiment: Experiment, story: Story) -> Iterator[tuple[str, object]]:
 def _columns(experiment: Experiment) -> list[str]:
     """Of those that the task reads, the public names."""
     task, data = experiment.task, experiment.data
-    if experiment.model.builtin:
-        read = [data.features]
-    elif task.kind == "image-classification":
-        read = [data.image]
-    elif task.kind == "token-classification":
-        read = [data.words, data.tags]
-    elif data.prompt is not None and data.response is not None:
-        read = [data.prompt, data.response]
-    else:
-        read = [data.text]
-    return [*read, *([data.label] if task.labels_records else [])]
+    label = [data.label] if task.labels_records else []
+    match task.kind:
+        case "vector-classification":
+            return [data.features, *label]
+        case "image-classification":
+            return [data.image, *label]
+        case "token-classification":
+            return [data.words, data.tags]
+        case "multiple-choice":
+            return [data.question, *data.choices, data.answer]
+        case _ if data.prompt is not None and data.response is not None:
+            return [data.prompt, data.response]
+        case _:
+            return [data.text, *label]
 
 
 def _privacy(experiment: Experiment, story: Story) -> str:

@@ -29,7 +29,7 @@ def loading_code(adapted: Adapted, *, whole: bool) -> str:
 
 def own_commands(experiment: Experiment) -> str:
     """Command lines of gossipfl that take the folder."""
-    says = KINDS[experiment.task.kind].model_class == "AutoModelForCausalLM"
+    says = KINDS[experiment.task.kind].model_class in {"AutoModelForCausalLM", "AutoModelForSeq2SeqLM"}
     generate = [f'gossipfl generate --adapter . --prompt "{_WORDS}"'] if says else []
     return "\n".join([*generate, "gossipfl evaluate --adapter . --data test.jsonl"])
 

@@ -27,6 +27,7 @@ from safetensors.numpy import save_file
 from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
+from gossipfl.config.data import COLUMNS
 from gossipfl.config.experiment import Experiment
 from gossipfl.errors import ModelError
 from gossipfl.learning.adapters import attach
@@ -124,6 +125,7 @@ def _note(adapted: Adapted, sha256: str, *, whole: bool) -> dict[str, object]:
         "base_sha256": adapted.base.sha256,
         "task": experiment.task.model_dump(mode="json"),
         "prompted": experiment.data.prompt is not None or experiment.task.kind == "multiple-choice",
+        "columns": experiment.data.model_dump(mode="json", include=set(COLUMNS)),
         "adapter": experiment.adapter.kind,
         "seed": experiment.seed,
         "sha256": sha256,

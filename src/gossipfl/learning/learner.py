@@ -25,7 +25,7 @@ from gossipfl.core.messages import Receipt
 from gossipfl.errors import BudgetSpentError, DivergedError
 from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.data import Examples
-from gossipfl.learning.evaluation import Evaluation, evaluate, hit_rate, score
+from gossipfl.learning.evaluation import Answering, Evaluation, evaluate, hit_rate, score
 from gossipfl.learning.optimizer import LocalOptimizer, optimizer_part
 from gossipfl.learning.tasks import Scores, Task
 from gossipfl.learning.timed import Clock, Rehearse, timed_steps
@@ -119,7 +119,7 @@ def released(
     return AdapterState(snapshot.spec, vector)
 
 
-def judged(adapted: Adapted, module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> Evaluation:
+def judged(adapted: Answering, module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> Evaluation:
     """Loss and metrics of a model as it is now, those of its answers too."""
     found = evaluate(module, task, examples, micro_batch=micro_batch)
     if not adapted.experiment.task.metrics:
