@@ -41,6 +41,7 @@ def _result(findings: Findings) -> dict[str, object]:
         "nodes": findings.nodes,
         "lambda": lam,
         "spectral_gap": None if lam is None else 1 - lam,
+        "adapter": findings.adapter,
         "values": findings.values,
         "bytes_per_exchange": findings.bytes_per_exchange,
         "memory": _memory(findings.memory),
@@ -71,7 +72,8 @@ def _said(own: Mapping[str, object]) -> str:
 def _drawn(findings: Findings) -> RenderableType:
     result = _result(findings)
     machines = [f"machine of {name}: {_said(own)}" for name, own in findings.machines.items()]
-    lines = [f"{key}: {result[key]}" for key in ("nodes", "lambda", "spectral_gap", "values", "bytes_per_exchange")]
+    lines = [] if findings.adapter is None else [str(findings.adapter)]
+    lines += [f"{key}: {result[key]}" for key in ("nodes", "lambda", "spectral_gap", "values", "bytes_per_exchange")]
     lines += _in_memory(findings.memory)
     rows = [
         [

@@ -105,7 +105,7 @@ class Experiment(Section):
     def _layers_may_run_again(self) -> "Experiment":
         if not self.training.gradient_checkpointing:
             return self
-        if self.model.builtin is not None:
+        if self.model.own_form:
             raise ValueError(f"training.gradient_checkpointing is for models of transformers, not {self.model.source}")
         if self.privacy.noises_steps and self.privacy.engine == "hooks":
             raise ValueError(
@@ -276,6 +276,15 @@ class Experiment(Section):
             raise ValueError(
                 f"adapter.merge {merge} goes with gossip.codec fp32: what {gossip.codec} leaves away belongs to "
                 "factors, and mixing makes others of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _own_code_is_a_language_model(self) -> "Experiment":
+        if self.model.plain and self.task.kind != "causal-lm":
+            raise ValueError(
+                f"task.kind {self.task.kind} does not fit model.source {self.model.source!r}: module:callable is a "
+                "language model, causal-lm was expected"
             )
         return self
 

@@ -116,7 +116,7 @@ def _metadata(adapted: Adapted, *, whole: bool) -> ModelCardData:
     relation: dict[str, Any] = {"base_model_relation": "finetune" if whole else "adapter"} if known else {}
     return ModelCardData(
         base_model=known,
-        library_name=None if experiment.model.builtin else "transformers" if whole else "peft",
+        library_name="peft" if not whole else None if experiment.model.own_form else "transformers",
         pipeline_tag=_PIPELINES.get(KINDS[experiment.task.kind].model_class),
         tags=[*tags, *(["differential-privacy"] if private else [])],
         datasets=experiment.data.source if experiment.data.format == "hub" else None,

@@ -20,6 +20,8 @@ def loading_code(adapted: Adapted, *, whole: bool) -> str:
     """
     if adapted.experiment.model.builtin is not None:
         return "\n".join(_of_builtin(adapted))
+    if adapted.experiment.model.plain:
+        return "\n".join(_of_plain(adapted, whole=whole))
     lines = [_imports(adapted, whole=whole), "", _FOLDER]
     if adapted.tokenizer is not None:
         lines.append("tokenizer = AutoTokenizer.from_pretrained(folder)")
@@ -31,6 +33,8 @@ def own_commands(experiment: Experiment) -> str:
     """Command lines of gossipfl that take the folder."""
     says = KINDS[experiment.task.kind].model_class in {"AutoModelForCausalLM", "AutoModelForSeq2SeqLM"}
     generate = [f'gossipfl generate --adapter . --prompt "{_WORDS}"'] if says else []
+    if experiment.model.plain:
+        return f"{generate[0]} --code {experiment.model.source}"
     return "\n".join([*generate, "gossipfl evaluate --adapter . --data test.jsonl"])
 
 
@@ -97,6 +101,29 @@ def _prompt(adapted: Adapted) -> str:
     return (
         f'tokenizer.apply_chat_template({message}, add_generation_prompt=True, return_tensors="pt", return_dict=True)'
     )
+
+
+def _of_plain(adapted: Adapted, *, whole: bool) -> Iterator[str]:
+    module, _, name = adapted.experiment.model.source.partition(":")
+    yield "import torch"
+    yield "from safetensors.torch import load_model" if whole else "from peft import PeftModel"
+    yield "from transformers import AutoTokenizer"
+    yield f"import {module}"
+    yield ""
+    yield _FOLDER
+    yield "tokenizer = AutoTokenizer.from_pretrained(folder)"
+    if not whole:
+        yield "# an adapter goes around the very weights it was trained on: those that this gives must be the same"
+    yield f"model, _ = {module}.{name}()"
+    yield (
+        'load_model(model, f"{folder}/model.safetensors")'
+        if whole
+        else "model = PeftModel.from_pretrained(model, folder)"
+    )
+    yield ""
+    yield f'ids = tokenizer("{_WORDS}", return_tensors="pt")["input_ids"]'
+    yield "with torch.no_grad():"
+    yield "    print(tokenizer.decode(model.eval()(ids)[0, -1].argmax()))"
 
 
 def _of_builtin(adapted: Adapted) -> Iterator[str]:

@@ -32,7 +32,7 @@ def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed:
     # from_pretrained draws what the files lack before this module draws it again
     with quiet(), torch.random.fork_rng(devices=[]):
         images = KINDS[task.kind].reads_images
-        tokenizer = None if images else _tokenizer(located.folder, model.source)
+        tokenizer = None if images else ready_tokenizer(located.folder, model.source)
         module, missing = _module(located.folder, model, task)
         processor = read_processor(located.folder, model.source, module.config) if images else None
     if tokenizer is not None:
@@ -80,7 +80,12 @@ def empty_model(model: ModelConfig, task: TaskConfig, folder: Path) -> tuple[nn.
     return module, _head(module) if KINDS[task.kind].has_head else {}
 
 
-def _tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:
+def ready_tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:
+    """The tokenizer in a folder; it has a pad token.
+
+    Raises:
+        ModelError: there is none, or it has no token to pad with.
+    """
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     # whatever a tokenizer's own reader makes of missing or damaged files
@@ -124,6 +129,10 @@ def _configuration(folder: Path, task: TaskConfig) -> PretrainedConfig:
         # per-sample clipping assumes one fixed function; the adapter's own dropout is training.dropout
         if ("dropout" in name or name.endswith(("pdrop", "layerdrop"))) and isinstance(value, float):
             setattr(configuration, name, 0.0)
+    if hasattr(configuration, "rescale_every"):
+        # RWKV would divide weights in place whenever it is not training, against the overflow of fp16: those that are
+        # trained, exchanged or exported must stay what they are
+        configuration.rescale_every = 0
     return configuration
 
 

@@ -23,6 +23,7 @@ from gossipfl.core.tables import resolve
 from gossipfl.core.topology import agreement
 from gossipfl.core.work import WORKS
 from gossipfl.errors import BudgetSpentError, ModelError, UserError
+from gossipfl.learning.adapters.summary import AdapterSummary, summarize
 from gossipfl.learning.bench import load_adapted
 from gossipfl.learning.books import ledger_file
 from gossipfl.learning.data import NodeRecords, load_all_node_records, load_node_records, load_test_records
@@ -51,6 +52,7 @@ class Findings:
         notes: one line each, what a user should know.
         lam: λ of the mixing matrix; of a schedule over time as `core.topology.agreement` gives it.
         neighbors: degree by node.
+        adapter: what is trained; where ranks differ at the highest.
         values: numbers in one message.
         bytes_per_exchange: payload of one message.
         plans: privacy plan of the nodes whose data is on this machine.
@@ -63,6 +65,7 @@ class Findings:
     nodes: int = 0
     lam: float | None = None
     neighbors: dict[str, int] = field(default_factory=dict)
+    adapter: AdapterSummary | None = None
     values: int | None = None
     bytes_per_exchange: int | None = None
     plans: dict[str, Plan] = field(default_factory=dict)
@@ -265,10 +268,11 @@ def _plan(loaded: LoadedPeers, node: NodeConfig, records: NodeRecords, pasts: Se
 def _check_model(findings: Findings, loaded: LoadedPeers) -> None:
     experiment = at_rank(loaded.experiment.experiment, max(ranks_in(loaded).values()))
     refuse_quantization(experiment.model)
-    if experiment.model.builtin is None:
+    if not experiment.model.own_form:
         _check_memory(findings, experiment, loaded.experiment.folder)
     adapted = load_adapted(experiment, site_of(loaded, loaded.peers.nodes[0]))
     spec = adapted.spec.shared()
+    findings.adapter = summarize(experiment.adapter, adapted.spec)
     findings.values = spec.size
     findings.bytes_per_exchange = build_codec(experiment.gossip).sizes(spec)[-1]
 
