@@ -25,6 +25,8 @@ def loading_code(adapted: Adapted, *, whole: bool) -> str:
     lines = [_imports(adapted, whole=whole), "", _FOLDER]
     if adapted.tokenizer is not None:
         lines.append("tokenizer = AutoTokenizer.from_pretrained(folder)")
+    if adapted.base.images is not None:
+        lines.append("processor = AutoImageProcessor.from_pretrained(folder)")
     lines += _whole(adapted) if whole else _with_adapter(adapted)
     return "\n".join([*lines, "", *_asked(adapted)])
 
@@ -44,8 +46,11 @@ def _class_of(adapted: Adapted) -> str:
 
 def _imports(adapted: Adapted, *, whole: bool) -> str:
     names = [_class_of(adapted), *(["AutoTokenizer"] if adapted.tokenizer is not None else [])]
+    if adapted.base.images is not None:
+        names = ["AutoImageProcessor", *names]
     peft = "" if whole else "from peft import PeftConfig, PeftModel\n"
-    return f"{peft}from transformers import {', '.join(names)}"
+    pillow = "from PIL import Image\n" if adapted.base.images is not None else ""
+    return f"{peft}{pillow}from transformers import {', '.join(names)}"
 
 
 def _whole(adapted: Adapted) -> list[str]:
@@ -86,6 +91,13 @@ def _asked(adapted: Adapted) -> Iterator[str]:
             yield "print(tokenizer.decode(said, skip_special_tokens=True))"
         case "AutoModelForSequenceClassification":
             yield f"inputs = {asked}"
+            yield "print(model.config.id2label[model(**inputs).logits.argmax().item()])"
+        case "AutoModelForTokenClassification":
+            yield f"inputs = {asked}"
+            yield "for token in model(**inputs).logits[0].argmax(-1).tolist():"
+            yield "    print(model.config.id2label[token])"
+        case "AutoModelForImageClassification":
+            yield 'inputs = processor(Image.new("RGB", (64, 64)), return_tensors="pt")'
             yield "print(model.config.id2label[model(**inputs).logits.argmax().item()])"
         case _:
             yield "print(model.config.architectures)"
