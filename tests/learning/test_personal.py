@@ -35,7 +35,9 @@ def state_of(values: Sequence[float]) -> AdapterState:
 
 def scores_of(losses: Sequence[float]) -> list[Scores]:
     ones = torch.ones(len(losses))
-    return [Scores(torch.tensor(losses, dtype=torch.float32), ones, ones)]
+    # all are of one class, and said to be
+    answers = torch.zeros((2, len(losses)), dtype=torch.int64)
+    return [Scores(torch.tensor(losses, dtype=torch.float32), ones, ones, answers)]
 
 
 def experiment(folder: Path, **changes: Any) -> Experiment:

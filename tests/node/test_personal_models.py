@@ -185,7 +185,7 @@ def test_evaluate_says_it_again_beside_a_run_alone_and_judges_it_on_any_file(
     (tmp_path / "file.jsonl").write_text(f"{row}\n{row}\n")
     _, on_file, _ = command(*asked, *sets, "--data", tmp_path / "file.jsonl")
     assert set(on_file) == {"weight", "global", "tuned", "personal"}
-    assert {*on_file["tuned"]} == {"test_loss", "test_accuracy"}
+    assert {*on_file["tuned"]} == {"test_loss", "test_accuracy", "test_macro_f1"}
     code, _, said = command(*asked[:-1], "--alone", tmp_path / "lone")
     assert (code, "--personal was expected" in said) == (2, True)
 

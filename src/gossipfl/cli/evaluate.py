@@ -1,6 +1,5 @@
 """`gossipfl evaluate`: how good a node's current adapter is."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -39,7 +38,7 @@ def run(  # noqa: PLR0913  # one an option
     sets: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Loss and accuracy of the node's newest checkpoint, or perplexity and the part of the tokens that are said first.
+    """Loss and accuracy of the node's newest checkpoint, or perplexity, and what else its task measures.
 
     With --personal, of the model that it made for itself behind its last exchange (personal.phases): on its held-out
     part each half is judged at the weight that the other half chose. The figures stay on this machine.
@@ -52,5 +51,5 @@ def run(  # noqa: PLR0913  # one an option
         emit(figures, json=json, text=personal_table(figures))
         return
     found = evaluate_node(wanted)
-    result = {key: value for key, value in asdict(found).items() if value is not None}
+    result = {key: value for key, value in found.figures().items() if value is not None}
     emit(result, json=json, text="  ".join(f"{key} {value:.4g}" for key, value in result.items()))

@@ -4,17 +4,19 @@ records ─> account ─> plan ─> model, adapter ─> tokens ─> per-sample c
                               └─ Resident: once, also for many nodes in one process
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
-from torch import nn
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.errors import ConfigError
 from gossipfl.learning.adapters import Adapted, attach
 from gossipfl.learning.books import Books, RunTerms, open_books
+from gossipfl.learning.checkpointing import checkpoint_activations, refuse_hooks
+from gossipfl.learning.context import check_length, cut_notice
 from gossipfl.learning.data import (
     DataSite,
     Examples,
@@ -29,6 +31,7 @@ from gossipfl.learning.device import autocast_type, choose_device
 from gossipfl.learning.learner import Learner, LearnerParts
 from gossipfl.learning.models import load_base
 from gossipfl.learning.personal import tuner_of
+from gossipfl.learning.placing import is_placed, loading_on
 from gossipfl.learning.tasks import Task, make_task
 from gossipfl.privacy.account import Account
 from gossipfl.privacy.ledger import LedgerAccount
@@ -37,6 +40,8 @@ from gossipfl.privacy.plan import Plan
 from gossipfl.privacy.self_check import EXAMPLES, choose_engine
 from gossipfl.privacy.sources import ENGINES, UnitSource
 from gossipfl.privacy.streams import SecretStream, SeededStream, Stream
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,9 @@ class CheckedSource:
         """
         if self._source is None:
             rows = next(train.rows_in_order(EXAMPLES))
-            self._source = ENGINES[choose_engine(wished, parts.module, parts.losses, rows)](parts.module, parts.losses)
+            engine = choose_engine(wished, parts.module, parts.losses, rows)
+            refuse_hooks(parts.module, engine)
+            self._source = ENGINES[engine](parts.module, parts.losses)
         return self._source
 
 
@@ -153,10 +160,12 @@ def load_resident(experiment: Experiment, site: DataSite, test: Sequence[Record]
     Raises:
         UserError: see `load_adapted`; no such device; or a test record comes to no token.
     """
-    adapted = load_adapted(experiment, site)
     device = choose_device(experiment.training)
-    adapted.module.to(device)
-    examples = make_test(experiment, test, adapted.tokenizer)
+    with loading_on(device, experiment.model):
+        adapted = load_adapted(experiment, site)
+    if not is_placed(experiment.model):
+        adapted.module.to(device)
+    examples = make_test(experiment, test, adapted.reader)
     task = make_task(experiment.task, autocast=autocast_type(experiment.training, device))
     return Resident(adapted, task, device, examples.to(device) if examples is not None else None)
 
@@ -200,7 +209,9 @@ def learner_for(
     adapted, experiment = resident.adapted, resident.adapted.experiment
     books = books or open_books(experiment, site, terms, records)
     try:
-        data = tokenize_node(experiment, records, adapted.tokenizer, test=resident.test).to(resident.device)
+        data = tokenize_node(experiment, records, adapted.reader, test=resident.test).to(resident.device)
+        if notice := cut_notice((data.train, data.held_out), experiment.task):
+            logger.info("node %s: %s", site.node, notice)
         parts = _parts(adapted, resident.task, data.train, books, _streams(experiment, site, terms))
         parts = replace(parts, pairs=terms.pairs)
         if experiment.privacy.level == "example":
@@ -221,10 +232,15 @@ def load_adapted(experiment: Experiment, site: DataSite) -> Adapted:
 
     Raises:
         ModelError: see `load_base` and `attach`.
-        ConfigError: `task.max_length` is beyond the model.
+        ConfigError: `task.max_length` is beyond the model, or answers for `task.metrics` are.
     """
     base = load_base(experiment.model, experiment.task, folder=site.folder, seed=experiment.seed)
-    _check_length(base.module, experiment.task.max_length)
+    check_length(base.module, experiment.task.max_length)
+    if experiment.task.metrics:
+        # sacreBLEU and generation are for those who wish them
+        from gossipfl.learning.answers import check_answering  # noqa: PLC0415
+
+        check_answering(base.module, experiment.task)
     basis = experiment.adapter.basis
     adapted = attach(base, experiment, basis=None if basis is None else site.folder / basis)
     if experiment.model.keep_below:
@@ -232,6 +248,8 @@ def load_adapted(experiment: Experiment, site: DataSite) -> Adapted:
         from gossipfl.learning.below import keep_below  # noqa: PLC0415
 
         keep_below(adapted)
+    if experiment.training.gradient_checkpointing:
+        checkpoint_activations(adapted.module)
     return adapted
 
 
@@ -262,9 +280,3 @@ def _parts(
 
 def _learner_parts(adapted: Adapted, task: Task, mechanism: Mechanism, parts: MechanismParts) -> LearnerParts:
     return LearnerParts(adapted, task, mechanism, parts.account, float(min(parts.batch_size, parts.units)))
-
-
-def _check_length(module: nn.Module, wished: int) -> None:
-    most = getattr(getattr(module, "config", None), "max_position_embeddings", None)
-    if isinstance(most, int) and wished > most:
-        raise ConfigError(f"task.max_length {wished} is beyond the model, which takes {most} tokens")

@@ -71,9 +71,8 @@ class Figures:
     def as_json(self) -> dict[str, float]:
         """`own_loss`, `test_accuracy` and so on, as far as they are known."""
         parts = (("own", self.own), ("test", self.test))
-        names = ("loss", "accuracy", "perplexity", "token_accuracy")
-        known = ((f"{part}_{name}", getattr(found, name)) for part, found in parts if found for name in names)
-        return {name: float(value) for name, value in known if value is not None}
+        known = ((f"{part}_{name}", value) for part, found in parts if found for name, value in found.figures().items())
+        return {name: float(value) for name, value in known if value is not None and not name.endswith("_examples")}
 
 
 @dataclass(frozen=True, slots=True)

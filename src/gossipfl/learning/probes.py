@@ -63,5 +63,5 @@ def probe_of(resident: Resident, records: NodeRecords, units: Sequence[int]) -> 
     """A probe of the first row of each unit, which is all of it where records are their own units."""
     adapted = resident.adapted
     firsts = [records.train[unit][:1] for unit in units]
-    examples = make_examples(records.records, firsts, tokenizer=adapted.tokenizer, task=adapted.experiment.task)
+    examples = make_examples(records.records, firsts, tokenizer=adapted.reader, task=adapted.experiment.task)
     return LossProbe(resident, examples.to(resident.device))

@@ -12,7 +12,8 @@ from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.bench import load_adapted
 from gossipfl.learning.data import DataSite, Examples, load_node_records, load_test, tokenize_node
 from gossipfl.learning.device import autocast_type, choose_device
-from gossipfl.learning.evaluation import Evaluation, evaluate
+from gossipfl.learning.evaluation import Evaluation
+from gossipfl.learning.learner import judged
 from gossipfl.learning.personal import Figures, Personalized, with_gains
 from gossipfl.learning.tasks import Task, make_task
 from gossipfl.node.assembly import site_of, state_dir_of
@@ -110,18 +111,18 @@ class _Desk:
         self.adapted.write(state)
         device = choose_device(self.experiment.training)
         batch = self.experiment.training.micro_batch
-        return evaluate(self.adapted.module, self.task, examples.to(device), micro_batch=batch)
+        return judged(self.adapted, self.adapted.module, self.task, examples.to(device), micro_batch=batch)
 
     def figures(self, state: AdapterState) -> Figures:
         """On the node's held-out part and on the common test set."""
         held_out = self._held_out() if self.experiment.data.held_out else None
-        parts = (held_out, load_test(self.experiment, self.site.folder, self.adapted.tokenizer))
+        parts = (held_out, load_test(self.experiment, self.site.folder, self.adapted.reader))
         own, test = (self.evaluate(state, part) if part is not None and part.rows else None for part in parts)
         return Figures(own, test)
 
     def examples(self, data: Path | None) -> Examples | None:
         """Those of a file; without one of the held-out part, else of the common test set."""
-        experiment, tokenizer = self.experiment, self.adapted.tokenizer
+        experiment, tokenizer = self.experiment, self.adapted.reader
         if data is not None:
             changed = experiment.data.model_copy(update={"test": str(data.resolve())})
             return load_test(experiment.model_copy(update={"data": changed}), self.site.folder, tokenizer)
@@ -129,7 +130,7 @@ class _Desk:
 
     def _held_out(self) -> Examples:
         records = load_node_records(self.experiment, self.site)
-        return tokenize_node(self.experiment, records, self.adapted.tokenizer).held_out
+        return tokenize_node(self.experiment, records, self.adapted.reader).held_out
 
 
 def _desk(wanted: Wanted) -> _Desk:

@@ -119,6 +119,8 @@ class NodeRecord:
             "perplexity": self.held_out and self.held_out.perplexity,
             "test_loss": self.test and self.test.loss,
             "test_accuracy": self.test and self.test.accuracy,
+            **(self.held_out.measures if self.held_out else {}),
+            **({f"test_{name}": value for name, value in self.test.measures.items()} if self.test else {}),
             "epsilon": self.receipt.epsilon if math.isfinite(self.receipt.epsilon) else None,
             "delta": self.receipt.delta,
             "target_epsilon": self.target_epsilon,

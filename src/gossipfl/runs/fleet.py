@@ -1,5 +1,6 @@
 """The learners of all nodes of a trial, at one resident model: data split once, accounts in memory, seeded noise."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from gossipfl.core.topology.links import mutual_links
 from gossipfl.learning.alone import lone_experiment, train_alone
 from gossipfl.learning.bench import Bench, Resident, learner_for, load_resident
 from gossipfl.learning.books import Books, RunTerms
+from gossipfl.learning.context import cut_notice
 from gossipfl.learning.data import DataSite, Examples, FleetRecords, NodeRecords, load_fleet_records, make_test
 from gossipfl.learning.data.poisons import poison_fleet
 from gossipfl.learning.evaluation import Evaluation
@@ -26,6 +28,8 @@ from gossipfl.privacy.publishing import Publisher
 from gossipfl.privacy.simulated_account import SimulatedAccount
 from gossipfl.runs.judging import Judgment, States
 from gossipfl.state import AdapterState
+
+logger = logging.getLogger(__name__)
 
 SIMULATED = RunTerms(run="simulation", streams="seeded")
 
@@ -70,16 +74,16 @@ class Fleet:
         """Where a node starts."""
         return self.benches[node].adapted.initial
 
-    def judge(self, states: States) -> list[Judgment]:
+    def judge(self, states: States, *, last: bool = False) -> list[Judgment]:
         """See `Judge`."""
-        return [self._judgment(self.benches[node], state) for node, state in states]
+        return [self._judgment(self.benches[node], state, last=last) for node, state in states]
 
-    def judge_mean(self, state: AdapterState) -> Evaluation | None:
+    def judge_mean(self, state: AdapterState, *, last: bool = False) -> Evaluation | None:
         """See `Judge`; only a common test set is the same for all."""
         if self.resident.test is None:
             return None
         bench = next(bench for bench in self.benches.values() if bench.adapted is self.resident.adapted)
-        return bench.learner.evaluate(state, self.resident.test)
+        return bench.learner.evaluate(state, self.resident.test, last=last)
 
     def personalize(self, states: States) -> list[Personalized]:
         """Each node's own model, made of its last mixed state; see `gossipfl.learning.personal`."""
@@ -120,11 +124,11 @@ class Fleet:
     def close(self) -> None:
         """Nothing to give back: accounts are in memory."""
 
-    def _judgment(self, bench: Bench, state: AdapterState) -> Judgment:
+    def _judgment(self, bench: Bench, state: AdapterState, *, last: bool) -> Judgment:
         own, test = bench.data.held_out, self.resident.test
         return Judgment(
-            own=bench.learner.evaluate(state, own) if own.rows else None,
-            test=bench.learner.evaluate(state, test) if test is not None else None,
+            own=bench.learner.evaluate(state, own, last=last) if own.rows else None,
+            test=bench.learner.evaluate(state, test, last=last) if test is not None else None,
             trigger_success=bench.learner.hits(state, self.tried) if self.tried is not None else None,
         )
 
@@ -175,10 +179,13 @@ def build_fleet(
         )
         for site in sites
     }
+    parts = (part for bench in benches.values() for part in (bench.data.train, bench.data.held_out))
+    if notice := cut_notice(parts, experiment.task):
+        logger.warning("%s", notice)
     accounts = {name: bench.account for name, bench in benches.items()}
     simulated = {name: account for name, account in accounts.items() if isinstance(account, SimulatedAccount)}
     resident = next(iter(residents.values()))
-    tried = make_test(experiment, records.tried, resident.adapted.tokenizer)
+    tried = make_test(experiment, records.tried, resident.adapted.reader)
     return Fleet(
         resident,
         benches,

@@ -118,7 +118,8 @@ def final_figures(last: dict[str, Any]) -> dict[str, Any]:
         "mean_model": last[f"mean_model_{figure}"],
         "consensus_distance": last["consensus_distance"],
     }
-    if f"{part}_token_accuracy" in last:
-        found["mean_token_accuracy"] = last[f"{part}_token_accuracy"]
+    always = {f"{part}_loss", f"{part}_accuracy"}
+    measures = {key: value for key, value in last.items() if key.startswith(f"{part}_") and key not in always}
+    found |= {f"mean_{key.removeprefix(f'{part}_')}": value for key, value in measures.items()}
     sometimes = ("averaging_error", "trigger_success")
     return found | {key: last[key] for key in sometimes if key in last} | exact

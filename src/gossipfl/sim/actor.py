@@ -31,17 +31,17 @@ class Actor:
         """See `Engine.compute`."""
         return self._engine.compute(phases)
 
-    def judge(self, states: States) -> list[Judgment]:
+    def judge(self, states: States, *, last: bool = False) -> list[Judgment]:
         """See `Judge.judge`."""
-        return self._fleet.judge(states)
+        return self._fleet.judge(states, last=last)
 
     def personalize(self, states: States) -> list[Personalized]:
         """See `Fleet.personalize`."""
         return self._fleet.personalize(states)
 
-    def judge_mean(self, state: AdapterState) -> Evaluation | None:
+    def judge_mean(self, state: AdapterState, *, last: bool = False) -> Evaluation | None:
         """See `Judge.judge_mean`."""
-        return self._fleet.judge_mean(state)
+        return self._fleet.judge_mean(state, last=last)
 
     def moments(self, nodes: Sequence[str]) -> dict[str, Moments]:
         """Of several nodes."""

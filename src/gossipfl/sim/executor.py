@@ -107,17 +107,17 @@ class Cluster:
         """See `Fleet.start`."""
         return self.initial
 
-    def judge(self, states: States) -> list[Judgment]:
+    def judge(self, states: States, *, last: bool = False) -> list[Judgment]:
         """See `Judge.judge`."""
-        return self._spread(states, lambda actor, part: actor.judge.remote(part))
+        return self._spread(states, lambda actor, part: actor.judge.remote(part, last=last))
 
     def personalize(self, states: States) -> list[Personalized]:
         """See `Fleet.personalize`."""
         return self._spread(states, lambda actor, part: actor.personalize.remote(part))
 
-    def judge_mean(self, state: AdapterState) -> Evaluation | None:
+    def judge_mean(self, state: AdapterState, *, last: bool = False) -> Evaluation | None:
         """See `Judge.judge_mean`."""
-        found: Evaluation | None = self._get([self._actors[0].judge_mean.remote(state)])[0]
+        found: Evaluation | None = self._get([self._actors[0].judge_mean.remote(state, last=last)])[0]
         return found
 
     def accounts(self) -> dict[str, Any]:

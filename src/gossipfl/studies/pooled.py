@@ -50,11 +50,14 @@ class _School:
     held_out: Mapping[str, Examples]
     duration: Duration
 
-    def judge(self, state: AdapterState) -> tuple[dict[str, Judgment], Evaluation | None]:
+    def judge(self, state: AdapterState, *, last: bool) -> tuple[dict[str, Judgment], Evaluation | None]:
         """By node, and on the common test set."""
         learner, test = self.bench.learner, self.resident.test
-        common = None if test is None else learner.evaluate(state, test)
-        own = {name: learner.evaluate(state, part) if part.rows else None for name, part in self.held_out.items()}
+        common = None if test is None else learner.evaluate(state, test, last=last)
+        own = {
+            name: learner.evaluate(state, part, last=last) if part.rows else None
+            for name, part in self.held_out.items()
+        }
         return {name: Judgment(found, common) for name, found in own.items()}, common
 
 
@@ -114,7 +117,7 @@ def _open_school(loaded: LoadedExperiment) -> _School:
     resident = load_resident(experiment, site, records.test)
     books = simulated_books(experiment, everything)
     bench = learner_for(resident, site, RunTerms("simulation", streams="seeded"), everything, books=books)
-    tokenizer = resident.adapted.tokenizer
+    tokenizer = resident.adapted.reader
     held_out = {
         name: make_examples(found.records, found.held_out, tokenizer=tokenizer, task=experiment.task)
         for name, found in records.nodes.items()
@@ -155,7 +158,7 @@ def _phases(school: _School, at: _Progress) -> Iterator[None]:
 
 def _record(school: _School, at: _Progress, directory: RunDirectory) -> None:
     names = list(school.held_out)
-    judgments, common = school.judge(at.state)
+    judgments, common = school.judge(at.state, last=at.phase == school.experiment.training.phases)
     # every node has the one state
     spread = spread_of_one(at.state, len(names))
     columns = node_columns(_standing(school, at, names), spread, judgments)
