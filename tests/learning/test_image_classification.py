@@ -10,6 +10,7 @@ import pytest
 import torch
 from peft import PeftModel
 from sklearn.metrics import f1_score
+from tests.learning.test_card import code_of, run_here
 from tests.learning.test_export import random_state
 from tests.learning.tiny_vit import DIGITS, encoded, noise, tiny_vit
 from transformers import AutoImageProcessor, AutoModelForImageClassification
@@ -146,6 +147,7 @@ def test_an_export_is_read_by_transformers_with_its_processor(
     assert base_label(reloaded) == DIGITS[3] or not merge
     pixels = AutoImageProcessor.from_pretrained(tmp_path / "out")(decode(IMAGES[0]))["pixel_values"][0]
     assert np.shape(pixels) == (3, 8, 8)
+    assert run_here(code_of(tmp_path / "out"), tmp_path / "out") in DIGITS
 
 
 def base_label(reloaded: Any) -> str:

@@ -1,5 +1,6 @@
 """`gossipfl fedavg`: an experiment with a server, by Flower."""
 
+import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,11 +10,13 @@ from typing import TYPE_CHECKING
 from gossipfl.baseline.adapter_check import check_adapter
 from gossipfl.baseline.environment import prepare
 from gossipfl.baseline.noise_check import check_noise
+from gossipfl.baseline.personal_check import check_personal
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedExperiment
 from gossipfl.core.tables import resolve
 from gossipfl.runs import run_config as drivers
 from gossipfl.runs.fleet import Roster
+from gossipfl.runs.personal import personal_summary, write_personal
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.result import RunResult, final_figures
 from gossipfl.runs.run_directory import RunDirectory
@@ -22,6 +25,7 @@ from gossipfl.runs.signals import undisturbed, unwound_once
 if TYPE_CHECKING:
     from gossipfl.baseline.recorder import Outcome
 
+logger = logging.getLogger(__name__)
 MODES: Mapping[str, str] = {
     "inprocess": "gossipfl.baseline.inprocess:run_inprocess",
     "simulation": "gossipfl.baseline.simulation:run_simulated",
@@ -54,6 +58,8 @@ def fedavg(
     chosen = mode if ":" in mode else resolve(MODES, mode, field="--mode")
     check_noise(experiment.experiment)
     check_adapter(experiment.experiment)
+    check_personal(experiment.experiment, mode)
+    _warn_of_rests(experiment.experiment)
     directory = RunDirectory(output, drivers.run_config(drivers.fedavg(mode), experiment.experiment), resume=resume)
     earlier = directory.result()
     if earlier is not None:
@@ -73,8 +79,20 @@ def fedavg(
         own: Mapping[str, Callable[[Trial], Outcome]] = {}
         outcome = resolve(own, chosen, field="--mode")(trial)
     result = _result(experiment.experiment, outcome, mode, output)
+    if outcome.personal is not None:
+        write_personal(output, outcome.personal)
     directory.write_result(result.as_json())
     return result
+
+
+def _warn_of_rests(experiment: Experiment) -> None:
+    resting = [name for name, machine in experiment.simulation.machines.items() if machine.rests]
+    if resting:
+        logger.warning(
+            "simulation.machines.%s: train_share and train_hours are for nodes with a pace of their own; here the "
+            "server asks a client when it wants, and waits for it",
+            resting[0],
+        )
 
 
 @contextmanager
@@ -104,6 +122,7 @@ def _result(experiment: Experiment, outcome: "Outcome", mode: str, output: Path)
         engine=mode,
         rejected=outcome.rejected,
         flower_bytes=outcome.flower_bytes,
+        personal=None if outcome.personal is None else personal_summary(outcome.personal),
         done=True,
         output=output,
     )

@@ -31,6 +31,10 @@ class SplitConfig(Section):
         return self
 
 
+COLUMNS = ("text", "features", "image", "label", "prompt", "response", "question", "choices", "answer")
+"""Fields of the section that say which columns a task reads; an export keeps them."""
+
+
 class DataConfig(Section):
     """How records are read; where they lie stands in peers.yaml, or here for one dataset split over the nodes."""
 
@@ -51,6 +55,10 @@ class DataConfig(Section):
     image: str = "image"
     """`image-classification`: column with encoded images (PNG, JPEG, WEBP, BMP, GIF, TIFF); where it is missing,
     `features` with shades from 0 to 1 that make a square."""
+    words: str = "words"
+    """`token-classification`: column with the list of a record's words, or with JSON of it."""
+    tags: str = "tags"
+    """`token-classification`: column with the list of the words' labels, or with JSON of it."""
     label: str = "label"
     """Column with the label, a name from `task.labels`."""
     prompt: str | None = None

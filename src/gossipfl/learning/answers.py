@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from gossipfl.config.experiment import TaskConfig
 from gossipfl.errors import ConfigError, ModelError
-from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.answer_metrics import METRICS, check_installed
 from gossipfl.learning.context import context_of
 from gossipfl.learning.continuing import continue_greedily, has_encoder
@@ -21,7 +20,7 @@ from gossipfl.learning.data import Examples
 from gossipfl.learning.data.kinds.pairs import encoder_ids
 from gossipfl.learning.data.record import Record
 from gossipfl.learning.data.tokens import prompt_ids
-from gossipfl.learning.evaluation import Evaluation, evaluating
+from gossipfl.learning.evaluation import Answering, Evaluation, evaluating
 
 Ids = Sequence[int]
 
@@ -40,7 +39,7 @@ def check_answering(module: nn.Module, task: TaskConfig) -> None:
         raise ConfigError(f"task.max_new_tokens {task.max_new_tokens} leaves no room in the model's {most} tokens")
 
 
-def with_answers(found: Evaluation, adapted: Adapted, examples: Examples, *, micro_batch: int) -> Evaluation:
+def with_answers(found: Evaluation, adapted: Answering, examples: Examples, *, micro_batch: int) -> Evaluation:
     """An evaluation with `task.metrics` among its measures; as it is without metrics or examples."""
     metrics = adapted.experiment.task.metrics
     if not metrics or not examples.records:
@@ -50,7 +49,7 @@ def with_answers(found: Evaluation, adapted: Adapted, examples: Examples, *, mic
     return replace(found, measures={**found.measures, **{name: METRICS[name](said, wanted) for name in metrics}})
 
 
-def answers(adapted: Adapted, records: Sequence[Record], *, micro_batch: int) -> list[str]:
+def answers(adapted: Answering, records: Sequence[Record], *, micro_batch: int) -> list[str]:
     """What the model, as it is now, says to the prompt of each record; greedy, without special tokens.
 
     Raises:
@@ -76,7 +75,7 @@ def _batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
     yield from (order[first : first + most] for first in range(0, len(order), most))
 
 
-def _prompt(adapted: Adapted, record: Record) -> list[int]:
+def _prompt(adapted: Answering, record: Record) -> list[int]:
     """As training feeds it, cut to what leaves room for an answer."""
     task, tokenizer = adapted.experiment.task, adapted.tokenizer
     assert tokenizer is not None  # noqa: S101  # `answers` has asked
@@ -88,7 +87,7 @@ def _prompt(adapted: Adapted, record: Record) -> list[int]:
     return prompt_ids(tokenizer, record.prompt or "", chat_template=task.chat_template)[-max(1, room) :]
 
 
-def _said(adapted: Adapted, prompts: Sequence[Ids]) -> Tensor:
+def _said(adapted: Answering, prompts: Sequence[Ids]) -> Tensor:
     """(rows, tokens) ids behind the prompts."""
     tokenizer, module = adapted.tokenizer, adapted.module
     assert tokenizer is not None  # noqa: S101  # `answers` has asked

@@ -18,6 +18,7 @@ from gossipfl.config.experiment import ModelConfig, TaskConfig
 from gossipfl.core.rng import generator
 from gossipfl.errors import ModelError
 from gossipfl.learning.base import BaseModel, parameters_sha256
+from gossipfl.learning.placing import loading_options, refuse_offload, refuse_quantization
 from gossipfl.learning.processors import read_processor
 from gossipfl.learning.quiet import quiet
 from gossipfl.learning.sources import locate
@@ -26,11 +27,12 @@ from gossipfl.learning.tasks import KINDS
 
 def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed: int) -> BaseModel:
     """What `gossipfl.learning.models.load_base` promises, for a model of transformers."""
+    refuse_quantization(model)
     located = locate(model, folder=folder)
     # from_pretrained draws what the files lack before this module draws it again
     with quiet(), torch.random.fork_rng(devices=[]):
         images = KINDS[task.kind].reads_images
-        tokenizer = None if images else _tokenizer(located.folder, model.source)
+        tokenizer = None if images else ready_tokenizer(located.folder, model.source)
         module, missing = _module(located.folder, model, task)
         processor = read_processor(located.folder, model.source, module.config) if images else None
     if tokenizer is not None:
@@ -41,9 +43,10 @@ def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed:
         raise ModelError(f"model.source: {model.source!r} has no weights for {min(drawn)}, which {task.kind} needs")
     if kind.peft_type == "SEQ_2_SEQ_LM" and getattr(module.config, "decoder_start_token_id", None) is None:
         raise ModelError(f"model.source: the config.json of {model.source!r} lacks decoder_start_token_id")
-    _draw(drawn, seed=seed, deviation=getattr(module.config, "initializer_range", 0.02))
     head = _head(module) if kind.has_head else {}
     _keep_in_fp32(module, head)
+    rounded = getattr(torch, model.head_dtype or model.dtype)
+    _draw(drawn, seed=seed, deviation=getattr(module.config, "initializer_range", 0.02), rounded=rounded)
     return BaseModel(
         module=module.requires_grad_(requires_grad=False).eval(),
         tokenizer=tokenizer,
@@ -57,7 +60,32 @@ def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed:
     )
 
 
-def _tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:
+def empty_model(model: ModelConfig, task: TaskConfig, folder: Path) -> tuple[nn.Module, Mapping[str, nn.Parameter]]:
+    """The model as `load_pretrained` would load it, from its configuration alone, and its head.
+
+    For the device or mode that it is called under: on a real one all values would be drawn, and mean nothing.
+
+    Raises:
+        ModelError: the configuration fits no model of the task.
+    """
+    try:
+        with quiet(), torch.random.fork_rng(devices=[]):
+            maker = getattr(transformers, KINDS[task.kind].model_class)
+            module = maker.from_config(_configuration(folder, task), dtype=getattr(torch, model.dtype))
+    # whatever transformers makes of an unknown architecture
+    except Exception as error:
+        raise ModelError(
+            f"model.source: {model.source!r} cannot be a {task.kind} model: {_first_line(error)}"
+        ) from error
+    return module, _head(module) if KINDS[task.kind].has_head else {}
+
+
+def ready_tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:
+    """The tokenizer in a folder; it has a pad token.
+
+    Raises:
+        ModelError: there is none, or it has no token to pad with.
+    """
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     # whatever a tokenizer's own reader makes of missing or damaged files
@@ -80,12 +108,14 @@ def _module(folder: Path, model: ModelConfig, task: TaskConfig) -> tuple[nn.Modu
             ignore_mismatched_sizes=KINDS[task.kind].has_head,
             output_loading_info=True,
             local_files_only=True,
+            **loading_options(model),
         )
     # whatever transformers makes of an unknown architecture or damaged files
     except Exception as error:
         raise ModelError(
             f"model.source: {model.source!r} cannot be a {task.kind} model: {_first_line(error)}"
         ) from error
+    refuse_offload(module)
     return module, {*report["missing_keys"], *(row[0] for row in report["mismatched_keys"])}
 
 
@@ -99,6 +129,10 @@ def _configuration(folder: Path, task: TaskConfig) -> PretrainedConfig:
         # per-sample clipping assumes one fixed function; the adapter's own dropout is training.dropout
         if ("dropout" in name or name.endswith(("pdrop", "layerdrop"))) and isinstance(value, float):
             setattr(configuration, name, 0.0)
+    if hasattr(configuration, "rescale_every"):
+        # RWKV would divide weights in place whenever it is not training, against the overflow of fp16: those that are
+        # trained, exchanged or exported must stay what they are
+        configuration.rescale_every = 0
     return configuration
 
 
@@ -110,15 +144,15 @@ def _agree_on_padding(module: nn.Module, tokenizer: PreTrainedTokenizerBase) -> 
             configuration.pad_token_id = tokenizer.pad_token_id
 
 
-def _draw(parameters: Mapping[str, nn.Parameter], *, seed: int, deviation: float) -> None:
-    """Matrices from N(0, deviation²), biases zero, scales of norms one."""
+def _draw(parameters: Mapping[str, nn.Parameter], *, seed: int, deviation: float, rounded: torch.dtype) -> None:
+    """Matrices from N(0, deviation²), biases zero, scales of norms one; of the same values in whatever type."""
     for name, parameter in parameters.items():
         if parameter.ndim > 1:
             values = generator(seed, purpose=f"head {name}").normal(0.0, deviation, tuple(parameter.shape))
         else:
             values = np.full(tuple(parameter.shape), 0.0 if name.endswith("bias") else 1.0)
         with torch.no_grad():
-            parameter.copy_(torch.from_numpy(values))
+            parameter.copy_(torch.from_numpy(values).to(rounded))
 
 
 def _head(module: nn.Module) -> dict[str, nn.Parameter]:

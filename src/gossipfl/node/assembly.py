@@ -6,6 +6,7 @@ certificates ─> identity ─> transport ────────────�
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -19,13 +20,16 @@ from gossipfl.core.codecs import build_codec
 from gossipfl.core.codecs.packing import packer_for
 from gossipfl.core.common import BRANCH
 from gossipfl.core.handshake import LedgerHead
+from gossipfl.core.json_text import json_text
 from gossipfl.core.mixing import build_mixing
 from gossipfl.core.protocol import Parts, Protocol, Schedule
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.tables import resolve
 from gossipfl.core.topology.live import live_schedule
+from gossipfl.core.work import build_work
 from gossipfl.errors import PrivacyError, StateError
+from gossipfl.learning.adapters.summary import summarize
 from gossipfl.learning.bench import Bench, build_learner
 from gossipfl.learning.books import RunTerms, Streams, ledger_file
 from gossipfl.learning.data import DataSite
@@ -44,9 +48,11 @@ from gossipfl.node.guarding import guard_for
 from gossipfl.node.history import history_in
 from gossipfl.node.newcomers import joining
 from gossipfl.node.parts import NodeParts
+from gossipfl.node.personal import personalize
 from gossipfl.node.ranks import as_node
 from gossipfl.node.record import NodeRecord
 from gossipfl.node.relays import relays_of
+from gossipfl.node.rest import Rest
 from gossipfl.node.runtime import Node
 from gossipfl.node.schedules import schedule_of
 from gossipfl.node.shared_noise import share_noise
@@ -60,6 +66,8 @@ from gossipfl.privacy.publications import PublicationLog
 from gossipfl.privacy.publishing import Publisher
 from gossipfl.privacy.signing import Signer, sign_head
 from gossipfl.state import AdapterState
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +119,8 @@ def run_node(request: NodeRequest, report: Callable[[NodeRecord], None]) -> Node
         return_freed_memory()
         node = Node(parts, serve=request.serve)
         asyncio.run(request.page.run_beside(node) if request.page else node.run())
+        # the network is left by now: nothing of it can be sent
+        personalize(parts)
         return parts.record
 
 
@@ -151,6 +161,7 @@ def assemble(
     greeter = _greeter(loaded, me, greeted, schedule.version, bench, life)
     record = _record(me.name, bench, directory)
     protocol = _protocol(loaded, me.name, schedule, bench, saved)
+    rest = Rest(me.machine) if me.machine.rests else None
     keeps_books = protocol.snapshot.mass is not None
     trust = Trust(identity)
     guard = guard_for(loaded.experiment.experiment, trust, schedule, bench.adapted.spec.shared(), greeter.fingerprint)
@@ -176,6 +187,7 @@ def assemble(
         attacker=attacker_for(request.attack, me.name, loaded.experiment.experiment, schedule, bench),
         followed=followed,
         traces=traces,
+        rest=rest,
     )
 
 
@@ -209,6 +221,9 @@ def _resume(directory: StateDirectory, loaded: LoadedPeers, fingerprint: dict[st
     """The checkpoint to go on from, its optimizer restored; the folder is tied to the experiment."""
     experiment = loaded.experiment.experiment
     directory.check_experiment(fingerprint, dump_experiment(absolute(experiment, loaded.experiment.folder)))
+    summary = summarize(bench.adapted.experiment.adapter, bench.adapted.spec)
+    directory.note_adapter(json_text(summary))
+    logger.info("%s", summary)
     saved = load_latest(directory.path)
     if saved is None:
         return None
@@ -247,6 +262,8 @@ def _protocol(
         sums_only=experiment.protection.sums_only,
         live=loaded.peers.membership == "dynamic",
         newcomer=bool(loaded.peers.join),
+        local_seconds=experiment.training.local_seconds,
+        work=build_work(experiment.gossip, experiment.training),
     )
     return resolve(PROTOCOLS, experiment.gossip.protocol, field="gossip.protocol")(parts)
 

@@ -21,6 +21,7 @@ from gossipfl.node.common import Common
 from gossipfl.node.following import Followed
 from gossipfl.node.greeting import Greeter
 from gossipfl.node.record import NodeRecord
+from gossipfl.node.rest import Rest
 from gossipfl.node.state_directory import StateDirectory
 from gossipfl.node.traces.seam import Traces
 from gossipfl.privacy.publications import PublicationLog
@@ -51,6 +52,7 @@ class NodeParts:
         attacker: what it says in place of its states; None of an honest node.
         followed: what the node's neighbors follow from; None: they stay as they are.
         traces: told what happens when; None where nobody asked for traces.
+        rest: before a phase; None where the machine trains all the time.
     """
 
     experiment: Experiment
@@ -68,6 +70,7 @@ class NodeParts:
     attacker: Attacker | None = None
     followed: Followed | None = None
     traces: Traces | None = None
+    rest: Rest | None = None
 
     async def save(
         self, snapshot: Snapshot[AdapterState], moments: Mapping[str, NDArray[np.float32]]

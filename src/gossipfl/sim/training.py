@@ -16,7 +16,7 @@ from gossipfl.core.mixing.blocks import block_distance, mean_of_blocks
 from gossipfl.core.tables import resolve
 from gossipfl.learning.together import nodes_at_once
 from gossipfl.privacy.grouped.gradients import grouping_problem
-from gossipfl.runs.fleet import Fleet, build_fleet
+from gossipfl.runs.fleet import Fleet, build_fleet, own_experiments
 from gossipfl.runs.spread import mean_by, spread_of, spread_of_updates
 from gossipfl.sim.crew import Crew
 from gossipfl.sim.engines.auto import AutoEngine
@@ -76,12 +76,17 @@ ENGINES: Mapping[str, BuildEngine] = {"loop": loop, "batched": batched, "ray": r
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What trains in a run; see `running.Engines`."""
+    """What trains in a run; see `running.Engines`.
+
+    Attributes:
+        personal: each node has a model of its own in the end.
+    """
 
     names: Sequence[str]
     crew: Crew
     engine: SimEngine
     trainer: Trainer[AdapterState]
+    personal: bool = False
 
     def state(self) -> dict[str, Any]:
         """Moments, accounts and phases under way.
@@ -140,7 +145,7 @@ def training_with(experiment: Experiment, setting: Setting, crew: Crew, engine: 
     at_once = nodes_at_once(crew.resident.adapted) if isinstance(crew, Fleet) else sys.maxsize
     keeps = experiment.adapter.merge == "factors" and bool(pairs_of(crew.initial.spec))
     trainer = Trainer(engine, at_once=at_once, undoable=undoable, keeps=keeps)
-    return Training(setting.names, crew, engine, trainer)
+    return Training(setting.names, crew, engine, trainer, bool(experiment.personal.phases))
 
 
 def training_course(experiment: Experiment, setting: Setting, training: Training) -> Course:
@@ -163,6 +168,7 @@ def training_course(experiment: Experiment, setting: Setting, training: Training
         trainer=training.trainer,
         mixing=mixing,
         spread=spread_of if plain else of_updates,
+        own={name: own.training for name, own in own_experiments(experiment, setting.names).items()},
     )
 
 
@@ -182,6 +188,8 @@ def _problem(fleet: Fleet, experiment: Experiment) -> str:
         return "training.dropout is drawn for one node at a time"
     if experiment.adapter.mixed_ranks:
         return "adapter.mixed_ranks gives nodes models of their own"
+    if len({id(bench.adapted.module) for bench in fleet.benches.values()}) > 1:
+        return "simulation.machines give nodes models in other types of numbers"
     if fleet.resident.adapted.parts.folds:
         return f"adapter.merge {experiment.adapter.merge} gives each node frozen weights of its own"
     bench = next(iter(fleet.benches.values()))
