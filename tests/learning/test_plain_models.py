@@ -1,6 +1,7 @@
 """A language model of the user's own in plain torch: loaded, adapted, compared, exported, refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from gossipfl.config.privacy import PrivacyConfig
 from gossipfl.errors import ModelError, PrivacyError
 from gossipfl.learning.adapters import Adapted, attach
 from gossipfl.learning.adapters.summary import summarize
+from gossipfl.learning.continuing import Sampling
 from gossipfl.learning.export import export
-from gossipfl.learning.generation import generate
+from gossipfl.learning.generation import Terms, generate_on
 from gossipfl.learning.models import load_base
 from gossipfl.learning.tasks import make_task
 from gossipfl.privacy.self_check import choose_engine
@@ -183,9 +185,11 @@ def test_no_code_is_run_that_a_folder_names_unless_the_user_names_it(merge: bool
         with pytest.raises(
             ModelError, match=rf"names code to run, {OWN}lstm_lm; if you trust it, .*--code {OWN}lstm_lm"
         ):
-            generate(tmp_path / "out", "w3 w4", max_new_tokens=4, code=code)
+            generate_on(tmp_path / "out", "w3 w4", Terms(max_new_tokens=4, code=code))
     assert own_models.CALLS == []
-    found = generate(tmp_path / "out", "w3 w4", max_new_tokens=6, code=OWN + "lstm_lm")
+    heard: list[str] = []
+    terms = Terms(max_new_tokens=6, code=OWN + "lstm_lm")
+    found = generate_on(tmp_path / "out", "w3 w4", terms, hear=lambda who, text: heard.append(who[:7] + text))
     assert own_models.CALLS
     assert adapted.tokenizer is not None
     ids = torch.tensor([adapted.tokenizer("w3 w4")["input_ids"]])
@@ -194,3 +198,9 @@ def test_no_code_is_run_that_a_folder_names_unless_the_user_names_it(merge: bool
             ids = torch.cat([ids, adapted.module(ids).logits[:, -1:].argmax(-1)], dim=1)
     assert found.text == adapted.tokenizer.decode(ids[0, 2:], skip_special_tokens=True).strip()
     assert found.text != found.base_text
+    assert found.text in "".join(piece.removeprefix("adapter") for piece in heard if piece.startswith("adapter"))
+    drawn = [
+        generate_on(tmp_path / "out", "w3 w4", replace(terms, sampling=Sampling(temperature=2.0, seed=seed))).text
+        for seed in (1, 1, 2)
+    ]
+    assert drawn[0] == drawn[1] != drawn[2]

@@ -80,11 +80,6 @@ def continue_greedily(
     return out[:, 1 if has_encoder(module) else prompts.shape[1] :]
 
 
-def _generates(module: nn.Module) -> bool:
-    """It is a model of transformers; PEFT's wrapper has the method whatever it wraps."""
-    return hasattr(getattr(module, "get_base_model", lambda: module)(), "generate")
-
-
 def has_encoder(module: nn.Module) -> bool:
     """An encoder reads the prompt, and a decoder says the rest."""
     return bool(getattr(getattr(module, "config", None), "is_encoder_decoder", False))
@@ -112,7 +107,7 @@ def continue_one(
     devices = [prompt.device] if prompt.device.type == "cuda" else []
     with quiet(), torch.random.fork_rng(devices=devices):
         torch.manual_seed(sampling.seed)
-        if not _generates(module):
+        if not _can_generate(module):
             return _token_by_token(module, prompt, range(most), tokenizer.eos_token_id, sampling, streamer)
         out: Tensor = cast("PreTrainedModel", module).generate(
             input_ids=prompt,
@@ -125,6 +120,12 @@ def continue_one(
             **sampling.options(),
         )
     return out[0, 1 if has_encoder(module) else prompt.shape[1] :]
+
+
+def _can_generate(module: nn.Module) -> bool:
+    """A model of transformers; PEFT's wrapper says so of everything."""
+    inner = module.get_base_model() if hasattr(module, "get_base_model") else module
+    return hasattr(inner, "generate")
 
 
 def _token_by_token(  # all that decides the words

@@ -37,6 +37,7 @@ _QV = ("q_proj", "v_proj")
 _PHI = ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
 _GRIFFIN = ("linear_y", "linear_x", "linear_out", "q_proj", "k_proj", "v_proj", "o_proj")
 _GATED = ("gate_proj", "up_proj", "down_proj")
+_VIT = ("q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2")
 _DISTIL = ("q_lin", "k_lin", "v_lin", "out_lin", "lin1", "lin2")
 _CHOICE = ("multiple-choice",)
 _SCALES = "its embedding scales what it gives"
@@ -92,6 +93,7 @@ FAMILIES: Sequence[Family] = (
         "its position bias is one for all",
         ("seq2seq-lm",),
     ),
+    Family("ViT", "vit", (), "google/vit-base-patch16-224", _VIT, elsewhere=("image-classification",)),
     Family(
         "your own in plain torch",
         "",

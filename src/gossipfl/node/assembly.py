@@ -6,7 +6,6 @@ certificates ─> identity ─> transport ────────────�
 """
 
 import asyncio
-import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -20,7 +19,6 @@ from gossipfl.core.codecs import build_codec
 from gossipfl.core.codecs.packing import packer_for
 from gossipfl.core.common import BRANCH
 from gossipfl.core.handshake import LedgerHead
-from gossipfl.core.json_text import json_text
 from gossipfl.core.mixing import build_mixing
 from gossipfl.core.protocol import Parts, Protocol, Schedule
 from gossipfl.core.protocols import PROTOCOLS
@@ -29,13 +27,13 @@ from gossipfl.core.tables import resolve
 from gossipfl.core.topology.live import live_schedule
 from gossipfl.core.work import build_work
 from gossipfl.errors import PrivacyError, StateError
-from gossipfl.learning.adapters.summary import summarize
 from gossipfl.learning.bench import Bench, build_learner
 from gossipfl.learning.books import RunTerms, Streams, ledger_file
 from gossipfl.learning.data import DataSite
 from gossipfl.net.identity import load_identity
 from gossipfl.net.pinning import Trust
 from gossipfl.node.absolute import absolute
+from gossipfl.node.adapter_note import note_adapter
 from gossipfl.node.agreeing import branch_of, common_for
 from gossipfl.node.attacking import AttackRequest, attacker_for, check_attack, poisoner
 from gossipfl.node.checkpoint import Saved, load_latest
@@ -66,8 +64,6 @@ from gossipfl.privacy.publications import PublicationLog
 from gossipfl.privacy.publishing import Publisher
 from gossipfl.privacy.signing import Signer, sign_head
 from gossipfl.state import AdapterState
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +217,7 @@ def _resume(directory: StateDirectory, loaded: LoadedPeers, fingerprint: dict[st
     """The checkpoint to go on from, its optimizer restored; the folder is tied to the experiment."""
     experiment = loaded.experiment.experiment
     directory.check_experiment(fingerprint, dump_experiment(absolute(experiment, loaded.experiment.folder)))
-    summary = summarize(bench.adapted.experiment.adapter, bench.adapted.spec)
-    directory.note_adapter(json_text(summary))
-    logger.info("%s", summary)
+    note_adapter(directory, bench.adapted)
     saved = load_latest(directory.path)
     if saved is None:
         return None

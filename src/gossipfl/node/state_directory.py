@@ -83,10 +83,6 @@ class StateDirectory:
         write_durably(path, json.dumps(fingerprint, indent=1).encode())
         write_durably(self.path / "config.yaml", config.encode())
 
-    def note_adapter(self, text: str) -> None:
-        """Writes down what is trained."""
-        (self.path / "adapter.json").write_text(text + "\n")
-
     def fingerprint(self) -> dict[str, str]:
         """What the folder belongs to.
 
