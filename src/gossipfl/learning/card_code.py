@@ -25,6 +25,8 @@ def loading_code(adapted: Adapted, *, whole: bool) -> str:
     lines = [_imports(adapted, whole=whole), "", _FOLDER]
     if adapted.tokenizer is not None:
         lines.append("tokenizer = AutoTokenizer.from_pretrained(folder)")
+    if adapted.base.images is not None:
+        lines.append("processor = AutoImageProcessor.from_pretrained(folder)")
     lines += _whole(adapted) if whole else _with_adapter(adapted)
     return "\n".join([*lines, "", *_asked(adapted)])
 
@@ -44,8 +46,10 @@ def _class_of(adapted: Adapted) -> str:
 
 def _imports(adapted: Adapted, *, whole: bool) -> str:
     names = [_class_of(adapted), *(["AutoTokenizer"] if adapted.tokenizer is not None else [])]
+    names = [*(["AutoImageProcessor"] if adapted.base.images is not None else []), *names]
     peft = "" if whole else "from peft import PeftConfig, PeftModel\n"
-    return f"{peft}from transformers import {', '.join(names)}"
+    pillow = "" if adapted.base.images is None else "from PIL import Image\n"
+    return f"{peft}{pillow}from transformers import {', '.join(names)}"
 
 
 def _whole(adapted: Adapted) -> list[str]:
@@ -87,8 +91,21 @@ def _asked(adapted: Adapted) -> Iterator[str]:
         case "AutoModelForSequenceClassification":
             yield f"inputs = {asked}"
             yield "print(model.config.id2label[model(**inputs).logits.argmax().item()])"
+        case "AutoModelForTokenClassification":
+            yield f"inputs = {asked}"
+            yield "print([model.config.id2label[label] for label in model(**inputs).logits[0].argmax(-1).tolist()])"
+        case "AutoModelForImageClassification":
+            yield f'image = Image.new("{_colors(adapted)}", (32, 32))'
+            yield 'inputs = processor(image, return_tensors="pt")'
+            yield "print(model.config.id2label[model(**inputs).logits.argmax().item()])"
         case _:
             yield "print(model.config.architectures)"
+
+
+def _colors(adapted: Adapted) -> str:
+    """Pillow's mode of the images that the model takes."""
+    images = adapted.base.images
+    return "L" if images is not None and images.channels == 1 else "RGB"
 
 
 def _prompt(adapted: Adapted) -> str:
