@@ -46,10 +46,9 @@ def _class_of(adapted: Adapted) -> str:
 
 def _imports(adapted: Adapted, *, whole: bool) -> str:
     names = [_class_of(adapted), *(["AutoTokenizer"] if adapted.tokenizer is not None else [])]
-    if adapted.base.images is not None:
-        names = ["AutoImageProcessor", *names]
+    names = [*(["AutoImageProcessor"] if adapted.base.images is not None else []), *names]
     peft = "" if whole else "from peft import PeftConfig, PeftModel\n"
-    pillow = "from PIL import Image\n" if adapted.base.images is not None else ""
+    pillow = "" if adapted.base.images is None else "from PIL import Image\n"
     return f"{peft}{pillow}from transformers import {', '.join(names)}"
 
 
@@ -94,13 +93,19 @@ def _asked(adapted: Adapted) -> Iterator[str]:
             yield "print(model.config.id2label[model(**inputs).logits.argmax().item()])"
         case "AutoModelForTokenClassification":
             yield f"inputs = {asked}"
-            yield "for token in model(**inputs).logits[0].argmax(-1).tolist():"
-            yield "    print(model.config.id2label[token])"
+            yield "print([model.config.id2label[label] for label in model(**inputs).logits[0].argmax(-1).tolist()])"
         case "AutoModelForImageClassification":
-            yield 'inputs = processor(Image.new("RGB", (64, 64)), return_tensors="pt")'
+            yield f'image = Image.new("{_colors(adapted)}", (32, 32))'
+            yield 'inputs = processor(image, return_tensors="pt")'
             yield "print(model.config.id2label[model(**inputs).logits.argmax().item()])"
         case _:
             yield "print(model.config.architectures)"
+
+
+def _colors(adapted: Adapted) -> str:
+    """Pillow's mode of the images that the model takes."""
+    images = adapted.base.images
+    return "L" if images is not None and images.channels == 1 else "RGB"
 
 
 def _prompt(adapted: Adapted) -> str:

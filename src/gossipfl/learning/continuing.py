@@ -124,7 +124,8 @@ def continue_one(
 
 def _can_generate(module: nn.Module) -> bool:
     """A model of transformers; PEFT's wrapper says so of everything."""
-    inner = module.get_base_model() if hasattr(module, "get_base_model") else module
+    wrapper: Any = module
+    inner = wrapper.get_base_model() if hasattr(module, "get_base_model") else module
     return hasattr(inner, "generate")
 
 

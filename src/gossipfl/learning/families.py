@@ -37,9 +37,8 @@ _QV = ("q_proj", "v_proj")
 _PHI = ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
 _GRIFFIN = ("linear_y", "linear_x", "linear_out", "q_proj", "k_proj", "v_proj", "o_proj")
 _GATED = ("gate_proj", "up_proj", "down_proj")
-_VIT = ("q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2")
 _DISTIL = ("q_lin", "k_lin", "v_lin", "out_lin", "lin1", "lin2")
-_CHOICE = ("multiple-choice",)
+_CHOICE, _TAGS, _IMAGES = ("multiple-choice",), ("token-classification",), ("image-classification",)
 _SCALES = "its embedding scales what it gives"
 
 FAMILIES: Sequence[Family] = (
@@ -72,7 +71,7 @@ FAMILIES: Sequence[Family] = (
         (*_GRIFFIN, *_GATED),
         "its recurrence takes positions",
     ),
-    Family("BERT", "bert", (_CLASSES,), "google-bert/bert-base-uncased", ("query", "value")),
+    Family("BERT", "bert", (_CLASSES,), "google-bert/bert-base-uncased", ("query", "value"), elsewhere=_TAGS),
     Family("RoBERTa", "roberta", (_CLASSES,), "FacebookAI/roberta-base", ("query", "value")),
     Family("DistilBERT", "distilbert", (_CLASSES,), "distilbert/distilbert-base-uncased", _DISTIL),
     Family(
@@ -93,7 +92,7 @@ FAMILIES: Sequence[Family] = (
         "its position bias is one for all",
         ("seq2seq-lm",),
     ),
-    Family("ViT", "vit", (), "google/vit-base-patch16-224", _VIT, elsewhere=("image-classification",)),
+    Family("ViT", "vit", (), "google/vit-base-patch16-224", _QV, elsewhere=_IMAGES),
     Family(
         "your own in plain torch",
         "",
