@@ -11,7 +11,7 @@ from transformers import LlamaForCausalLM
 from gossipfl.config.experiment import Experiment
 from gossipfl.errors import ModelError
 from gossipfl.learning.adapters import attach
-from gossipfl.learning.fake_pass import peak_of_pass
+from gossipfl.learning.fake_pass import inputs, peak_of_pass
 from gossipfl.learning.footprint import Footprint, footprint
 from gossipfl.learning.models import load_base
 
@@ -36,6 +36,7 @@ def told(experiment: Experiment, **sections: dict[str, Any]) -> Footprint:
         ("gpt2", "causal-lm", "ffa"),
         ("bert", "sequence-classification", "core"),
         ("gpt2", "causal-lm", "full"),
+        ("t5", "seq2seq-lm", "lora"),
     ],
 )
 def test_fake_tensors_take_what_real_ones_take(family: str, task: str, kind: str, experiment_of: Make) -> None:
@@ -45,11 +46,9 @@ def test_fake_tensors_take_what_real_ones_take(family: str, task: str, kind: str
     adapted = attach(load_base(experiment.model, experiment.task, folder=Path(), seed=0), experiment)
     module: Any = adapted.module.train()
     module.config.use_cache = False
-    ids = torch.full((4, 48), 5)
-    mask = torch.ones_like(ids)
+    tensors = {name: tensor.clone() for name, tensor in inputs(module, 4, 48).items()}
     # a mask of ones alone is seen by real models and dropped
-    mask[0, -1] = 0
-    tensors = {"input_ids": ids, "attention_mask": mask}
+    tensors["attention_mask"][0, -1] = 0
     assert found.activations == pytest.approx(peak_of_pass(module, tensors, None), rel=0.05)
     frozen = [*(own for own in module.parameters() if not own.requires_grad), *module.buffers()]
     assert found.weights == sum(own.numel() * own.element_size() for own in frozen)

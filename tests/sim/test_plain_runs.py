@@ -63,7 +63,7 @@ def test_two_real_nodes_train_meet_and_export(
     assert "adapter: full: " in (study.folder / "ada.log").read_text()
     assert json.loads((study.state("ada") / "adapter.json").read_text())["layers"] == []
     assert main(["export", "--state-dir", str(study.state("ada")), "--output", str(tmp_path / "out"), "--json"]) == 0
-    module, _ = own_models.lstm_lm()
+    module: Any = own_models.lstm_lm()[0]
     load_model(module, tmp_path / "out" / "model.safetensors")
     assert torch.equal(module.out.bias.detach(), torch.from_numpy(study.saved("ada").state.segment("out.bias").copy()))
     capsys.readouterr()

@@ -1,8 +1,8 @@
 """The section `data` of experiment.yaml: where records lie, what their columns are, how they are dealt."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from gossipfl.config.memorization import CanariesConfig
 from gossipfl.config.section import Fraction, PositiveFloat, PositiveInt, Section
@@ -67,7 +67,7 @@ class DataConfig(Section):
     """Column with the response."""
     question: str = "question"
     """`multiple-choice`: column with the question."""
-    choices: tuple[str, ...] = ("choices",)
+    choices: Annotated[tuple[str, ...], Field(min_length=1)] = ("choices",)
     """Column with the choices, a list or JSON of one, or a column for each choice."""
     answer: str = "answer"
     """Column with the right choice: its place from 0, its letter, or its text."""
@@ -84,6 +84,11 @@ class DataConfig(Section):
     split: SplitConfig = SplitConfig()
     canaries: CanariesConfig | None = None
     """For audits in the simulator: passages repeated in one node's training data."""
+
+    @field_validator("choices", mode="before")
+    @classmethod
+    def _one_column_is_a_list(cls, given: object) -> object:
+        return (given,) if isinstance(given, str) else given
 
     @model_validator(mode="after")
     def _prompt_has_response(self) -> "DataConfig":

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from gossipfl.config.experiment import TaskConfig
 from gossipfl.errors import ConfigError, ModelError
 from gossipfl.learning.answer_metrics import METRICS, check_installed
+from gossipfl.learning.context import context_of
 from gossipfl.learning.continuing import continue_greedily, has_encoder
 from gossipfl.learning.data import Examples
 from gossipfl.learning.data.kinds.pairs import encoder_ids
@@ -33,7 +34,7 @@ def check_answering(module: nn.Module, task: TaskConfig) -> None:
     if not task.metrics:
         return
     check_installed(task.metrics)
-    most = _context(module)
+    most = context_of(module)
     if most is not None and task.max_new_tokens >= most + has_encoder(module):
         raise ConfigError(f"task.max_new_tokens {task.max_new_tokens} leaves no room in the model's {most} tokens")
 
@@ -80,8 +81,8 @@ def _prompt(adapted: Answering, record: Record) -> list[int]:
     assert tokenizer is not None  # noqa: S101  # `answers` has asked
     limit = min(task.max_length, tokenizer.model_max_length)
     if has_encoder(adapted.module):
-        return encoder_ids(tokenizer, record.prompt or "", limit)
-    context = _context(adapted.module)
+        return encoder_ids(tokenizer, [record.prompt or ""], limit)[0]
+    context = context_of(adapted.module)
     room = limit - 1 if context is None else min(limit - 1, context - task.max_new_tokens)
     return prompt_ids(tokenizer, record.prompt or "", chat_template=task.chat_template)[-max(1, room) :]
 
@@ -99,8 +100,3 @@ def _said(adapted: Answering, prompts: Sequence[Ids]) -> Tensor:
         place = slice(0, len(prompt)) if at_end else slice(longest - len(prompt), longest)
         ids[row, place], mask[row, place] = torch.tensor(prompt, device=device), 1
     return continue_greedily(module, ids, most=adapted.experiment.task.max_new_tokens, pad=pad, mask=mask)
-
-
-def _context(module: nn.Module) -> int | None:
-    most = getattr(getattr(module, "config", None), "max_position_embeddings", None)
-    return most if isinstance(most, int) else None

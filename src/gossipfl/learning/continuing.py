@@ -80,6 +80,11 @@ def continue_greedily(
     return out[:, 1 if has_encoder(module) else prompts.shape[1] :]
 
 
+def _generates(module: nn.Module) -> bool:
+    """It is a model of transformers; PEFT's wrapper has the method whatever it wraps."""
+    return hasattr(getattr(module, "get_base_model", lambda: module)(), "generate")
+
+
 def has_encoder(module: nn.Module) -> bool:
     """An encoder reads the prompt, and a decoder says the rest."""
     return bool(getattr(getattr(module, "config", None), "is_encoder_decoder", False))
@@ -107,7 +112,7 @@ def continue_one(
     devices = [prompt.device] if prompt.device.type == "cuda" else []
     with quiet(), torch.random.fork_rng(devices=devices):
         torch.manual_seed(sampling.seed)
-        if not hasattr(module, "generate"):
+        if not _generates(module):
             return _token_by_token(module, prompt, range(most), tokenizer.eos_token_id, sampling, streamer)
         out: Tensor = cast("PreTrainedModel", module).generate(
             input_ids=prompt,

@@ -64,9 +64,11 @@ def generate(
     max_new_tokens: int = 100,
     device: str = "auto",
     chat: bool | None = None,
+    code: str | None = None,
 ) -> Generation:
     """Continues a prompt with and without the adapter, greedily; see `generate_on`."""
-    return generate_on(adapter_dir, prompt, Terms(max_new_tokens=max_new_tokens, device=device, chat=chat))
+    terms = Terms(max_new_tokens=max_new_tokens, device=device, chat=chat, code=code)
+    return generate_on(adapter_dir, prompt, terms)
 
 
 def generate_on(

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import torch
 from safetensors.torch import load_model, save_file
@@ -162,7 +162,7 @@ def _check(module: nn.Module, tokenizer: PreTrainedTokenizerBase, source: str) -
         )
 
 
-def _logits(out: object) -> object:
+def _logits(out: object) -> Any:  # noqa: ANN401  # of the user's own code
     return getattr(out, "logits", out)
 
 

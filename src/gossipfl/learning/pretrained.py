@@ -66,16 +66,16 @@ def empty_model(model: ModelConfig, task: TaskConfig, folder: Path) -> tuple[nn.
     For the device or mode that it is called under: on a real one all values would be drawn, and mean nothing.
 
     Raises:
-        ModelError: the configuration fits no model of the task.
+        ModelError: the configuration fits no model of the task, or its family looks at values while it is built.
     """
     try:
         with quiet(), torch.random.fork_rng(devices=[]):
             maker = getattr(transformers, KINDS[task.kind].model_class)
             module = maker.from_config(_configuration(folder, task), dtype=getattr(torch, model.dtype))
-    # whatever transformers makes of an unknown architecture
+    # whatever transformers makes of an unknown architecture, or a family's code of tensors without values
     except Exception as error:
         raise ModelError(
-            f"model.source: {model.source!r} cannot be a {task.kind} model: {_first_line(error)}"
+            f"model.source: {model.source!r} cannot be built without weights for {task.kind}: {_first_line(error)}"
         ) from error
     return module, _head(module) if KINDS[task.kind].has_head else {}
 

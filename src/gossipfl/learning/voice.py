@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
-from transformers import PreTrainedTokenizerBase, TextStreamer
+from transformers import PreTrainedTokenizerBase
+from transformers.generation.streamers import TextStreamer
 
 from gossipfl.core.rng import derive_seed
 from gossipfl.errors import ModelError

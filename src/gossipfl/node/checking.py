@@ -114,7 +114,7 @@ def check(peers: Path, *, name: str | None, overrides: Sequence[str] = ()) -> Fi
     _check_nodes(findings, loaded, name, schedule)
     findings.attempt(lambda: load_test_records(experiment, loaded.experiment.folder))
     findings.attempt(lambda: _check_model(findings, loaded))
-    findings.notes += _what_is_protected(experiment)
+    findings.notes += _what_is_protected(experiment) + _own_models(experiment)
     return findings
 
 
@@ -127,6 +127,16 @@ def _what_is_protected(experiment: Experiment) -> list[str]:
     if experiment.data.unit is None:
         return ["ε protects one row, not one person; data.unit names the column that says whose a row is"]
     return []
+
+
+def _own_models(experiment: Experiment) -> list[str]:
+    """What becomes of phases behind the last exchange."""
+    personal = experiment.personal
+    if not personal.phases or experiment.privacy.level == "none":
+        return []
+    if personal.stays:
+        return ["personal.stays: own models are trained without noise or charge; none may leave its node's machine"]
+    return [f"personal.phases: {personal.phases} more phases of each node are in its plan, and charged"]
 
 
 def _check_choices(experiment: Experiment) -> None:

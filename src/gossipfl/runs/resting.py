@@ -23,9 +23,8 @@ def _until_open(hours: tuple[str, ...], at_s: float) -> float:
     """Seconds until the next of these hours; 0 within one, or without any."""
     if not hours:
         return 0.0
-    return min(
-        _until(_seconds(begin), _seconds(end), at_s) for begin, _, end in (each.partition("-") for each in hours)
-    )
+    ends = [each.partition("-") for each in hours]
+    return min(_until(_seconds(begin), _seconds(end), at_s) for begin, _, end in ends)
 
 
 def _until(begin: float, end: float, at_s: float) -> float:
