@@ -46,9 +46,10 @@ def _class_of(adapted: Adapted) -> str:
 
 def _imports(adapted: Adapted, *, whole: bool) -> str:
     names = [_class_of(adapted), *(["AutoTokenizer"] if adapted.tokenizer is not None else [])]
-    names = [*(["AutoImageProcessor"] if adapted.base.images is not None else []), *names]
+    if adapted.base.images is not None:
+        names = ["AutoImageProcessor", *names]
     peft = "" if whole else "from peft import PeftConfig, PeftModel\n"
-    pillow = "" if adapted.base.images is None else "from PIL import Image\n"
+    pillow = "from PIL import Image\n" if adapted.base.images is not None else ""
     return f"{peft}{pillow}from transformers import {', '.join(names)}"
 
 
@@ -93,19 +94,15 @@ def _asked(adapted: Adapted) -> Iterator[str]:
             yield "print(model.config.id2label[model(**inputs).logits.argmax().item()])"
         case "AutoModelForTokenClassification":
             yield f"inputs = {asked}"
-            yield "print([model.config.id2label[label] for label in model(**inputs).logits[0].argmax(-1).tolist()])"
+            yield "for token in model(**inputs).logits[0].argmax(-1).tolist():"
+            yield "    print(model.config.id2label[token])"
         case "AutoModelForImageClassification":
-            yield f'image = Image.new("{_colors(adapted)}", (32, 32))'
-            yield 'inputs = processor(image, return_tensors="pt")'
+            images = adapted.base.images
+            colors = "RGB" if images is None or images.channels == 3 else "L"
+            yield f'inputs = processor(Image.new("{colors}", (64, 64)), return_tensors="pt")'
             yield "print(model.config.id2label[model(**inputs).logits.argmax().item()])"
         case _:
             yield "print(model.config.architectures)"
-
-
-def _colors(adapted: Adapted) -> str:
-    """Pillow's mode of the images that the model takes."""
-    images = adapted.base.images
-    return "L" if images is not None and images.channels == 1 else "RGB"
 
 
 def _prompt(adapted: Adapted) -> str:
