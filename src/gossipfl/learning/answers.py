@@ -64,8 +64,8 @@ def answers(adapted: Answering, records: Sequence[Record], *, micro_batch: int) 
         for places in _batches([len(prompt) for prompt in prompts], micro_batch):
             rows = _said(adapted, [prompts[place] for place in places])
             for place, ids in zip(places, rows.tolist(), strict=True):
-                kept = ids[: ids.index(tokenizer.eos_token_id)] if tokenizer.eos_token_id in ids else ids
-                found[place] = str(tokenizer.decode(kept, skip_special_tokens=True)).strip()
+                # what fills up behind an end is special, and is not said
+                found[place] = str(tokenizer.decode(ids, skip_special_tokens=True)).strip()
     return found
 
 
