@@ -275,8 +275,11 @@ def test_where_the_budget_is_spent_it_is_the_mixed_model_until_there_is_more(tmp
 @pytest.mark.slow
 def test_nothing_of_it_is_ever_published(tmp_path: Path) -> None:
     study = digits_study(tmp_path / "study")
+    # no target: there is a budget for further phases
+    endless = {**EXAMPLE, "target_epsilon": None, "noise_multiplier": 1.0}
+    study.edit("experiment.yaml", lambda content: content.update(privacy=endless))
     with Fleet([study.job(name) for name in NAMES], launch=forked) as fleet:
-        results = fleet.results(timeout_s=90)
+        results = fleet.results(timeout_s=180)
     logs = {name: (study.state(name) / "publications.jsonl").read_text() for name in NAMES}
     for name in NAMES:
         own = made(study.state(name))
@@ -287,7 +290,7 @@ def test_nothing_of_it_is_ever_published(tmp_path: Path) -> None:
     # more of it: no byte is sent, no line is added, no link is opened
     more = study.job("ada", "--set", "personal.phases=5")
     with Fleet([more], launch=forked) as fleet:
-        again = fleet.results(timeout_s=90)["ada"]
+        again = fleet.results(timeout_s=180)["ada"]
     assert made(study.state("ada")).tuned.phases == 5
     assert (again["bytes_sent"], again["bytes_received"]) == (0, 0)
     assert (study.state("ada") / "publications.jsonl").read_text() == logs["ada"]

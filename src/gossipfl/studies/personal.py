@@ -29,15 +29,12 @@ from gossipfl.report.tables import markdown_table
 from gossipfl.runs.default_folder import default_folder
 from gossipfl.runs.personal import FILE
 from gossipfl.sim.simulate import simulate
-from gossipfl.studies.corpora import load_bbc
 from gossipfl.studies.study_options import check_output, end_with
 
 ARMS = ("alone", "global", "private head", "tuned", "interpolated")
 METHODS = ARMS[2:]
 """Those that are to be better than the two others on a node's own data."""
 BASELINES = ARMS[:2]
-NEWS = "bbc-news.jsonl"
-"""Name of the file of BBC news, which the study writes."""
 HEAD = "output.*"
 """The output layer of the builtin models."""
 
@@ -163,27 +160,10 @@ def run_study(experiment: Path, seeds: int, output: Path, *, head: str = HEAD, r
     if seeds < 1:
         raise ConfigError(f"--seeds {seeds}: one at least was expected")
     check_output(output, resume=resume)
-    write_news(experiment)
     arms = [arm for seed in range(seeds) for arm in run_seed(experiment, output / str(seed), seed=seed, head=head)]
     reading = read_arms(arms)
     (output / "result.json").write_text(json_text(as_json(reading)) + "\n")
     return reading
-
-
-def write_news(experiment: Path) -> None:
-    """Writes the news that an experiment is to split, where it names them; a file that is there stays.
-
-    Raises:
-        DataError: the package with them is not installed.
-    """
-    source = load_experiment(experiment).experiment.data.source
-    if source is None or Path(source).name != NEWS or (experiment.parent / source).exists():
-        return
-    path = experiment.parent / source
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    fresh.write_text("".join(json.dumps(article) + "\n" for article in load_bbc()))
-    fresh.replace(path)
 
 
 def as_json(reading: Reading) -> dict[str, Any]:
