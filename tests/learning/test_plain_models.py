@@ -19,8 +19,11 @@ from gossipfl.errors import ModelError, PrivacyError
 from gossipfl.learning.adapters import Adapted, attach
 from gossipfl.learning.adapters.summary import summarize
 from gossipfl.learning.continuing import Sampling
+from gossipfl.learning.data.any_file import DataFile, read_examples
+from gossipfl.learning.evaluation import evaluate
 from gossipfl.learning.export import export
 from gossipfl.learning.generation import Terms, generate_on
+from gossipfl.learning.judging_export import evaluate_export
 from gossipfl.learning.models import load_base
 from gossipfl.learning.tasks import make_task
 from gossipfl.privacy.self_check import choose_engine
@@ -204,3 +207,17 @@ def test_no_code_is_run_that_a_folder_names_unless_the_user_names_it(merge: bool
         for seed in (1, 1, 2)
     ]
     assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_an_export_of_own_code_is_judged_where_the_user_names_the_code(tmp_path: Path) -> None:
+    adapted = adapted_to("lstm_lm")
+    export(adapted, moved(adapted), tmp_path / "out")
+    (tmp_path / "data.txt").write_text("w3 w4 w5\n\nw6 w7\n")
+    data = DataFile(tmp_path / "data.txt")
+    with pytest.raises(ModelError, match="names code to run"):
+        evaluate_export(tmp_path / "out", data)
+    found = evaluate_export(tmp_path / "out", data, code=OWN + "lstm_lm")
+    examples = read_examples(adapted.experiment, data, adapted.reader)
+    wanted = evaluate(adapted.module, make_task(adapted.experiment.task), examples, micro_batch=2)
+    assert found.examples == 2
+    assert found.loss == pytest.approx(wanted.loss, rel=1e-5)

@@ -41,6 +41,10 @@ def run(  # noqa: PLR0913  # one an option
     split: Annotated[
         str, typer.Option("--split", help="Of a folder that holds several, which.", metavar="NAME")
     ] = "test",
+    code: Annotated[
+        str | None,
+        typer.Option(help="With --adapter: allow this code of a model of your own.", metavar="MODULE:CALLABLE"),
+    ] = None,
     personal: Annotated[
         bool, typer.Option("--personal", help="The node's own model, beside the one it was made from.")
     ] = False,
@@ -65,7 +69,7 @@ def run(  # noqa: PLR0913  # one an option
     if adapter is not None:
         if file is None or personal or any(given is not None for given in (peers, name, state_dir)):
             raise ConfigError("evaluate: --adapter goes with --data, and no --peers, --name, --state-dir or --personal")
-        _show(evaluate_export(adapter, file, overrides, notice=note), json=json)
+        _show(evaluate_export(adapter, file, overrides, code=code, notice=note), json=json)
         return
     if peers is None or name is None:
         raise ConfigError("evaluate needs --peers and --name for a node's adapter, or --adapter and --data")

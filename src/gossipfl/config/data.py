@@ -31,7 +31,10 @@ class SplitConfig(Section):
         return self
 
 
-COLUMNS = ("text", "features", "image", "label", "prompt", "response", "question", "choices", "answer")
+COLUMNS = (
+    *("text", "features", "image", "label", "words", "tags"),
+    *("prompt", "response", "question", "choices", "answer"),
+)
 """Fields of the section that say which columns a task reads; an export keeps them."""
 
 

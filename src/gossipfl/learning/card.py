@@ -130,6 +130,8 @@ def _license(folder: Path | None) -> dict[str, Any]:
     try:
         # the library's own reader would ask the hub for a file that is not there
         text = "" if folder is None else (folder / CARD).read_text(encoding="utf-8")
+        if not text.startswith("---"):
+            return {}
         data: Any = ModelCard(text, ignore_metadata_errors=True).data
         said = data.to_dict()
     # no card, or one that nobody can read: then no license is known

@@ -34,12 +34,18 @@ class _Asked:
 
 
 def evaluate_export(
-    adapter_dir: Path, data: DataFile, overrides: Sequence[str] = (), *, notice: Callable[[str], None] = lambda _: None
+    adapter_dir: Path,
+    data: DataFile,
+    overrides: Sequence[str] = (),
+    *,
+    code: str | None = None,
+    notice: Callable[[str], None] = lambda _: None,
 ) -> Evaluation:
     """Loss and metrics of an export on a file.
 
     Args:
         overrides: `data.text=body` and the like; columns are those of the training unless they say otherwise.
+        code: the `module:callable` that may be imported, where the folder's model is one.
         notice: told in one line how many records were cut.
 
     Raises:
@@ -47,9 +53,9 @@ def evaluate_export(
         ConfigError: an override is of what the export was made for, or no such device is here.
         DataError: see `read_examples`.
     """
-    experiment = _experiment(adapter_dir, read_note(adapter_dir), overrides)
+    experiment = _experiment(adapter_dir, read_note(adapter_dir, code=code), overrides)
     device = choose_device(experiment.training)
-    exported = load_exported(adapter_dir, device)
+    exported = load_exported(adapter_dir, device, code=code)
     check_length(exported.module, experiment.task.max_length)
     examples = read_examples(experiment, data, exported.reader)
     if cut := cut_notice([examples], experiment.task):
