@@ -124,8 +124,7 @@ def continue_one(
 
 def _can_generate(module: nn.Module) -> bool:
     """A model of transformers; PEFT's wrapper says so of everything."""
-    inner = module.get_base_model() if hasattr(module, "get_base_model") else module
-    return hasattr(inner, "generate")
+    return hasattr(getattr(module, "get_base_model", lambda: module)(), "generate")
 
 
 def _token_by_token(  # all that decides the words
