@@ -75,7 +75,7 @@ def measure(seconds: float) -> dict[str, object]:
         gossip=GossipConfig(protocol="wait_free", settle_rounds=3, linger_s=120.0),
         privacy=PrivacyConfig(level="example", noise_multiplier=1.0, target_delta=1e-3, public_data=True),
     )
-    training = content.training.model_copy(update={"phases": 3, "local_steps": 10, "threads": 2})
+    training = content.training.model_copy(update={"phases": 2, "local_steps": 10, "threads": 2})
     content = content.model_copy(update={"training": training})
     phone, *others = node_names(3)
     machine = {"threads": 1, "batch_size": 4, "micro_batch": 1, "local_seconds": seconds, "train_share": SHARE}

@@ -51,9 +51,8 @@ def simulated_machines(experiment: Experiment) -> dict[str, Experiment]:
     for name, machine in simulation.machines.items():
         if machine not in known:
             known[machine] = on_machine(experiment, machine, field=f"simulation.machines.{name}")
-    return {
-        name: known[machine] if (machine := simulation.machines.get(name)) else experiment for name in simulation.names
-    }
+    own = {name: known[machine] for name, machine in simulation.machines.items()}
+    return {name: own.get(name, experiment) for name in simulation.names}
 
 
 def own_values(machine: MachineConfig) -> Mapping[str, object]:
