@@ -92,7 +92,7 @@ def test_stopped_runs_end_as_if_uninterrupted(tmp_path: Path, level: str, monkey
     assert lines(tmp_path / "whole", "metrics.jsonl")
 
 
-@pytest.mark.parametrize("protocol", ["wait_free", "push_sum"])
+@pytest.mark.parametrize("protocol", ["wait_free", "pairwise"])
 def test_one_that_rests_begins_from_its_state_as_it_is_then(tmp_path: Path, protocol: str) -> None:
     gossip = {"protocol": protocol, "settle_rounds": 2, "deadline_s": 30.0, "linger_s": 60.0}
     played = build(tmp_path, digits(gossip=gossip, **{**SHORT, "simulation__machines": {"n0": {"train_share": 0.1}}}))
@@ -115,7 +115,7 @@ def test_one_that_rests_begins_from_its_state_as_it_is_then(tmp_path: Path, prot
     # 5 s of training, 45 s of rest
     assert ends == [5.0, 55.0, 105.0]
     assert [start is not None for start in starts] == [False, True, True]
-    # wait_free keeps what it hears for the mixing after the phase, push_sum adds it at once
+    # wait_free keeps what it hears for the mixing around the phase, pairwise meets whoever asks at once
     assert (starts[1] == states[0]) == (protocol == "wait_free")
     assert played.steps["n0"] == 15
 
