@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,8 +89,9 @@ def play(game: Game) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         name, effect = waiting.pop(0)
         match effect:
             case Train():
-                after, to = game.trained(name, effect.snapshot), name
-                event: Event[float] = Trained(effect.version, after, effect.steps, 1.0, Receipt())
+                trained = game.trained(name, effect.snapshot)
+                event: Event[Any] = Trained(effect.version, trained, effect.steps, 1.0, Receipt())
+                to = name
             case Send():
                 event, to = Received(name, effect.packet.seen, effect.header), effect.receiver
             case _:
@@ -169,8 +171,7 @@ def one_phase(protocol: str, *, steps: int = 1, exhausted: bool = False, start: 
     node = PROTOCOLS[protocol](parts)
     (train,) = [effect for effect in node.handle(Started(), 0.0) if isinstance(effect, Train)]
     node.handle(Trained(train.version, 1.0, steps, 1.0, Receipt(), exhausted, start), 0.0)
-    state: float = node.snapshot.state
-    return state
+    return float(node.snapshot.state)
 
 
 def test_by_the_steps_done_but_what_the_budget_has_cut_short_is_not_made_longer() -> None:

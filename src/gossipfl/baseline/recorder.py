@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -22,7 +22,9 @@ from gossipfl.config.experiment import Experiment
 from gossipfl.core.factors import pairs_of
 from gossipfl.core.rng import generator
 from gossipfl.errors import MessageError
+from gossipfl.learning.adapters.summary import summarize
 from gossipfl.learning.evaluation import Evaluation
+from gossipfl.learning.personal import Personalized
 from gossipfl.learning.tasks import measured
 from gossipfl.privacy.accounting import epsilon
 from gossipfl.runs.adapter_file import write_adapter
@@ -32,10 +34,15 @@ from gossipfl.runs.lines import Standing, error_line, judged_line, node_columns,
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.run_directory import RunDirectory
 from gossipfl.runs.spread import spread_of_one
-from gossipfl.state import AdapterState
+from gossipfl.state import AdapterSpec, AdapterState
 
-Test = Callable[..., Evaluation | None]
-"""How good a state is on the common test set; None without one."""
+
+class Test(Protocol):
+    """Looks how good a state is on the common test set."""
+
+    def __call__(self, state: AdapterState, *, last: bool) -> Evaluation | None:
+        """None without one; `last` of the run: see `Learner.evaluate`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,7 @@ class Outcome:
         steps: optimizer steps of all clients.
         rejected: answers of clients that could not train, and answers that were missing, by reason.
         flower_bytes: what Flower itself has counted at its server, by direction; None where it counts nothing.
+        personal: the clients' own models, by node; None where they have none.
     """
 
     last: dict[str, Any]
@@ -56,6 +64,7 @@ class Outcome:
     steps: int
     rejected: Mapping[str, int] = field(default_factory=dict)
     flower_bytes: Mapping[str, int] | None = None
+    personal: Mapping[str, Personalized] | None = None
 
 
 @dataclass(slots=True)
@@ -114,6 +123,10 @@ class ServerRecorder:
         self._virtual_s = 0.0
         self._rejected: Counter[str] = Counter()
         self._error: dict[str, float | None] = {}
+
+    def begin(self, spec: AdapterSpec) -> None:
+        """Writes what is trained."""
+        self._directory.write_adapter(summarize(self._experiment.adapter, spec))
 
     def outcome(self) -> Outcome:
         """Of the rounds so far."""

@@ -14,6 +14,7 @@ from gossipfl.errors import StateError
 from gossipfl.learning.card import CARD
 from gossipfl.learning.export import Origin, export_stored
 from gossipfl.node.checkpoint import load_latest
+from gossipfl.node.personal_export import exportable
 from gossipfl.node.story import story_of
 
 app = command_app()
@@ -24,9 +25,10 @@ app = command_app()
     epilog=example(
         "gossipfl export --state-dir state/oslo --output exported",
         "gossipfl export --state-dir state/oslo --output model --merge",
+        "gossipfl export --state-dir state/oslo --output own --personal",
     ),
 )
-def run(
+def run(  # noqa: PLR0913  # one an option
     *,
     state_dir: Annotated[Path, typer.Option("--state-dir", help="The node's state directory.", metavar="DIR")],
     output: Annotated[Path, typer.Option("--output", help="Folder to write; an earlier export is replaced.")],
@@ -35,6 +37,10 @@ def run(
         typer.Option("--peers", help="peers.yaml, where it is not two folders above the state.", metavar="FILE"),
     ] = None,
     merge: Annotated[bool, typer.Option("--merge", help="Write the whole model with the adapter folded in.")] = False,
+    personal: Annotated[bool, typer.Option("--personal", help="The node's own model (personal.phases).")] = False,
+    tuned: Annotated[
+        bool, typer.Option("--tuned", help="The own model as it was fine-tuned, without personal.interpolate.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Write a node's newest adapter as a folder that PEFT loads, or with --merge as a model that transformers loads.
@@ -42,14 +48,18 @@ def run(
     A builtin model, for which neither has a form, is written as safetensors with a config.json. README.md is a model
     card: how to load it, task, topology, bytes, ε and hashes; nothing in it tells of single records or how many.
 
-    The experiment is the one the state was trained in, as the state directory keeps it.
+    The experiment is the one the state was trained in, as the state directory keeps it. A node's own model is exported
+    where its ledger covers it; one that was made to stay (personal.stays) is refused.
     """
     saved = load_latest(state_dir)
     if saved is None:
         raise StateError(f"--state-dir {state_dir} holds no checkpoint: no node has trained there yet")
     origin = _origin(state_dir, peers)
-    story = story_of(state_dir, origin.experiment, saved, nodes=_nodes(state_dir, peers))
-    sha256 = export_stored(origin, saved.state, output, merge=merge, story=story)
+    state, own = saved.state, personal or tuned
+    if own:
+        state = exportable(state_dir, origin.experiment, state, tuned=tuned)
+    story = story_of(state_dir, origin.experiment, saved, nodes=_nodes(state_dir, peers), personal=own)
+    sha256 = export_stored(origin, state, output, merge=merge, story=story)
     card = output / CARD
     result = {"output": str(output), "adapter_sha256": sha256, "card": str(card)}
     text = f"{output}: step {saved.snapshot.step}, sha256 {sha256}; model card {card}"

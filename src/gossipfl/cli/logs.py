@@ -61,7 +61,8 @@ class JsonLines(logging.Formatter):
         }
         if self._node is not None:
             said["node"] = self._node
-        fields = {key: value for key, value in vars(record).items() if key not in _USUAL}
+        # a library that marks every record for itself (Ray does) begins its names so
+        fields = {key: value for key, value in vars(record).items() if key not in _USUAL and not key.startswith("_")}
         if record.exc_info:
             fields["error"] = self.formatException(record.exc_info)
         return json.dumps({**fields, **said}, default=str, ensure_ascii=False)

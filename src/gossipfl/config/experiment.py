@@ -11,6 +11,7 @@ from gossipfl.config.flower import FlowerConfig
 from gossipfl.config.gossip import GossipConfig
 from gossipfl.config.memorization import CanariesConfig, MemorizationConfig
 from gossipfl.config.model import AdapterConfig, ModelConfig, TaskConfig
+from gossipfl.config.personal import PersonalConfig, check_personal
 from gossipfl.config.privacy import PrivacyConfig
 from gossipfl.config.protection import ProtectionConfig, check_protected
 from gossipfl.config.section import NonNegativeInt, Section
@@ -31,6 +32,7 @@ __all__ = [
     "GossipConfig",
     "MemorizationConfig",
     "ModelConfig",
+    "PersonalConfig",
     "PrivacyConfig",
     "ProtectionConfig",
     "Section",
@@ -56,6 +58,7 @@ class Experiment(Section):
     adapter: AdapterConfig = AdapterConfig()
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
+    personal: PersonalConfig = PersonalConfig()
     privacy: PrivacyConfig
     protection: ProtectionConfig = ProtectionConfig()
     topology: TopologyConfig = TopologyConfig()
@@ -67,6 +70,18 @@ class Experiment(Section):
     audit: AuditConfig | None = None
     """What `gossipfl audit privacy` plants; everything else ignores it."""
     memorization: MemorizationConfig = MemorizationConfig()
+
+    @property
+    def charged_training(self) -> TrainingConfig:
+        """Training with all phases that the account pays for: personal ones too, unless their model stays."""
+        if not self.personal.phases or self.personal.stays:
+            return self.training
+        return self.training.model_copy(update={"phases": self.training.phases + self.personal.phases})
+
+    @model_validator(mode="after")
+    def _own_models_can_be_made(self) -> "Experiment":
+        check_personal(self.personal, held_out=self.data.held_out, level=self.privacy.level)
+        return self
 
     @model_validator(mode="after")
     def _combinations_make_sense(self) -> "Experiment":
@@ -83,6 +98,49 @@ class Experiment(Section):
             raise ValueError(
                 f"topology.schedule {self.topology.schedule} changes from round to round, and {self.gossip.protocol} "
                 "nodes count rounds of their own: set gossip.protocol sync, or push_sum, which goes with any schedule"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _layers_may_run_again(self) -> "Experiment":
+        if not self.training.gradient_checkpointing:
+            return self
+        if self.model.own_form:
+            raise ValueError(f"training.gradient_checkpointing is for models of transformers, not {self.model.source}")
+        if self.privacy.noises_steps and self.privacy.engine == "hooks":
+            raise ValueError(
+                "training.gradient_checkpointing runs layers twice, which privacy.engine hooks takes for two uses: "
+                "set engine grouped or auto"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _layers_may_be_spread(self) -> "Experiment":
+        if self.model.device_map == "auto" and self.privacy.noises_steps:
+            raise ValueError(
+                "model.device_map auto: the gradients of single examples (privacy.level example) are collected on one "
+                "device; set one, with model.quantization nf4 where the model is too large, or privacy.level update"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _quantized_weights_stay(self) -> "Experiment":
+        adapter, quantization = self.adapter, self.model.quantization
+        if quantization == "none":
+            return self
+        if quantization == "int8" and self.privacy.noises_steps:
+            raise ValueError(
+                "model.quantization int8 treats a feature otherwise where any record of the batch has an outlier: one "
+                "record changes what others compute, and privacy.level example bounds each by itself: set nf4"
+            )
+        if adapter.kind == "full" or adapter.merge in {"exact", "stack"}:
+            raise ValueError(
+                f"model.quantization {quantization}: weights of the base cannot change: set adapter.kind lora"
+            )
+        if adapter.kind == "core" and adapter.basis is None:
+            raise ValueError(
+                f"model.quantization {quantization}: adapter.kind core takes its basis from the unquantized weights: "
+                "let gossipfl init write adapter.basis first"
             )
         return self
 
@@ -218,6 +276,15 @@ class Experiment(Section):
             raise ValueError(
                 f"adapter.merge {merge} goes with gossip.codec fp32: what {gossip.codec} leaves away belongs to "
                 "factors, and mixing makes others of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _own_code_is_a_language_model(self) -> "Experiment":
+        if self.model.plain and self.task.kind != "causal-lm":
+            raise ValueError(
+                f"task.kind {self.task.kind} does not fit model.source {self.model.source!r}: module:callable is a "
+                "language model, causal-lm was expected"
             )
         return self
 

@@ -51,8 +51,8 @@ def simulated_machines(experiment: Experiment) -> dict[str, Experiment]:
     for name, machine in simulation.machines.items():
         if machine not in known:
             known[machine] = on_machine(experiment, machine, field=f"simulation.machines.{name}")
-    own = {name: known[machine] for name, machine in simulation.machines.items()}
-    return {name: own.get(name, experiment) for name in simulation.names}
+    machines = simulation.machines
+    return {name: known[machines[name]] if name in machines else experiment for name in simulation.names}
 
 
 def own_values(machine: MachineConfig) -> Mapping[str, object]:

@@ -17,6 +17,7 @@ from gossipfl.config.training import TrainingConfig
 from gossipfl.errors import ConfigError
 from gossipfl.learning.adapters import Adapted, attach
 from gossipfl.learning.books import Books, RunTerms, open_books
+from gossipfl.learning.checkpointing import checkpoint_activations, refuse_hooks
 from gossipfl.learning.context import check_length, cut_notice
 from gossipfl.learning.data import (
     DataSite,
@@ -31,6 +32,8 @@ from gossipfl.learning.data.records import Record
 from gossipfl.learning.device import autocast_type, choose_device
 from gossipfl.learning.learner import Learner, LearnerParts
 from gossipfl.learning.models import load_base
+from gossipfl.learning.personal import tuner_of
+from gossipfl.learning.placing import is_placed, loading_on
 from gossipfl.learning.rehearsal import rehearsal
 from gossipfl.learning.tasks import Task, make_task
 from gossipfl.privacy.account import Account
@@ -56,6 +59,7 @@ class Bench:
         plan: noise and ε; None without privacy.
         account: what the data has spent.
         private: nobody can know noise and batches; false for seeded streams and without privacy.
+        tuner: trains the node's own model behind the last exchange; None without `personal.phases`.
     """
 
     learner: Learner
@@ -65,6 +69,7 @@ class Bench:
     plan: Plan | None
     account: Account
     private: bool
+    tuner: Learner | None = None
 
     @property
     def training(self) -> TrainingConfig:
@@ -100,7 +105,9 @@ class CheckedSource:
         if self._source is None:
             # of a single example twice the same
             rows = train.together(np.arange(EXAMPLES) % train.units).first(EXAMPLES)
-            self._source = ENGINES[choose_engine(wished, parts.module, parts.losses, rows)](parts.module, parts.losses)
+            engine = choose_engine(wished, parts.module, parts.losses, rows)
+            refuse_hooks(parts.module, engine)
+            self._source = ENGINES[engine](parts.module, parts.losses)
         return self._source
 
 
@@ -166,9 +173,11 @@ def load_resident(experiment: Experiment, site: DataSite, test: Sequence[Record]
     Raises:
         UserError: see `load_adapted`; no such device; or a test record comes to no token.
     """
-    adapted = load_adapted(experiment, site)
     device = choose_device(experiment.training)
-    adapted.module.to(device)
+    with loading_on(device, experiment.model):
+        adapted = load_adapted(experiment, site)
+    if not is_placed(experiment.model):
+        adapted.module.to(device)
     examples = make_test(experiment, test, adapted.reader)
     task = make_task(experiment.task, autocast=autocast_type(experiment.training, device))
     return Resident(adapted, task, device, examples.to(device) if examples is not None else None)
@@ -222,12 +231,13 @@ def learner_for(
             parts = replace(parts, source=resident.unit_source.checked(parts, experiment.privacy.engine, data.train))
         parts = rig.parts(parts)
         mechanism = rig.mechanism(build_mechanism(experiment.privacy.level, parts))
-        learner = _learner(adapted, resident.task, mechanism, parts, data.train)
+        working = _learner_parts(adapted, resident.task, mechanism, parts, data.train)
+        learner, tuner = Learner(working), tuner_of(working, parts, data.held_out)
     except BaseException:
         books.close()
         raise
     private = books.plan is not None and terms.streams == "secret"
-    return Bench(learner, mechanism, adapted, data, books.plan, books.account, private)
+    return Bench(learner, mechanism, adapted, data, books.plan, books.account, private, tuner)
 
 
 def load_adapted(experiment: Experiment, site: DataSite) -> Adapted:
@@ -251,6 +261,8 @@ def load_adapted(experiment: Experiment, site: DataSite) -> Adapted:
         from gossipfl.learning.below import keep_below  # noqa: PLC0415
 
         keep_below(adapted)
+    if experiment.training.gradient_checkpointing:
+        checkpoint_activations(adapted.module)
     return adapted
 
 
@@ -279,6 +291,8 @@ def _parts(
     )
 
 
-def _learner(adapted: Adapted, task: Task, mechanism: Mechanism, parts: MechanismParts, train: Examples) -> Learner:
+def _learner_parts(
+    adapted: Adapted, task: Task, mechanism: Mechanism, parts: MechanismParts, train: Examples
+) -> LearnerParts:
     units, rehearse = float(min(parts.batch_size, parts.units)), rehearsal(adapted.experiment, parts, train)
-    return Learner(LearnerParts(adapted, task, mechanism, parts.account, units, rehearse))
+    return LearnerParts(adapted, task, mechanism, parts.account, units, rehearse)

@@ -93,7 +93,7 @@ def open_books(experiment: Experiment, site: DataSite, terms: RunTerms, records:
 def _plan(experiment: Experiment, account: LedgerAccount, units: int, pairs: PairTerms | None) -> Plan:
     privacy, pasts = experiment.privacy, account.charges_before()
     try:
-        plan = plan_for_all(privacy, experiment.training, units=units, pasts=pasts, pairs=pairs)
+        plan = plan_for_all(privacy, experiment.charged_training, units=units, pasts=pasts, pairs=pairs)
         per_phase = 1 if privacy.releases_phases else experiment.training.local_steps
         account.plan(plan.charge(plan.steps), every=per_phase)
     except BudgetSpentError as error:

@@ -4,14 +4,19 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from gossipfl.config.experiment import Experiment
 from gossipfl.learning.data import Examples
 from gossipfl.learning.tasks import SAID_FIRST, Scores, Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _LARGEST_EXPONENT = 709.0
 """exp of more is no float64."""
@@ -48,16 +53,41 @@ class Evaluation:
         return {**always, "examples": self.examples, **self.measures}
 
 
+class Answering(Protocol):
+    """A model and what it is judged by: one with an adapter attached, or an export."""
+
+    @property
+    def module(self) -> nn.Module:
+        """In evaluation mode."""
+        ...
+
+    @property
+    def tokenizer(self) -> "PreTrainedTokenizerBase | None":
+        """Of a model of text."""
+        ...
+
+    @property
+    def experiment(self) -> Experiment:
+        """Names task and metrics."""
+        ...
+
+
 def evaluate(module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> Evaluation:
     """Runs the model over all examples; it is in the mode it was in, afterwards."""
-    if examples.rows == 0:
-        return Evaluation(math.nan, None, None, 0)
+    return evaluation_of(task, score(module, task, examples, micro_batch=micro_batch))
+
+
+def score(module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> list[Scores]:
+    """The scores of all examples, in order; those of several models may be put together, each on its own examples."""
     with evaluating(module):
-        scores = [task.scores(module, rows.tensors) for rows in examples.rows_in_order(micro_batch)]
-    return _concluded(scores, task, task.measure([score.answers for score in scores]))
+        return [task.scores(module, rows.tensors) for rows in examples.rows_in_order(micro_batch)]
 
 
-def _concluded(scores: Sequence[Scores], task: Task, measures: Mapping[str, float]) -> Evaluation:
+def evaluation_of(task: Task, scores: Sequence[Scores]) -> Evaluation:
+    """What scores come to."""
+    if not scores:
+        return Evaluation(math.nan, None, None, 0)
+    measures = task.measure([score.answers for score in scores])
     losses = torch.cat([score.losses for score in scores]).double()
     loss = float(losses.mean())
     tokens = torch.cat([score.tokens for score in scores])

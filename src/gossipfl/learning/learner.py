@@ -25,9 +25,9 @@ from gossipfl.core.messages import Receipt
 from gossipfl.errors import BudgetSpentError, DivergedError
 from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.data import Examples
-from gossipfl.learning.evaluation import Evaluation, evaluate, hit_rate
+from gossipfl.learning.evaluation import Answering, Evaluation, evaluate, hit_rate, score
 from gossipfl.learning.optimizer import LocalOptimizer, optimizer_part
-from gossipfl.learning.tasks import Task
+from gossipfl.learning.tasks import Scores, Task
 from gossipfl.learning.timed import Clock, Rehearse, timed_steps
 from gossipfl.privacy.account import Account
 from gossipfl.privacy.mechanisms import Mechanism
@@ -119,7 +119,7 @@ def released(
     return AdapterState(snapshot.spec, vector)
 
 
-def judged(adapted: Adapted, module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> Evaluation:
+def judged(adapted: Answering, module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> Evaluation:
     """Loss and metrics of a model as it is now, those of its answers too."""
     found = evaluate(module, task, examples, micro_batch=micro_batch)
     if not adapted.experiment.task.metrics:
@@ -146,6 +146,11 @@ class Learner:
     def units(self) -> float:
         """Expected units in a batch."""
         return self._parts.units
+
+    @property
+    def task(self) -> Task:
+        """What is learned."""
+        return self._parts.task
 
     def train(
         self,
@@ -195,6 +200,10 @@ class Learner:
             last: of the run, which is worth a text for every row, see `task.metrics`.
         """
         return self._looked_at(partial(judged, self._parts.adapted) if last else evaluate, state, examples)
+
+    def score(self, state: AdapterState, examples: Examples) -> list[Scores]:
+        """What an evaluation of a state is made of; waits for training under way."""
+        return self._looked_at(score, state, examples)
 
     def hits(self, state: AdapterState, examples: Examples) -> float:
         """Part of the rows of which a state says first what their labels say; waits for training under way."""

@@ -18,6 +18,7 @@ from gossipfl.config.experiment import ModelConfig, TaskConfig
 from gossipfl.core.rng import generator
 from gossipfl.errors import ModelError
 from gossipfl.learning.base import BaseModel, parameters_sha256
+from gossipfl.learning.placing import loading_options, refuse_offload, refuse_quantization
 from gossipfl.learning.processors import read_processor
 from gossipfl.learning.quiet import quiet
 from gossipfl.learning.sources import locate
@@ -26,11 +27,12 @@ from gossipfl.learning.tasks import KINDS
 
 def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed: int) -> BaseModel:
     """What `gossipfl.learning.models.load_base` promises, for a model of transformers."""
+    refuse_quantization(model)
     located = locate(model, folder=folder)
     # from_pretrained draws what the files lack before this module draws it again
     with quiet(), torch.random.fork_rng(devices=[]):
         images = KINDS[task.kind].reads_images
-        tokenizer = None if images else _tokenizer(located.folder, model.source)
+        tokenizer = None if images else ready_tokenizer(located.folder, model.source)
         module, missing = _module(located.folder, model, task)
         processor = read_processor(located.folder, model.source, module.config) if images else None
     if tokenizer is not None:
@@ -58,7 +60,32 @@ def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed:
     )
 
 
-def _tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:
+def empty_model(model: ModelConfig, task: TaskConfig, folder: Path) -> tuple[nn.Module, Mapping[str, nn.Parameter]]:
+    """The model as `load_pretrained` would load it, from its configuration alone, and its head.
+
+    For the device or mode that it is called under: on a real one all values would be drawn, and mean nothing.
+
+    Raises:
+        ModelError: the configuration fits no model of the task, or its family looks at values while it is built.
+    """
+    try:
+        with quiet(), torch.random.fork_rng(devices=[]):
+            maker = getattr(transformers, KINDS[task.kind].model_class)
+            module = maker.from_config(_configuration(folder, task), dtype=getattr(torch, model.dtype))
+    # whatever transformers makes of an unknown architecture, or a family's code of tensors without values
+    except Exception as error:
+        raise ModelError(
+            f"model.source: {model.source!r} cannot be built without weights for {task.kind}: {_first_line(error)}"
+        ) from error
+    return module, _head(module) if KINDS[task.kind].has_head else {}
+
+
+def ready_tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:
+    """The tokenizer in a folder; it has a pad token.
+
+    Raises:
+        ModelError: there is none, or it has no token to pad with.
+    """
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     # whatever a tokenizer's own reader makes of missing or damaged files
@@ -81,12 +108,14 @@ def _module(folder: Path, model: ModelConfig, task: TaskConfig) -> tuple[nn.Modu
             ignore_mismatched_sizes=KINDS[task.kind].has_head,
             output_loading_info=True,
             local_files_only=True,
+            **loading_options(model),
         )
     # whatever transformers makes of an unknown architecture or damaged files
     except Exception as error:
         raise ModelError(
             f"model.source: {model.source!r} cannot be a {task.kind} model: {_first_line(error)}"
         ) from error
+    refuse_offload(module)
     return module, {*report["missing_keys"], *(row[0] for row in report["mismatched_keys"])}
 
 
@@ -100,6 +129,10 @@ def _configuration(folder: Path, task: TaskConfig) -> PretrainedConfig:
         # per-sample clipping assumes one fixed function; the adapter's own dropout is training.dropout
         if ("dropout" in name or name.endswith(("pdrop", "layerdrop"))) and isinstance(value, float):
             setattr(configuration, name, 0.0)
+    if hasattr(configuration, "rescale_every"):
+        # RWKV would divide weights in place whenever it is not training, against the overflow of fp16: those that are
+        # trained, exchanged or exported must stay what they are
+        configuration.rescale_every = 0
     return configuration
 
 

@@ -33,6 +33,7 @@ from gossipfl.learning.data import DataSite
 from gossipfl.net.identity import load_identity
 from gossipfl.net.pinning import Trust
 from gossipfl.node.absolute import absolute
+from gossipfl.node.adapter_note import note_adapter
 from gossipfl.node.agreeing import branch_of, common_for
 from gossipfl.node.attacking import AttackRequest, attacker_for, check_attack, poisoner
 from gossipfl.node.checkpoint import Saved, load_latest
@@ -45,6 +46,7 @@ from gossipfl.node.guarding import guard_for
 from gossipfl.node.history import history_in
 from gossipfl.node.newcomers import joining
 from gossipfl.node.parts import NodeParts
+from gossipfl.node.personal import personalize
 from gossipfl.node.ranks import as_node
 from gossipfl.node.record import NodeRecord
 from gossipfl.node.relays import relays_of
@@ -113,6 +115,8 @@ def run_node(request: NodeRequest, report: Callable[[NodeRecord], None]) -> Node
         return_freed_memory()
         node = Node(parts, serve=request.serve)
         asyncio.run(request.page.run_beside(node) if request.page else node.run())
+        # the network is left by now: nothing of it can be sent
+        personalize(parts)
         return parts.record
 
 
@@ -213,6 +217,7 @@ def _resume(directory: StateDirectory, loaded: LoadedPeers, fingerprint: dict[st
     """The checkpoint to go on from, its optimizer restored; the folder is tied to the experiment."""
     experiment = loaded.experiment.experiment
     directory.check_experiment(fingerprint, dump_experiment(absolute(experiment, loaded.experiment.folder)))
+    note_adapter(directory, bench.adapted)
     saved = load_latest(directory.path)
     if saved is None:
         return None

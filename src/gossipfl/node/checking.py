@@ -22,12 +22,15 @@ from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.tables import resolve
 from gossipfl.core.topology import agreement
 from gossipfl.core.work import WORKS
-from gossipfl.errors import BudgetSpentError, UserError
+from gossipfl.errors import BudgetSpentError, ModelError, UserError
+from gossipfl.learning.adapters.summary import AdapterSummary, summarize
 from gossipfl.learning.bench import load_adapted
 from gossipfl.learning.books import ledger_file
 from gossipfl.learning.data import NodeRecords, load_all_node_records, load_node_records, load_test_records
+from gossipfl.learning.placing import refuse_quantization
 from gossipfl.net.identity import load_identity
 from gossipfl.node.assembly import site_of, state_dir_of
+from gossipfl.node.memory import Memory, memory_of, shortage
 from gossipfl.node.ranks import as_node, ranks_in
 from gossipfl.node.schedules import schedule_of
 from gossipfl.node.shared_noise import planned_sharing
@@ -49,9 +52,11 @@ class Findings:
         notes: one line each, what a user should know.
         lam: λ of the mixing matrix; of a schedule over time as `core.topology.agreement` gives it.
         neighbors: degree by node.
+        adapter: what is trained; where ranks differ at the highest.
         values: numbers in one message.
         bytes_per_exchange: payload of one message.
         plans: privacy plan of the nodes whose data is on this machine.
+        memory: of one node on this machine, by estimate; None for a builtin model, or where it cannot be told.
         machines: what is a node's own, of those that have a machine of their own.
     """
 
@@ -60,9 +65,11 @@ class Findings:
     nodes: int = 0
     lam: float | None = None
     neighbors: dict[str, int] = field(default_factory=dict)
+    adapter: AdapterSummary | None = None
     values: int | None = None
     bytes_per_exchange: int | None = None
     plans: dict[str, Plan] = field(default_factory=dict)
+    memory: Memory | None = None
     machines: dict[str, Mapping[str, object]] = field(default_factory=dict)
 
     def attempt(self, check: Callable[[], T]) -> T | None:
@@ -107,7 +114,7 @@ def check(peers: Path, *, name: str | None, overrides: Sequence[str] = ()) -> Fi
     _check_nodes(findings, loaded, name, schedule)
     findings.attempt(lambda: load_test_records(experiment, loaded.experiment.folder))
     findings.attempt(lambda: _check_model(findings, loaded))
-    findings.notes += _what_is_protected(experiment)
+    findings.notes += _what_is_protected(experiment) + _own_models(experiment)
     return findings
 
 
@@ -120,6 +127,16 @@ def _what_is_protected(experiment: Experiment) -> list[str]:
     if experiment.data.unit is None:
         return ["ε protects one row, not one person; data.unit names the column that says whose a row is"]
     return []
+
+
+def _own_models(experiment: Experiment) -> list[str]:
+    """What becomes of phases behind the last exchange."""
+    personal = experiment.personal
+    if not personal.phases or experiment.privacy.level == "none":
+        return []
+    if personal.stays:
+        return ["personal.stays: own models are trained without noise or charge; none may leave its node's machine"]
+    return [f"personal.phases: {personal.phases} more phases of each node are in its plan, and charged"]
 
 
 def _check_choices(experiment: Experiment) -> None:
@@ -253,13 +270,38 @@ def _plan(loaded: LoadedPeers, node: NodeConfig, records: NodeRecords, pasts: Se
     experiment = loaded.experiment.experiment
     correlated = experiment.privacy.level == "correlated"
     pairs = planned_sharing(experiment, node.name, schedule_of(loaded)) if correlated else None
-    return plan_for_all(experiment.privacy, experiment.training, units=len(records.train), pasts=pasts, pairs=pairs)
+    return plan_for_all(
+        experiment.privacy, experiment.charged_training, units=len(records.train), pasts=pasts, pairs=pairs
+    )
 
 
 def _check_model(findings: Findings, loaded: LoadedPeers) -> None:
-    experiment = loaded.experiment.experiment
-    largest = max(ranks_in(loaded).values())
-    adapted = load_adapted(at_rank(experiment, largest), site_of(loaded, loaded.peers.nodes[0]))
+    experiment = at_rank(loaded.experiment.experiment, max(ranks_in(loaded).values()))
+    refuse_quantization(experiment.model)
+    if not experiment.model.own_form:
+        _check_memory(findings, experiment, loaded.experiment.folder)
+    adapted = load_adapted(experiment, site_of(loaded, loaded.peers.nodes[0]))
     spec = adapted.spec.shared()
+    findings.adapter = summarize(experiment.adapter, adapted.spec)
     findings.values = spec.size
     findings.bytes_per_exchange = build_codec(experiment.gossip).sizes(spec)[-1]
+
+
+def _check_memory(findings: Findings, experiment: Experiment, folder: Path) -> None:
+    """Estimates before anything is loaded.
+
+    Raises:
+        ModelError: the weights alone are more than the machine has: loading them would take it down.
+    """
+    neighbors = max(findings.neighbors.values(), default=0)
+    try:
+        memory = memory_of(experiment, folder, neighbors=neighbors)
+    except ModelError as error:
+        # what is wrong with it loading says too; a family that cannot be told of trains all the same
+        findings.notes.append(f"memory: not known before loading: {error}")
+        return
+    findings.memory = memory
+    missing = shortage(memory, experiment, folder, neighbors=neighbors)
+    if missing and not memory.loads:
+        raise ModelError(f"{missing}; nothing was loaded")
+    findings.notes += [missing] if missing else []

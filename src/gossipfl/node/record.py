@@ -8,6 +8,7 @@ from typing import Any
 from gossipfl.core.events import Report
 from gossipfl.core.messages import Receipt
 from gossipfl.learning.evaluation import Evaluation
+from gossipfl.learning.personal import Personalized
 from gossipfl.net.reports import EdgeReport, Measured, StatusDetails, StatusSnapshot
 from gossipfl.node.distance import Distances
 from gossipfl.node.history import History
@@ -36,6 +37,7 @@ class NodeRecord:
         gossip_s: seconds this node's event loop spent on protocol, codec, checkpoint and log.
         distances: of what is published, its own and the neighbors'.
         history: what it tells of its past.
+        personal: of the node's own model, decided by its held-out records: it never leaves the node.
     """
 
     name: str
@@ -58,6 +60,7 @@ class NodeRecord:
     state: str = "training"
     distances: Distances = field(default_factory=Distances)
     history: History = field(default_factory=History)
+    personal: Personalized | None = None
 
     @property
     def staleness(self) -> int:
@@ -134,4 +137,4 @@ class NodeRecord:
             "distance": self.distances.typical,
             "train_s": round(self.train_s, 3),
             "gossip_s": round(self.gossip_s, 3),
-        }
+        } | ({} if self.personal is None else {"personal": self.personal.as_json()})

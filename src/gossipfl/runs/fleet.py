@@ -13,12 +13,14 @@ from gossipfl.config.ranks import at_rank, simulated_ranks
 from gossipfl.core.messages import Clear
 from gossipfl.core.topology import build_schedule
 from gossipfl.core.topology.links import mutual_links
+from gossipfl.learning.alone import lone_experiment, train_alone
 from gossipfl.learning.bench import Bench, Resident, learner_for, load_resident
 from gossipfl.learning.books import Books, RunTerms
 from gossipfl.learning.context import cut_notice
-from gossipfl.learning.data import DataSite, Examples, NodeRecords, load_fleet_records, make_test
+from gossipfl.learning.data import DataSite, Examples, FleetRecords, NodeRecords, load_fleet_records, make_test
 from gossipfl.learning.data.poisons import poison_fleet
 from gossipfl.learning.evaluation import Evaluation
+from gossipfl.learning.personal import Personal, Personalized, make_personal
 from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.pairs.noise import SeededNoise
 from gossipfl.privacy.pairs.terms import PairTerms
@@ -55,12 +57,14 @@ class Fleet:
         benches: by node, at that model, or at the one of its rank and type of numbers.
         simulated: accounts of the nodes under privacy, those of their benches.
         tried: what shows whether a backdoor works; None without one.
+        lone: makes a node's bench anew, as if it had no neighbors; None where nobody asks how good it would be alone.
     """
 
     resident: Resident
     benches: Mapping[str, Bench]
     simulated: Mapping[str, SimulatedAccount]
     tried: Examples | None = None
+    lone: Callable[[str], Bench] | None = None
 
     @property
     def initial(self) -> AdapterState:
@@ -82,6 +86,20 @@ class Fleet:
         module = self.resident.adapted.module
         bench = next(bench for bench in self.benches.values() if bench.adapted.module is module)
         return bench.learner.evaluate(state, self.resident.test, last=last)
+
+    def personalize(self, states: States) -> list[Personalized]:
+        """Each node's own model, made of its last mixed state; see `gossipfl.learning.personal`."""
+        return [self._personalized(node, state) for node, state in states]
+
+    def _personalized(self, node: str, state: AdapterState) -> Personalized:
+        bench = self.benches[node]
+        made = make_personal(bench, state)
+        if self.lone is None:
+            return made
+        lone = self.lone(node)
+        training = lone.adapted.experiment.training
+        alone = train_alone(lone, phases=training.phases, local_steps=training.local_steps)
+        return replace(made, models={**made.models, "alone": Personal(bench).figures(alone)})
 
     def accounts(self) -> dict[str, Any]:
         """State of all accounts, for a checkpoint."""
@@ -169,7 +187,30 @@ def build_fleet(
     simulated = {name: account for name, account in accounts.items() if isinstance(account, SimulatedAccount)}
     resident = next(iter(kinds.values()))
     tried = make_test(experiment, records.tried, resident.adapted.reader)
-    return Fleet(resident, benches, simulated, tried.to(resident.device) if tried is not None else None)
+    return Fleet(
+        resident,
+        benches,
+        simulated,
+        tried.to(resident.device) if tried is not None else None,
+        _lone(experiment, {name: kinds[_kind(own[name])].at(own[name]) for name in nodes}, sites, records),
+    )
+
+
+def _lone(
+    experiment: Experiment, residents: Mapping[str, Resident], sites: Sequence[DataSite], records: FleetRecords
+) -> Callable[[str], Bench] | None:
+    """What makes benches of nodes without neighbors, at the models of those that have some."""
+    if not (experiment.personal.phases and experiment.personal.against_alone):
+        return None
+    places = {site.node: site for site in sites}
+
+    def bench(node: str) -> Bench:
+        adapted = residents[node].adapted
+        alone = replace(adapted, experiment=lone_experiment(adapted.experiment))
+        resident = replace(residents[node], adapted=alone)
+        return ordinary_bench(resident, places[node], records.nodes[node], SIMULATED)
+
+    return bench
 
 
 _Kind = tuple[int, str, str]
@@ -224,4 +265,4 @@ def simulated_books(experiment: Experiment, records: NodeRecords, pairs: PairTer
     if privacy.level == "none":
         return Books(FreeAccount(), None)
     account = SimulatedAccount(delta_for(privacy.target_delta, units), privacy.accountant, privacy.target_epsilon)
-    return Books(account, make_plan(privacy, experiment.training, units=units, pairs=pairs))
+    return Books(account, make_plan(privacy, experiment.charged_training, units=units, pairs=pairs))

@@ -170,8 +170,8 @@ class Adapted:
     def components(self) -> dict[str, str]:
         """What must be equal on two nodes that average: part of the handshake's fingerprint.
 
-        `model` the base weights; `adapter` kind, scale, layout and start values of what is exchanged; `basis` the file
-        of public factors; `head` as drawn; `labels`.
+        `model` the base weights, and how they are quantized; `adapter` kind, scale, layout and start values of what is
+        exchanged; `basis` the file of public factors; `head` as drawn; `labels`.
         """
         adapter = self.experiment.adapter
         if adapter.mixed_ranks:
@@ -186,9 +186,14 @@ class Adapted:
             start.append(self.experiment.adapter.merge)
         return self._components(start)
 
+    def _model(self) -> str:
+        """Of the weights as they compute: a quantized base is another function, and not by rounding alone."""
+        quantization = self.experiment.model.quantization
+        return self.base.sha256 if quantization == "none" else _digest([self.base.sha256, quantization])
+
     def _components(self, agreed: list[object]) -> dict[str, str]:
         return {
-            "model": self.base.sha256,
+            "model": self._model(),
             "adapter": _digest([self.experiment.adapter.kind, *agreed]),
             "basis": self.parts.basis,
             "head": self.base.head_sha256,

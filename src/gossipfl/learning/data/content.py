@@ -2,6 +2,7 @@
 
 TokenRows     input_ids, attention_mask, labels     padded to the longest row of the micro-batch
 VectorRows    features (rows, inputs), labels       nothing to pad
+ChosenRows    some rows of either
 """
 
 from collections.abc import Mapping, Sequence
@@ -135,6 +136,42 @@ class VectorRows:
     def arrays(self, rows: Places) -> Mapping[str, NDArray[Any]]:
         """See `Content`."""
         return {"features": self.features[rows], "labels": self.labels[rows]}
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenRows:
+    """Some rows of others, to be evaluated.
+
+    Attributes:
+        whole: what they are from.
+        chosen: (rows,) their places there.
+    """
+
+    whole: Content
+    chosen: Places
+
+    @property
+    def rows(self) -> int:
+        """See `Content`."""
+        return len(self.chosen)
+
+    @property
+    def cut(self) -> int:
+        """See `Content`; of all."""
+        return self.whole.cut
+
+    def order(self, firsts: Places, ends: Places) -> Places:  # noqa: ARG002  # what is evaluated keeps its order
+        """As they come."""
+        return np.arange(len(firsts))
+
+    def arrays(self, rows: Places) -> Mapping[str, NDArray[Any]]:
+        """See `Content`."""
+        return self.whole.arrays(self.chosen[rows])
+
+    def judged(self, rows: Places) -> Mapping[str, NDArray[Any]]:
+        """See `Judged`; what training sees, where evaluation sees no more."""
+        see = self.whole.judged if isinstance(self.whole, Judged) else self.whole.arrays
+        return see(self.chosen[rows])
 
 
 def labels_of(records: Sequence[Record]) -> NDArray[np.int64]:

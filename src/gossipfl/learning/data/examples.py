@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gossipfl.config.experiment import TaskConfig
 from gossipfl.config.training import GoldfishConfig
-from gossipfl.learning.data.content import IGNORED, Content, Judged
+from gossipfl.learning.data.content import IGNORED, ChosenRows, Content, Judged
 from gossipfl.learning.data.kinds import KINDS, Reader, Reading
 from gossipfl.learning.data.record import Record
 from gossipfl.privacy.rows import Rows
@@ -71,6 +71,14 @@ class Examples:
         sizes = ends - firsts
         for pack in _packs(sizes, self.content.order(firsts, ends), micro_batch):
             yield self._loaded(*_rows(firsts[pack], sizes[pack]))
+
+    def only(self, units: NDArray[np.int64]) -> Self:
+        """Some units by themselves, to be evaluated; no row is copied."""
+        firsts, sizes = self.unit_starts[units], np.diff(self.unit_starts)[units]
+        rows, _ = _rows(firsts, sizes)
+        records = tuple(self.records[row] for row in rows) if self.records else ()
+        starts = np.cumsum([0, *sizes], dtype=np.int64)
+        return replace(self, content=ChosenRows(self.content, rows), unit_starts=starts, records=records)
 
     def together(self, units: NDArray[np.int64]) -> Rows:
         """All rows of some units in one piece, in their order; without units there are no tensors."""
