@@ -1,9 +1,9 @@
 """A phone among two other real nodes: its memory over the base model's, and whether it takes part.
 
-    .venv/bin/python -m scripts.bench.phone [--seconds 2] [--json]
+    .venv/bin/python -m scripts.bench.phone [--seconds 2] [--phases 3] [--json]
 
 MiniLM with LoRA of 460,000 values, DP-SGD at all three. The phone has one thread, batches of four records one by one,
-so many seconds a phase, and rests nine times as long as it trains; the others have two threads and do ten steps a
+so many seconds a phase, and rests nine times as long as it trains; the others do four steps of 32 records a
 phase. over_base and over_used_base: see `scripts.bench.memory`; the phone is to stay within 512 MB of the former.
 """
 
@@ -68,14 +68,14 @@ def play(peers: Path, name: str) -> Played:
         return Played(peak, record.step, wall_s, record.train_s, sum(record.rejected.values()))
 
 
-def measure(seconds: float) -> dict[str, object]:
+def measure(seconds: float, phases: int) -> dict[str, object]:
     """Runs the base alone, then the three."""
     content = experiment(
         460_000,
         gossip=GossipConfig(protocol="wait_free", settle_rounds=3, linger_s=120.0),
         privacy=PrivacyConfig(level="example", noise_multiplier=1.0, target_delta=1e-3, public_data=True),
     )
-    training = content.training.model_copy(update={"phases": 3, "local_steps": 10, "threads": 2})
+    training = content.training.model_copy(update={"phases": phases, "local_steps": 4, "threads": 1})
     content = content.model_copy(update={"training": training})
     phone, *others = node_names(3)
     machine = {"threads": 1, "batch_size": 4, "micro_batch": 1, "local_seconds": seconds, "train_share": SHARE}
@@ -105,9 +105,10 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=2.0, help="of a phase of the phone")
+    parser.add_argument("--phases", type=int, default=3, help="of all; it rests before each but the first")
     parser.add_argument("--json", action="store_true", help="figures as one JSON object")
     chosen = parser.parse_args()
-    figures = measure(chosen.seconds)
+    figures = measure(chosen.seconds, chosen.phases)
     if chosen.json:
         print(json.dumps(figures))
         return

@@ -96,7 +96,7 @@ def play(game: Game) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
                 event, to = Received(name, effect.packet.seen, effect.header), effect.receiver
             case _:
                 continue
-        waiting += [(to, after) for after in nodes[to].handle(event, 0.0)]
+        waiting += [(to, next_one) for next_one in nodes[to].handle(event, 0.0)]
     return np.array([node.snapshot.state for node in nodes.values()])
 
 
@@ -153,7 +153,7 @@ def test_equal_steps_change_nothing_at_all(steps: int, common: int) -> None:
     assert build_work(gossip, TrainingConfig(local_steps=steps))(steps) == 1.0
 
 
-def one_phase(protocol: str, **changes: object) -> float:
+def one_phase(protocol: str, *, steps: int = 1, exhausted: bool = False, start: float | None = None) -> float:
     """Of one step where ten are the measure, from 0 to 1: where it leads."""
     schedule = build_schedule(TopologyConfig(kind="path"), ["a", "b"])
     gossip = GossipConfig(protocol=protocol, settle_rounds=0)
@@ -170,7 +170,7 @@ def one_phase(protocol: str, **changes: object) -> float:
     )
     node = PROTOCOLS[protocol](parts)
     (train,) = [effect for effect in node.handle(Started(), 0.0) if isinstance(effect, Train)]
-    node.handle(Trained(train.version, 1.0, **{"steps": 1, "units": 1.0, "receipt": Receipt(), **changes}), 0.0)  # type: ignore[arg-type]
+    node.handle(Trained(train.version, 1.0, steps, 1.0, Receipt(), exhausted, start), 0.0)
     return float(node.snapshot.state)
 
 

@@ -92,22 +92,31 @@ def test_stopped_runs_end_as_if_uninterrupted(tmp_path: Path, level: str, monkey
     assert lines(tmp_path / "whole", "metrics.jsonl")
 
 
-def test_one_that_rests_mixes_meanwhile_and_trains_what_it_has_mixed(tmp_path: Path) -> None:
-    gossip = {"protocol": "wait_free", "settle_rounds": 2, "deadline_s": 30.0, "linger_s": 60.0}
+@pytest.mark.parametrize("protocol", ["wait_free", "pairwise"])
+def test_one_that_rests_begins_from_its_state_as_it_is_then(tmp_path: Path, protocol: str) -> None:
+    gossip = {"protocol": protocol, "settle_rounds": 2, "deadline_s": 30.0, "linger_s": 60.0}
     played = build(tmp_path, digits(gossip=gossip, **{**SHORT, "simulation__machines": {"n0": {"train_share": 0.1}}}))
     ends: list[float] = []
-    late: list[bool] = []
+    starts: list[Any] = []
+    states: list[Any] = []
 
     def note(name: str, event: object) -> None:
-        if name == "n0" and isinstance(event, Trained):
+        if name != "n0":
+            return
+        if len(states) < len(ends):
+            # the first that happens to it after a phase
+            states.append(played.world.bodies["n0"].snapshot.state)
+        if isinstance(event, Trained):
             ends.append(played.world.now)
-            late.append(event.start is not None)
+            starts.append(event.start)
 
     played.world.on_event = note
     played.world.run()
     # 5 s of training, 45 s of rest
     assert ends == [5.0, 55.0, 105.0]
-    assert late == [False, True, True]
+    assert [start is not None for start in starts] == [False, True, True]
+    # wait_free keeps what it hears for the mixing around the phase, pairwise meets whoever asks at once
+    assert (starts[1] == states[0]) == (protocol == "wait_free")
     assert played.steps["n0"] == 15
 
 

@@ -1,4 +1,4 @@
-"""A node that does not train all the time: it waits before a phase, and mixes and serves meanwhile."""
+"""A node that does not train all the time: it waits before a phase, and hears and answers its neighbors meanwhile."""
 
 import asyncio
 import logging

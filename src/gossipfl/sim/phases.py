@@ -42,7 +42,7 @@ class Phases(Generic[P]):
         if not body.up or body.life != happening.life or phase is None:
             return None
         if isinstance(happening, PhaseBegins):
-            # from what it has mixed meanwhile
+            # what a protocol has mixed meanwhile is in it
             self._begin(happening.node, body, replace(phase, snapshot=body.snapshot.state))
             return None
         body.training = None
