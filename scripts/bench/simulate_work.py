@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -127,9 +127,9 @@ def play(work: Work) -> Played:
     class Timed(Run):
         """Notes what the rounds alone cost, without the evaluations before and after."""
 
-        def _advance(self) -> None:
+        def _advance(self, happens: Callable[[], bool]) -> None:
             started = cpu_s()
-            super()._advance()
+            super()._advance(happens)
             spent.append(cpu_s() - started)
 
     # the one name by which `simulate` runs a world

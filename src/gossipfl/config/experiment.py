@@ -9,6 +9,7 @@ from gossipfl.config.compare import ArmConfig, CompareConfig
 from gossipfl.config.data import DataConfig, SplitConfig
 from gossipfl.config.flower import FlowerConfig
 from gossipfl.config.gossip import GossipConfig
+from gossipfl.config.large import check_large
 from gossipfl.config.memorization import CanariesConfig, MemorizationConfig
 from gossipfl.config.model import AdapterConfig, ModelConfig, TaskConfig
 from gossipfl.config.personal import PersonalConfig, check_personal
@@ -102,46 +103,8 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
-    def _layers_may_run_again(self) -> "Experiment":
-        if not self.training.gradient_checkpointing:
-            return self
-        if self.model.own_form:
-            raise ValueError(f"training.gradient_checkpointing is for models of transformers, not {self.model.source}")
-        if self.privacy.noises_steps and self.privacy.engine == "hooks":
-            raise ValueError(
-                "training.gradient_checkpointing runs layers twice, which privacy.engine hooks takes for two uses: "
-                "set engine grouped or auto"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _layers_may_be_spread(self) -> "Experiment":
-        if self.model.device_map == "auto" and self.privacy.noises_steps:
-            raise ValueError(
-                "model.device_map auto: the gradients of single examples (privacy.level example) are collected on one "
-                "device; set one, with model.quantization nf4 where the model is too large, or privacy.level update"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _quantized_weights_stay(self) -> "Experiment":
-        adapter, quantization = self.adapter, self.model.quantization
-        if quantization == "none":
-            return self
-        if quantization == "int8" and self.privacy.noises_steps:
-            raise ValueError(
-                "model.quantization int8 treats a feature otherwise where any record of the batch has an outlier: one "
-                "record changes what others compute, and privacy.level example bounds each by itself: set nf4"
-            )
-        if adapter.kind == "full" or adapter.merge in {"exact", "stack"}:
-            raise ValueError(
-                f"model.quantization {quantization}: weights of the base cannot change: set adapter.kind lora"
-            )
-        if adapter.kind == "core" and adapter.basis is None:
-            raise ValueError(
-                f"model.quantization {quantization}: adapter.kind core takes its basis from the unquantized weights: "
-                "let gossipfl init write adapter.basis first"
-            )
+    def _large_models_can_be_trained(self) -> "Experiment":
+        check_large(self.model, self.training, self.adapter, self.privacy)
         return self
 
     @model_validator(mode="after")
@@ -280,16 +243,12 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
-    def _own_code_is_a_language_model(self) -> "Experiment":
+    def _models_go_with_tasks(self) -> "Experiment":
         if self.model.plain and self.task.kind != "causal-lm":
             raise ValueError(
                 f"task.kind {self.task.kind} does not fit model.source {self.model.source!r}: module:callable is a "
                 "language model, causal-lm was expected"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _vectors_go_with_builtin_models(self) -> "Experiment":
         vectors = self.task.kind == "vector-classification"
         if vectors != (self.model.builtin is not None):
             raise ValueError(
