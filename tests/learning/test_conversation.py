@@ -100,6 +100,14 @@ def test_what_no_longer_fits_is_left_out_from_the_front_with_a_notice(voice: Voi
     assert set(notices) == {"history: the oldest 1 turn(s) no longer fit the model's context and are left out"}
 
 
+def test_whole_turns_are_left_out_never_half_of_one(voice: Voice) -> None:
+    chat = Conversation(voice)
+    chat.say("w3 " * 30)
+    # without the first message alone there would be room
+    chat.say("w4 " * 16)
+    assert [message["role"] for message in chat.messages] == ["user", "assistant"]
+
+
 def test_a_message_that_is_too_long_leaves_the_history_as_it_was(voice: Voice) -> None:
     chat = Conversation(voice)
     chat.say("w3")
