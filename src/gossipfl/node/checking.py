@@ -30,6 +30,7 @@ from gossipfl.learning.data import NodeRecords, load_all_node_records, load_node
 from gossipfl.learning.placing import refuse_quantization
 from gossipfl.net.identity import load_identity
 from gossipfl.node.assembly import site_of, state_dir_of
+from gossipfl.node.check_notes import own_models, what_is_protected
 from gossipfl.node.memory import Memory, memory_of, shortage
 from gossipfl.node.ranks import as_node, ranks_in
 from gossipfl.node.schedules import schedule_of
@@ -114,29 +115,8 @@ def check(peers: Path, *, name: str | None, overrides: Sequence[str] = ()) -> Fi
     _check_nodes(findings, loaded, name, schedule)
     findings.attempt(lambda: load_test_records(experiment, loaded.experiment.folder))
     findings.attempt(lambda: _check_model(findings, loaded))
-    findings.notes += _what_is_protected(experiment) + _own_models(experiment)
+    findings.notes += what_is_protected(experiment) + own_models(experiment)
     return findings
-
-
-def _what_is_protected(experiment: Experiment) -> list[str]:
-    if experiment.privacy.level == "none":
-        return []
-    if experiment.privacy.releases_phases:
-        absent = "ε protects all data of a node at once, as if it were absent (zero-out, sensitivity C)"
-        return [f"{absent}; other data in its place is twice as far (2C); nothing is amplified by sampling"]
-    if experiment.data.unit is None:
-        return ["ε protects one row, not one person; data.unit names the column that says whose a row is"]
-    return []
-
-
-def _own_models(experiment: Experiment) -> list[str]:
-    """What becomes of phases behind the last exchange."""
-    personal = experiment.personal
-    if not personal.phases or experiment.privacy.level == "none":
-        return []
-    if personal.stays:
-        return ["personal.stays: own models are trained without noise or charge; none may leave its node's machine"]
-    return [f"personal.phases: {personal.phases} more phases of each node are in its plan, and charged"]
 
 
 def _check_choices(experiment: Experiment) -> None:
