@@ -1,4 +1,4 @@
-"""What a large model needs, and what does not go with it: layers that run again, lie on several devices, have few bits."""
+"""What large models need, and what does not go with it: layers that run again, are on many devices, have few bits."""
 
 from gossipfl.config.model import AdapterConfig, ModelConfig
 from gossipfl.config.privacy import PrivacyConfig
