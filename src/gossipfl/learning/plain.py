@@ -151,7 +151,11 @@ def _check(module: nn.Module, tokenizer: PreTrainedTokenizerBase, source: str) -
     # the user's own code may fail in any way
     except Exception as error:
         raise ModelError(f"{said} failed on {_TOKENS} tokens: {type(error).__name__}: {error}") from error
-    if not isinstance(logits, Tensor) or logits.shape[:2] != ids.shape or logits.shape[-1] < len(tokenizer):
+    if (
+        not (isinstance(logits, Tensor) and isinstance(others, Tensor))
+        or logits.shape[:2] != ids.shape
+        or logits.shape[-1] < len(tokenizer)
+    ):
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         wanted = f"logits (2, {_TOKENS}, {len(tokenizer)} or more) were expected"
         raise ModelError(f"{said} gave {shape} for ids of (2, {_TOKENS}); {wanted}")
