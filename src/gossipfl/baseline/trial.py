@@ -12,6 +12,7 @@ from gossipfl.baseline.server import Server
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import load_experiment, parse_experiment
 from gossipfl.config.yaml_text import read_text
+from gossipfl.errors import ConfigError
 from gossipfl.learning.bench import Bench
 from gossipfl.runs.fleet import Fleet, Roster, build_fleet
 from gossipfl.runs.progress import Progress
@@ -82,6 +83,8 @@ class Staff:
     """
 
     def __init__(self, experiment: Experiment, roster: Roster, nodes: Sequence[str]) -> None:
+        if experiment.simulation.periods is not None:
+            raise ConfigError("simulation.periods: only gossipfl simulate lets data come while nodes train")
         self._names = roster.names
         self.fleet: Fleet = build_fleet(experiment, roster, nodes)
 

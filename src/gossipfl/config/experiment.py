@@ -195,6 +195,18 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _periods_are_of_honest_shared_data(self) -> "Experiment":
+        if self.simulation.periods is None:
+            return self
+        if self.data.source is None:
+            raise ValueError("simulation.periods: pieces of data.source, which is not given")
+        if self.data.canaries is not None or self.simulation.attackers.poisons:
+            raise ValueError("simulation.periods does not go with data.canaries or attackers that alter records")
+        if self.privacy.level == "correlated":
+            raise ValueError("simulation.periods: privacy.level none, example or update was expected, not correlated")
+        return self
+
+    @model_validator(mode="after")
     def _vectors_go_with_builtin_models(self) -> "Experiment":
         vectors = self.task.kind == "vector-classification"
         if vectors != (self.model.builtin is not None):
@@ -238,6 +250,8 @@ class Averaging(Section):
         kind = self.simulation.attackers.kind
         if self.simulation.attackers.poisons:
             raise ValueError(f"simulation.attackers.kind {kind} alters training records, and training is none")
+        if self.simulation.periods is not None:
+            raise ValueError("simulation.periods: there are no records to come, since training is none")
         return self
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ from gossipfl.config.experiment import Experiment
 from gossipfl.errors import ConfigError
 from gossipfl.learning.adapters import Adapted, attach
 from gossipfl.learning.books import Books, RunTerms, open_books
+from gossipfl.learning.continual import Sampling, sampling_of
 from gossipfl.learning.data import (
     DataSite,
     Examples,
@@ -38,9 +39,9 @@ from gossipfl.privacy.sources import ENGINES, UnitSource
 from gossipfl.privacy.streams import SecretStream, SeededStream, Stream
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Bench:
-    """One node's bench to train at. Close it when training is over.
+    """One node's bench to train at. Close it when training is over; only `learning.growing` changes it.
 
     Attributes:
         learner: trains and evaluates.
@@ -50,6 +51,7 @@ class Bench:
         plan: noise and ε; None without privacy.
         account: what the data has spent.
         private: nobody can know noise and batches; false for seeded streams and without privacy.
+        place: what it was made at and for.
     """
 
     learner: Learner
@@ -59,6 +61,7 @@ class Bench:
     plan: Plan | None
     account: Account
     private: bool
+    place: "Workplace"
 
     def close(self) -> None:
         """Gives the ledger free."""
@@ -137,7 +140,7 @@ def build_learner(
     except BaseException:
         books.close()
         raise
-    return learner_for(resident, site, terms, alter(records), books=books)
+    return learner_for(resident, site, terms, records, books=books, rig=replace(NO_RIG, records=alter))
 
 
 def load_resident(experiment: Experiment, site: DataSite, test: Sequence[Record] | None) -> Resident:
@@ -160,18 +163,57 @@ def load_resident(experiment: Experiment, site: DataSite, test: Sequence[Record]
 
 @dataclass(frozen=True, slots=True)
 class Rig:
-    """What an audit changes at a bench.
+    """What an audit, or an attack, changes at a bench.
 
     Attributes:
         parts: of the mechanism, complete, to what it is built from instead.
         mechanism: what was built, to what the learner is given instead.
+        records: the node's, to what is trained on in their place.
     """
 
     parts: Callable[[MechanismParts], MechanismParts]
     mechanism: Callable[[Mechanism], Mechanism]
+    records: Alter = lambda records: records
 
 
 NO_RIG = Rig(parts=lambda parts: parts, mechanism=lambda mechanism: mechanism)
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """What a bench is made at, and for; see `learner_for`."""
+
+    resident: Resident
+    site: DataSite
+    terms: RunTerms
+    rig: Rig
+
+    def tokenized(self, records: NodeRecords) -> NodeData:
+        """The node's records as the model reads them, on its device.
+
+        Raises:
+            DataError: a record comes to no token.
+        """
+        resident, adapted = self.resident, self.resident.adapted
+        found = self.rig.records(records)
+        return tokenize_node(adapted.experiment, found, adapted.tokenizer, test=resident.test).to(resident.device)
+
+    def learner_parts(self, data: NodeData, books: Books, sampling: Sampling) -> LearnerParts:
+        """What a learner is made from.
+
+        Raises:
+            UserError, RuntimeError: see `learner_for`.
+        """
+        resident, adapted = self.resident, self.resident.adapted
+        experiment = adapted.experiment
+        parts = _parts(adapted, resident.task, data.train, books, _streams(experiment, self.site, self.terms))
+        parts = replace(parts, pairs=self.terms.pairs, shares=sampling.shares)
+        if experiment.privacy.level == "example":
+            parts = replace(parts, source=resident.unit_source.checked(parts, experiment.privacy.engine, data.train))
+        parts = self.rig.parts(parts)
+        mechanism = self.rig.mechanism(build_mechanism(experiment.privacy.level, parts))
+        units = min(float(parts.batch_size), sampling.weight(parts.units))
+        return LearnerParts(adapted, resident.task, mechanism, parts.account, units, sampling.proximal_mu)
 
 
 def learner_for(
@@ -196,20 +238,16 @@ def learner_for(
     """
     adapted, experiment = resident.adapted, resident.adapted.experiment
     books = books or open_books(experiment, site, terms, records)
+    place = Workplace(resident, site, terms, rig)
     try:
-        data = tokenize_node(experiment, records, adapted.tokenizer, test=resident.test).to(resident.device)
-        parts = _parts(adapted, resident.task, data.train, books, _streams(experiment, site, terms))
-        parts = replace(parts, pairs=terms.pairs)
-        if experiment.privacy.level == "example":
-            parts = replace(parts, source=resident.unit_source.checked(parts, experiment.privacy.engine, data.train))
-        parts = rig.parts(parts)
-        mechanism = rig.mechanism(build_mechanism(experiment.privacy.level, parts))
-        learner = _learner(adapted, resident.task, mechanism, parts)
+        data = place.tokenized(records)
+        parts = place.learner_parts(data, books, sampling_of(experiment, records))
+        learner = Learner(parts)
     except BaseException:
         books.close()
         raise
     private = books.plan is not None and terms.streams == "secret"
-    return Bench(learner, mechanism, adapted, data, books.plan, books.account, private)
+    return Bench(learner, parts.mechanism, adapted, data, books.plan, books.account, private, place)
 
 
 def load_adapted(experiment: Experiment, site: DataSite) -> Adapted:
@@ -254,10 +292,6 @@ def _parts(
         noise=streams[0],
         batches=streams[1],
     )
-
-
-def _learner(adapted: Adapted, task: Task, mechanism: Mechanism, parts: MechanismParts) -> Learner:
-    return Learner(LearnerParts(adapted, task, mechanism, parts.account, float(min(parts.batch_size, parts.units))))
 
 
 def _check_length(module: nn.Module, wished: int) -> None:

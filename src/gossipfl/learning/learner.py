@@ -63,6 +63,7 @@ class LearnerParts:
         mechanism: gradients, and what a phase releases.
         account: what the mechanism charges.
         units: expected units in a batch.
+        proximal_mu: of every phase that asks for none itself, see `Learner.train`.
     """
 
     adapted: Adapted
@@ -70,6 +71,7 @@ class LearnerParts:
     mechanism: Mechanism
     account: Account
     units: float
+    proximal_mu: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,16 @@ class Learner:
         """Expected units in a batch."""
         return self._parts.units
 
+    @property
+    def proximal_mu(self) -> float:
+        """See `LearnerParts`."""
+        return self._parts.proximal_mu
+
+    def go_on_with(self, parts: LearnerParts) -> None:
+        """Trains on other data from now on, at the same model; moments stay. Between two phases."""
+        with self._parts.adapted.turn:
+            self._parts = parts
+
     def train(
         self, snapshot: AdapterState, *, first_step: int, steps: int, phase: int = 0, proximal_mu: float = 0.0
     ) -> Training:
@@ -138,7 +150,8 @@ class Learner:
             first_step: index of the first step in the whole run; decides rate, seeded batches and seeded noise.
             steps: optimizer steps wished.
             phase: number of this phase in the whole run; decides which factor is trained where they take turns.
-            proximal_mu: μ of FedProx, which adds μ/2 · ‖x − snapshot‖² to the loss; its gradient depends on no data.
+            proximal_mu: μ of FedProx, which adds μ/2 · ‖x − snapshot‖² to the loss; its gradient depends on no data. 0:
+                that of the parts.
 
         Raises:
             DivergedError: the values are no longer finite.
@@ -151,7 +164,9 @@ class Learner:
                 self._optimizer.reset()
             gradient = partial(self._parts.mechanism.gradient, resting=self._parts.adapted.resting_places(phase))
             done, exhausted = self._run(
-                gradient, range(first_step, first_step + steps), _pull(self._parts.adapted, proximal_mu)
+                gradient,
+                range(first_step, first_step + steps),
+                _pull(self._parts.adapted, proximal_mu or self._parts.proximal_mu),
             )
             after = self._parts.adapted.read()
             # while it is this node's turn: what is released is charged and drawn in one go with its steps

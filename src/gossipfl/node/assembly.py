@@ -42,6 +42,7 @@ from gossipfl.node.freed_memory import return_freed_memory
 from gossipfl.node.greeting import Greeter, experiment_fingerprint
 from gossipfl.node.guarding import guard_for
 from gossipfl.node.history import history_in
+from gossipfl.node.intake import Folder, begin_intake, with_folder
 from gossipfl.node.newcomers import joining
 from gossipfl.node.parts import NodeParts
 from gossipfl.node.ranks import as_node
@@ -50,6 +51,7 @@ from gossipfl.node.relays import relays_of
 from gossipfl.node.runtime import Node
 from gossipfl.node.schedules import schedule_of
 from gossipfl.node.shared_noise import share_noise
+from gossipfl.node.standing import DataStanding, memory_in
 from gossipfl.node.state_directory import StateDirectory
 from gossipfl.node.traces.beginning import begin_traces
 from gossipfl.node.wires import Wires, opener
@@ -136,10 +138,11 @@ def assemble(
     shared = share_noise(loaded.experiment.experiment, identity, schedule, directory, streams)
     terms = RunTerms(directory.run_name(), me.ledger, request.new_account, streams, shared.terms)
     alter = poisoner(request.attack, me.name, loaded.experiment.experiment)
-    bench = build_learner(loaded.experiment.experiment, site_of(loaded, me), terms, alter=alter)
+    site, folder = with_folder(loaded.experiment.experiment, site_of(loaded, me), directory.path)
+    bench = build_learner(loaded.experiment.experiment, site, terms, alter=alter)
     stack.callback(bench.close)
     if bench.plan is not None:
-        ledger = ledger_file(loaded.experiment.experiment, site_of(loaded, me), me.ledger)
+        ledger = ledger_file(loaded.experiment.experiment, site, me.ledger)
         write_ledger_link(directory.path, ledger)
     fingerprint = experiment_fingerprint(loaded.experiment.experiment, bench.adapted.components(), schedule, live=live)
     saved = _resume(directory, loaded, fingerprint, bench)
@@ -149,7 +152,7 @@ def assemble(
     traces, trace_seed = begin_traces(request.traces, me.name, stack)
     life = _Life(directory, signer, shared.seeds, trace_seed)
     greeter = _greeter(loaded, me, greeted, schedule.version, bench, life)
-    record = _record(me.name, bench, directory)
+    record = _record(me.name, bench, directory, folder)
     protocol = _protocol(loaded, me.name, schedule, bench, saved)
     keeps_books = protocol.snapshot.mass is not None
     trust = Trust(identity)
@@ -176,6 +179,7 @@ def assemble(
         attacker=attacker_for(request.attack, me.name, loaded.experiment.experiment, schedule, bench),
         followed=followed,
         traces=traces,
+        intake=begin_intake(folder, bench, stack),
     )
 
 
@@ -276,7 +280,7 @@ def _greeter(  # each a part of what a node says of itself
     )
 
 
-def _record(name: str, bench: Bench, directory: StateDirectory) -> NodeRecord:
+def _record(name: str, bench: Bench, directory: StateDirectory, folder: Folder | None) -> NodeRecord:
     plan = bench.plan
     return NodeRecord(
         name,
@@ -285,4 +289,5 @@ def _record(name: str, bench: Bench, directory: StateDirectory) -> NodeRecord:
         noise_multiplier=plan.noise_ahead if plan else None,
         receipt=bench.account.receipt(),
         history=history_in(directory.metrics),
+        data=None if folder is None else DataStanding(memory_in(directory.metrics), folder.journal),
     )

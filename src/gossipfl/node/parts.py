@@ -20,6 +20,7 @@ from gossipfl.node.checkpoint import Saved, moments_of, save_checkpoint
 from gossipfl.node.common import Common
 from gossipfl.node.following import Followed
 from gossipfl.node.greeting import Greeter
+from gossipfl.node.intake import Intake
 from gossipfl.node.record import NodeRecord
 from gossipfl.node.state_directory import StateDirectory
 from gossipfl.node.traces.seam import Traces
@@ -51,6 +52,7 @@ class NodeParts:
         attacker: what it says in place of its states; None of an honest node.
         followed: what the node's neighbors follow from; None: they stay as they are.
         traces: told what happens when; None where nobody asked for traces.
+        intake: takes new data in; None: none comes.
     """
 
     experiment: Experiment
@@ -68,6 +70,7 @@ class NodeParts:
     attacker: Attacker | None = None
     followed: Followed | None = None
     traces: Traces | None = None
+    intake: Intake | None = None
 
     async def save(
         self, snapshot: Snapshot[AdapterState], moments: Mapping[str, NDArray[np.float32]]

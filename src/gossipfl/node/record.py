@@ -11,6 +11,7 @@ from gossipfl.learning.evaluation import Evaluation
 from gossipfl.net.reports import EdgeReport, Measured, StatusDetails, StatusSnapshot
 from gossipfl.node.distance import Distances
 from gossipfl.node.history import History
+from gossipfl.node.standing import DataStanding
 
 STOPPED_TOGETHER = "stopped together"
 """State of a node that has ended with all others, after the same phase."""
@@ -36,6 +37,7 @@ class NodeRecord:
         gossip_s: seconds this node's event loop spent on protocol, codec, checkpoint and log.
         distances: of what is published, its own and the neighbors'.
         history: what it tells of its past.
+        data: where it is with a folder that it watches; never leaves the node. None: it watches none.
     """
 
     name: str
@@ -58,6 +60,7 @@ class NodeRecord:
     state: str = "training"
     distances: Distances = field(default_factory=Distances)
     history: History = field(default_factory=History)
+    data: DataStanding | None = None
 
     @property
     def staleness(self) -> int:
@@ -132,4 +135,4 @@ class NodeRecord:
             "distance": self.distances.typical,
             "train_s": round(self.train_s, 3),
             "gossip_s": round(self.gossip_s, 3),
-        }
+        } | (self.data.as_json() if self.data else {})

@@ -69,7 +69,7 @@ class Node:
         self._parts = parts
         self._transport: Transport | None = None
         self._serve = serve
-        self._trainer = Trainer(parts.bench, parts.record, evaluate_every=parts.experiment.training.evaluate_every)
+        self._trainer = Trainer(parts.bench, parts.record, parts.intake)
         self._order: Order = order or ArrivalOrder()
         self._timers = Timers(self._order.add)
         self._phase: asyncio.Task[None] | None = None

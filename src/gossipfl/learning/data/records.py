@@ -25,6 +25,7 @@ class Record:
         unit: the person behind the record; none when every record is its own unit.
         group: value of the column that decides a split; empty where no split needs one.
         features: the numbers, fp32 little-endian one after the other; empty for text.
+        part: value of the column of `simulation.periods`; empty without it.
     """
 
     text: str
@@ -33,6 +34,7 @@ class Record:
     unit: str | None = None
     group: str = ""
     features: bytes = b""
+    part: str = ""
 
     @property
     def tag(self) -> bytes:
@@ -122,7 +124,9 @@ def to_records(table: datasets.Dataset, experiment: Experiment, *, source: str, 
     labels = _labels(columns, experiment, rows)
     units: Sequence[str | None] = columns.names(data.unit, "data.unit") if data.unit else [None] * rows
     groups = _groups(columns, experiment) if common else [""] * rows
-    return [Record(*values) for values in zip(texts, prompts, labels, units, groups, features, strict=True)]
+    periods = experiment.simulation.periods if common else None
+    parts = [""] * rows if periods is None else columns.names(periods.column, "simulation.periods.column")
+    return [Record(*values) for values in zip(texts, prompts, labels, units, groups, features, parts, strict=True)]
 
 
 def _contents(columns: _Table, experiment: Experiment) -> tuple[Sequence[str], Sequence[str | None], Sequence[bytes]]:
