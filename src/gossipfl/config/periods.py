@@ -34,7 +34,10 @@ class PeriodsConfig(Section):
     column: str = "label"
     """Column whose values say what comes when."""
     first: Values
-    """Values that all nodes have from the beginning."""
+    """Values that nodes have from the beginning."""
+    others: tuple[str, ...] = ()
+    """Values that the nodes have to which nothing comes later; empty: as `first`. So what a shift leaves behind may
+    be at nobody else's."""
     later: Annotated[tuple[PeriodConfig, ...], Field(min_length=1)]
     """In the order in which they come."""
 

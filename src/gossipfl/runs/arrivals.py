@@ -57,7 +57,7 @@ def arrivals_of(experiment: Experiment, names: Sequence[str], fleet: FleetRecord
         return {}
     getting = [_getting(experiment, number, period, names) for number, period in enumerate(periods.later)]
     plans = {
-        node: [(0, 0, periods.first)]
+        node: [(0, 0, periods.first if any(node in some for some in getting) else periods.others or periods.first)]
         + [
             (number + 1, period.phase, period.values)
             for number, period in enumerate(periods.later)
