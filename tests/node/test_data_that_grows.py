@@ -19,6 +19,7 @@ from gossipfl.node.evaluating import evaluate_history
 from gossipfl.node.intake import SETTLED_S, is_settled
 from gossipfl.node.parts import NodeParts
 from gossipfl.node.periods import read_journal
+from gossipfl.node.set_aside import set_aside_here
 from gossipfl.node.trainer import PhaseDone, Trainer
 from gossipfl.privacy.ledger_link import read_ledger_link
 from gossipfl.privacy.spent import AccountSummary, spent
@@ -274,3 +275,50 @@ def test_every_period_is_evaluated_and_what_is_forgotten_is_told(grown: Study) -
     assert found[-1].forgetting is None
     noted = [row["period_scores"] for row in grown.rows("ada") if row["period_scores"]]
     assert found[0].best == max(scores[0] for scores in noted)
+
+
+def test_what_is_set_aside_is_named_on_this_machine(study: Study) -> None:
+    assert set_aside_here(study.peers) == {}
+    put(study, "label.jsonl", BAD["label.jsonl"])
+    with alive(study):
+        pass
+    (named,) = set_aside_here(study.peers).items()
+    assert named[0] == "ada"
+    assert "violet" in named[1]["label.jsonl"]
+
+
+MOMENTS = {
+    "before the ledger knows the records": ("gossipfl.learning.growing", "take_in"),
+    "between ledger and journal": ("gossipfl.node.intake", "write_journal"),
+    "between journal and charge": ("gossipfl.privacy.ledger.LedgerAccount", "charge"),
+}
+
+
+class Killed(BaseException):
+    """In place of kill -9: what is not on the disk is gone."""
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_wherever_it_dies_nothing_is_spent_and_the_file_is_found_again(
+    study: Study, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with alive(study) as life:
+        life.train()
+        before = steps(study)
+        put(study, "b.jsonl", records(11))
+        life.wake()
+        owner, name = MOMENTS[moment]
+
+        def die(*_: object, **__: object) -> None:
+            raise Killed
+
+        with monkeypatch.context() as patched:
+            place = "gossipfl.node.intake.take_in" if name == "take_in" else f"{owner}.{name}"
+            patched.setattr(place, die)
+            with pytest.raises(Killed):
+                life.train()
+    assert [paid for paid in steps(study) if paid] == before
+    with alive(study) as life:
+        life.train()
+        assert life.parts.record.as_json()["periods"] == 2
+    assert [paid for paid in steps(study) if paid] == [before[0] + 2, 2]

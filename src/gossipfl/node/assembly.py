@@ -45,6 +45,7 @@ from gossipfl.node.history import history_in
 from gossipfl.node.intake import Folder, begin_intake, with_folder
 from gossipfl.node.newcomers import joining
 from gossipfl.node.parts import NodeParts
+from gossipfl.node.places import state_place
 from gossipfl.node.ranks import as_node
 from gossipfl.node.record import NodeRecord
 from gossipfl.node.relays import relays_of
@@ -196,7 +197,7 @@ def site_of(loaded: LoadedPeers, node: NodeConfig) -> DataSite:
 
 def state_dir_of(loaded: LoadedPeers, node: NodeConfig) -> Path:
     """Where a node's state lies when nobody says otherwise."""
-    return loaded.folder / "state" / node.name
+    return state_place(loaded.folder, node.name)
 
 
 @dataclass(frozen=True, slots=True)

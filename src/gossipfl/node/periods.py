@@ -15,8 +15,8 @@ from typing import Any
 from gossipfl.errors import StateError
 from gossipfl.learning.data.folder import DataFile
 from gossipfl.node.checkpoint import write_durably
+from gossipfl.node.places import DATA_JOURNAL
 
-NAME = "data.json"
 SCHEMA_VERSION = 1
 
 
@@ -82,7 +82,7 @@ def read_journal(directory: Path) -> Journal:
     Raises:
         StateError: it cannot be read, or comes from a newer version.
     """
-    path = directory / NAME
+    path = directory / DATA_JOURNAL
     if not path.exists():
         return Journal()
     try:
@@ -105,7 +105,7 @@ def write_journal(directory: Path, journal: Journal) -> None:
         StateError: it could not be written; what was there is untouched.
     """
     content = {"schema": SCHEMA_VERSION, **asdict(journal)}
-    write_durably(directory / NAME, json.dumps(content, indent=1).encode())
+    write_durably(directory / DATA_JOURNAL, json.dumps(content, indent=1).encode())
 
 
 def _file(about: dict[str, Any]) -> DataFile:

@@ -151,7 +151,7 @@ def main() -> NoReturn:
     parser.add_argument(
         "--experiment", type=Path, default=Path("experiments/continual.yaml"), help="default: %(default)s"
     )
-    parser.add_argument("--seeds", type=int, default=10, help="how many, from 0 on; default: %(default)s")
+    parser.add_argument("--seeds", type=int, default=5, help="how many, from 0 on; default: %(default)s")
     parser.add_argument("--output", type=Path, help="default: runs/continual-TIME")
     given = parser.parse_args()
     end_with(lambda: run_study(given.experiment, given.seeds, given.output or default_folder("continual")))

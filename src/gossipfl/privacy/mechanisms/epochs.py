@@ -79,7 +79,8 @@ def epochs_of(units: int, batch_size: int, shares: NDArray[np.float64] | None) -
 
 
 def _rounded(wished: NDArray[np.float64]) -> list[int]:
-    """Whole numbers of about the same sum, none of them 0: what is drawn most gives way."""
+    """Whole numbers of about the same sum, none of them 0: the largest gives way."""
     sizes = np.maximum(1, np.rint(wished)).astype(np.int64)
-    sizes[0] = max(1, sizes[0] + round(float(wished.sum())) - int(sizes.sum()))
+    most = int(sizes.argmax())
+    sizes[most] = max(1, sizes[most] + round(float(wished.sum())) - int(sizes.sum()))
     return [int(size) for size in sizes]
