@@ -29,7 +29,11 @@ def test_a_run_leaves_the_folder_that_every_run_leaves(tmp_path: Path) -> None:
     assert summaries[-1].step == 12
     assert summaries[-1].test_accuracy == result.final["mean_accuracy"] == result.final["mean_model"]
     assert summaries[-1].consensus_distance == 0
-    assert all(0 <= accuracy <= 1 for accuracy in recorded.evaluations[-1].columns.own_accuracy)
+    last = recorded.evaluations[-1].columns
+    assert all(0 <= accuracy <= 1 for accuracy in last.own_accuracy)
+    # clients tell what the task measures of their own parts
+    assert len(set(last.column("own_macro_f1"))) > 1
+    assert last.column("test_macro_f1")[0] == summaries[-1].figure("test_macro_f1") == result.final["mean_macro_f1"]
     assert result.as_json()["private"] is False
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from gossipfl.cli.app import main
 from gossipfl.config.experiment import AdapterConfig, Experiment, ModelConfig, TaskConfig
-from gossipfl.config.loading import dump_experiment
+from gossipfl.config.loading import dump_experiment, load_experiment
 from gossipfl.config.privacy import PrivacyConfig
 from gossipfl.core.messages import Receipt
 from gossipfl.core.snapshot import Snapshot
@@ -98,6 +99,22 @@ def test_a_state_directory_becomes_a_folder_that_generates(
     assert generated["adapter_sha256"] == exported["adapter_sha256"]
     assert generated["text"] != generated["base_text"]
     assert generated["text"] in run(*arguments)[1]
+
+
+def test_the_model_card_tells_of_the_run_and_comes_again(home: Path, tmp_path: Path, run: Run) -> None:
+    experiment = load_experiment(home / "state/oslo/config.yaml").experiment.model_dump(mode="json")
+    nodes = [{"name": name, "data": f"{name}.csv"} for name in ("oslo", "turin", "cairo")]
+    (home / "three.yaml").write_text(json.dumps({"experiment": experiment, "nodes": nodes}))
+    (home / "state/oslo/metrics.jsonl").write_text('{"step": 10, "bytes_sent": 1234, "bytes_received": 99}\n')
+    arguments = ("export", "--state-dir", home / "state/oslo", "--peers", home / "three.yaml", "--json", "--output")
+    code, out, _ = run(*arguments, tmp_path / "out")
+    card = Path(json.loads(out.splitlines()[-1])["card"])
+    assert (code, card) == (0, tmp_path / "out" / "README.md")
+    text = ModelCard.load(card).text
+    for told in ("| nodes | 3 |", "| optimizer steps of this node | 10 |", "1,234, 99", "may reveal records"):
+        assert told in text
+    run(*arguments, tmp_path / "again")
+    assert (tmp_path / "again" / "README.md").read_text() == card.read_text()
 
 
 def test_mistakes_are_one_line_and_exit_code_2(home: Path, tmp_path: Path, run: Run) -> None:

@@ -56,7 +56,7 @@ def test_training_gives_accuracies(tmp_path: Path, capsys: pytest.CaptureFixture
     path = written(tmp_path, digits(training__phases=1))
     assert main(["simulate", str(path), "--output", str(tmp_path / "run"), "--engine", "batched", "--json"]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert result["final"].keys() == {"mean_accuracy", "worst", "mean_model", "consensus_distance"}
+    assert result["final"].keys() == {"mean_accuracy", "mean_macro_f1", "worst", "mean_model", "consensus_distance"}
     assert result["engine"] == "batched"
 
 

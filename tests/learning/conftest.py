@@ -17,7 +17,7 @@ from transformers import (
     T5Config,
 )
 
-from gossipfl.config.experiment import AdapterConfig, Experiment, ModelConfig, TaskConfig
+from gossipfl.config.experiment import AdapterConfig, DataConfig, Experiment, ModelConfig, TaskConfig
 from gossipfl.config.privacy import PrivacyConfig
 from gossipfl.learning.adapters import Adapted, attach
 from gossipfl.learning.models import load_base
@@ -97,11 +97,13 @@ def experiment_of(tiny_folders: dict[str, Path]) -> Prepare:
 
     def make(name: str, *, task: str = "sequence-classification", seed: int = 0, **adapter: Any) -> Experiment:
         labels = LABELS if task == "sequence-classification" else ()
+        columns = {"prompt": "prompt", "response": "response"} if task == "seq2seq-lm" else {}
         return Experiment(
             seed=seed,
             model=ModelConfig(source=str(tiny_folders.get(name, name)), dtype=adapter.pop("dtype", "float32")),
             task=TaskConfig.model_validate({"kind": task, "labels": labels}),
             adapter=AdapterConfig(**{"rank": 4, **adapter}),
+            data=DataConfig.model_validate(columns),
             privacy=PrivacyConfig(level="none"),
         )
 

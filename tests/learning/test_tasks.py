@@ -132,3 +132,23 @@ def test_a_row_of_one_token_has_nothing_to_predict() -> None:
     tensors = {"input_ids": ones, "attention_mask": ones, "labels": ones}
 
     assert make_task(TaskConfig(kind="causal-lm")).losses(NextToken(), tensors).tolist() == [0.0, 0.0]
+
+
+def test_losses_and_gradients_are_the_same_bits_whether_few_tokens_count_or_most() -> None:
+    losses = make_task(TaskConfig(kind="causal-lm")).losses
+    random = torch.Generator().manual_seed(0)
+    logits, labels = torch.randn(2, 9, 37, generator=random), torch.randint(0, 37, (2, 9), generator=random)
+    # beside as many rows of which nothing counts fewer than half of the tokens do
+    silent = torch.full((4, 9), -100)
+
+    def found(added: int) -> tuple[torch.Tensor, torch.Tensor]:
+        given = torch.cat([logits, torch.zeros(added, 9, 37)]).requires_grad_()
+        rows = {"input_ids": labels, "attention_mask": labels, "labels": torch.cat([labels, silent[:added]])}
+        lost = losses(lambda **_: SimpleNamespace(logits=given), rows)  # type: ignore[arg-type]
+        lost.sum().backward()
+        assert given.grad is not None
+        return lost[:2].detach(), given.grad[:2]
+
+    few, most = found(4), found(0)
+    assert torch.equal(few[0], most[0])
+    assert torch.equal(few[1], most[1])

@@ -216,3 +216,27 @@ async def test_a_node_that_is_not_there_does_no_harm(world: World) -> None:
         a.post("c", state_of(2))
         assert (await c.event(Arrived)).state == state_of(2)
         assert await a.transport.flush(WAIT_S)
+
+
+async def test_what_came_after_the_greeting_may_come_again_on_the_new_link_and_is_no_replay_there(world: World) -> None:
+    world.add("a")
+    world.add("b", dials_only=True)
+    a = world.player("a", "b")
+    async with a.transport, world.stranger("b", "a") as old, world.stranger("b", "a") as new:
+        await old.greet()
+        greeting = a.transport._context.greet("b")
+        hello = Opening(replace(greeting, name="b"), b"", (0, 0))
+        await new.call.write(pb.Frame(hello=hello_of(hello)).SerializeToString())
+        told = await new.read()
+        assert isinstance(told, pb.Hello)
+        assert isinstance(await new.read(), pb.Ack)
+        await old.send(state_of(1))
+        assert (await a.event(Arrived)).state == state_of(1)
+        assert told.seen_message.sequence == 0, "by what b has heard on the new link, nothing has come"
+        await new.call.write(pb.Frame(ack=pb.Ack()).SerializeToString())
+        await a.event(LinkUp)
+        for seed in (1, 2, 2):
+            await new.send(state_of(seed), mark=(1, seed))
+        await new.send(state_of(3), mark=(1, 3))
+        assert [(await a.event(Arrived)).state for _ in range(2)] == [state_of(2), state_of(3)]
+        assert a.transport.counters.rejected == {"replay": 1}, "the second, sent twice on one link"

@@ -100,6 +100,8 @@ def test_both_learn_all_digits_within_their_budget(finished: Finished) -> None:
         assert result["step"] == 60
         assert result["rejected"] == {}
         assert 0 < result["epsilon"] <= 8.0
+        assert 0 < result["macro_f1"] <= 1
+        assert 0 < result["test_macro_f1"] <= 1
     states = [finished.study.saved(name).state.vector for name in NAMES]
     assert len(states[0]) == VALUES
     np.testing.assert_allclose(states[0], states[1], atol=0.05)
@@ -113,6 +115,7 @@ def test_evaluate_and_export_take_the_state(finished: Finished, command: Command
     # guessing gives .1; the noise is secret, and where it falls moves this by a tenth
     assert common["accuracy"] > 0.35
     assert common["examples"] == 363
+    assert 0.2 < common["macro_f1"] <= 1.0
 
     command("export", "--state-dir", study.state("ada"), "--output", tmp_path / "out")
     weights = load_file(tmp_path / "out" / "model.safetensors")

@@ -15,7 +15,8 @@ from gossipfl.core.events import Train
 from gossipfl.errors import DataError
 from gossipfl.learning.data.folder import DataFile
 from gossipfl.node.assembly import NodeRequest, assemble
-from gossipfl.node.evaluating import evaluate_history
+from gossipfl.node.evaluating import Wanted
+from gossipfl.node.evaluating_history import evaluate_history
 from gossipfl.node.intake import SETTLED_S, is_settled
 from gossipfl.node.parts import NodeParts
 from gossipfl.node.periods import read_journal
@@ -265,7 +266,7 @@ def test_epsilon_of_a_killed_node_covers_its_state_and_never_falls(grown: Study)
 
 @pytest.mark.slow
 def test_every_period_is_evaluated_and_what_is_forgotten_is_told(grown: Study) -> None:
-    found = evaluate_history(grown.peers, name="ada")
+    found = evaluate_history(Wanted(grown.peers, "ada"))
     assert [each.files for each in found] == [("first.jsonl",), ("b.jsonl",), ("c.jsonl",)]
     for each in found[:-1]:
         assert each.now is not None

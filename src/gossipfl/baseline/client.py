@@ -8,7 +8,7 @@ to round what such a node keeps by itself.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Protocol
 
 from flwr.app import Context, Error, Message, MetricRecord, RecordDict
@@ -127,12 +127,18 @@ def evaluate_reply(workplace: Workplace, duties: Duties, message: Message, conte
     figures[WEIGHT] = _weight(bench, duties)
     held_out = bench.data.held_out
     if duties.judges and held_out.rows:
-        figures |= _figures(bench.learner.evaluate(received, held_out))
+        figures |= _figures(bench.learner.evaluate(received, held_out, last=_is_last(message, bench)))
     return Message(RecordDict({METRICS: MetricRecord(figures)}), reply_to=message)
 
 
 def _figures(found: Evaluation) -> Figures:
-    return {name: UNKNOWN if value is None else float(value) for name, value in asdict(found).items()}
+    return {name: UNKNOWN if value is None else float(value) for name, value in found.figures().items()}
+
+
+def _is_last(message: Message, bench: Bench) -> bool:
+    """Of the run; a strategy that does not say which round it is has no last one."""
+    rounds = bench.adapted.experiment.training.phases
+    return str(message.content.config_records[CONFIG].get(ROUND)) == str(rounds)
 
 
 def _received(message: Message, bench: Bench) -> AdapterState:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 from gossipfl.baseline.adapter_check import check_adapter
 from gossipfl.baseline.environment import prepare
 from gossipfl.baseline.noise_check import check_noise
+from gossipfl.baseline.personal_check import check_personal
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedExperiment
 from gossipfl.core.tables import resolve
 from gossipfl.runs import run_config as drivers
-from gossipfl.runs.fleet import Roster
+from gossipfl.runs.personal import personal_summary, write_personal
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.result import RunResult, final_figures
+from gossipfl.runs.roster import Roster
 from gossipfl.runs.run_directory import RunDirectory
 from gossipfl.runs.signals import undisturbed, unwound_once
 
@@ -54,6 +56,7 @@ def fedavg(
     chosen = mode if ":" in mode else resolve(MODES, mode, field="--mode")
     check_noise(experiment.experiment)
     check_adapter(experiment.experiment)
+    check_personal(experiment.experiment, mode)
     directory = RunDirectory(output, drivers.run_config(drivers.fedavg(mode), experiment.experiment), resume=resume)
     earlier = directory.result()
     if earlier is not None:
@@ -73,6 +76,8 @@ def fedavg(
         own: Mapping[str, Callable[[Trial], Outcome]] = {}
         outcome = resolve(own, chosen, field="--mode")(trial)
     result = _result(experiment.experiment, outcome, mode, output)
+    if outcome.personal is not None:
+        write_personal(output, outcome.personal)
     directory.write_result(result.as_json())
     return result
 
@@ -104,6 +109,7 @@ def _result(experiment: Experiment, outcome: "Outcome", mode: str, output: Path)
         engine=mode,
         rejected=outcome.rejected,
         flower_bytes=outcome.flower_bytes,
+        personal=None if outcome.personal is None else personal_summary(outcome.personal),
         done=True,
         output=output,
     )

@@ -1,6 +1,7 @@
 """Flower's strategy and our ClientApp in this process: the grid between them is a loop."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import count
 
 from flwr.app import Context, Error, Message, RecordDict
@@ -16,6 +17,8 @@ from gossipfl.baseline.same_experiment import terms_of
 from gossipfl.baseline.server import Server
 from gossipfl.baseline.trial import Staff, Trial
 from gossipfl.errors import GossipflError
+from gossipfl.runs.adapter_file import read_adapter
+from gossipfl.runs.fleet import Fleet
 
 SERVER_ID = 1
 FIRST_CLIENT_ID = 100
@@ -97,4 +100,13 @@ def run_inprocess(trial: Trial) -> Outcome:
     terms = terms_of(staff.fleet.resident.adapted)
     named = {FIRST_CLIENT_ID + number: name for number, name in enumerate(trial.roster.names)}
     server = Server(trial.experiment, staff.fleet.initial, recorder, terms, named=named)
-    return server.serve(MemoryGrid(app, len(named)))
+    outcome = server.serve(MemoryGrid(app, len(named)))
+    return _with_own_models(outcome, trial, staff.fleet) if trial.experiment.personal.phases else outcome
+
+
+def _with_own_models(outcome: Outcome, trial: Trial, fleet: Fleet) -> Outcome:
+    """Behind the last round each client makes its own of what the server has; its account pays for that as well."""
+    last = read_adapter(trial.directory.path, fleet.initial.spec)
+    found = fleet.personalize([(name, last) for name in trial.roster.names])
+    spent = {"epsilon": fleet.epsilon()} if fleet.simulated else {}
+    return replace(outcome, last=outcome.last | spent, personal=dict(zip(trial.roster.names, found, strict=True)))

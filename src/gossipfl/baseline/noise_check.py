@@ -1,6 +1,7 @@
 """Which noise and which strategy go together."""
 
 from gossipfl.baseline.adapter_check import check_adapter
+from gossipfl.baseline.personal_check import check_personal
 from gossipfl.config.experiment import Experiment
 from gossipfl.errors import ConfigError, PrivacyError
 
@@ -31,6 +32,7 @@ def check_earnest(experiment: Experiment) -> None:
     """
     check_noise(experiment)
     check_adapter(experiment)
+    check_personal(experiment, None)
     if experiment.flower.central_noise is not None:
         raise ConfigError(
             "flower.central_noise is for trials: its noise is seeded, and no ledger has its ε; "

@@ -8,9 +8,9 @@ only; evaluation, which gossip does without, is not counted.
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from gossipfl.core.factors import pairs_of
 from gossipfl.core.rng import generator
 from gossipfl.errors import MessageError
 from gossipfl.learning.evaluation import Evaluation
+from gossipfl.learning.personal import Personalized
+from gossipfl.learning.tasks import measured
 from gossipfl.privacy.accounting import epsilon
 from gossipfl.runs.adapter_file import write_adapter
 from gossipfl.runs.compute import build_duration
@@ -33,8 +35,13 @@ from gossipfl.runs.run_directory import RunDirectory
 from gossipfl.runs.spread import spread_of_one
 from gossipfl.state import AdapterState
 
-Test = Callable[[AdapterState], Evaluation | None]
-"""How good a state is on the common test set; None without one."""
+
+class Test(Protocol):
+    """Looks how good a state is on the common test set."""
+
+    def __call__(self, state: AdapterState, *, last: bool) -> Evaluation | None:
+        """None without one; `last` of the run: see `Learner.evaluate`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,7 @@ class Outcome:
         steps: optimizer steps of all clients.
         rejected: answers of clients that could not train, and answers that were missing, by reason.
         flower_bytes: what Flower itself has counted at its server, by direction; None where it counts nothing.
+        personal: the clients' own models, by node; None where they have none.
     """
 
     last: dict[str, Any]
@@ -55,6 +63,7 @@ class Outcome:
     steps: int
     rejected: Mapping[str, int] = field(default_factory=dict)
     flower_bytes: Mapping[str, int] | None = None
+    personal: Mapping[str, Personalized] | None = None
 
 
 @dataclass(slots=True)
@@ -187,8 +196,9 @@ class ServerRecorder:
 
     def _record(self, done: Round, state: AdapterState) -> None:
         names, clients = list(self._clients), list(self._clients.values())
-        test = self._test(state)
-        own = {names[reply.number]: _own(reply) for reply in done.evaluated}
+        test = self._test(state, last=done.index == self._experiment.training.phases)
+        measures = measured(self._experiment.task)
+        own = {names[reply.number]: _own(reply, measures) for reply in done.evaluated}
         judgments = {name: Judgment(own.get(name), test) for name in names}
         standing = Standing(
             nodes=names,
@@ -217,11 +227,14 @@ class ServerRecorder:
         return figures
 
 
-def _own(reply: Reply) -> Evaluation | None:
+def _own(reply: Reply, measures: Sequence[str]) -> Evaluation | None:
+    """What a client has told of its held-out part; only what the task measures is taken from it."""
     if np.isnan(reply.figure("loss")):
         return None
-    accuracy, perplexity, of_tokens = map(_known, map(reply.figure, ("accuracy", "perplexity", "token_accuracy")))
-    return Evaluation(reply.figure("loss"), accuracy, perplexity, int(reply.figure("examples")), of_tokens)
+    accuracy, perplexity = map(_known, map(reply.figure, ("accuracy", "perplexity")))
+    told = {name: reply.figure(name) for name in measures}
+    known = {name: value for name, value in told.items() if not np.isnan(value)}
+    return Evaluation(reply.figure("loss"), accuracy, perplexity, int(reply.figure("examples")), known)
 
 
 def _known(value: float) -> float | None:

@@ -30,6 +30,7 @@ from gossipfl.learning.data import DataSite
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.run_config import SERVER, run_config
 from gossipfl.runs.run_directory import RunDirectory
+from gossipfl.state import AdapterState
 
 LOG = "flower-server.log"
 """In the run's folder."""
@@ -85,8 +86,12 @@ def _earnest(experiment: Experiment, folder: Path, directory: RunDirectory) -> S
     names = experiment.simulation.names
     directory.write_topology(names, lambda _name: ())
     adapted = load_adapted(experiment, DataSite("server", names, None, folder, folder))
-    recorder = ServerRecorder(experiment, directory, lambda _state: None, _say)
+    recorder = ServerRecorder(experiment, directory, _untested, _say)
     return Server(experiment, adapted.initial, recorder, terms_of(adapted), at_least=1)
+
+
+def _untested(state: AdapterState, *, last: bool) -> None:  # the server has no data
+    """There is no common test set."""
 
 
 def _all_rounds(server: Server, grid: Mustered) -> Outcome:

@@ -14,8 +14,9 @@ from gossipfl.config.loading import load_experiment, parse_experiment
 from gossipfl.config.yaml_text import read_text
 from gossipfl.errors import ConfigError
 from gossipfl.learning.bench import Bench
-from gossipfl.runs.fleet import Fleet, Roster, build_fleet
+from gossipfl.runs.fleet import Fleet, build_fleet
 from gossipfl.runs.progress import Progress
+from gossipfl.runs.roster import Roster
 from gossipfl.runs.run_directory import RunDirectory
 
 

@@ -1,6 +1,7 @@
 """`gossipfl check`: what is wrong, and what the plan is, before any training."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from rich.console import Group, RenderableType
 
@@ -8,6 +9,7 @@ from gossipfl.cli.options import JsonOption, NameOption, PeersOption, SetOption,
 from gossipfl.cli.output import emit, table
 from gossipfl.errors import UserError
 from gossipfl.node.checking import Findings, check
+from gossipfl.node.memory import UNIT, Memory
 
 app = command_app()
 
@@ -41,14 +43,28 @@ def _result(findings: Findings) -> dict[str, object]:
         "spectral_gap": None if lam is None else 1 - lam,
         "values": findings.values,
         "bytes_per_exchange": findings.bytes_per_exchange,
+        "memory": _memory(findings.memory),
         "noise_multiplier": {name: plan.noise_ahead for name, plan in findings.plans.items()},
         "epsilon": {name: plan.epsilon for name, plan in findings.plans.items()},
     }
 
 
+def _memory(memory: Memory | None) -> dict[str, object] | None:
+    """Bytes."""
+    return None if memory is None else {**asdict(memory), "total": memory.total}
+
+
+def _in_memory(memory: Memory | None) -> list[str]:
+    if memory is None:
+        return []
+    total, free = memory.total / UNIT, memory.room / UNIT
+    return [f"memory of a node, by estimate: {total:.2f} GB of {memory.device} memory, of which {free:.2f} GB are free"]
+
+
 def _drawn(findings: Findings) -> RenderableType:
     result = _result(findings)
     lines = [f"{key}: {result[key]}" for key in ("nodes", "lambda", "spectral_gap", "values", "bytes_per_exchange")]
+    lines += _in_memory(findings.memory)
     rows = [
         [
             name,

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from gossipfl.learning.forgetting import mean_of, score_of
-from gossipfl.node.evaluating import OfPeriod
+from gossipfl.node.evaluating_history import OfPeriod
 from gossipfl.report.tables import markdown_table
 
 

@@ -9,10 +9,13 @@ import typer
 
 from gossipfl.cli.options import JsonOption, command_app, example
 from gossipfl.cli.output import emit
-from gossipfl.config.loading import load_experiment, load_peers
+from gossipfl.config.loading import LoadedPeers, load_experiment, load_peers
 from gossipfl.errors import StateError
+from gossipfl.learning.card import CARD
 from gossipfl.learning.export import Origin, export_stored
 from gossipfl.node.checkpoint import load_latest
+from gossipfl.node.personal_export import exportable
+from gossipfl.node.story import story_of
 
 app = command_app()
 
@@ -22,9 +25,10 @@ app = command_app()
     epilog=example(
         "gossipfl export --state-dir state/oslo --output exported",
         "gossipfl export --state-dir state/oslo --output model --merge",
+        "gossipfl export --state-dir state/oslo --output own --personal",
     ),
 )
-def run(
+def run(  # noqa: PLR0913  # one an option
     *,
     state_dir: Annotated[Path, typer.Option("--state-dir", help="The node's state directory.", metavar="DIR")],
     output: Annotated[Path, typer.Option("--output", help="Folder to write; an earlier export is replaced.")],
@@ -33,21 +37,32 @@ def run(
         typer.Option("--peers", help="peers.yaml, where it is not two folders above the state.", metavar="FILE"),
     ] = None,
     merge: Annotated[bool, typer.Option("--merge", help="Write the whole model with the adapter folded in.")] = False,
+    personal: Annotated[bool, typer.Option("--personal", help="The node's own model (personal.phases).")] = False,
+    tuned: Annotated[
+        bool, typer.Option("--tuned", help="The own model as it was fine-tuned, without personal.interpolate.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Write a node's newest adapter as a folder that PEFT loads, or with --merge as a model that transformers loads.
 
-    A builtin model, for which neither has a form, is written as safetensors with a config.json.
+    A builtin model, for which neither has a form, is written as safetensors with a config.json. README.md is a model
+    card: how to load it, task, topology, bytes, ε and hashes; nothing in it tells of single records or how many.
 
-    The experiment is the one the state was trained in, as the state directory keeps it.
+    The experiment is the one the state was trained in, as the state directory keeps it. A node's own model is exported
+    where its ledger covers it; one that was made to stay (personal.stays) is refused.
     """
     saved = load_latest(state_dir)
     if saved is None:
         raise StateError(f"--state-dir {state_dir} holds no checkpoint: no node has trained there yet")
     origin = _origin(state_dir, peers)
-    sha256 = export_stored(origin, saved.state, output, merge=merge)
-    result = {"output": str(output), "adapter_sha256": sha256}
-    text = f"{output}: step {saved.snapshot.step}, sha256 {sha256}"
+    state = saved.state
+    if personal or tuned:
+        state = exportable(state_dir, origin.experiment, state, tuned=tuned)
+    story = story_of(state_dir, origin.experiment, saved, nodes=_nodes(state_dir, peers))
+    sha256 = export_stored(origin, state, output, merge=merge, story=story)
+    card = output / CARD
+    result = {"output": str(output), "adapter_sha256": sha256, "card": str(card)}
+    text = f"{output}: step {saved.snapshot.step}, sha256 {sha256}; model card {card}"
     if origin.experiment.model.builtin is not None:
         text += f"\nall weights of {origin.experiment.model.source} in model.safetensors, its layers in config.json"
     emit(result, json=json, text=text)
@@ -60,9 +75,23 @@ def _origin(state_dir: Path, peers: Path | None) -> Origin:
 
 def _home(state_dir: Path, peers: Path | None) -> Path:
     """Where the experiment's relative paths start: beside experiment.yaml, `state/NAME` being beside peers.yaml."""
-    beside = state_dir.resolve().parent.parent
-    path = peers or beside / "peers.yaml"
-    return load_peers(path).experiment.folder if peers or path.is_file() else beside
+    found = _peers(state_dir, peers)
+    return _beside(state_dir) if found is None else found.experiment.folder
+
+
+def _nodes(state_dir: Path, peers: Path | None) -> int | None:
+    """How many take part, where somebody says so."""
+    found = _peers(state_dir, peers)
+    return None if found is None else len(found.names)
+
+
+def _peers(state_dir: Path, peers: Path | None) -> LoadedPeers | None:
+    path = peers or _beside(state_dir) / "peers.yaml"
+    return load_peers(path) if peers or path.is_file() else None
+
+
+def _beside(state_dir: Path) -> Path:
+    return state_dir.resolve().parent.parent
 
 
 def _components(state_dir: Path) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Where a node's log goes, and as what: lines for people, or a JSON object a line for machines.
 
-    {"at": "2026-11-22T09:00:00.123+00:00", "level": "info", "logger": "gossipfl.net.links", "message": "…", "node":
+    {"at": "2026-11-22T09:00:00.123+00:00", "level": "info", "logger": "gossipfl.net.passage", "message": "…", "node":
      "north", "peer": "south", "exchange": "south/3/17", …}
 
 `exchange` names one message, alike in the logs of its two ends: sender, life and number of the message.
@@ -61,7 +61,8 @@ class JsonLines(logging.Formatter):
         }
         if self._node is not None:
             said["node"] = self._node
-        fields = {key: value for key, value in vars(record).items() if key not in _USUAL}
+        # a library that marks every record for itself (Ray does) begins its names so
+        fields = {key: value for key, value in vars(record).items() if key not in _USUAL and not key.startswith("_")}
         if record.exc_info:
             fields["error"] = self.formatException(record.exc_info)
         return json.dumps({**fields, **said}, default=str, ensure_ascii=False)

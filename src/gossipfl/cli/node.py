@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.console import Group, RenderableType
 
 from gossipfl.cli.logs import LogFormat, LogFormatOption, LogLevel, LogLevelOption, configure_logs
 from gossipfl.cli.options import (
@@ -20,6 +20,7 @@ from gossipfl.cli.options import (
     example,
 )
 from gossipfl.cli.output import emit, table
+from gossipfl.cli.personal_text import personal_table
 from gossipfl.cli.watching import watcher
 from gossipfl.config.loading import load_peers, resolve_self
 from gossipfl.node.assembly import NodeRequest, run_node
@@ -134,7 +135,8 @@ def _trace_target(text: str, *, insecure: bool) -> str:
     return trace_target(text, os.environ, insecure=insecure)
 
 
-def _drawn(record: NodeRecord) -> Table:
+def _drawn(record: NodeRecord) -> RenderableType:
     row = record.as_json()
     columns = ("name", "step", "loss", "accuracy", "test_accuracy", "epsilon", "bytes_sent", "bytes_received")
-    return table(columns, [[row[column] for column in columns]], title=record.state)
+    drawn = table(columns, [[row[column] for column in columns]], title=record.state)
+    return drawn if record.personal is None else Group(drawn, personal_table(row["personal"]))

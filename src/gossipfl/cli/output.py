@@ -25,6 +25,11 @@ def emit(result: Mapping[str, object], *, json: bool, text: "RenderableType") ->
         console(stderr=False).print(text, soft_wrap=isinstance(text, str))
 
 
+def say(piece: str) -> None:
+    """A piece of a text that is still coming; stdout, at once."""
+    print(piece, end="", flush=True)  # noqa: T201
+
+
 def note(message: str) -> None:
     """One line for people about what goes on; stderr."""
     print(message, file=sys.stderr, flush=True)  # noqa: T201

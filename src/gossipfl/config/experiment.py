@@ -11,6 +11,7 @@ from gossipfl.config.flower import FlowerConfig
 from gossipfl.config.gossip import GossipConfig
 from gossipfl.config.memorization import CanariesConfig, MemorizationConfig
 from gossipfl.config.model import AdapterConfig, ModelConfig, TaskConfig
+from gossipfl.config.personal import PersonalConfig, check_personal
 from gossipfl.config.privacy import PrivacyConfig
 from gossipfl.config.protection import ProtectionConfig, check_protected
 from gossipfl.config.section import NonNegativeInt, Section
@@ -31,6 +32,7 @@ __all__ = [
     "GossipConfig",
     "MemorizationConfig",
     "ModelConfig",
+    "PersonalConfig",
     "PrivacyConfig",
     "ProtectionConfig",
     "Section",
@@ -56,6 +58,7 @@ class Experiment(Section):
     adapter: AdapterConfig = AdapterConfig()
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
+    personal: PersonalConfig = PersonalConfig()
     privacy: PrivacyConfig
     protection: ProtectionConfig = ProtectionConfig()
     topology: TopologyConfig = TopologyConfig()
@@ -67,6 +70,18 @@ class Experiment(Section):
     audit: AuditConfig | None = None
     """What `gossipfl audit privacy` plants; everything else ignores it."""
     memorization: MemorizationConfig = MemorizationConfig()
+
+    @property
+    def charged_training(self) -> TrainingConfig:
+        """Training with all phases that the account pays for: personal ones too, unless their model stays."""
+        if not self.personal.phases or self.personal.stays:
+            return self.training
+        return self.training.model_copy(update={"phases": self.training.phases + self.personal.phases})
+
+    @model_validator(mode="after")
+    def _own_models_can_be_made(self) -> "Experiment":
+        check_personal(self.personal, held_out=self.data.held_out, level=self.privacy.level)
+        return self
 
     @model_validator(mode="after")
     def _combinations_make_sense(self) -> "Experiment":
@@ -87,11 +102,75 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _layers_may_run_again(self) -> "Experiment":
+        if not self.training.gradient_checkpointing:
+            return self
+        if self.model.builtin is not None:
+            raise ValueError(f"training.gradient_checkpointing is for models of transformers, not {self.model.source}")
+        if self.privacy.noises_steps and self.privacy.engine == "hooks":
+            raise ValueError(
+                "training.gradient_checkpointing runs layers twice, which privacy.engine hooks takes for two uses: "
+                "set engine grouped or auto"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _layers_may_be_spread(self) -> "Experiment":
+        if self.model.device_map == "auto" and self.privacy.noises_steps:
+            raise ValueError(
+                "model.device_map auto: the gradients of single examples (privacy.level example) are collected on one "
+                "device; set one, with model.quantization nf4 where the model is too large, or privacy.level update"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _quantized_weights_stay(self) -> "Experiment":
+        adapter, quantization = self.adapter, self.model.quantization
+        if quantization == "none":
+            return self
+        if quantization == "int8" and self.privacy.noises_steps:
+            raise ValueError(
+                "model.quantization int8 treats a feature otherwise where any record of the batch has an outlier: one "
+                "record changes what others compute, and privacy.level example bounds each by itself: set nf4"
+            )
+        if adapter.kind == "full" or adapter.merge in {"exact", "stack"}:
+            raise ValueError(
+                f"model.quantization {quantization}: weights of the base cannot change: set adapter.kind lora"
+            )
+        if adapter.kind == "core" and adapter.basis is None:
+            raise ValueError(
+                f"model.quantization {quantization}: adapter.kind core takes its basis from the unquantized weights: "
+                "let gossipfl init write adapter.basis first"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _loss_is_of_the_task(self) -> "Experiment":
         if self.training.loss == "goldfish" and self.task.kind != "causal-lm":
             raise ValueError(
-                f"training.loss goldfish leaves tokens out of the loss: task.kind causal-lm was expected, not "
-                f"{self.task.kind}, which has one label a record"
+                f"training.loss goldfish keeps a text from being learned by heart: task.kind causal-lm was expected, "
+                f"not {self.task.kind}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _columns_are_of_the_task(self) -> "Experiment":
+        kind, data = self.task.kind, self.data
+        if kind == "seq2seq-lm" and data.prompt is None:
+            raise ValueError(
+                "data.prompt and data.response: task.kind seq2seq-lm reads one and says the other; name both columns"
+            )
+        if self.task.metrics and (kind not in {"causal-lm", "seq2seq-lm"} or data.prompt is None):
+            raise ValueError(
+                f"task.metrics {', '.join(self.task.metrics)}: task.kind causal-lm or seq2seq-lm with data.prompt and "
+                f"data.response was expected: a model of {kind} answers no prompt"
+            )
+        if kind in {"seq2seq-lm", "multiple-choice"} and data.canaries is not None:
+            raise ValueError(f"data.canaries: passages of plain text, task.kind causal-lm was expected, not {kind}")
+        if kind == "multiple-choice" and data.prompt is not None:
+            raise ValueError(
+                "data.prompt and data.response: task.kind multiple-choice reads data.question, data.choices and "
+                "data.answer"
             )
         return self
 
@@ -212,7 +291,7 @@ class Experiment(Section):
         if vectors != (self.model.builtin is not None):
             raise ValueError(
                 f"task.kind {self.task.kind} does not fit model.source {self.model.source!r}: vector-classification "
-                "goes with the builtin models, which read numbers, and the other tasks with models that read text"
+                "goes with the builtin models, which read numbers, and the other tasks with models of transformers"
             )
         if not vectors:
             return self

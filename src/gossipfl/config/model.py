@@ -21,6 +21,11 @@ class ModelConfig(Section):
     """Hub revision; a commit hash makes the run repeatable."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type the base weights are kept in; the adapter is always fp32."""
+    quantization: Literal["none", "int8", "nf4"] = "none"
+    """The base's linear layers in 8 or 4 bits a weight, by bitsandbytes; with a CUDA GPU and the extra `quantization`;
+    int8 not at privacy.level example. All nodes alike: a quantized base computes another function."""
+    device_map: Literal["one", "auto"] = "one"
+    """auto: the layers are spread over all CUDA GPUs of the machine, by accelerate; not at privacy.level example."""
     keep_below: bool = False
     """For studies on public data: what the frozen layers below the first trained one give is computed once a record and
     kept in the cache folder, tokens times width times 4 bytes each. Results differ by rounding from those without."""
@@ -50,26 +55,51 @@ class ModelConfig(Section):
             raise ValueError("hidden: builtin:mlp needs the widths of its hidden layers, builtin:logistic has none")
         if self.revision is not None or self.dtype != "float32":
             raise ValueError(f"source: {self.source} is drawn here in float32; it has no revision and no other dtype")
+        if self.quantization != "none" or self.device_map != "one":
+            raise ValueError(
+                f"source: {self.source} is small and trained whole; it has no quantization and no device_map"
+            )
         return self
+
+
+_UNLABELED = frozenset({"causal-lm", "seq2seq-lm", "multiple-choice"})
+"""Kinds of task without `task.labels`."""
 
 
 class TaskConfig(Section):
     """What the model learns to do."""
 
-    kind: Literal["sequence-classification", "causal-lm", "vector-classification"]
-    """`causal-lm` takes plain text, or prompt and response with the loss on the response only;
-    `vector-classification` is for builtin models."""
+    kind: Literal[
+        "sequence-classification",
+        "causal-lm",
+        "seq2seq-lm",
+        "multiple-choice",
+        "vector-classification",
+        "image-classification",
+    ]
+    """`causal-lm` takes plain text, or prompt and response with the loss on the response only; `seq2seq-lm` (T5) prompt
+    and response; `multiple-choice` questions, of which a causal model answers what it finds likeliest;
+    `vector-classification` is for builtin models; `image-classification` for models of images (ViT), with the model's
+    own image processor."""
     labels: tuple[str, ...] = ()
     """Class names, public and equal on all nodes; required for classification."""
     max_length: PositiveInt = 128
     """Tokens a record is cut to; more costs time in proportion."""
+    choice_score: Literal["mean", "sum"] = "mean"
+    """`multiple-choice`: a choice's score is the mean, or the sum, of its tokens' log likelihoods; the sum prefers
+    short ones."""
+    metrics: tuple[Literal["exact_match", "rouge_l", "chrf"], ...] = ()
+    """Of what the model answers to the prompts of held-out and test records, from 0 to 1; for `seq2seq-lm`, and for
+    `causal-lm` with prompt and response. Answering costs a pass a token: at a run's end and by `gossipfl evaluate`."""
+    max_new_tokens: PositiveInt = 64
+    """Tokens of such an answer at most."""
     chat_template: bool = True
     """Prompt and response go through the tokenizer's chat template where it has one."""
 
     @property
     def classifies(self) -> bool:
         """Records have a label, and there is an accuracy."""
-        return self.kind != "causal-lm"
+        return self.kind not in _UNLABELED
 
     @model_validator(mode="after")
     def _labels_are_given(self) -> "TaskConfig":

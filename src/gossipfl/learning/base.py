@@ -11,6 +11,8 @@ from torch import nn
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from gossipfl.learning.data.images import ImageReader
+
 
 @dataclass(frozen=True, slots=True)
 class BaseModel:
@@ -18,7 +20,8 @@ class BaseModel:
 
     Attributes:
         module: the model in evaluation mode, every dropout of its own at 0; nothing requires a gradient.
-        tokenizer: its tokenizer, which has a pad token; None for a builtin model, which reads numbers.
+        tokenizer: its tokenizer, which has a pad token; None for a model of images, and for a builtin
+            one, which reads numbers.
         sha256: hash of the files with the base weights, or of a builtin model's definition; equal on all nodes.
         source: `model.source`, a path made absolute: it finds the model from any folder.
         folder: local folder the weights were read from; None for a builtin model.
@@ -26,6 +29,7 @@ class BaseModel:
             of which all is trained alike.
         drawn: parameters of the body that the weight files lack (a pooler, say): drawn from the seed, never trained.
         head_sha256: hash of all that was drawn from the seed, as every node must have it at the start; empty for none.
+        images: the image processor of a model of images.
     """
 
     module: nn.Module
@@ -36,6 +40,7 @@ class BaseModel:
     head: Mapping[str, nn.Parameter]
     drawn: Mapping[str, nn.Parameter]
     head_sha256: str
+    images: "ImageReader | None" = None
 
 
 def parameters_sha256(parameters: Mapping[str, nn.Parameter]) -> str:

@@ -139,7 +139,9 @@ def _plan(experiment: Experiment, account: LedgerAccount, records: NodeRecords, 
     privacy, units = experiment.privacy, len(records.train)
     pasts, drawing = _pasts(experiment, account, records)
     try:
-        plan = plan_for_all(privacy, experiment.training, units=units, pasts=pasts, pairs=pairs, drawing=drawing)
+        plan = plan_for_all(
+            privacy, experiment.charged_training, units=units, pasts=pasts, pairs=pairs, drawing=drawing
+        )
         per_phase = 1 if privacy.releases_phases else experiment.training.local_steps
         account.plan(plan.charge(plan.steps), every=per_phase)
     except BudgetSpentError as error:

@@ -1,9 +1,9 @@
 """Loss, accuracy and perplexity of a model on examples: no dropout, no gradient, micro-batch by micro-batch."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from gossipfl.learning.data import Examples
-from gossipfl.learning.tasks import Task
+from gossipfl.learning.tasks import SAID_FIRST, Scores, Task
 
 _LARGEST_EXPONENT = 709.0
 """exp of more is no float64."""
@@ -23,34 +23,56 @@ class Evaluation:
 
     Attributes:
         loss: mean over the rows, which is what training lowers; NaN without examples.
-        accuracy: part of the rows that are classified right; None for `causal-lm`.
+        accuracy: part of the labels that are said: of rows, or of the words of `token-classification`; None for tasks
+            without classes.
         perplexity: exp of the mean over all loss tokens; None for classification, infinity if it overflows.
         examples: rows.
-        token_accuracy: part of all loss tokens that the model says first, each after the true ones before it; None for
-            classification.
+        measures: what else the kind of task measures, by name, see `learning.tasks.measured`; what these examples
+            cannot have is absent.
     """
 
     loss: float
     accuracy: float | None
     perplexity: float | None
     examples: int
-    token_accuracy: float | None = None
+    measures: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def token_accuracy(self) -> float | None:
+        """See `SAID_FIRST`; None for classification."""
+        return self.measures.get(SAID_FIRST)
+
+    def figures(self) -> dict[str, float | None]:
+        """All of it, flat: what does not apply is None, a measure that is not known is absent."""
+        always = {"loss": self.loss, "accuracy": self.accuracy, "perplexity": self.perplexity}
+        return {**always, "examples": self.examples, **self.measures}
 
 
 def evaluate(module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> Evaluation:
     """Runs the model over all examples; it is in the mode it was in, afterwards."""
-    if examples.rows == 0:
-        return Evaluation(math.nan, None, None, 0)
+    return evaluation_of(task, score(module, task, examples, micro_batch=micro_batch))
+
+
+def score(module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> list[Scores]:
+    """The scores of all examples, in order; those of several models may be put together, each on its own examples."""
     with evaluating(module):
-        scores = [task.scores(module, rows.tensors) for rows in examples.rows_in_order(micro_batch)]
+        return [task.scores(module, rows.tensors) for rows in examples.rows_in_order(micro_batch)]
+
+
+def evaluation_of(task: Task, scores: Sequence[Scores]) -> Evaluation:
+    """What scores come to."""
+    if not scores:
+        return Evaluation(math.nan, None, None, 0)
+    measures = task.measure([score.answers for score in scores])
     losses = torch.cat([score.losses for score in scores]).double()
     loss = float(losses.mean())
     tokens = torch.cat([score.tokens for score in scores])
     # whole numbers divide to float32
     said = float(torch.cat([score.said for score in scores]).sum().double() / tokens.sum())
     if task.classifies:
-        return Evaluation(loss, said, None, examples.rows)
-    return Evaluation(loss, None, _perplexity(float((losses * tokens).sum() / tokens.sum())), examples.rows, said)
+        return Evaluation(loss, said, None, len(losses), measures)
+    perplexity = _perplexity(float((losses * tokens).sum() / tokens.sum()))
+    return Evaluation(loss, None, perplexity, len(losses), {SAID_FIRST: said, **measures})
 
 
 def hit_rate(module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> float:

@@ -5,7 +5,8 @@
     full, and lora that folds (adapter.merge exact, stack): no low rank: always the whole model
     builtin     the whole model, for which PEFT has no form: safetensors and a config.json
 
-The classification head travels in PEFT's `modules_to_save`. `gossipfl.json` beside says which base model it belongs to.
+The classification head travels in PEFT's `modules_to_save`. `gossipfl.json` beside says which base model it belongs to,
+and README.md is the model card.
 """
 
 import contextlib
@@ -32,18 +33,21 @@ from gossipfl.learning.adapters import attach
 from gossipfl.learning.adapters.adapted import Adapted, LowRank
 from gossipfl.learning.builtin import save_builtin
 from gossipfl.learning.cache import file_sha256
+from gossipfl.learning.card import CARD, Story, card_of
 from gossipfl.learning.models import load_base
 from gossipfl.learning.quiet import quiet
-from gossipfl.learning.sources import weights_sha256
+from gossipfl.learning.sources import hub_id, weights_sha256
+from gossipfl.learning.tasks import KINDS
 from gossipfl.state import AdapterState
 
 NOTE = "gossipfl.json"
 """Its presence marks a folder as an export, which a later one may replace."""
 _WEIGHTS = "adapter_model.safetensors"
-_TASKS = {"sequence-classification": "SEQ_CLS", "causal-lm": "CAUSAL_LM"}
 
 
-def export(adapted: Adapted, state: AdapterState, output: Path, *, merge: bool = False) -> str:
+def export(
+    adapted: Adapted, state: AdapterState, output: Path, *, merge: bool = False, story: Story | None = None
+) -> str:
     """Writes `state` as a folder and gives the SHA-256 of its weights file; equal states give equal hashes.
 
     Args:
@@ -51,10 +55,14 @@ def export(adapted: Adapted, state: AdapterState, output: Path, *, merge: bool =
         output: made, or replaced when it is an earlier export; complete or untouched.
         merge: the whole model with the update folded in, in the base's type, for `AutoModel….from_pretrained`; `full`
             and a builtin model are always written so. Otherwise a folder for `PeftModel.from_pretrained`.
+        story: what the run adds to the model card.
 
     Raises:
-        ModelError: the state belongs to another adapter, or `output` holds something else.
+        ModelError: the state belongs to another adapter, `output` holds something else, or the base is quantized and to
+            be merged.
     """
+    if merge and adapted.experiment.model.quantization != "none":
+        raise ModelError("--merge: the update cannot be folded into quantized weights; set model.quantization none")
     adapted.write(state)
     # what was folded into the frozen weights has no low rank
     whole = merge or adapted.parts.factors is None or bool(adapted.parts.folds)
@@ -67,8 +75,12 @@ def export(adapted: Adapted, state: AdapterState, output: Path, *, merge: bool =
             _save_adapter(adapted, state, folder)
         if adapted.tokenizer is not None:
             adapted.tokenizer.save_pretrained(folder)
+        if adapted.base.images is not None:
+            adapted.base.images.processor.save_pretrained(folder)
         sha256 = weights_sha256(folder) if whole else file_sha256(folder / _WEIGHTS)
         (folder / NOTE).write_text(json.dumps(_note(adapted, sha256, whole=whole), indent=1) + "\n")
+        card = card_of(adapted, story or Story(), sha256=sha256, whole=whole)
+        (folder / CARD).write_text(str(card), encoding="utf-8")
     return sha256
 
 
@@ -87,7 +99,9 @@ class Origin:
     components: Mapping[str, str]
 
 
-def export_stored(origin: Origin, state: AdapterState, output: Path, *, merge: bool = False) -> str:
+def export_stored(
+    origin: Origin, state: AdapterState, output: Path, *, merge: bool = False, story: Story | None = None
+) -> str:
     """Loads model and adapter of a stored state anew and exports it; gives the SHA-256 of the weights file.
 
     Raises:
@@ -100,7 +114,7 @@ def export_stored(origin: Origin, state: AdapterState, output: Path, *, merge: b
     now = adapted.components()
     if changed := sorted(key for key in now if origin.components.get(key, now[key]) != now[key]):
         raise ModelError(f"export: the state was trained with another {' and '.join(changed)} than is here now")
-    return export(adapted, state, output, merge=merge)
+    return export(adapted, state, output, merge=merge, story=story)
 
 
 def _note(adapted: Adapted, sha256: str, *, whole: bool) -> dict[str, object]:
@@ -109,7 +123,7 @@ def _note(adapted: Adapted, sha256: str, *, whole: bool) -> dict[str, object]:
         "model": {**experiment.model.model_dump(mode="json"), "source": adapted.base.source},
         "base_sha256": adapted.base.sha256,
         "task": experiment.task.model_dump(mode="json"),
-        "prompted": experiment.data.prompt is not None,
+        "prompted": experiment.data.prompt is not None or experiment.task.kind == "multiple-choice",
         "adapter": experiment.adapter.kind,
         "seed": experiment.seed,
         "sha256": sha256,
@@ -136,14 +150,14 @@ def _save_adapter(adapted: Adapted, state: AdapterState, folder: Path) -> None:
 def _peft_config(adapted: Adapted, layers: list[str], saved: list[str]) -> dict[str, object]:
     base = adapted.base
     rank, stabilized = adapted.parts.rank, adapted.experiment.adapter.rank_stabilized
-    on_hub = not base.source.startswith("package:") and not Path(base.source).is_absolute()
     config = LoraConfig(
         r=rank,
         lora_alpha=adapted.parts.scale * (math.sqrt(rank) if stabilized else rank),
         use_rslora=stabilized,
         fan_in_fan_out=all(_is_transposed(adapted, layer) for layer in layers),
-        task_type=_TASKS[adapted.experiment.task.kind],
-        base_model_name_or_path=base.source if on_hub else str(base.folder),
+        # PEFT has no name for some
+        task_type=KINDS[adapted.experiment.task.kind].peft_type or None,
+        base_model_name_or_path=hub_id(base.source) or str(base.folder),
         revision=adapted.experiment.model.revision,
         inference_mode=True,
     )

@@ -1,28 +1,24 @@
-"""Text from an exported adapter, beside what the base model alone says. Greedy: the same words every time."""
+"""Text from an exported adapter, beside what the base model alone says; greedy unless it is to be drawn."""
 
-import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import torch
-from peft import PeftModel
-from pydantic import ValidationError
-from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
-
-from gossipfl.config.experiment import ModelConfig, TaskConfig
 from gossipfl.config.training import TrainingConfig
-from gossipfl.errors import ModelError
-from gossipfl.learning.base import BaseModel
-from gossipfl.learning.cache import file_sha256
-from gossipfl.learning.continuing import continue_greedily
+from gossipfl.errors import ConfigError, ModelError
+from gossipfl.learning.continuing import GREEDY, Sampling
+from gossipfl.learning.conversation import chat_ids, check_chat, opening
 from gossipfl.learning.data.tokens import prompt_ids
 from gossipfl.learning.device import choose_device
-from gossipfl.learning.export import NOTE
-from gossipfl.learning.models import load_base
-from gossipfl.learning.quiet import quiet
-from gossipfl.learning.sources import weights_sha256
+from gossipfl.learning.exported import Exported, ExportNote, load_exported, read_note
+from gossipfl.learning.voice import Voice
+
+_SAYING = ("causal-lm", "multiple-choice", "seq2seq-lm")
+"""Kinds of task whose models say text."""
+_LISTED = " or ".join([", ".join(_SAYING[:-1]), _SAYING[-1]])
+BASE = "base model"
+"""What the base model is called to whoever listens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,108 +37,94 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
-class ExportNote:
-    """What an export's note says.
+class Terms:
+    """How to continue.
 
     Attributes:
-        model: the base model.
-        task: what the adapter was trained for.
-        base_sha256: of the base model it belongs to.
-        prompted: it was trained on prompts and responses.
-        merged: the folder holds the whole model.
-        seed: of the experiment.
+        max_new_tokens: longest continuation.
+        device: auto (CUDA when there is one), cpu, cuda, cuda:1.
+        sampling: how tokens are chosen.
+        chat: through the tokenizer's chat template; None: as in training, and plain text where it was plain text.
+        system: of a chat: what stands before the prompt.
     """
 
-    model: ModelConfig
-    task: TaskConfig
-    base_sha256: str
-    prompted: bool
-    merged: bool
-    seed: int
+    max_new_tokens: int = 100
+    device: str = "auto"
+    sampling: Sampling = GREEDY
+    chat: bool | None = None
+    system: str | None = None
 
 
 def generate(
-    adapter_dir: Path, prompt: str, *, max_new_tokens: int = 100, device: str = "auto", chat: bool | None = None
+    adapter_dir: Path,
+    prompt: str,
+    *,
+    max_new_tokens: int = 100,
+    device: str = "auto",
+    chat: bool | None = None,
+) -> Generation:
+    """Continues a prompt with and without the adapter, greedily; see `generate_on`."""
+    return generate_on(adapter_dir, prompt, Terms(max_new_tokens=max_new_tokens, device=device, chat=chat))
+
+
+def generate_on(
+    adapter_dir: Path, prompt: str, terms: Terms, *, hear: Callable[[str, str], None] | None = None
 ) -> Generation:
     """Continues a prompt with and without the adapter.
 
     Args:
         adapter_dir: what `export` wrote.
-        device: auto (CUDA when there is one), cpu, cuda, cuda:1.
-        chat: through the tokenizer's chat template; None: as in training, and plain text where it was plain text.
+        hear: told both texts as they come, piece by piece: who speaks (`adapter HASH`, then `BASE`), and what.
 
     Raises:
-        ModelError: no export, not of a causal-lm task, made on another base model, or the prompt is too long.
+        ModelError: no export, not of a task that says text, made on another base model, the prompt is too long, or it is to
+            go through a chat template and there is none.
+        ConfigError: no such device here, or a system's say without a chat.
+    """
+    exported, voice = open_voice(adapter_dir, terms, with_base=True)
+    ids = _prompt_ids(voice, prompt, exported.note, terms)
+    voice.check_room(len(ids))
+    name = f"adapter {exported.sha256[:12]}"
+    text = voice.say(ids, hear=None if hear is None else partial(hear, name))
+    with exported.base_alone() as base:
+        base_text = replace(voice, module=base).say(ids, hear=None if hear is None else partial(hear, BASE))
+    return Generation(text, base_text, exported.sha256)
+
+
+def open_voice(adapter_dir: Path, terms: Terms, *, with_base: bool = False) -> tuple[Exported, Voice]:
+    """An export that can speak.
+
+    Args:
+        with_base: see `load_exported`.
+
+    Raises:
+        ModelError: no export, not of a task that says text, or made on another base model.
         ConfigError: no such device here.
     """
     about = read_note(adapter_dir)
-    if about.task.kind != "causal-lm":
-        raise ModelError(f"adapter: {adapter_dir} was trained for {about.task.kind}; generate needs causal-lm")
-    base = load_base(about.model, about.task, folder=adapter_dir, seed=about.seed)
-    if base.sha256 != about.base_sha256:
-        raise ModelError(
-            f"adapter: {adapter_dir} belongs to base model {about.base_sha256[:12]}, "
-            f"{about.model.source!r} is {base.sha256[:12]}"
-        )
-    tokenizer = base.tokenizer
-    if tokenizer is None:
+    if about.task.kind not in _SAYING:
+        raise ModelError(f"adapter: {adapter_dir} was trained for {about.task.kind}; generate needs {_LISTED}")
+    device = choose_device(TrainingConfig(device=terms.device))
+    exported = load_exported(adapter_dir, device, with_base=with_base)
+    if exported.tokenizer is None:
         raise ModelError(f"adapter: {about.model.source!r} has no tokenizer; generate needs a model of text")
-    ids = torch.tensor(
-        [_prompt_ids(tokenizer, prompt, about, chat=chat)], device=choose_device(TrainingConfig(device=device))
-    )
-    _check_length(base, ids.shape[1], max_new_tokens)
-    base_text = _continue(base.module.to(ids.device), tokenizer, ids, max_new_tokens)
-    adapted = _with_adapter(base, adapter_dir, merged=about.merged).to(ids.device)
-    text = _continue(adapted, tokenizer, ids, max_new_tokens)
-    return Generation(text, base_text, exported_sha256(adapter_dir, merged=about.merged))
+    return exported, Voice(exported.module, exported.tokenizer, device, terms.max_new_tokens, terms.sampling)
 
 
-def read_note(adapter_dir: Path) -> ExportNote:
-    """What stands in the `gossipfl.json` of an export.
-
-    Raises:
-        ModelError: it is missing or damaged.
-    """
-    path = adapter_dir / NOTE
-    try:
-        note: Any = json.loads(path.read_text())
-        return ExportNote(
-            model=ModelConfig.model_validate(note["model"]),
-            task=TaskConfig.model_validate(note["task"]),
-            base_sha256=str(note["base_sha256"]),
-            prompted=bool(note["prompted"]),
-            merged=bool(note["merged"]),
-            seed=int(note["seed"]),
-        )
-    except OSError as error:
-        raise ModelError(f"adapter: {adapter_dir} is no folder that gossipfl export wrote: no {NOTE}") from error
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
-        raise ModelError(f"adapter: {path} is damaged; export the adapter again") from error
-
-
-def exported_sha256(adapter_dir: Path, *, merged: bool) -> str:
-    """Hash of an export's weights, as `export` gave it."""
-    return weights_sha256(adapter_dir) if merged else file_sha256(adapter_dir / "adapter_model.safetensors")
-
-
-def _with_adapter(base: BaseModel, adapter_dir: Path, *, merged: bool) -> nn.Module:
-    try:
-        with quiet():
-            if merged:
-                module: nn.Module = AutoModelForCausalLM.from_pretrained(
-                    adapter_dir, dtype=base.module.dtype, local_files_only=True
-                )
-            else:
-                module = PeftModel.from_pretrained(base.module, adapter_dir)
-    # whatever the readers make of missing or damaged files
-    except Exception as error:
-        raise ModelError(f"adapter: {adapter_dir} cannot be read: {error}") from error
-    return module.eval()
-
-
-def _prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str, about: ExportNote, *, chat: bool | None) -> list[int]:
-    if chat or (chat is None and about.prompted):
-        ids = prompt_ids(tokenizer, prompt, chat_template=chat or about.task.chat_template)
+def _prompt_ids(voice: Voice, prompt: str, about: ExportNote, terms: Terms) -> list[int]:
+    if terms.chat:
+        check_chat(voice)
+    tokenizer, encoded = voice.tokenizer, about.task.kind == "seq2seq-lm"
+    as_trained = about.prompted and about.task.chat_template
+    templated = not encoded and bool(tokenizer.chat_template) and (as_trained if terms.chat is None else terms.chat)
+    if terms.system is not None and not templated:
+        raise ConfigError("system: it stands in a chat template; with a prompt, add --chat")
+    if templated:
+        ids = chat_ids(tokenizer, [*opening(terms.system), {"role": "user", "content": prompt}])
+    elif encoded:
+        ids = list(tokenizer(prompt)["input_ids"]) if prompt else []
+    elif terms.chat is None and about.prompted:
+        ids = prompt_ids(tokenizer, prompt, chat_template=False)
     else:
         ids = list(tokenizer(prompt)["input_ids"])
         if ids and ids[-1] == tokenizer.eos_token_id:
@@ -151,16 +133,3 @@ def _prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str, about: ExportNo
     if not ids:
         raise ModelError("prompt: it is empty; at least one token is needed")
     return ids
-
-
-def _check_length(base: BaseModel, prompt_tokens: int, max_new_tokens: int) -> None:
-    limit = getattr(base.module.config, "max_position_embeddings", None)
-    if limit is not None and prompt_tokens + max_new_tokens > limit:
-        raise ModelError(
-            f"prompt: {prompt_tokens} tokens and max_new_tokens {max_new_tokens} exceed the model's context of {limit}"
-        )
-
-
-def _continue(module: nn.Module, tokenizer: PreTrainedTokenizerBase, ids: Tensor, max_new_tokens: int) -> str:
-    (out,) = continue_greedily(module, ids, most=max_new_tokens, pad=tokenizer.pad_token_id)
-    return str(tokenizer.decode(out, skip_special_tokens=True)).strip()

@@ -32,10 +32,11 @@ def take_in(bench: Bench, records: NodeRecords, reopen: Callable[[NodeRecords], 
     data = place.tokenized(records)
     books = reopen(records)
     try:
-        parts = place.learner_parts(data, books, sampling_of(place.resident.adapted.experiment, records))
-        parts.mechanism.restore(bench.mechanism.durable())
+        tools = place.tools(data, books, sampling_of(place.resident.adapted.experiment, records))
+        tools.parts.mechanism.restore(bench.mechanism.durable())
     except BaseException:
         books.undo()
         raise
-    bench.learner.go_on_with(parts)
-    bench.data, bench.plan, bench.mechanism, bench.account = data, books.plan, parts.mechanism, books.account
+    bench.learner.go_on_with(tools.parts)
+    bench.data, bench.plan, bench.account = data, books.plan, books.account
+    bench.mechanism, bench.tuner = tools.parts.mechanism, tools.tuner

@@ -17,15 +17,16 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from gossipfl.config.training import TrainingConfig
 from gossipfl.core.messages import Receipt
 from gossipfl.errors import BudgetSpentError, DivergedError
 from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.data import Examples
-from gossipfl.learning.evaluation import Evaluation, evaluate, hit_rate
+from gossipfl.learning.evaluation import Evaluation, evaluate, hit_rate, score
 from gossipfl.learning.optimizer import LocalOptimizer, optimizer_part
-from gossipfl.learning.tasks import Task
+from gossipfl.learning.tasks import Scores, Task
 from gossipfl.privacy.account import Account
 from gossipfl.privacy.mechanisms import Mechanism
 from gossipfl.state import AdapterState
@@ -114,6 +115,17 @@ def released(
     return AdapterState(snapshot.spec, vector)
 
 
+def judged(adapted: Adapted, module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> Evaluation:
+    """Loss and metrics of a model as it is now, those of its answers too."""
+    found = evaluate(module, task, examples, micro_batch=micro_batch)
+    if not adapted.experiment.task.metrics:
+        return found
+    # sacreBLEU and generation are for those who wish them
+    from gossipfl.learning.answers import with_answers  # noqa: PLC0415
+
+    return with_answers(found, adapted, examples, micro_batch=micro_batch)
+
+
 class Learner:
     """One node's training and evaluation; every call may come from any thread, they take turns.
 
@@ -130,6 +142,11 @@ class Learner:
     def units(self) -> float:
         """Expected units in a batch."""
         return self._parts.units
+
+    @property
+    def task(self) -> Task:
+        """What is learned."""
+        return self._parts.task
 
     @property
     def proximal_mu(self) -> float:
@@ -175,9 +192,17 @@ class Learner:
             state = released(part, after, snapshot, self._config, trained)
             return Training(state, done, self._parts.units, self._parts.account.receipt(), exhausted)
 
-    def evaluate(self, state: AdapterState, examples: Examples) -> Evaluation:
-        """Loss and metrics of a state; waits for training under way."""
-        return self._looked_at(evaluate, state, examples)
+    def evaluate(self, state: AdapterState, examples: Examples, *, last: bool = False) -> Evaluation:
+        """Loss and metrics of a state; waits for training under way.
+
+        Args:
+            last: of the run, which is worth a text for every row, see `task.metrics`.
+        """
+        return self._looked_at(partial(judged, self._parts.adapted) if last else evaluate, state, examples)
+
+    def score(self, state: AdapterState, examples: Examples) -> list[Scores]:
+        """What an evaluation of a state is made of; waits for training under way."""
+        return self._looked_at(score, state, examples)
 
     def hits(self, state: AdapterState, examples: Examples) -> float:
         """Part of the rows of which a state says first what their labels say; waits for training under way."""

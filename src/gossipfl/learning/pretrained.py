@@ -10,39 +10,41 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 from torch import nn
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    PretrainedConfig,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 
 from gossipfl.config.experiment import ModelConfig, TaskConfig
 from gossipfl.core.rng import generator
 from gossipfl.errors import ModelError
 from gossipfl.learning.base import BaseModel, parameters_sha256
+from gossipfl.learning.placing import loading_options, refuse_offload, refuse_quantization
+from gossipfl.learning.processors import read_processor
 from gossipfl.learning.quiet import quiet
 from gossipfl.learning.sources import locate
-
-_CLASSES = {"sequence-classification": AutoModelForSequenceClassification, "causal-lm": AutoModelForCausalLM}
+from gossipfl.learning.tasks import KINDS
 
 
 def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed: int) -> BaseModel:
     """What `gossipfl.learning.models.load_base` promises, for a model of transformers."""
+    refuse_quantization(model)
     located = locate(model, folder=folder)
     # from_pretrained draws what the files lack before this module draws it again
     with quiet(), torch.random.fork_rng(devices=[]):
-        tokenizer = _tokenizer(located.folder, model.source)
+        images = KINDS[task.kind].reads_images
+        tokenizer = None if images else _tokenizer(located.folder, model.source)
         module, missing = _module(located.folder, model, task)
-    _agree_on_padding(module, tokenizer)
+        processor = read_processor(located.folder, model.source, module.config) if images else None
+    if tokenizer is not None:
+        _agree_on_padding(module, tokenizer)
     drawn = {name: parameter for name, parameter in module.named_parameters() if name in missing}
-    if task.kind == "causal-lm" and drawn:
-        raise ModelError(f"model.source: {model.source!r} has no weights for {min(drawn)}, which causal-lm needs")
+    kind = KINDS[task.kind]
+    if drawn and not kind.has_head:
+        raise ModelError(f"model.source: {model.source!r} has no weights for {min(drawn)}, which {task.kind} needs")
+    if kind.peft_type == "SEQ_2_SEQ_LM" and getattr(module.config, "decoder_start_token_id", None) is None:
+        raise ModelError(f"model.source: the config.json of {model.source!r} lacks decoder_start_token_id")
     _draw(drawn, seed=seed, deviation=getattr(module.config, "initializer_range", 0.02))
-    head = _head(module) if task.kind == "sequence-classification" else {}
+    head = _head(module) if kind.has_head else {}
     _keep_in_fp32(module, head)
     return BaseModel(
         module=module.requires_grad_(requires_grad=False).eval(),
@@ -53,7 +55,28 @@ def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed:
         head=head,
         drawn={name: parameter for name, parameter in drawn.items() if name not in head},
         head_sha256=parameters_sha256({**head, **drawn}),
+        images=processor,
     )
+
+
+def empty_model(model: ModelConfig, task: TaskConfig, folder: Path) -> tuple[nn.Module, Mapping[str, nn.Parameter]]:
+    """The model as `load_pretrained` would load it, from its configuration alone, and its head.
+
+    For the device or mode that it is called under: on a real one all values would be drawn, and mean nothing.
+
+    Raises:
+        ModelError: the configuration fits no model of the task.
+    """
+    try:
+        with quiet(), torch.random.fork_rng(devices=[]):
+            maker = getattr(transformers, KINDS[task.kind].model_class)
+            module = maker.from_config(_configuration(folder, task), dtype=getattr(torch, model.dtype))
+    # whatever transformers makes of an unknown architecture
+    except Exception as error:
+        raise ModelError(
+            f"model.source: {model.source!r} cannot be a {task.kind} model: {_first_line(error)}"
+        ) from error
+    return module, _head(module) if KINDS[task.kind].has_head else {}
 
 
 def _tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:
@@ -72,25 +95,27 @@ def _tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:
 def _module(folder: Path, model: ModelConfig, task: TaskConfig) -> tuple[nn.Module, Collection[str]]:
     """The model, and the names of what its files lack."""
     try:
-        module, report = _CLASSES[task.kind].from_pretrained(
+        module, report = getattr(transformers, KINDS[task.kind].model_class).from_pretrained(
             folder,
             config=_configuration(folder, task),
             dtype=getattr(torch, model.dtype),
-            ignore_mismatched_sizes=task.kind == "sequence-classification",
+            ignore_mismatched_sizes=KINDS[task.kind].has_head,
             output_loading_info=True,
             local_files_only=True,
+            **loading_options(model),
         )
     # whatever transformers makes of an unknown architecture or damaged files
     except Exception as error:
         raise ModelError(
             f"model.source: {model.source!r} cannot be a {task.kind} model: {_first_line(error)}"
         ) from error
+    refuse_offload(module)
     return module, {*report["missing_keys"], *(row[0] for row in report["mismatched_keys"])}
 
 
 def _configuration(folder: Path, task: TaskConfig) -> PretrainedConfig:
     labels: dict[str, Any] = {}
-    if task.kind == "sequence-classification":
+    if KINDS[task.kind].has_head:
         labels["id2label"] = dict(enumerate(task.labels))
         labels["label2id"] = {label: position for position, label in enumerate(task.labels)}
     configuration = AutoConfig.from_pretrained(folder, local_files_only=True, **labels)

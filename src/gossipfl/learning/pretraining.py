@@ -55,7 +55,7 @@ def pretrained(texts: Sequence[str], config: PretrainConfig, *, length: int, sho
 
 
 def _make(folder: Path, texts: Sequence[str], config: PretrainConfig, length: int, show: Show) -> None:
-    tokenizer = _tokenizer(texts, config.vocabulary, length)
+    tokenizer = byte_pairs(texts, config.vocabulary, length)
     blocks = _blocks(texts, tokenizer, length)
     if len(blocks) < config.batch_size:
         raise DataError(
@@ -73,8 +73,13 @@ def _make(folder: Path, texts: Sequence[str], config: PretrainConfig, length: in
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _tokenizer(texts: Sequence[str], vocabulary: int, length: int) -> PreTrainedTokenizerFast:
-    """Byte-level byte pairs: every text can be written."""
+def byte_pairs(texts: Sequence[str], vocabulary: int, length: int) -> PreTrainedTokenizerFast:
+    """A tokenizer of byte-level byte pairs from these texts: every text can be written.
+
+    Args:
+        vocabulary: tokens at most.
+        length: tokens that its model can take.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

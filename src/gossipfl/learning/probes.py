@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gossipfl.learning.bench import Resident
 from gossipfl.learning.data import Examples, NodeRecords
 from gossipfl.learning.data.examples import make_examples
 from gossipfl.learning.evaluation import row_losses
+from gossipfl.learning.resident import Resident
 from gossipfl.state import AdapterState
 
 Floats = NDArray[np.float64]
@@ -63,5 +63,5 @@ def probe_of(resident: Resident, records: NodeRecords, units: Sequence[int]) -> 
     """A probe of the first row of each unit, which is all of it where records are their own units."""
     adapted = resident.adapted
     firsts = [records.train[unit][:1] for unit in units]
-    examples = make_examples(records.records, firsts, tokenizer=adapted.tokenizer, task=adapted.experiment.task)
+    examples = make_examples(records.records, firsts, tokenizer=adapted.reader, task=adapted.experiment.task)
     return LossProbe(resident, examples.to(resident.device))

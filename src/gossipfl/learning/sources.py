@@ -16,6 +16,7 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 
 from gossipfl.config.experiment import ModelConfig
+from gossipfl.config.model import BUILTIN
 from gossipfl.errors import ModelError
 from gossipfl.learning.cache import files_sha256
 from gossipfl.learning.gguf import converted
@@ -61,6 +62,12 @@ def locate(model: ModelConfig, *, folder: Path) -> Located:
     if not (path / "config.json").is_file():
         raise ModelError(f"model.source: {model.source!r} is no model: {path} is no .gguf file and has no config.json")
     return Located(source, path, weights_sha256(path))
+
+
+def hub_id(source: str) -> str | None:
+    """The id that a located base model has on the hub; None where it lies in a folder or a package, or is builtin."""
+    elsewhere = source.startswith(("package:", BUILTIN)) or Path(source).is_absolute()
+    return None if elsewhere else source
 
 
 def weights_sha256(folder: Path) -> str:

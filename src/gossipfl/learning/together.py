@@ -20,9 +20,10 @@ from torch import Tensor, nn
 
 from gossipfl.errors import BudgetSpentError
 from gossipfl.learning.adapters import Adapted
-from gossipfl.learning.bench import Bench, Resident
+from gossipfl.learning.bench import Bench
 from gossipfl.learning.learner import PhaseOf, Training, released
 from gossipfl.learning.optimizer import LocalOptimizer, optimizer_part, share_optimizer, step_together
+from gossipfl.learning.resident import Resident
 from gossipfl.privacy.grouped.gradients import GroupedGradients
 from gossipfl.privacy.grouped.memory import is_memory
 from gossipfl.privacy.grouped.seam import Group

@@ -14,11 +14,11 @@ from gossipfl.net.events import Arrived, Delivered, NetEvent, PaperCame, Spoke, 
 from gossipfl.net.identity import Identity
 from gossipfl.net.inbox import Checks
 from gossipfl.net.limits import Limits
-from gossipfl.net.links import Link, Wiring, log_message
+from gossipfl.net.links import Link, Wiring
 from gossipfl.net.mesh import Mesh
 from gossipfl.net.neighbors import Neighbor
 from gossipfl.net.outbox import Outgoing
-from gossipfl.net.passage import Passage, unnoticed
+from gossipfl.net.passage import Passage, log_message, unnoticed
 from gossipfl.net.pinning import Trust
 from gossipfl.net.reports import EdgeReport, MemberReport, StatusDetails, StatusSnapshot
 from gossipfl.net.wire import Envelope, Opening
@@ -99,7 +99,7 @@ class Context:
             return False
         return head.incarnation == known.incarnation == greeting.incarnation
 
-    def link(self, duplex: Duplex, neighbor: Neighbor, theirs: Opening, *, dialed_by: str) -> Link:
+    def link(self, duplex: Duplex, neighbor: Neighbor, ours: Opening, theirs: Opening, *, dialed_by: str) -> Link:
         """A link on a stream whose greeting is done."""
         name = neighbor.name
         neighbor.outbox.reads(theirs.greeting.codecs, self.checks.codec.name)
@@ -107,6 +107,7 @@ class Context:
             peer=name,
             dialed_by=dialed_by,
             checks=self.checks,
+            told=ours.seen,
             outbox=neighbor.outbox,
             intake=neighbor.intake,
             tally=self.counters.of(name),

@@ -89,16 +89,18 @@ class Dialer:
             try:
                 duplex = DialedDuplex(call)
                 async with asyncio.timeout(limits.connect_timeout_s):
-                    theirs = await self._greet(duplex)
+                    ours, theirs = await self._greet(duplex)
                 self._say("link up", f"incarnation {theirs.greeting.incarnation}")
-                link = context.link(duplex, neighbor, theirs, dialed_by=context.identity.name)
+                link = context.link(duplex, neighbor, ours, theirs, dialed_by=context.identity.name)
                 return await neighbor.carry(link)
             finally:
                 call.cancel()
 
-    async def _greet(self, duplex: DialedDuplex) -> Opening:
+    async def _greet(self, duplex: DialedDuplex) -> tuple[Opening, Opening]:
+        """Our Hello and theirs."""
         name = self._neighbor.name
-        await greet(duplex, self._context.opening(name))
+        ours = self._context.opening(name)
+        await greet(duplex, ours)
         theirs = await read_opening(duplex, peer=name)
 
         def check(theirs: Opening) -> None:
@@ -106,7 +108,7 @@ class Dialer:
             self._neighbor.check_stays(self._context.identity.name, theirs.greeting.incarnation)
 
         await agree(duplex, theirs, check, peer=name)
-        return theirs
+        return ours, theirs
 
     def _refused(self, error: PeerError) -> Outcome:
         if error.reason == DUPLICATE:

@@ -15,7 +15,7 @@ from gossipfl.core.codecs import Codec
 from gossipfl.core.codecs.packing import FLOW_BYTES, WHOLE, Heard, Unpacker
 from gossipfl.core.handshake import HeadWatch, LedgerHead
 from gossipfl.core.mass import Flow
-from gossipfl.core.membership import Freshness
+from gossipfl.core.membership import Freshness, Mark
 from gossipfl.core.validation import SPOILED, check_flow, check_size, check_state, decode_state
 from gossipfl.core.wide import Wide
 from gossipfl.errors import HandshakeError, MessageError, PeerError
@@ -195,12 +195,18 @@ class Receiver:
         peer: whose stream it is.
         checks: what its messages are held against.
         reject: told of every message that failed.
+        told: the newest message of the peer's that it knows we have; what came after it, by a link before this one,
+            may come again, and is dropped without a word. None: nothing may.
     """
 
-    def __init__(self, peer: str, checks: Checks, reject: Callable[[PeerError, int], None]) -> None:
+    def __init__(
+        self, peer: str, checks: Checks, reject: Callable[[PeerError, int], None], *, told: Mark | None = None
+    ) -> None:
         self._peer = peer
         self._checks = checks
         self._reject = reject
+        self._told = told
+        self._came_before: Mark | None = None
         self._envelope: Envelope | None = None
         self._buffer = memoryview(b"")
         self._filled = 0
@@ -215,11 +221,14 @@ class Receiver:
     def announce(self, envelope: Envelope) -> None:
         """Begins a message; one that is not complete is lost."""
         self.skip(0)
+        if self._came_before is None:
+            self._came_before = self._checks.freshness.seen(self._peer)
         try:
             self._checks.envelope(envelope, peer=self._peer)
         except PeerError as error:
             self.skip(envelope.payload_bytes)
-            self._reject(error, envelope.mark[1])
+            if error.reason != "replay" or not self._may_repeat(envelope.mark):
+                self._reject(error, envelope.mark[1])
             return
         self._envelope = envelope
         # not zeroed, and in huge pages when it is large; nobody sees it before it is full
@@ -250,6 +259,10 @@ class Receiver:
         self._digest.update(chunk)
         self._filled = end
         return self._complete(self._envelope) if end == self._buffer.nbytes else None
+
+    def _may_repeat(self, mark: Mark) -> bool:
+        """Whether it came by an earlier link after we had said, on this one, what has come."""
+        return self._told is not None and self._came_before is not None and self._told < mark <= self._came_before
 
     def interrupt(self) -> None:
         """Counts a message that will not be completed."""

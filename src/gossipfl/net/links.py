@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gossipfl.core.membership import Mark
 from gossipfl.errors import MessageError, PeerError
 from gossipfl.net.arrivals import Arrival, Spoiled
 from gossipfl.net.counters import Tally
@@ -22,7 +23,7 @@ from gossipfl.net.framing import Frame, ack_frame, envelope_frame, paper_frame, 
 from gossipfl.net.inbox import Checks, Receiver
 from gossipfl.net.intake import Intake
 from gossipfl.net.outbox import Outbox, Outgoing
-from gossipfl.net.passage import Passage, unnoticed
+from gossipfl.net.passage import Passage, log_message, unnoticed
 from gossipfl.net.wire import Envelope, Opening, envelope_message, envelope_of, exchange
 from gossipfl.v1 import gossip_pb2 as pb
 
@@ -37,6 +38,7 @@ class Wiring:
         peer: the neighbor.
         dialed_by: name of the end that opened the stream.
         checks: what arriving messages are held against.
+        told: the newest message that the peer had heard of when the link was agreed on: what we told it.
         outbox: what to send.
         intake: how the neighbor is read.
         tally: the neighbor's figures.
@@ -52,6 +54,7 @@ class Wiring:
     peer: str
     dialed_by: str
     checks: Checks
+    told: Mark
     outbox: Outbox
     intake: Intake
     tally: Tally
@@ -77,7 +80,7 @@ class Link:
         self.theirs = theirs
         self._ended = asyncio.Event()
         self._duplex = duplex
-        self._receiver = Receiver(wiring.peer, wiring.checks, self._reject)
+        self._receiver = Receiver(wiring.peer, wiring.checks, self._reject, told=wiring.told)
         self._wake = asyncio.Event()
         self._retired = False
         self._leaving = False
@@ -283,18 +286,3 @@ class Link:
         text = f"{self.wiring.peer!r} took more than {self.wiring.timeout_s:g} s {what}"
         self.wiring.reject(MessageError(text, peer=self.wiring.peer, reason="timeout"))
         return LinkLostError(text)
-
-
-def log_message(what: str, peer: str, envelope: Envelope) -> None:
-    """A line at level debug that both ends' logs join on by `exchange`."""
-    if logger.isEnabledFor(logging.DEBUG):
-        header = envelope.header
-        fields = {
-            "peer": peer,
-            "exchange": envelope.exchange,
-            "round": header.round,
-            "step": header.step,
-            "codec": envelope.codec,
-            "payload_bytes": envelope.payload_bytes,
-        }
-        logger.debug(what, peer, extra=fields)

@@ -6,7 +6,7 @@ newer link takes the place of an older one, whose end has not been noticed yet.
 A link that takes another's place carries nothing before the other has ended: so messages arrive in the order in which
 they were sent, whichever link they take. A link to an earlier life, or one that the peer itself has given up since it
 dials anew, is broken off; what it did not deliver goes with the new one. What the peer got after its greeting may come
-again, and is dropped there as a replay: twice is harmless, never is not.
+again, and is dropped there: twice is harmless, never is not.
 """
 
 import asyncio

@@ -1,8 +1,11 @@
-"""What whoever traces is told of a link's messages."""
+"""What whoever traces, and whoever reads logs, is told of a link's messages."""
 
+import logging
 from dataclasses import dataclass
 
 from gossipfl.net.wire import Envelope
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +26,18 @@ class Passage:
 
 def unnoticed(_: Passage) -> None:
     """Where nobody traces."""
+
+
+def log_message(what: str, peer: str, envelope: Envelope) -> None:
+    """A line at level debug that both ends' logs join on by `exchange`."""
+    if logger.isEnabledFor(logging.DEBUG):
+        header = envelope.header
+        fields = {
+            "peer": peer,
+            "exchange": envelope.exchange,
+            "round": header.round,
+            "step": header.step,
+            "codec": envelope.codec,
+            "payload_bytes": envelope.payload_bytes,
+        }
+        logger.debug(what, peer, extra=fields)

@@ -123,10 +123,11 @@ class Service:
                 self._door.count(error)
                 raise
 
+        ours = context.opening(name)
         async with asyncio.timeout(context.limits.connect_timeout_s):
-            await greet(visitor.duplex, context.opening(name))
+            await greet(visitor.duplex, ours)
             await agree(visitor.duplex, visitor.theirs, check, peer=name)
-        ended = await neighbor.carry(context.link(visitor.duplex, neighbor, visitor.theirs, dialed_by=name))
+        ended = await neighbor.carry(context.link(visitor.duplex, neighbor, ours, visitor.theirs, dialed_by=name))
         logger.info("%s link ended: %s", name, ended, extra={"peer": name})
 
 

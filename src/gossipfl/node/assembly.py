@@ -45,6 +45,7 @@ from gossipfl.node.history import history_in
 from gossipfl.node.intake import Folder, begin_intake, with_folder
 from gossipfl.node.newcomers import joining
 from gossipfl.node.parts import NodeParts
+from gossipfl.node.personal import personalize
 from gossipfl.node.places import state_place
 from gossipfl.node.ranks import as_node
 from gossipfl.node.record import NodeRecord
@@ -114,6 +115,8 @@ def run_node(request: NodeRequest, report: Callable[[NodeRecord], None]) -> Node
         return_freed_memory()
         node = Node(parts, serve=request.serve)
         asyncio.run(request.page.run_beside(node) if request.page else node.run())
+        # the network is left by now: nothing of it can be sent
+        personalize(parts)
         return parts.record
 
 

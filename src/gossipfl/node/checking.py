@@ -19,12 +19,14 @@ from gossipfl.core.protocol import Schedule
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.tables import resolve
 from gossipfl.core.topology import agreement
-from gossipfl.errors import BudgetSpentError, UserError
+from gossipfl.errors import BudgetSpentError, ModelError, UserError
 from gossipfl.learning.bench import load_adapted
 from gossipfl.learning.books import ledger_file
 from gossipfl.learning.data import NodeRecords, load_all_node_records, load_node_records, load_test_records
+from gossipfl.learning.placing import refuse_quantization
 from gossipfl.net.identity import load_identity
 from gossipfl.node.assembly import site_of, state_dir_of
+from gossipfl.node.memory import Memory, memory_of, shortage
 from gossipfl.node.ranks import ranks_in
 from gossipfl.node.schedules import schedule_of
 from gossipfl.node.shared_noise import planned_sharing
@@ -49,6 +51,7 @@ class Findings:
         values: numbers in one message.
         bytes_per_exchange: payload of one message.
         plans: privacy plan of the nodes whose data is on this machine.
+        memory: of one node on this machine, by estimate; None for a builtin model, or where it cannot be told.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -59,6 +62,7 @@ class Findings:
     values: int | None = None
     bytes_per_exchange: int | None = None
     plans: dict[str, Plan] = field(default_factory=dict)
+    memory: Memory | None = None
 
     def attempt(self, check: Callable[[], T]) -> T | None:
         """The check's value; None and one problem more when it fails by the user's mistake.
@@ -238,13 +242,31 @@ def _plan(loaded: LoadedPeers, node: NodeConfig, records: NodeRecords, pasts: Se
     experiment = loaded.experiment.experiment
     correlated = experiment.privacy.level == "correlated"
     pairs = planned_sharing(experiment, node.name, schedule_of(loaded)) if correlated else None
-    return plan_for_all(experiment.privacy, experiment.training, units=len(records.train), pasts=pasts, pairs=pairs)
+    return plan_for_all(
+        experiment.privacy, experiment.charged_training, units=len(records.train), pasts=pasts, pairs=pairs
+    )
 
 
 def _check_model(findings: Findings, loaded: LoadedPeers) -> None:
-    experiment = loaded.experiment.experiment
-    largest = max(ranks_in(loaded).values())
-    adapted = load_adapted(at_rank(experiment, largest), site_of(loaded, loaded.peers.nodes[0]))
+    experiment = at_rank(loaded.experiment.experiment, max(ranks_in(loaded).values()))
+    refuse_quantization(experiment.model)
+    if experiment.model.builtin is None:
+        _check_memory(findings, experiment, loaded.experiment.folder)
+    adapted = load_adapted(experiment, site_of(loaded, loaded.peers.nodes[0]))
     spec = adapted.spec.shared()
     findings.values = spec.size
     findings.bytes_per_exchange = build_codec(experiment.gossip).sizes(spec)[-1]
+
+
+def _check_memory(findings: Findings, experiment: Experiment, folder: Path) -> None:
+    """Estimates before anything is loaded.
+
+    Raises:
+        ModelError: the weights alone are more than the machine has: loading them would take it down.
+    """
+    neighbors = max(findings.neighbors.values(), default=0)
+    findings.memory = memory = memory_of(experiment, folder, neighbors=neighbors)
+    missing = shortage(memory, experiment, folder, neighbors=neighbors)
+    if missing and not memory.loads:
+        raise ModelError(f"{missing}; nothing was loaded")
+    findings.notes += [missing] if missing else []

@@ -8,6 +8,7 @@ from typing import Any
 from gossipfl.core.events import Report
 from gossipfl.core.messages import Receipt
 from gossipfl.learning.evaluation import Evaluation
+from gossipfl.learning.personal import Personalized
 from gossipfl.net.reports import EdgeReport, Measured, StatusDetails, StatusSnapshot
 from gossipfl.node.distance import Distances
 from gossipfl.node.history import History
@@ -37,6 +38,7 @@ class NodeRecord:
         gossip_s: seconds this node's event loop spent on protocol, codec, checkpoint and log.
         distances: of what is published, its own and the neighbors'.
         history: what it tells of its past.
+        personal: of the node's own model, decided by its held-out records: it never leaves the node.
         data: where it is with a folder that it watches; never leaves the node. None: it watches none.
     """
 
@@ -60,6 +62,7 @@ class NodeRecord:
     state: str = "training"
     distances: Distances = field(default_factory=Distances)
     history: History = field(default_factory=History)
+    personal: Personalized | None = None
     data: DataStanding | None = None
 
     @property
@@ -119,6 +122,8 @@ class NodeRecord:
             "perplexity": self.held_out and self.held_out.perplexity,
             "test_loss": self.test and self.test.loss,
             "test_accuracy": self.test and self.test.accuracy,
+            **(self.held_out.measures if self.held_out else {}),
+            **({f"test_{name}": value for name, value in self.test.measures.items()} if self.test else {}),
             "epsilon": self.receipt.epsilon if math.isfinite(self.receipt.epsilon) else None,
             "delta": self.receipt.delta,
             "target_epsilon": self.target_epsilon,
@@ -135,4 +140,9 @@ class NodeRecord:
             "distance": self.distances.typical,
             "train_s": round(self.train_s, 3),
             "gossip_s": round(self.gossip_s, 3),
-        } | (self.data.as_json() if self.data else {})
+        } | self._of_this_disk()
+
+    def _of_this_disk(self) -> dict[str, Any]:
+        """What only some runs have."""
+        personal = {} if self.personal is None else {"personal": self.personal.as_json()}
+        return personal | (self.data.as_json() if self.data else {})

@@ -54,8 +54,8 @@ class Trainer:
         return await self._worker.run(lambda: self._train(effect))
 
     async def evaluate(self, state: AdapterState) -> None:
-        """Notes loss and metrics of a state on the held-out part and on the common test set."""
-        await self._worker.run(lambda: self._evaluate(state))
+        """Notes loss and metrics of the last state on the held-out part and on the common test set."""
+        await self._worker.run(lambda: self._evaluate(state, last=True))
 
     def close(self) -> None:
         """No more jobs; one under way is dropped after its current optimizer step."""
@@ -97,13 +97,13 @@ class Trainer:
         self._record.noise_multiplier = plan.noise_ahead if plan else None
         self._record.data.journal = self._intake.journal
 
-    def _evaluate(self, state: AdapterState) -> None:
+    def _evaluate(self, state: AdapterState, *, last: bool = False) -> None:
         learner, data = self._bench.learner, self._bench.data
         if data.held_out.units:
-            self._record.held_out = learner.evaluate(state, data.held_out)
+            self._record.held_out = learner.evaluate(state, data.held_out, last=last)
             self._remember(state)
         if data.test is not None:
-            self._record.test = learner.evaluate(state, data.test)
+            self._record.test = learner.evaluate(state, data.test, last=last)
 
     def _remember(self, state: AdapterState) -> None:
         """How good it is on each period's data, where more may come."""

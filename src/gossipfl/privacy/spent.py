@@ -125,15 +125,19 @@ def history_of(entries: Iterable[Entry]) -> Iterator[History]:
         )
 
 
-def spent(path: Path) -> list[AccountSummary]:
+def spent(path: Path, *, run: str | None = None) -> list[AccountSummary]:
     """Every account of a ledger, oldest first.
+
+    Args:
+        run: only those that it has charged.
 
     Raises:
         LedgerError: there is no such ledger, it cannot be read, or it was altered.
     """
     store = LedgerStore(path, read_only=True)
     try:
-        return [summary_of(account) for account in store.book.accounts()]
+        accounts = store.book.accounts()
+        return [summary_of(account) for account in accounts if run is None or account.charged_by(run)]
     finally:
         store.close()
 

@@ -51,7 +51,7 @@ def measure_of(run: RecordedRun) -> Measure | None:
 
 def series(run: RecordedRun, key: str) -> Values:
     """A key of metrics.jsonl over the evaluations."""
-    return np.array([getattr(summary, key) for summary, _ in run.evaluations])
+    return np.array([summary.figure(key) for summary, _ in run.evaluations])
 
 
 def first_at_least(run: RecordedRun, key: str, goal: float) -> float | None:
@@ -62,13 +62,13 @@ def first_at_least(run: RecordedRun, key: str, goal: float) -> float | None:
 
 def first_where(run: RecordedRun, key: str, holds: Callable[[float], bool]) -> Summary | None:
     """The first line of metrics.jsonl whose key is as wished; None: never."""
-    return next((summary for summary, _ in run.evaluations if holds(getattr(summary, key))), None)
+    return next((summary for summary, _ in run.evaluations if holds(summary.figure(key))), None)
 
 
 def by_node(run: RecordedRun, key: str) -> Values:
     """A column of nodes.jsonl, (evaluations, nodes)."""
     unknown = (np.nan,) * len(run.graph)
-    return np.array([getattr(columns, key) or unknown for _, columns in run.evaluations])
+    return np.array([columns.column(key) or unknown for _, columns in run.evaluations])
 
 
 def span(values: Values) -> tuple[Values, Values]:

@@ -4,16 +4,25 @@ What was not known (JSON's null, or no such key) is NaN.
 """
 
 import math
-from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, model_validator
 
 from gossipfl.config.graph_types import Graph
 
 UNKNOWN = math.nan
 Number = Annotated[float, BeforeValidator(lambda value: UNKNOWN if value is None else value)]
 Column = tuple[Number, ...]
+_MEASURES = "measures"
+
+
+def _with_measures(line: dict[str, Any], known: Mapping[str, object]) -> dict[str, Any]:
+    """Puts together what a line says of the nodes' states under keys of its own."""
+    parts = ("own_", "test_")
+    others = {key: value for key, value in line.items() if key.startswith(parts) and key not in known}
+    return {**line, _MEASURES: others}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +44,17 @@ class Summary:
     worst: Number = UNKNOWN
     averaging_error: Number = UNKNOWN
     trigger_success: Number = UNKNOWN
-    test_token_accuracy: Number = UNKNOWN
+    measures: Mapping[str, Number] = field(default_factory=dict)
+    """Those that only some tasks have, by key: `test_token_accuracy`, `own_macro_f1`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _find_measures(cls, line: Any) -> Any:  # noqa: ANN401  (what JSON can hold)
+        return _with_measures(line, cls.__dataclass_fields__) if isinstance(line, dict) else line
+
+    def figure(self, key: str) -> float:
+        """The value of any key of a line, one that is not there too."""
+        return self.measures[key] if key in self.measures else float(getattr(self, key, UNKNOWN))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +69,18 @@ class Columns:
     own_accuracy: Column = ()
     test_loss: Column = ()
     test_accuracy: Column = ()
+    measures: Mapping[str, Column] = field(default_factory=dict)
+    """As in `Summary`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _find_measures(cls, line: Any) -> Any:  # noqa: ANN401  (what JSON can hold)
+        return _with_measures(line, cls.__dataclass_fields__) if isinstance(line, dict) else line
+
+    def column(self, key: str) -> Column:
+        """The values of any key of a line; empty where it was not recorded."""
+        found: Column = self.measures[key] if key in self.measures else getattr(self, key, ())
+        return found
 
 
 class Evaluation(NamedTuple):

@@ -99,7 +99,7 @@ def _lines(path: Path, kind: type[Parsed]) -> list[Parsed]:
 
 def _check_columns(path: Path, lines: Sequence[Columns], nodes: int) -> None:
     for number, line in enumerate(lines, start=1):
-        columns = (line.own_loss, line.own_accuracy, line.test_loss, line.test_accuracy)
+        columns = (line.own_loss, line.own_accuracy, line.test_loss, line.test_accuracy, *line.measures.values())
         counts = {len(line.distance), len(line.up), len(line.finished), *(len(column) for column in columns if column)}
         if counts != {nodes}:
             raise DataError(f"{path}: line {number}: columns of {sorted(counts)} values for {nodes} nodes")

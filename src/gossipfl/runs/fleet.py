@@ -1,50 +1,37 @@
 """The learners of all nodes of a trial, at one resident model: data split once, accounts in memory, seeded noise."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from gossipfl.config.experiment import Experiment
-from gossipfl.config.graph_files import graph_for
 from gossipfl.config.ranks import at_rank, simulated_ranks
 from gossipfl.core.messages import Clear
-from gossipfl.core.topology import build_schedule
-from gossipfl.core.topology.links import mutual_links
-from gossipfl.learning.bench import Bench, Resident, learner_for, load_resident
+from gossipfl.learning.alone import lone_experiment, train_alone
+from gossipfl.learning.bench import Bench, learner_for, load_resident
 from gossipfl.learning.books import Books, RunTerms
-from gossipfl.learning.continual import sampling_of
-from gossipfl.learning.data import DataSite, Examples, NodeRecords, load_fleet_records, make_test
+from gossipfl.learning.context import cut_notice
+from gossipfl.learning.data import DataSite, Examples, FleetRecords, NodeRecords, load_fleet_records, make_test
 from gossipfl.learning.data.poisons import poison_fleet
 from gossipfl.learning.evaluation import Evaluation
 from gossipfl.learning.forgetting import Score, score_of
 from gossipfl.learning.growing import take_in
-from gossipfl.privacy.account import Account, FreeAccount
-from gossipfl.privacy.pairs.noise import SeededNoise
-from gossipfl.privacy.pairs.terms import PairTerms
+from gossipfl.learning.personal import Personal, Personalized, make_personal
+from gossipfl.learning.resident import Resident
 from gossipfl.privacy.period_account import PeriodAccount
-from gossipfl.privacy.plan import Drawing, delta_for, make_plan, plan_for_all
 from gossipfl.privacy.publishing import Publisher
 from gossipfl.privacy.simulated_account import SimulatedAccount
 from gossipfl.runs.arrivals import Arrivals, arrivals_of, at_the_beginning
 from gossipfl.runs.judging import Judgment, States
+from gossipfl.runs.roster import Roster
+from gossipfl.runs.simulated_books import grown_books, simulated_books, simulated_pairs
 from gossipfl.state import AdapterState
 
+logger = logging.getLogger(__name__)
+
 SIMULATED = RunTerms(run="simulation", streams="seeded")
-
-
-@dataclass(frozen=True, slots=True)
-class Roster:
-    """Whose data it is.
-
-    Attributes:
-        names: of all nodes; data is split over them.
-        folder: of experiment.yaml.
-    """
-
-    names: tuple[str, ...]
-    folder: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +43,7 @@ class Fleet:
         benches: by node, at that model, or at the one of its rank.
         simulated: accounts of the nodes under privacy, those of their benches.
         tried: what shows whether a backdoor works; None without one.
+        lone: makes a node's bench anew, as if it had no neighbors; None where nobody asks how good it would be alone.
         arrivals: by node, data that comes while they train; empty without `simulation.periods`.
     """
 
@@ -63,6 +51,7 @@ class Fleet:
     benches: Mapping[str, Bench]
     simulated: Mapping[str, SimulatedAccount | PeriodAccount]
     tried: Examples | None = None
+    lone: Callable[[str], Bench] | None = None
     arrivals: Mapping[str, Arrivals] = field(default_factory=dict)
 
     @property
@@ -99,16 +88,30 @@ class Fleet:
     def _reopened(self, node: str, records: NodeRecords) -> Books:
         return grown_books(self.resident.adapted.experiment, records, self.benches[node].account)
 
-    def judge(self, states: States) -> list[Judgment]:
+    def judge(self, states: States, *, last: bool = False) -> list[Judgment]:
         """See `Judge`."""
-        return [self._judgment(node, state) for node, state in states]
+        return [self._judgment(node, state, last=last) for node, state in states]
 
-    def judge_mean(self, state: AdapterState) -> Evaluation | None:
+    def judge_mean(self, state: AdapterState, *, last: bool = False) -> Evaluation | None:
         """See `Judge`; only a common test set is the same for all."""
         if self.resident.test is None:
             return None
         bench = next(bench for bench in self.benches.values() if bench.adapted is self.resident.adapted)
-        return bench.learner.evaluate(state, self.resident.test)
+        return bench.learner.evaluate(state, self.resident.test, last=last)
+
+    def personalize(self, states: States) -> list[Personalized]:
+        """Each node's own model, made of its last mixed state; see `gossipfl.learning.personal`."""
+        return [self._personalized(node, state) for node, state in states]
+
+    def _personalized(self, node: str, state: AdapterState) -> Personalized:
+        bench = self.benches[node]
+        made = make_personal(bench, state)
+        if self.lone is None:
+            return made
+        lone = self.lone(node)
+        training = lone.adapted.experiment.training
+        alone = train_alone(lone, phases=training.phases, local_steps=training.local_steps)
+        return replace(made, models={**made.models, "alone": Personal(bench).figures(alone)})
 
     def accounts(self) -> dict[str, Any]:
         """State of all accounts, for a checkpoint."""
@@ -135,13 +138,13 @@ class Fleet:
     def close(self) -> None:
         """Nothing to give back: accounts are in memory."""
 
-    def _judgment(self, node: str, state: AdapterState) -> Judgment:
+    def _judgment(self, node: str, state: AdapterState, *, last: bool) -> Judgment:
         bench = self.benches[node]
         own, test = bench.data.held_out, self.resident.test
-        judged = bench.learner.evaluate(state, own) if own.rows else None
+        judged = bench.learner.evaluate(state, own, last=last) if own.rows else None
         return Judgment(
             own=judged,
-            test=bench.learner.evaluate(state, test) if test is not None else None,
+            test=bench.learner.evaluate(state, test, last=last) if test is not None else None,
             trigger_success=bench.learner.hits(state, self.tried) if self.tried is not None else None,
             periods=self._by_period(node, state, judged),
         )
@@ -205,65 +208,43 @@ def build_fleet(
         )
         for site in sites
     }
+    parts = (part for bench in benches.values() for part in (bench.data.train, bench.data.held_out))
+    if notice := cut_notice(parts, experiment.task):
+        logger.warning("%s", notice)
     accounts = {name: bench.account for name, bench in benches.items()}
     simulated = {
         name: account for name, account in accounts.items() if isinstance(account, SimulatedAccount | PeriodAccount)
     }
     resident = next(iter(residents.values()))
-    tried = make_test(experiment, records.tried, resident.adapted.tokenizer)
-    return Fleet(resident, benches, simulated, tried.to(resident.device) if tried is not None else None, arrivals)
+    tried = make_test(experiment, records.tried, resident.adapted.reader)
+    return Fleet(
+        resident,
+        benches,
+        simulated,
+        tried.to(resident.device) if tried is not None else None,
+        _lone(experiment, {name: residents[ranks[name]] for name in nodes}, sites, records),
+        arrivals,
+    )
+
+
+def _lone(
+    experiment: Experiment, residents: Mapping[str, Resident], sites: Sequence[DataSite], records: FleetRecords
+) -> Callable[[str], Bench] | None:
+    """What makes benches of nodes without neighbors, at the models of those that have some."""
+    if not (experiment.personal.phases and experiment.personal.against_alone):
+        return None
+    places = {site.node: site for site in sites}
+
+    def bench(node: str) -> Bench:
+        adapted = residents[node].adapted
+        alone = replace(adapted, experiment=lone_experiment(adapted.experiment))
+        resident = replace(residents[node], adapted=alone)
+        return ordinary_bench(resident, places[node], records.nodes[node], SIMULATED)
+
+    return bench
 
 
 def on_one_thread(experiment: Experiment) -> Experiment:
     """Unless it says otherwise: many small passes gain nothing from more, and results do not depend on the machine."""
     training = experiment.training.model_copy(update={"threads": experiment.training.threads or 1})
     return experiment.model_copy(update={"training": training})
-
-
-def simulated_pairs(experiment: Experiment, roster: Roster, nodes: Sequence[str]) -> dict[str, PairTerms]:
-    """With whom each node shares seeded noise; empty but at level correlated.
-
-    Raises:
-        TopologyError: the graph cannot carry gossip, or is directed.
-    """
-    if experiment.privacy.level != "correlated":
-        return {}
-    topology = experiment.topology
-    links = mutual_links(build_schedule(topology, roster.names, graph_for(topology, roster.folder)))
-    return {name: PairTerms(name, links, SeededNoise(experiment.seed, name, tuple(links[name]))) for name in nodes}
-
-
-def simulated_books(experiment: Experiment, records: NodeRecords, pairs: PairTerms | None = None) -> Books:
-    """An account in memory of these records, and the plan of the whole run; free and none at level none.
-
-    Raises:
-        PrivacyError: see `make_plan`.
-    """
-    privacy, units = experiment.privacy, len(records.train)
-    if privacy.level == "none":
-        return Books(FreeAccount(), None)
-    make = SimulatedAccount if experiment.simulation.periods is None else PeriodAccount
-    account = make(delta_for(privacy.target_delta, units), privacy.accountant, privacy.target_epsilon)
-    return Books(account, make_plan(privacy, experiment.training, units=units, pairs=pairs))
-
-
-def grown_books(experiment: Experiment, records: NodeRecords, account: Account) -> Books:
-    """What `simulated_books` gives for more records, at the account of those of them that were there before.
-
-    Raises:
-        PrivacyError: see `make_plan`.
-    """
-    if not isinstance(account, PeriodAccount):
-        return Books(account, None)
-    privacy, units = experiment.privacy, len(records.train)
-    sampling = sampling_of(experiment, records)
-    drawn = [1.0] * units if sampling.shares is None else sampling.shares.tolist()
-    shares = [0.0] * (max(records.periods) + 1)
-    for period, share in zip(records.periods, drawn, strict=True):
-        shares[period] = max(shares[period], share if privacy.level == "example" else 1.0)
-    drawing = Drawing(sampling.weight(units), shares) if privacy.level == "example" else None
-    pasts = [()] * len(shares) if drawing else [()]
-    plan = plan_for_all(privacy, experiment.training, units=units, pasts=pasts, drawing=drawing)
-    before = account.state()
-    account.take_in(shares, delta_for(privacy.target_delta, units))
-    return Books(account, plan, partial(account.restore, before))

@@ -34,10 +34,14 @@ class Judgment:
 class Judge(Protocol):
     """Evaluates states."""
 
-    def judge(self, states: States) -> list[Judgment]:
-        """Each node's state on its own part and on the common test set."""
+    def judge(self, states: States, *, last: bool = False) -> list[Judgment]:
+        """Each node's state on its own part and on the common test set.
+
+        Args:
+            last: of the run, see `Learner.evaluate`.
+        """
         ...
 
-    def judge_mean(self, state: AdapterState) -> Evaluation | None:
+    def judge_mean(self, state: AdapterState, *, last: bool = False) -> Evaluation | None:
         """The mean model on the common test set; None without one: held-out parts differ from node to node."""
         ...

@@ -2,7 +2,7 @@
 
 own_*   each node's state on its own held-out part        test_*         each node's state on the common test set
 worst   of the nodes, on the test set or without one      mean_model_*   the mean of all states, on the test set
-trigger_success   with a backdoor, see `Judgment`             *_token_accuracy   of causal-lm, see `Evaluation`
+trigger_success   with a backdoor, see `Judgment`         own_*, test_*  also what else the task measures, by its name
 
 Where nodes attack, the line over all nodes is of the others; what was sent, and when, is of all.
 
@@ -10,7 +10,7 @@ averaging_error   of adapters with two factors, see `core.factors`; others have 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,8 @@ from gossipfl.runs.judging import Judgment
 from gossipfl.runs.spread import Spread
 from gossipfl.state import AdapterState
 
-SOMETIMES = ("own_token_accuracy", "test_token_accuracy", "trigger_success")
-"""Keys that not every run's lines have."""
+_PARTS, _ALWAYS = ("own", "test"), ("loss", "accuracy")
+_TRIGGER = "trigger_success"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ def node_columns(standing: Standing, spread: Spread, judgments: Mapping[str, Jud
     }
     if judgments:
         columns["epsilon"] = [epsilon if math.isfinite(epsilon) else None for epsilon in standing.epsilons]
-        for part in ("own", "test"):
-            for figure in ("loss", "accuracy"):
+        for part in _PARTS:
+            for figure in _ALWAYS:
                 found = [_figure(judgments.get(name), part, figure) for name in standing.nodes]
                 columns[f"{part}_{figure}"] = found
         columns |= _sometimes(standing.nodes, judgments)
@@ -91,8 +91,7 @@ def judged_line(
         honest: of each node; None: all are.
     """
     line: dict[str, Any] = {}
-    keys = [f"{part}_{figure}" for part in ("own", "test") for figure in ("loss", "accuracy")]
-    for key in [*keys, *(key for key in SOMETIMES if key in columns)]:
+    for key in _judged_keys(columns):
         known = _known(columns[key], honest)
         line[key] = float(np.mean(known)) if known else None
     judged = "test" if line["test_loss"] is not None else "own"
@@ -110,15 +109,30 @@ def error_line(states: Sequence[AdapterState], weights: Sequence[float] | None =
     return {} if error is None else {"averaging_error": error}
 
 
+def _judged_keys(columns: Mapping[str, Any]) -> list[str]:
+    """Those keys of a line that say how good states are: four in every line, and the measures that it has."""
+    always = [f"{part}_{figure}" for part in _PARTS for figure in _ALWAYS]
+    parts = tuple(f"{part}_" for part in _PARTS)
+    others = [key for key in columns if key.startswith(parts) and key not in always]
+    return [*always, *others, *(key for key in (_TRIGGER,) if key in columns)]
+
+
 def _sometimes(nodes: Sequence[str], judgments: Mapping[str, Judgment]) -> dict[str, list[float | None]]:
-    """Those of `SOMETIMES` that are known of any node."""
-    columns = {
-        f"{part}_token_accuracy": [_figure(judgments.get(name), part, "token_accuracy") for name in nodes]
-        for part in ("own", "test")
-    }
+    """What is known of any node, and not of every run."""
+    columns = {f"{part}_{name}": column for part in _PARTS for name, column in _measures(nodes, judgments, part)}
     tried = {name: judged.trigger_success for name, judged in judgments.items()}
-    columns["trigger_success"] = [tried.get(name) for name in nodes]
+    columns[_TRIGGER] = [tried.get(name) for name in nodes]
     return {key: column for key, column in columns.items() if any(figure is not None for figure in column)}
+
+
+def _measures(
+    nodes: Sequence[str], judgments: Mapping[str, Judgment], part: str
+) -> Iterator[tuple[str, list[float | None]]]:
+    """Each measure that any node has, and what it is at all nodes."""
+    found = [_evaluation(judgments.get(name), part) for name in nodes]
+    measures = [{} if evaluation is None else evaluation.measures for evaluation in found]
+    for name in dict.fromkeys(name for known in measures for name in known):
+        yield name, [known.get(name) for known in measures]
 
 
 def _known(values: Sequence[float | None], honest: Sequence[bool] | None = None) -> list[float]:
@@ -127,5 +141,10 @@ def _known(values: Sequence[float | None], honest: Sequence[bool] | None = None)
 
 
 def _figure(judgment: Judgment | None, part: str, figure: str) -> float | None:
-    evaluation: Evaluation | None = getattr(judgment, part, None)
+    evaluation = _evaluation(judgment, part)
     return None if evaluation is None else getattr(evaluation, figure)
+
+
+def _evaluation(judgment: Judgment | None, part: str) -> Evaluation | None:
+    found: Evaluation | None = getattr(judgment, part, None)
+    return found

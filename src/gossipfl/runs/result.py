@@ -25,6 +25,7 @@ class RunResult:
         output: its folder.
         rejected: messages that receivers have dropped, or answers of clients that could not train, by reason.
         flower_bytes: of all nodes, as Flower's server counts: inbound, outbound, total; None elsewhere.
+        personal: of the nodes' own models, see `runs.personal`; None where they have none.
         exposed: at level correlated, ε by adversary, the strongest of which `epsilon` is against; None elsewhere.
     """
 
@@ -42,14 +43,17 @@ class RunResult:
     rejected: Mapping[str, int] = field(default_factory=dict)
     flower_bytes: Mapping[str, int] | None = None
     exposed: Mapping[str, float] | None = None
+    personal: Mapping[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The keys of `gossipfl simulate --json` and `gossipfl fedavg --json`; seeded noise is not private."""
         counted = {} if self.flower_bytes is None else {"flower_bytes": dict(self.flower_bytes)}
         exposed = {} if self.exposed is None else {"exposed": dict(self.exposed)}
+        personal = {} if self.personal is None else {"personal": dict(self.personal)}
         return (
             counted
             | exposed
+            | personal
             | {
                 "final": self.final,
                 "rounds": self.rounds,
@@ -96,6 +100,7 @@ class RunResult:
             output=output,
             flower_bytes=recorded.get("flower_bytes"),
             exposed=recorded.get("exposed"),
+            personal=recorded.get("personal"),
         )
 
 
@@ -113,7 +118,8 @@ def final_figures(last: dict[str, Any]) -> dict[str, Any]:
         "mean_model": last[f"mean_model_{figure}"],
         "consensus_distance": last["consensus_distance"],
     }
-    if f"{part}_token_accuracy" in last:
-        found["mean_token_accuracy"] = last[f"{part}_token_accuracy"]
+    always = {f"{part}_loss", f"{part}_accuracy"}
+    measures = {key: value for key, value in last.items() if key.startswith(f"{part}_") and key not in always}
+    found |= {f"mean_{key.removeprefix(f'{part}_')}": value for key, value in measures.items()}
     sometimes = ("averaging_error", "trigger_success")
     return found | {key: last[key] for key in sometimes if key in last} | exact

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from gossipfl.core.messages import Clear
-from gossipfl.runs.judging import Judge
+from gossipfl.learning.personal import Personalized
+from gossipfl.runs.judging import Judge, States
 from gossipfl.state import AdapterState
 
 
@@ -22,6 +23,10 @@ class Crew(Judge, Protocol):
 
     def clear(self, node: str) -> Clear[AdapterState]:
         """Makes a node's states publishable."""
+        ...
+
+    def personalize(self, states: States) -> list[Personalized]:
+        """Each node's own model, made of its last state."""
         ...
 
     def accounts(self) -> dict[str, Any]:

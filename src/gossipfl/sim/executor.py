@@ -16,12 +16,13 @@ from gossipfl.core.events import Train, Trained
 from gossipfl.core.messages import Clear, Receipt
 from gossipfl.errors import ConfigError, GossipflError
 from gossipfl.learning.evaluation import Evaluation
+from gossipfl.learning.personal import Personalized
 from gossipfl.privacy.account import FreeAccount
 from gossipfl.privacy.publishing import Publisher
 from gossipfl.privacy.simulated_account import PaidElsewhere
-from gossipfl.runs.fleet import Fleet, build_fleet, highest
+from gossipfl.runs.fleet import highest
 from gossipfl.runs.judging import Judgment, States
-from gossipfl.sim.engines.loop import LoopEngine
+from gossipfl.sim.actor import Actor
 from gossipfl.sim.nodes import Setting
 from gossipfl.sim.trainers import Moments
 from gossipfl.state import AdapterState
@@ -32,56 +33,6 @@ if TYPE_CHECKING:
 A = TypeVar("A")
 R = TypeVar("R")
 ANSWER_S = 10.0  # a cluster that does not take a connection meanwhile is not there
-
-
-class Actor:
-    """What lives in one actor: the fleet of its nodes, once it has begun."""
-
-    _fleet: Fleet
-    _engine: LoopEngine
-
-    def begin(self, experiment: Experiment, setting: Setting, nodes: Sequence[str]) -> AdapterState:
-        """Builds the fleet; where every node starts. Not the constructor: its errors do not come back as they are."""
-        self._fleet = build_fleet(experiment, setting.roster, nodes)
-        self._engine = LoopEngine(self._fleet)
-        return self._fleet.initial
-
-    def compute(self, phases: Sequence[tuple[str, Train[AdapterState]]]) -> list[Trained[AdapterState]]:
-        """See `Engine.compute`."""
-        return self._engine.compute(phases)
-
-    def judge(self, states: States) -> list[Judgment]:
-        """See `Judge.judge`."""
-        return self._fleet.judge(states)
-
-    def judge_mean(self, state: AdapterState) -> Evaluation | None:
-        """See `Judge.judge_mean`."""
-        return self._fleet.judge_mean(state)
-
-    def moments(self, nodes: Sequence[str]) -> dict[str, Moments]:
-        """Of several nodes."""
-        return {node: self._engine.moments(node) for node in nodes}
-
-    def restore(self, moments: Mapping[str, Moments]) -> None:
-        """Of several nodes."""
-        for node, own in moments.items():
-            self._engine.restore(node, own)
-
-    def accounts(self) -> dict[str, Any]:
-        """See `Fleet.accounts`."""
-        return self._fleet.accounts()
-
-    def restore_accounts(self, states: Mapping[str, Any]) -> None:
-        """See `Fleet.restore_accounts`."""
-        self._fleet.restore_accounts(states)
-
-    def epsilon(self) -> float | None:
-        """See `Fleet.epsilon`."""
-        return self._fleet.epsilon()
-
-    def exposed(self) -> dict[str, float] | None:
-        """See `Fleet.exposed`."""
-        return self._fleet.exposed()
 
 
 class Cluster:
@@ -156,13 +107,17 @@ class Cluster:
         """See `Fleet.start`."""
         return self.initial
 
-    def judge(self, states: States) -> list[Judgment]:
+    def judge(self, states: States, *, last: bool = False) -> list[Judgment]:
         """See `Judge.judge`."""
-        return self._spread(states, lambda actor, part: actor.judge.remote(part))
+        return self._spread(states, lambda actor, part: actor.judge.remote(part, last=last))
 
-    def judge_mean(self, state: AdapterState) -> Evaluation | None:
+    def personalize(self, states: States) -> list[Personalized]:
+        """See `Fleet.personalize`."""
+        return self._spread(states, lambda actor, part: actor.personalize.remote(part))
+
+    def judge_mean(self, state: AdapterState, *, last: bool = False) -> Evaluation | None:
         """See `Judge.judge_mean`."""
-        found: Evaluation | None = self._get([self._actors[0].judge_mean.remote(state)])[0]
+        found: Evaluation | None = self._get([self._actors[0].judge_mean.remote(state, last=last)])[0]
         return found
 
     def accounts(self) -> dict[str, Any]:

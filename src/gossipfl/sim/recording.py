@@ -93,7 +93,7 @@ class Recorder:
 
     def finish(self) -> None:
         """The last one, of all nodes; where they train the mean adapter is kept."""
-        spread = self.record(share=1.0)
+        spread = self.record(last=True)
         if self._parts.judge is not None:
             write_adapter(self._parts.directory.path, self._mean(spread))
         if self._parts.keeps_states:
@@ -113,13 +113,13 @@ class Recorder:
         if self._world.reports >= self._next + self._parts.every:
             self.record()
 
-    def record(self, share: float | None = None) -> Spread:
-        """Evaluates and writes one line of each file; where the nodes are."""
+    def record(self, *, last: bool = False) -> Spread:
+        """Evaluates and writes one line of each file, the last one of all nodes; where the nodes are."""
         self._next = self._world.reports
         spread, nodes = self._spread(), tuple(self._world.bodies)
         away = self._away
         there = [name for name in nodes if name not in away]
-        judgments, mean = self._judged(there, self._parts.share if share is None else share, spread)
+        judgments, mean = self._judged(there, spread, last=last)
         columns = node_columns(self._standing(nodes), spread, judgments)
         columns["distance"] = self._of_honest(spread.distances)
         columns |= period_columns(nodes, judgments, self._memories)
@@ -163,16 +163,16 @@ class Recorder:
         return [known.get(name) for name in self._world.bodies]
 
     def _judged(
-        self, nodes: Sequence[str], share: float, spread: Spread
+        self, nodes: Sequence[str], spread: Spread, *, last: bool
     ) -> tuple[Mapping[str, Judgment], Evaluation | None]:
         judge = self._parts.judge
         if judge is None:
             return {}, None
-        count = max(1, round(share * len(nodes)))
+        count = max(1, round((1.0 if last else self._parts.share) * len(nodes)))
         chosen = nodes if count == len(nodes) else self._drawn(nodes, count)
         states = [(name, self._world.bodies[name].snapshot.state) for name in chosen]
-        mean = judge.judge_mean(self._mean(spread))
-        return dict(zip(chosen, judge.judge(states), strict=True)), mean
+        mean = judge.judge_mean(self._mean(spread), last=last)
+        return dict(zip(chosen, judge.judge(states, last=last), strict=True)), mean
 
     def _mean(self, spread: Spread) -> AdapterState:
         # where ranks differ the mean has the highest

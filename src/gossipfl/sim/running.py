@@ -16,6 +16,7 @@ from gossipfl.runs.progress import Progress
 from gossipfl.runs.run_directory import RunDirectory
 from gossipfl.runs.signals import handling
 from gossipfl.sim.freezing import freeze, thaw
+from gossipfl.sim.personal import PersonalStage
 from gossipfl.sim.recording import Recorder
 from gossipfl.sim.world import World
 from gossipfl.state import AdapterState
@@ -51,6 +52,7 @@ class RunParts:
         recorder: evaluates it.
         directory: where it is kept.
         engines: what trains; None without training.
+        personal: makes the nodes' own models at the end; None: they have none.
         generators: all randomness of the models, by purpose.
         shared: what checkpoints name instead of holding it.
         rounds: exchange rounds that each node does, about.
@@ -65,6 +67,7 @@ class RunParts:
     generators: Mapping[str, np.random.Generator]
     shared: Mapping[str, object]
     rounds: int
+    personal: PersonalStage | None = None
     until_s: float = math.inf
     checkpoint_s: float = 60.0
 
@@ -100,7 +103,8 @@ class Run:
         else:
             self._take_up(state)
         with handling((SIGINT, SIGTERM), self._stop), _rarely_collecting():
-            self._advance()
+            self._advance(lambda: self._parts.world.advance(self._parts.until_s))
+            self._advance(self._personalize)
         if self._stopped:
             self._save()
         else:
@@ -111,13 +115,18 @@ class Run:
     def _seconds(self) -> float:
         return self._earlier_s + time.monotonic() - self._started
 
-    def _advance(self) -> None:
-        world, until_s = self._parts.world, self._parts.until_s
+    def _personalize(self) -> bool:
+        """Makes the next personal models; False when there are none left."""
+        stage = self._parts.personal
+        return stage is not None and stage.advance(self._parts.world)
+
+    def _advance(self, happens: Callable[[], bool]) -> None:
+        """Lets one thing after the other happen, until nothing does, or the run is stopped."""
         looked = time.monotonic()
         save_at = looked + self._parts.checkpoint_s
         happened = 0
         # a stop waits for one happening: it may train for seconds
-        while not self._stopped and world.advance(until_s):
+        while not self._stopped and happens():
             happened += 1
             now = time.monotonic()
             if happened % LOOK_EVERY and now - looked < LOOK_S:
@@ -142,6 +151,7 @@ class Run:
             "engines": parts.engines and parts.engines.state(),
             "world": parts.world.state(),
             "recorder": parts.recorder.state(),
+            "personal": parts.personal and parts.personal.found,
             "generators": {name: rng.bit_generator.state for name, rng in parts.generators.items()},
             "seconds": self._seconds,
         }
@@ -153,6 +163,8 @@ class Run:
             parts.engines.restore(state["engines"])
         parts.world.restore(state["world"])
         parts.recorder.restore(state["recorder"])
+        if parts.personal is not None:
+            parts.personal.found = state["personal"]
         for name, rng in parts.generators.items():
             rng.bit_generator.state = state["generators"][name]
         self._earlier_s = state["seconds"]

@@ -11,6 +11,7 @@ from gossipfl.core.mixing.blocks import LeadingBlocks, check_connected, cores_ra
 from gossipfl.core.tables import resolve
 from gossipfl.runs.curves import SIMULATED, Curves, Row, last_line
 from gossipfl.runs.judging import Judge
+from gossipfl.runs.personal import personal_summary, write_personal
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.result import RunResult, final_figures
 from gossipfl.runs.run_config import SIMULATE, run_config
@@ -28,6 +29,7 @@ from gossipfl.sim.nodes import (
     shared_objects,
     weigher,
 )
+from gossipfl.sim.personal import PersonalStage
 from gossipfl.sim.recording import Recorder, RecorderParts
 from gossipfl.sim.running import Ran, Run, RunParts
 from gossipfl.sim.training import ENGINES, Training, build_training, training_course, training_setting
@@ -86,6 +88,8 @@ def simulate(
         ran = Run(parts, show)()
         result = _result(parts, ran, cast.training)
     if ran.done:
+        if parts.personal is not None:
+            write_personal(directory.path, parts.personal.found)
         directory.write_result(result.as_json())
     return result
 
@@ -151,7 +155,17 @@ def _parts(cast: _Cast, directory: RunDirectory, drawn: Callable[[Row], None]) -
         rounds=cast.course.phases * setting.gossip.rounds_per_phase + setting.gossip.settle_rounds,
         until_s=simulation.until_s or math.inf,
         checkpoint_s=simulation.checkpoint_s,
+        personal=_personal(cast),
     )
+
+
+def _personal(cast: _Cast) -> PersonalStage | None:
+    """What makes the nodes' own models; attackers have none."""
+    training, simulation = cast.training, cast.setting.simulation
+    if training is None or not training.personal:
+        return None
+    nodes = [name for name in cast.setting.names if name not in simulation.attackers.active]
+    return PersonalStage(training.crew, nodes, at_once=simulation.actors if training.engine.name == "ray" else 1)
 
 
 def _result(parts: RunParts, ran: Ran, training: Training | None) -> RunResult:
@@ -169,5 +183,6 @@ def _result(parts: RunParts, ran: Ran, training: Training | None) -> RunResult:
         engine=training.engine.name if training else None,
         done=ran.done,
         rejected=world.rejected,
+        personal=personal_summary(parts.personal.found) if parts.personal is not None and ran.done else None,
         output=parts.directory.path,
     )

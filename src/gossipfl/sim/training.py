@@ -79,12 +79,17 @@ ENGINES: Mapping[str, BuildEngine] = {"loop": loop, "batched": batched, "ray": r
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What trains in a run; see `running.Engines`."""
+    """What trains in a run; see `running.Engines`.
+
+    Attributes:
+        personal: each node has a model of its own in the end.
+    """
 
     names: Sequence[str]
     crew: Crew
     engine: SimEngine
     trainer: Trainer[AdapterState]
+    personal: bool = False
 
     def state(self) -> dict[str, Any]:
         """Moments, accounts and phases under way.
@@ -147,7 +152,7 @@ def training_with(experiment: Experiment, setting: Setting, crew: Crew, engine: 
     at_once = nodes_at_once(crew.resident.adapted) if isinstance(crew, Fleet) else sys.maxsize
     keeps = experiment.adapter.merge == "factors" and bool(pairs_of(crew.initial.spec))
     trainer = Trainer(engine, at_once=at_once, undoable=undoable, keeps=keeps)
-    return Training(setting.names, crew, engine, trainer)
+    return Training(setting.names, crew, engine, trainer, bool(experiment.personal.phases))
 
 
 def training_course(experiment: Experiment, setting: Setting, training: Training) -> Course:

@@ -13,27 +13,12 @@ from typing import Any
 from gossipfl.config.loading import LoadedPeers, load_peers, resolve_self
 from gossipfl.core.json_text import json_text
 from gossipfl.core.snapshot import Snapshot
-from gossipfl.learning.bench import Bench, build_learner
+from gossipfl.learning.alone import train_alone
+from gossipfl.learning.bench import build_learner
 from gossipfl.learning.books import RunTerms
 from gossipfl.node.assembly import site_of
 from gossipfl.node.checkpoint import Saved, save_checkpoint
 from gossipfl.state import AdapterState
-
-
-def train_alone(bench: Bench, *, phases: int, local_steps: int) -> AdapterState:
-    """The state after training without neighbors.
-
-    Args:
-        bench: learner and data of one node.
-        phases, local_steps: as many as the nodes that gossip do.
-    """
-    state = bench.adapted.initial
-    for phase in range(phases):
-        training = bench.learner.train(state, first_step=phase * local_steps, steps=local_steps, phase=phase)
-        state = training.state
-        if training.exhausted:
-            break
-    return state
 
 
 def run_alone(loaded: LoadedPeers, name: str, *, keep: Path | None) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def _losses(adapted: Adapted, state: AdapterState, examples: Mapping[str, Exampl
 
 def _examples(experiment: Experiment, file: Path, adapted: Adapted) -> Examples:
     data = experiment.data.model_copy(update={"test": str(file.resolve())})
-    examples = load_test(experiment.model_copy(update={"data": data}), file.parent, adapted.tokenizer)
+    examples = load_test(experiment.model_copy(update={"data": data}), file.parent, adapted.reader)
     if examples is None:
         raise ValueError("a named file is a test set")
     return examples

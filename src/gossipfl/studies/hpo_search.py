@@ -16,11 +16,11 @@ from statistics import mean
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.json_text import json_text
+from gossipfl.learning.alone import train_alone
 from gossipfl.learning.bench import Bench, build_learner
 from gossipfl.learning.books import RunTerms
 from gossipfl.learning.data import DataSite
 from gossipfl.state import AdapterState
-from gossipfl.studies.alone import train_alone
 from gossipfl.studies.hpo_config import ARMS, SYSTEMS, Trial, default_trial, hpo_experiment
 from gossipfl.studies.hpo_files import write_terms
 

@@ -13,22 +13,24 @@ from typing import Any
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedExperiment
 from gossipfl.core.rng import generator
-from gossipfl.learning.bench import Bench, Resident, learner_for, load_resident
+from gossipfl.learning.bench import Bench, learner_for, load_resident
 from gossipfl.learning.books import RunTerms
 from gossipfl.learning.data import DataSite, Examples, NodeRecords, load_fleet_records
 from gossipfl.learning.data.examples import make_examples
 from gossipfl.learning.data.units import group_units
 from gossipfl.learning.evaluation import Evaluation
+from gossipfl.learning.resident import Resident
 from gossipfl.privacy.simulated_account import SimulatedAccount
 from gossipfl.runs import run_config as drivers
 from gossipfl.runs.adapter_file import write_adapter
 from gossipfl.runs.compute import Duration, build_duration
-from gossipfl.runs.fleet import on_one_thread, simulated_books
+from gossipfl.runs.fleet import on_one_thread
 from gossipfl.runs.judging import Judgment
 from gossipfl.runs.lines import Standing, judged_line, node_columns, summary_line
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.result import RunResult, final_figures
 from gossipfl.runs.run_directory import RunDirectory
+from gossipfl.runs.simulated_books import simulated_books
 from gossipfl.runs.spread import spread_of_one
 from gossipfl.state import AdapterState
 
@@ -50,11 +52,14 @@ class _School:
     held_out: Mapping[str, Examples]
     duration: Duration
 
-    def judge(self, state: AdapterState) -> tuple[dict[str, Judgment], Evaluation | None]:
+    def judge(self, state: AdapterState, *, last: bool) -> tuple[dict[str, Judgment], Evaluation | None]:
         """By node, and on the common test set."""
         learner, test = self.bench.learner, self.resident.test
-        common = None if test is None else learner.evaluate(state, test)
-        own = {name: learner.evaluate(state, part) if part.rows else None for name, part in self.held_out.items()}
+        common = None if test is None else learner.evaluate(state, test, last=last)
+        own = {
+            name: learner.evaluate(state, part, last=last) if part.rows else None
+            for name, part in self.held_out.items()
+        }
         return {name: Judgment(found, common) for name, found in own.items()}, common
 
 
@@ -114,7 +119,7 @@ def _open_school(loaded: LoadedExperiment) -> _School:
     resident = load_resident(experiment, site, records.test)
     books = simulated_books(experiment, everything)
     bench = learner_for(resident, site, RunTerms("simulation", streams="seeded"), everything, books=books)
-    tokenizer = resident.adapted.tokenizer
+    tokenizer = resident.adapted.reader
     held_out = {
         name: make_examples(found.records, found.held_out, tokenizer=tokenizer, task=experiment.task)
         for name, found in records.nodes.items()
@@ -155,7 +160,7 @@ def _phases(school: _School, at: _Progress) -> Iterator[None]:
 
 def _record(school: _School, at: _Progress, directory: RunDirectory) -> None:
     names = list(school.held_out)
-    judgments, common = school.judge(at.state)
+    judgments, common = school.judge(at.state, last=at.phase == school.experiment.training.phases)
     # every node has the one state
     spread = spread_of_one(at.state, len(names))
     columns = node_columns(_standing(school, at, names), spread, judgments)

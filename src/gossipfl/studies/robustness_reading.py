@@ -22,6 +22,7 @@ FAR = 1000.0
 """Points that a loss without end makes; how many more does not matter."""
 Arms = Mapping[str, ArmSummary]
 Scores = Callable[[ArmSummary], dict[int, float]]
+_SAID = "test_token_accuracy"
 """How good an arm is, by seed."""
 
 
@@ -42,10 +43,10 @@ def reading(found: Comparison, part: Part) -> str:
 
 def _measures(reference: ArmSummary) -> dict[str, Scores]:
     """By what is lost: points of the accuracy there is, and where there is no class to tell a part of the gain."""
-    told = [key for key in ("test_accuracy", "test_token_accuracy") if _knows(reference, key)]
+    told = [key for key in ("test_accuracy", _SAID) if _knows(reference, key)]
     found: dict[str, Scores] = {}
     if told:
-        found["points"] = lambda arm: {seed: 100 * getattr(_last(done), told[0]) for seed, done in arm.done.items()}
+        found["points"] = lambda arm: {seed: 100 * _last(done).figure(told[0]) for seed, done in arm.done.items()}
     if "test_accuracy" not in told:
         gains = {seed: _gain(done) for seed, done in reference.done.items()}
         found["% of the gain"] = lambda arm: {
@@ -55,7 +56,7 @@ def _measures(reference: ArmSummary) -> dict[str, Scores]:
 
 
 def _knows(arm: ArmSummary, key: str) -> bool:
-    return all(math.isfinite(getattr(_last(done), key)) for done in arm.done.values())
+    return all(math.isfinite(_last(done).figure(key)) for done in arm.done.values())
 
 
 def _table(measure: str, scores: Scores, part: Part, arms: Arms) -> str:
@@ -86,9 +87,9 @@ def _kept(reference: ArmSummary) -> str:
     if _knows(reference, "test_accuracy"):
         return f"Plain gossip without attackers: accuracy {100 * mean(each.test_accuracy for each in figures):.1f}%."
     said = f"Plain gossip without attackers: loss {first:.3f} to {mean(each.test_loss for each in figures):.3f}"
-    if _knows(reference, "test_token_accuracy"):
-        before = mean(done.run.evaluations[0].summary.test_token_accuracy for done in reference.done.values())
-        after = mean(each.test_token_accuracy for each in figures)
+    if _knows(reference, _SAID):
+        before = mean(done.run.evaluations[0].summary.figure(_SAID) for done in reference.done.values())
+        after = mean(each.figure(_SAID) for each in figures)
         said += f", {100 * before:.1f} to {100 * after:.1f}% of the tokens said first"
     return f"{said}."
 

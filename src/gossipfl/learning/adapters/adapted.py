@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from gossipfl.learning.adapters.folded import Fold
+    from gossipfl.learning.data.kinds import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,13 @@ class Adapted:
 
     @property
     def tokenizer(self) -> "PreTrainedTokenizerBase | None":
-        """The base model's tokenizer; None for a builtin model."""
+        """The base model's tokenizer; None for one of images, and for a builtin one."""
         return self.base.tokenizer
+
+    @property
+    def reader(self) -> "Reader | None":
+        """What its records are read with: tokenizer or image processor; None for a builtin model."""
+        return self.base.tokenizer or self.base.images
 
     @property
     def basis_sketch(self) -> tuple[float, ...]:
@@ -164,8 +170,8 @@ class Adapted:
     def components(self) -> dict[str, str]:
         """What must be equal on two nodes that average: part of the handshake's fingerprint.
 
-        `model` the base weights; `adapter` kind, scale, layout and start values of what is exchanged; `basis` the file
-        of public factors; `head` as drawn; `labels`.
+        `model` the base weights, and how they are quantized; `adapter` kind, scale, layout and start values of what is
+        exchanged; `basis` the file of public factors; `head` as drawn; `labels`.
         """
         adapter = self.experiment.adapter
         if adapter.mixed_ranks:
@@ -180,9 +186,14 @@ class Adapted:
             start.append(self.experiment.adapter.merge)
         return self._components(start)
 
+    def _model(self) -> str:
+        """Of the weights as they compute: a quantized base is another function, and not by rounding alone."""
+        quantization = self.experiment.model.quantization
+        return self.base.sha256 if quantization == "none" else _digest([self.base.sha256, quantization])
+
     def _components(self, agreed: list[object]) -> dict[str, str]:
         return {
-            "model": self.base.sha256,
+            "model": self._model(),
             "adapter": _digest([self.experiment.adapter.kind, *agreed]),
             "basis": self.parts.basis,
             "head": self.base.head_sha256,

@@ -19,6 +19,9 @@ from gossipfl.config.experiment import AdapterConfig
 from gossipfl.errors import ModelError
 from gossipfl.learning.base import BaseModel
 
+_OWN = {"vit": ("q_proj", "v_proj")}
+"""Where PEFT has nothing, or names of older layers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -37,6 +40,9 @@ class Site:
     @property
     def shape(self) -> tuple[int, int]:
         """(out, in)."""
+        if isinstance(self.layer, nn.Linear):
+            # the weight of a quantized one is packed
+            return self.layer.out_features, self.layer.in_features
         out_features, in_features = self.weight().shape
         return out_features, in_features
 
@@ -92,7 +98,7 @@ def _ends_like(name: str, target: str) -> bool:
 def _usual_targets(base: BaseModel, candidates: Sequence[Site]) -> tuple[str, ...]:
     """What PEFT takes for the architecture; a pattern in place of names is PEFT's way for mixed models only."""
     kind = getattr(getattr(base.module, "config", None), "model_type", "unknown")
-    usual = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(kind, ())
+    usual = _OWN.get(kind) or TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(kind, ())
     if isinstance(usual, str) or not usual:
         raise ModelError(f"adapter.targets: no default is known for {kind!r}; choose from {_endings(candidates)}")
     return tuple(usual)

@@ -2,15 +2,17 @@
 
 TokenRows     input_ids, attention_mask, labels     padded to the longest row of the micro-batch
 VectorRows    features (rows, inputs), labels       nothing to pad
+ChosenRows    some rows of either
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gossipfl.learning.data.record import Record
 from gossipfl.learning.data.tokens import Tokens
 
 IGNORED = -100
@@ -26,6 +28,11 @@ class Content(Protocol):
         """Number of rows."""
         ...
 
+    @property
+    def cut(self) -> int:
+        """Rows that lost tokens, being too long."""
+        ...
+
     def order(self, firsts: Places, ends: Places) -> Places:
         """In which order units go into micro-batches, so that as little as can be is padded.
 
@@ -36,6 +43,15 @@ class Content(Protocol):
 
     def arrays(self, rows: Places) -> Mapping[str, NDArray[Any]]:
         """The model's input and the labels of some rows, each (rows, …)."""
+        ...
+
+
+@runtime_checkable
+class Judged(Content, Protocol):
+    """Rows of which evaluation sees more than training does."""
+
+    def judged(self, rows: Places) -> Mapping[str, NDArray[Any]]:
+        """In place of `arrays`, what evaluation sees of some rows; all of `arrays` is among it."""
         ...
 
 
@@ -59,6 +75,11 @@ class TokenRows:
     def rows(self) -> int:
         """See `Content`."""
         return len(self.tokens.starts) - 1
+
+    @property
+    def cut(self) -> int:
+        """See `Content`."""
+        return self.tokens.cut
 
     def order(self, firsts: Places, ends: Places) -> Places:
         """Shortest first, by the longest row of a unit."""
@@ -103,6 +124,11 @@ class VectorRows:
         """See `Content`."""
         return len(self.labels)
 
+    @property
+    def cut(self) -> int:
+        """None."""
+        return 0
+
     def order(self, firsts: Places, ends: Places) -> Places:  # noqa: ARG002  (rows are equally long)
         """As they come."""
         return np.arange(len(firsts))
@@ -110,3 +136,44 @@ class VectorRows:
     def arrays(self, rows: Places) -> Mapping[str, NDArray[Any]]:
         """See `Content`."""
         return {"features": self.features[rows], "labels": self.labels[rows]}
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenRows:
+    """Some rows of others, to be evaluated.
+
+    Attributes:
+        whole: what they are from.
+        chosen: (rows,) their places there.
+    """
+
+    whole: Content
+    chosen: Places
+
+    @property
+    def rows(self) -> int:
+        """See `Content`."""
+        return len(self.chosen)
+
+    @property
+    def cut(self) -> int:
+        """See `Content`; of all."""
+        return self.whole.cut
+
+    def order(self, firsts: Places, ends: Places) -> Places:  # noqa: ARG002  # what is evaluated keeps its order
+        """As they come."""
+        return np.arange(len(firsts))
+
+    def arrays(self, rows: Places) -> Mapping[str, NDArray[Any]]:
+        """See `Content`."""
+        return self.whole.arrays(self.chosen[rows])
+
+    def judged(self, rows: Places) -> Mapping[str, NDArray[Any]]:
+        """See `Judged`; what training sees, where evaluation sees no more."""
+        see = self.whole.judged if isinstance(self.whole, Judged) else self.whole.arrays
+        return see(self.chosen[rows])
+
+
+def labels_of(records: Sequence[Record]) -> NDArray[np.int64]:
+    """(records,) class of each."""
+    return np.array([record.label for record in records], np.int64)

@@ -4,9 +4,9 @@ unit        0       1   2         3
 row       [0 1 2] [3] [4 5] [6 7 8 9]       unit_starts = 0 3 4 6 10
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -14,16 +14,10 @@ from numpy.typing import NDArray
 
 from gossipfl.config.experiment import TaskConfig
 from gossipfl.config.training import GoldfishConfig
-from gossipfl.errors import DataError
-from gossipfl.learning.data.content import IGNORED, Content, TokenRows, VectorRows
-from gossipfl.learning.data.goldfish import left_out
-from gossipfl.learning.data.records import Record
-from gossipfl.learning.data.tokens import tokenize
-from gossipfl.learning.data.vectors import matrix_of
+from gossipfl.learning.data.content import IGNORED, ChosenRows, Content, Judged
+from gossipfl.learning.data.kinds import KINDS, Reader, Reading
+from gossipfl.learning.data.record import Record
 from gossipfl.privacy.rows import Rows
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["IGNORED", "Examples", "make_examples"]
 
@@ -36,11 +30,13 @@ class Examples:
         content: all rows, the rows of a unit next to each other.
         unit_starts: (units + 1,) int64, where the rows of each unit begin.
         device: where the micro-batches are put.
+        records: of the rows, where `task.metrics` compares what is said to them; empty otherwise.
     """
 
     content: Content
     unit_starts: NDArray[np.int64]
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    records: tuple[Record, ...] = ()
 
     @property
     def units(self) -> int:
@@ -51,6 +47,11 @@ class Examples:
     def rows(self) -> int:
         """Number of rows."""
         return self.content.rows
+
+    @property
+    def cut(self) -> int:
+        """Rows that lost tokens, being longer than `task.max_length` or than what the tokenizer's model takes."""
+        return self.content.cut
 
     def to(self, device: torch.device) -> Self:
         """The same examples, with micro-batches on another device."""
@@ -71,6 +72,14 @@ class Examples:
         for pack in _packs(sizes, self.content.order(firsts, ends), micro_batch):
             yield self._loaded(*_rows(firsts[pack], sizes[pack]))
 
+    def only(self, units: NDArray[np.int64]) -> Self:
+        """Some units by themselves, to be evaluated; no row is copied."""
+        firsts, sizes = self.unit_starts[units], np.diff(self.unit_starts)[units]
+        rows, _ = _rows(firsts, sizes)
+        records = tuple(self.records[row] for row in rows) if self.records else ()
+        starts = np.cumsum([0, *sizes], dtype=np.int64)
+        return replace(self, content=ChosenRows(self.content, rows), unit_starts=starts, records=records)
+
     def together(self, units: NDArray[np.int64]) -> Rows:
         """All rows of some units in one piece, in their order; without units there are no tensors."""
         if not len(units):
@@ -84,10 +93,13 @@ class Examples:
         """All rows in their order, for evaluation; here each row is a unit of its own."""
         for first in range(0, self.rows, micro_batch):
             rows = np.arange(first, min(first + micro_batch, self.rows))
-            yield self._loaded(rows, np.arange(len(rows)))
+            arrays = self.content.judged(rows) if isinstance(self.content, Judged) else self.content.arrays(rows)
+            yield self._on_device(arrays, np.arange(len(rows)))
 
     def _loaded(self, rows: NDArray[np.int64], unit: NDArray[np.int64]) -> Rows:
-        arrays = self.content.arrays(rows)
+        return self._on_device(self.content.arrays(rows), unit)
+
+    def _on_device(self, arrays: Mapping[str, NDArray[Any]], unit: NDArray[np.int64]) -> Rows:
         tensors = {name: torch.from_numpy(array).to(self.device) for name, array in arrays.items()}
         return Rows(tensors, torch.from_numpy(unit).to(self.device))
 
@@ -96,7 +108,7 @@ def make_examples(
     records: Sequence[Record],
     units: Sequence[Sequence[int]],
     *,
-    tokenizer: "PreTrainedTokenizerBase | None",
+    tokenizer: Reader | None,
     task: TaskConfig,
     goldfish: GoldfishConfig | None = None,
 ) -> Examples:
@@ -104,35 +116,16 @@ def make_examples(
 
     Args:
         units: positions of each unit's records.
-        tokenizer: of the model; None where it reads numbers.
+        tokenizer: of the model, or its image processor; None where it reads numbers.
         goldfish: tokens that are left out of the loss: of what is trained on, never of what is evaluated.
 
     Raises:
         DataError: a record comes to no token at all.
     """
     chosen = [records[row] for unit in units for row in unit]
-    content = _vector_rows(chosen) if tokenizer is None else _token_rows(chosen, tokenizer, task, goldfish)
-    return Examples(content, np.cumsum([0, *map(len, units)], dtype=np.int64))
-
-
-def _token_rows(
-    chosen: Sequence[Record], tokenizer: "PreTrainedTokenizerBase", task: TaskConfig, goldfish: GoldfishConfig | None
-) -> TokenRows:
-    tokens = tokenize(chosen, tokenizer, task)
-    if chosen and int(np.diff(tokens.starts).min()) == 0:
-        row = int(np.diff(tokens.starts).argmin())
-        raise DataError(f"the tokenizer makes no token of a text of {len(chosen[row].text)} characters")
-    labels = _labels(chosen) if task.classifies else None
-    out = None if goldfish is None else left_out(tokens.ids, tokens.starts, goldfish)
-    return TokenRows(tokens, labels, tokenizer.pad_token_id or 0, out)
-
-
-def _vector_rows(chosen: Sequence[Record]) -> VectorRows:
-    return VectorRows(matrix_of([record.features for record in chosen]), _labels(chosen))
-
-
-def _labels(chosen: Sequence[Record]) -> NDArray[np.int64]:
-    return np.array([record.label for record in chosen], np.int64)
+    content = KINDS[task.kind].rows(chosen, Reading.by(tokenizer, task, goldfish))
+    kept = tuple(chosen) if task.metrics else ()
+    return Examples(content, np.cumsum([0, *map(len, units)], dtype=np.int64), records=kept)
 
 
 def _rows(firsts: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

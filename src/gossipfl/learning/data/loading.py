@@ -9,7 +9,6 @@ out a part of its own.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -18,12 +17,10 @@ from gossipfl.errors import DataError
 from gossipfl.learning.data.common import CommonRecords, read_common, read_test
 from gossipfl.learning.data.examples import Examples, make_examples
 from gossipfl.learning.data.folder import read_folder
+from gossipfl.learning.data.kinds import Reader
 from gossipfl.learning.data.records import Record, to_records
 from gossipfl.learning.data.sorting import NodeRecords, sort_out
 from gossipfl.learning.data.sources import read_table
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +87,7 @@ class NodeData:
         return replace(self, train=self.train.to(device), held_out=held_out, test=test, by_period=by_period)
 
 
-def load_node_data(experiment: Experiment, site: DataSite, tokenizer: "PreTrainedTokenizerBase | None") -> NodeData:
+def load_node_data(experiment: Experiment, site: DataSite, tokenizer: Reader | None) -> NodeData:
     """Everything of one node, tokenized.
 
     Raises:
@@ -104,14 +101,14 @@ def load_node_data(experiment: Experiment, site: DataSite, tokenizer: "PreTraine
 def tokenize_node(
     experiment: Experiment,
     found: NodeRecords,
-    tokenizer: "PreTrainedTokenizerBase | None",
+    tokenizer: Reader | None,
     *,
     test: Examples | None = None,
 ) -> NodeData:
     """The records of a node as tokens or numbers.
 
     Args:
-        tokenizer: of the model; None where it reads numbers.
+        tokenizer: of the model, or its image processor; None where it reads numbers.
         test: the common test set, as `make_test` gives it; many nodes may share one.
 
     Raises:
@@ -172,14 +169,12 @@ def load_node_records(experiment: Experiment, site: DataSite) -> NodeRecords:
     return load_all_node_records(experiment, [site])[site.node]
 
 
-def load_test(experiment: Experiment, folder: Path, tokenizer: "PreTrainedTokenizerBase | None") -> Examples | None:
+def load_test(experiment: Experiment, folder: Path, tokenizer: Reader | None) -> Examples | None:
     """The common test set as examples, see `load_test_records` and `make_test`."""
     return make_test(experiment, load_test_records(experiment, folder), tokenizer)
 
 
-def make_test(
-    experiment: Experiment, records: Sequence[Record] | None, tokenizer: "PreTrainedTokenizerBase | None"
-) -> Examples | None:
+def make_test(experiment: Experiment, records: Sequence[Record] | None, tokenizer: Reader | None) -> Examples | None:
     """The common test set as examples, every record a unit of its own; None of None.
 
     Raises:

