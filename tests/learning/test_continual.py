@@ -20,7 +20,8 @@ PERIODS = st.lists(st.integers(1, 40), min_size=2, max_size=4).map(
 def test_shares_lie_between_0_and_1_and_only_when_units_came_decides(
     periods: np.ndarray, name: str, share: float
 ) -> None:
-    training = TrainingConfig(continual=name, **({"replay_share": share} if name == "replay" else {}))
+    fields = {"continual": name, **({"replay_share": share} if name == "replay" else {})}
+    training = TrainingConfig.model_validate(fields)
     shares = CONTINUALS[name](training).shares(periods)
     assert shares.max() == 1
     assert shares.min() >= 0

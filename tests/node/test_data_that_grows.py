@@ -107,7 +107,14 @@ def test_new_files_are_one_period_with_an_account_of_its_own(study: Study) -> No
     assert (row["periods"], row["set_aside"]) == (2, {})
 
 
-@pytest.mark.parametrize(("continual", "expected"), [("all", [4, 2]), ("newest", [2, 2]), ("replay", [4, 2])])
+@pytest.mark.parametrize(
+    ("continual", "expected"),
+    [
+        pytest.param("all", [4, 2], marks=pytest.mark.slow),
+        ("newest", [2, 2]),
+        pytest.param("replay", [4, 2], marks=pytest.mark.slow),
+    ],
+)
 def test_what_is_not_drawn_is_not_charged(study: Study, continual: str, expected: list[int]) -> None:
     with alive(study, f"training.continual={continual}") as life:
         life.train()
@@ -149,6 +156,7 @@ def test_files_that_cannot_be_used_are_set_aside_and_named_and_the_node_goes_on(
     assert steps(study) == [4, 2]
 
 
+@pytest.mark.slow
 def test_a_file_that_was_put_right_is_taken_in(study: Study) -> None:
     put(study, "b.jsonl", "nothing")
     with alive(study) as life:
@@ -178,6 +186,7 @@ def test_a_restarted_node_knows_its_periods_and_finds_what_came_meanwhile(study:
     assert steps(study) == [6, 4, 2]
 
 
+@pytest.mark.slow
 def test_a_file_still_being_written_waits(study: Study) -> None:
     with alive(study) as life:
         life.train()
@@ -206,6 +215,7 @@ def test_a_folder_with_nothing_that_can_be_used_is_a_mistake_that_names_the_file
         pass
 
 
+@pytest.mark.slow
 def test_data_that_the_account_cannot_take_is_set_aside(study: Study) -> None:
     with alive(study, "privacy.target_delta=0.011") as life:
         life.train()
@@ -278,6 +288,7 @@ def test_every_period_is_evaluated_and_what_is_forgotten_is_told(grown: Study) -
     assert found[0].best == max(scores[0] for scores in noted)
 
 
+@pytest.mark.slow
 def test_what_is_set_aside_is_named_on_this_machine(study: Study) -> None:
     assert set_aside_here(study.peers) == {}
     put(study, "label.jsonl", BAD["label.jsonl"])
@@ -299,6 +310,7 @@ class Killed(BaseException):
     """In place of kill -9: what is not on the disk is gone."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_wherever_it_dies_nothing_is_spent_and_the_file_is_found_again(
     study: Study, moment: str, monkeypatch: pytest.MonkeyPatch

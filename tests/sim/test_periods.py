@@ -67,6 +67,7 @@ def test_stopped_in_between_it_ends_as_if_uninterrupted(
         assert (tmp_path / "parts" / "run" / name).read_bytes() == (tmp_path / "whole" / "run" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_one_pass_pulls_to_the_consensus_as_one_at_a_time_does(tmp_path: Path) -> None:
     steep = {"training__optimizer": "sgd", "training__learning_rate": 0.1, "training__weight_decay": 0.0}
     pulled = shifting(training__continual="proximal", training__proximal_mu=5.0, **steep)

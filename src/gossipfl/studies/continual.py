@@ -85,7 +85,7 @@ def read(run: Path, arm: str, seed: int) -> Shifted:
     others = [node for node in nodes if node not in shifting]
 
     def of(place: int, some: Sequence[int], period: int) -> float:
-        return 100 * mean(lines[place][node][period] for node in some)
+        return 100 * mean(float(lines[place][node][period]) for node in some)
 
     return Shifted(
         arm,

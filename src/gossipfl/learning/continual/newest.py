@@ -16,4 +16,5 @@ class Newest:
 
     def shares(self, periods: Periods) -> NDArray[np.float64]:
         """Those of the last period, and no others: nothing is charged for what is not drawn."""
-        return (periods == periods.max()).astype(np.float64)
+        newest: NDArray[np.float64] = (periods == periods.max()).astype(np.float64)
+        return newest

@@ -22,4 +22,5 @@ class Proximal:
 
     def shares(self, periods: Periods) -> NDArray[np.float64]:
         """Those of the last period, and no others."""
-        return (periods == periods.max()).astype(np.float64)
+        newest: NDArray[np.float64] = (periods == periods.max()).astype(np.float64)
+        return newest

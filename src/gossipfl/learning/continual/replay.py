@@ -28,5 +28,6 @@ class Replay:
     def shares(self, periods: Periods) -> NDArray[np.float64]:
         """By how much of a batch each part has, and how many units share that."""
         new = periods == periods.max()
-        wished = np.where(new, (1 - self.share) / new.sum(), self.share / max(1, (~new).sum()))
-        return wished / wished.max()
+        wished: NDArray[np.float64] = np.where(new, (1 - self.share) / new.sum(), self.share / max(1, (~new).sum()))
+        shares: NDArray[np.float64] = wished / wished.max()
+        return shares
