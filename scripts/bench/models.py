@@ -19,12 +19,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from scripts.bench.meters import forget_peak, resident_bytes
 from scripts.bench.models_work import WORKS, Play, Way, Work, write_tiny
 from scripts.bench.processes import play_together
+
+if TYPE_CHECKING:
+    from gossipfl.learning.bench import Bench
 
 WAYS: tuple[Way, ...] = ("bare", "plain", "example")
 MEMORY_PHASES = 3
@@ -104,7 +108,7 @@ def measure_time(work: Work, base: Path, folder: Path, repeats: int) -> tuple[fl
     """Milliseconds of a bare step, our throughput over the bare loop's, and the share of loading."""
     from scripts.bench import models_bare, models_ours  # noqa: PLC0415  # as above
 
-    benches = {way: models_ours.bench_of(work, base, folder, way) for way in WAYS if way != "bare"}
+    benches: dict[str, Bench] = {way: models_ours.bench_of(work, base, folder, way) for way in WAYS if way != "bare"}
     plays: dict[str, Play] = {"bare": models_bare.phases(work, base, folder)}
     plays |= {way: models_ours.phases(bench) for way, bench in benches.items()}
     units = np.arange(work.batch)
@@ -161,9 +165,11 @@ def measure(work: Work, repeats: int, *, memory: bool) -> Figures:
         base = model_folder(work, folder)
         step_ms, throughput, loading = measure_time(work, base, folder, repeats)
         ways = WAYS if memory else ()
-        found = {way: play_together([partial(play_memory, work, base, way)])[0] for way in ways}
-        told = {way: play_together([partial(play_estimate, work, base, way)])[0] for way in ways if way != "bare"}
-    return Figures(work.name, step_ms, throughput, loading, dict(found), dict(told))
+        found: dict[str, Memory] = {way: play_together([partial(play_memory, work, base, way)])[0] for way in ways}
+        told: dict[str, int] = {
+            way: play_together([partial(play_estimate, work, base, way)])[0] for way in ways if way != "bare"
+        }
+    return Figures(work.name, step_ms, throughput, loading, found, told)
 
 
 def show(one: Figures) -> None:

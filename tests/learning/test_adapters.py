@@ -1,15 +1,18 @@
 """Attaching an adapter: what is trained, what is read and written, and that every node starts alike."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.errors import ConfigError, ModelError
 from gossipfl.learning.adapters import ADAPTERS, Adapted, AdapterRequest, Parts, attach, make_basis
+from gossipfl.learning.adapters.summary import summarize
 from gossipfl.learning.basis import save_basis
 from gossipfl.learning.models import load_base
 from gossipfl.state import AdapterState
@@ -161,13 +164,26 @@ def test_a_layer_is_targeted_by_the_end_of_its_name(adapted_of: Attach) -> None:
     ]
 
 
-def test_an_architecture_without_known_targets_asks_for_them(experiment_of: Prepare) -> None:
+def test_an_architecture_without_known_targets_is_adapted_in_all_linear_layers(experiment_of: Prepare) -> None:
     experiment = experiment_of("bert", kind="lora")
     base = load_base(experiment.model, experiment.task, folder=Path(), seed=0)
     configuration = base.module.config
     configuration.model_type = "unheard-of"  # type: ignore[union-attr]
-    with pytest.raises(ModelError, match=r"adapter\.targets: no default is known for 'unheard-of'; choose from dense"):
-        attach(base, experiment)
+    summary = summarize(experiment.adapter, attach(base, experiment).spec)
+    # dense: of attention, of both halves of the block after it, and of the pooler
+    assert summary.endings == {"query": 2, "key": 2, "value": 2, "dense": 7}
+    assert not any("classifier" in layer for layer in summary.layers)
+
+
+def test_a_model_without_linear_layers_says_what_it_has(experiment_of: Prepare) -> None:
+    experiment = experiment_of("llama", task="causal-lm", kind="lora")
+    base = load_base(experiment.model, experiment.task, folder=Path(), seed=0)
+    said = (
+        r"adapter\.targets: the model has no linear layer to adapt; its layers are Embedding, LSTM; adapter\.kind full"
+    )
+    module = nn.ModuleDict({"words": nn.Embedding(64, 8), "lstm": nn.LSTM(8, 8)})
+    with pytest.raises(ModelError, match=said):
+        attach(replace(base, module=module), experiment)
 
 
 def test_an_unknown_kind_names_the_nearest(adapted_of: Attach) -> None:

@@ -140,8 +140,8 @@ def test_without_metrics_nothing_is_kept_or_asked(adapted_of: Attach) -> None:
 
 
 def test_answers_that_do_not_fit_are_refused() -> None:
-    small = SimpleNamespace(config=SimpleNamespace(max_position_embeddings=64, is_encoder_decoder=False))
-    module: Any = small
+    module: Any = torch.nn.Identity()
+    module.config = SimpleNamespace(max_position_embeddings=64, is_encoder_decoder=False)
     task = TaskConfig(kind="causal-lm", metrics=("chrf",), max_new_tokens=64)
     with pytest.raises(ConfigError, match=r"task\.max_new_tokens 64 leaves no room in the model's 64 tokens"):
         check_answering(module, task)

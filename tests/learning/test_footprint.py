@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import LlamaForCausalLM
 
 from gossipfl.config.experiment import Experiment
+from gossipfl.errors import ModelError
 from gossipfl.learning.adapters import attach
-from gossipfl.learning.fake_pass import class_loss, peak_of_pass, token_loss
+from gossipfl.learning.fake_pass import inputs, peak_of_pass
 from gossipfl.learning.footprint import Footprint, footprint
 from gossipfl.learning.models import load_base
 
@@ -34,6 +36,7 @@ def told(experiment: Experiment, **sections: dict[str, Any]) -> Footprint:
         ("gpt2", "causal-lm", "ffa"),
         ("bert", "sequence-classification", "core"),
         ("gpt2", "causal-lm", "full"),
+        ("t5", "seq2seq-lm", "lora"),
     ],
 )
 def test_fake_tensors_take_what_real_ones_take(family: str, task: str, kind: str, experiment_of: Make) -> None:
@@ -41,15 +44,12 @@ def test_fake_tensors_take_what_real_ones_take(family: str, task: str, kind: str
     experiment = changed(experiment_of(family, task=task, kind=kind), **sizes)
     found = footprint(experiment, Path())
     adapted = attach(load_base(experiment.model, experiment.task, folder=Path(), seed=0), experiment)
-    module = adapted.module.train()
+    module: Any = adapted.module.train()
     module.config.use_cache = False
-    ids = torch.full((4, 48), 5)
-    mask = torch.ones_like(ids)
+    tensors = {name: tensor.clone() for name, tensor in inputs(module, 4, 48).items()}
     # a mask of ones alone is seen by real models and dropped
-    mask[0, -1] = 0
-    tensors = {"input_ids": ids, "attention_mask": mask}
-    loss = token_loss if task == "causal-lm" else class_loss
-    assert found.activations == pytest.approx(peak_of_pass(module, tensors, loss, None), rel=0.05)
+    tensors["attention_mask"][0, -1] = 0
+    assert found.activations == pytest.approx(peak_of_pass(module, tensors, None), rel=0.05)
     frozen = [*(own for own in module.parameters() if not own.requires_grad), *module.buffers()]
     assert found.weights == sum(own.numel() * own.element_size() for own in frozen)
     # parameter, gradient, two moments of Adam and six states
@@ -85,3 +85,16 @@ def test_nothing_is_loaded(experiment_of: Make, tiny_folders: dict[str, Path], t
     experiment = experiment_of("llama", task="causal-lm", kind="lora")
     moved = changed(experiment, model={"source": str(folder)})
     assert told(moved) == told(experiment)
+
+
+def test_a_family_that_looks_at_values_cannot_be_told_of(experiment_of: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = LlamaForCausalLM.forward
+
+    def forward(self: LlamaForCausalLM, input_ids: torch.Tensor, **named: Any) -> Any:
+        if int(input_ids.sum()) > 0:
+            raise AssertionError("a value of nothing was known")
+        return plain(self, input_ids, **named)
+
+    monkeypatch.setattr(LlamaForCausalLM, "forward", forward)
+    with pytest.raises(ModelError, match="a pass without weights fails: DataDependentOutputException"):
+        footprint(experiment_of("llama", task="causal-lm", kind="lora"), Path())

@@ -10,6 +10,7 @@ import pytest
 import torch
 from peft import PeftModel
 from sklearn.metrics import f1_score
+from tests.learning.test_card import code_of, run_here
 from tests.learning.test_export import random_state
 from tests.learning.tiny_vit import DIGITS, encoded, noise, tiny_vit
 from transformers import AutoImageProcessor, AutoModelForImageClassification
@@ -23,8 +24,10 @@ from gossipfl.learning.data.images import decode
 from gossipfl.learning.data.records import Record
 from gossipfl.learning.evaluation import evaluate
 from gossipfl.learning.export import export
+from gossipfl.learning.families import FAMILIES
 from gossipfl.learning.models import load_base
 from gossipfl.learning.tasks import make_task
+from gossipfl.privacy.self_check import choose_engine
 from gossipfl.privacy.sources import ENGINES, Engine
 
 IMAGES = tuple(encoded(noise(seed, 8 + seed, 20)) for seed in range(6))
@@ -114,6 +117,21 @@ def test_the_gradient_of_an_image_is_that_of_its_own_loss(attached: Attach, engi
     source.close()
 
 
+@pytest.mark.parametrize("kind", ["lora", "core", "full"])
+def test_an_engine_is_found_that_is_right_for_every_image(attached: Attach, kind: str) -> None:
+    adapted = attached(kind=kind)
+    (rows,) = examples_for(adapted, IMAGES[:2]).rows_in_order(2)
+    losses = make_task(adapted.experiment.task).losses
+    assert choose_engine("auto", adapted.module, losses, rows) == ("hooks" if kind == "full" else "grouped")
+
+
+def test_what_is_adapted_by_default_are_queries_and_values(attached: Attach) -> None:
+    adapted = attached()
+    assert adapted.parts.factors is not None
+    layers = {layer.layer.rpartition(".")[2] for layer in adapted.parts.factors(adapted.initial)}
+    assert layers == set(next(family for family in FAMILIES if family.kind == "vit").targets)
+
+
 def test_it_learns_and_is_measured_over_all_images(attached: Attach) -> None:
     adapted = attached(kind="full")
     examples, task = examples_for(adapted), make_task(adapted.experiment.task)
@@ -146,6 +164,7 @@ def test_an_export_is_read_by_transformers_with_its_processor(
     assert base_label(reloaded) == DIGITS[3] or not merge
     pixels = AutoImageProcessor.from_pretrained(tmp_path / "out")(decode(IMAGES[0]))["pixel_values"][0]
     assert np.shape(pixels) == (3, 8, 8)
+    assert run_here(code_of(tmp_path / "out"), tmp_path / "out") in DIGITS
 
 
 def base_label(reloaded: Any) -> str:

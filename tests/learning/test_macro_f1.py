@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from gossipfl.learning.tasks.f1 import macro_f1
 pairs = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=60)
 
 
+@settings(max_examples=30)
 @given(pairs)
 def test_it_is_that_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     true, said = (torch.tensor(column) for column in zip(*pairs, strict=True))

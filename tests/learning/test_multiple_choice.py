@@ -223,6 +223,13 @@ def test_a_question_is_known_again_whatever_its_right_answer_is(experiment_of: C
     assert one.tag == other.tag != Record("", prompt="Which?", choices=("x", "z"), label=0).tag
 
 
+def test_one_column_of_choices_needs_no_list(experiment_of: Callable[..., Experiment]) -> None:
+    (record,) = read([{"question": "Which?", "options": ["x", "y"], "answer": 1}], experiment_of, choices="options")
+    assert record.choices == ("x", "y")
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        DataConfig(choices=())
+
+
 def test_what_does_not_go_with_it_is_one_line(experiment_of: Callable[..., Experiment]) -> None:
     content = experiment_of("llama", task="multiple-choice").model_dump()
     changes: list[tuple[dict[str, Any], str]] = [

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM
 
 from gossipfl.config.experiment import Experiment, ModelConfig
 from gossipfl.errors import ConfigError, ModelError
-from gossipfl.learning.adapters import Adapted
+from gossipfl.learning.adapters import Adapted, attach
 from gossipfl.learning.models import load_base
 from gossipfl.learning.placing import loading_on, refuse_offload
 from gossipfl.learning.tasks import make_task
@@ -99,16 +99,19 @@ def test_shards_are_the_model_they_make(
     assert whole.components()["model"] != sharded.components()["model"]
 
 
-def test_layers_that_accelerate_moves_between_devices_train_alike(adapted_of: Callable[..., Adapted]) -> None:
+def test_layers_that_accelerate_moves_between_devices_train_alike(experiment_of: Make) -> None:
+    experiment = experiment_of("llama", task="causal-lm", kind="lora")
     found = []
     for spread in (False, True):
-        adapted = adapted_of("llama", task="causal-lm", kind="lora")
+        base = load_base(experiment.model, experiment.task, folder=Path(), seed=0)
         if spread:
             # a machine without GPUs has one device; the hooks run all the same
-            layers = {name: "cpu" for name, _ in adapted.module.model.named_children()}
-            places = {**{f"model.{name}": place for name, place in layers.items()}, "lm_head": "cpu"}
-            dispatch_model(adapted.module, device_map=places, main_device="cpu", force_hooks=True)
-            assert hasattr(adapted.module.model.layers[0].self_attn.q_proj.base_layer, "_hf_hook")
+            body = base.module.get_submodule("model")
+            places = {"lm_head": "cpu", **{f"model.{name}": "cpu" for name, _ in body.named_children()}}
+            dispatch_model(base.module, device_map=places, main_device="cpu", force_hooks=True)
+        adapted = attach(base, experiment)
+        inside = adapted.module.get_submodule("model.layers.0.self_attn.q_proj.base_layer")
+        assert hasattr(inside, "_hf_hook") == spread
         losses = make_task(adapted.experiment.task).losses
         ids = torch.arange(12).view(2, 6) + 3
         rows = Rows({"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}, torch.arange(2))

@@ -69,7 +69,7 @@ class Life:
         self.parts.intake.wake()
 
     def train(self) -> PhaseDone:
-        done = self.trainer._train(Train(self.phase, self.state, self.phase * 2, 2))  # on its thread
+        done = self.trainer._train(Train(self.phase, self.state, self.phase * 2, 2), late=False)  # on its thread
         self.state, self.phase = done.trained.state, self.phase + 1
         return done
 

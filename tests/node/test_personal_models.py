@@ -106,7 +106,13 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
     return call
 
 
-@pytest.mark.parametrize(("number", "state"), [(signal.SIGTERM, "stopped"), (signal.SIGINT, "interrupted")])
+@pytest.mark.parametrize(
+    ("number", "state"),
+    [
+        (signal.SIGTERM, "stopped"),
+        pytest.param(signal.SIGINT, "interrupted", marks=pytest.mark.slow),
+    ],
+)
 def test_stopped_among_its_phases_it_goes_on_and_ends_as_if_uninterrupted(
     study: Study,
     tmp_path: Path,
@@ -128,6 +134,7 @@ def test_stopped_among_its_phases_it_goes_on_and_ends_as_if_uninterrupted(
     assert (one.tuned.phases, one.weight, one.figures) == (3, other.weight, other.figures)
 
 
+@pytest.mark.slow
 def test_further_phases_go_on_with_it_and_other_terms_or_another_state_begin_anew(study: Study, tmp_path: Path) -> None:
     state = tmp_path / "ada"
     run(study, state, *PLAIN, "personal.phases=1")
@@ -161,6 +168,7 @@ def test_its_figures_are_in_the_result_and_on_disk_and_nobody_else_is_told(study
     assert (tmp_path / "ada" / "personal").stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.slow
 def test_evaluate_says_it_again_beside_a_run_alone_and_judges_it_on_any_file(
     study: Study, tmp_path: Path, command: Command
 ) -> None:
@@ -193,6 +201,7 @@ def vector(folder: Path, like: OwnModel) -> np.ndarray[Any, np.dtype[np.float32]
     return np.concatenate([tensors[segment.name].ravel() for segment in like.tuned.state.spec.segments])
 
 
+@pytest.mark.slow
 def test_without_privacy_it_is_exported_as_it_is(study: Study, tmp_path: Path, command: Command) -> None:
     run(study, tmp_path / "ada", *PLAIN)
     own = made(tmp_path / "ada")
@@ -237,6 +246,7 @@ def test_under_privacy_only_what_the_ledger_covers_is_exported(tmp_path: Path, c
         run(study, state)
 
 
+@pytest.mark.slow
 def test_under_privacy_a_model_that_stays_costs_nothing_and_is_covered_by_nothing(
     tmp_path: Path, command: Command
 ) -> None:

@@ -102,6 +102,15 @@ def test_without_its_ledger_or_with_a_new_one_the_receipt_stands(state_dir: Path
     assert unbounded.epsilon == math.inf
 
 
+def test_of_a_personal_model_only_the_ledger_speaks(state_dir: Path) -> None:
+    story = story_of(state_dir, experiment(), saved(paid=5.5), nodes=None, personal=True)
+    assert (story.spent, story.test_loss, story.test_accuracy) == (None, None, None)
+    pay(state_dir, [b"a" * 32], CHARGE, "ours")
+    told = story_of(state_dir, experiment(), saved(paid=5.5), nodes=None, personal=True).spent
+    assert told is not None
+    assert told.epsilon == pytest.approx(epsilon([CHARGE], DELTA))
+
+
 def test_an_altered_ledger_makes_no_card(state_dir: Path) -> None:
     ledger = pay(state_dir, [b"a" * 32], CHARGE, "ours")
     ledger.write_bytes(ledger.read_bytes()[:4096] + b"\xff" * 4096)

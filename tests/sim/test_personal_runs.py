@@ -18,6 +18,10 @@ from gossipfl.runs.result import RunResult
 from gossipfl.sim.simulate import simulate
 
 OWN: dict[str, Any] = {"phases": 2, "interpolate": True}
+LEVELS = [
+    pytest.param({"level": "none"}, id="plain"),
+    pytest.param(NOISE, id="private", marks=pytest.mark.slow),
+]
 
 
 def content(**changes: Any) -> Content:
@@ -60,7 +64,7 @@ def test_the_gossip_before_is_the_same_and_nothing_more_is_sent(tmp_path: Path) 
     assert not (tmp_path / "plain" / "run" / "personal.json").exists()
 
 
-@pytest.mark.parametrize("privacy", [{"level": "none"}, NOISE], ids=["plain", "private"])
+@pytest.mark.parametrize("privacy", LEVELS)
 def test_stopped_between_own_models_it_ends_as_if_uninterrupted(
     tmp_path: Path, privacy: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,6 +88,7 @@ def test_stopped_between_own_models_it_ends_as_if_uninterrupted(
         assert (tmp_path / "parts" / "run" / name).read_bytes() == (tmp_path / "whole" / "run" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_the_result_says_what_own_models_have_cost_as_well(tmp_path: Path) -> None:
     charged = resume(tmp_path / "charged", content(privacy=NOISE))
     plain = resume(tmp_path / "plain", content(privacy=NOISE, personal={}))
@@ -101,7 +106,7 @@ def close(one: RunResult, other: RunResult) -> bool:
     return all(one.personal[name] == pytest.approx(other.personal[name], abs=1e-4) for name in models)
 
 
-@pytest.mark.parametrize("privacy", [{"level": "none"}, NOISE], ids=["plain", "private"])
+@pytest.mark.parametrize("privacy", LEVELS)
 def test_behind_fedavg_own_models_are_those_behind_gossip_that_is_exact(
     tmp_path: Path, privacy: dict[str, Any]
 ) -> None:

@@ -47,6 +47,16 @@ def test_ray_is_the_loop_exactly(tmp_path: Path) -> None:
     assert_ray_is_the_loop(tmp_path, {**QUICK, "privacy": UPDATE})
 
 
+def test_own_models_are_made_in_actors_as_in_the_loop(tmp_path: Path) -> None:
+    own = {"phases": 2, "interpolate": True}
+    content = {**QUICK, "personal": own, "data": {**QUICK["data"], "held_out": 0.3}, "privacy": NOISE}
+    content["simulation"] = {**QUICK["simulation"], "nodes": 5}
+    looped = resume(tmp_path / "loop", with_engine(content, "loop"))
+    spread = resume(tmp_path / "ray", with_engine(content, "ray"))
+    assert spread.personal is not None
+    assert (spread.personal, spread.epsilon) == (looped.personal, looped.epsilon)
+
+
 def test_factors_take_turns_in_actors_as_in_the_loop(tmp_path: Path, tiny_folders: dict[str, Path]) -> None:
     turns = {"kind": "alternating", "rank": 3, "targets": ["q_proj"]}
     few = {"training__phases": 3, "training__local_steps": 2}

@@ -120,7 +120,7 @@ def _private_bench(experiment: Experiment, folder: Path, context: Context) -> Be
 def _private_duties(experiment: Experiment) -> Duties:
     """The server's word is not enough: this client's own file is looked at."""
     check_earnest(experiment)
-    return replace(duties_of(experiment), judges=False, train_loss=False)
+    return replace(duties_of(experiment), step_s=None, judges=False, train_loss=False)
 
 
 def _is_trial(context: Context) -> bool:

@@ -15,9 +15,12 @@ from flwr.app import Context, Error, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from gossipfl.baseline.records import ARRAYS, CONFIG, DIVERGED, METRICS, WEIGHT, Json, Memory, arrays_of, state_of
+from gossipfl.config.training import TrainingConfig
+from gossipfl.core.work import scaled
 from gossipfl.errors import DivergedError
 from gossipfl.learning.bench import Bench
 from gossipfl.learning.evaluation import Evaluation
+from gossipfl.learning.timed import steps_in
 from gossipfl.privacy.curve import Kind
 from gossipfl.privacy.publishing import Publisher
 from gossipfl.privacy.simulated_account import SimulatedAccount
@@ -30,6 +33,8 @@ PROXIMAL_MU = "proximal-mu"
 ROUND = "server-round"
 """The number of the round, from 1, which every strategy of Flower's sends."""
 UNKNOWN = float("nan")
+Work = Callable[[TrainingConfig], Callable[[int], float]]
+"""A client's way of training to the factor on what a phase of so many steps has changed."""
 Figures = dict[str, int | float | list[int] | list[float]]
 """What a `MetricRecord` is made of."""
 
@@ -47,13 +52,15 @@ class Duties:
     """What a client does in every round.
 
     Attributes:
-        local_steps: optimizer steps.
+        work: how much a phase counts that took more steps than others', see `core.work`.
+        step_s: virtual seconds of a step by client, where trials have no other clock; None: the machine's own.
         by_examples: it weighs in with its units; otherwise all weigh the same.
         train_loss: it tells the loss of what it got on its own training data, which only QFedAvg wants.
         judges: it tells how good what it got is on its own held-out part: a figure without noise, for trials.
     """
 
-    local_steps: int
+    work: Work
+    step_s: Callable[[int], float] | None
     by_examples: bool
     train_loss: bool
     judges: bool = True
@@ -99,22 +106,35 @@ def _trained(bench: Bench, duties: Duties, message: Message, memory: Memory, pla
     bench.learner.restore(memory.moments)
     loss = bench.learner.evaluate(received, bench.data.train).loss if duties.train_loss else UNKNOWN
     config = message.content.config_records[CONFIG]
+    steps, seconds = _asked(bench, duties, place)
     training = bench.learner.train(
         received,
         first_step=memory.steps,
-        steps=duties.local_steps,
+        steps=steps,
         # all clients of a round train the same factor
         phase=int(str(config[ROUND])) - 1,
         proximal_mu=float(str(config.get(PROXIMAL_MU, 0.0))),
+        seconds=seconds,
+    )
+    counted = scaled(
+        received, training.state, duties.work(bench.training), steps if training.exhausted else training.steps
     )
     steps = memory.steps + training.steps
     memory.keep(steps=steps, moments=bench.learner.durable(), account=_account_state(bench))
-    own = Publisher(bench.account).clear(training.state, training.receipt).state
+    own = Publisher(bench.account).clear(counted, training.receipt).state
     figures: Figures = {"partition": place, "steps": steps, "done": training.steps, "epsilon": training.receipt.epsilon}
     figures[WEIGHT] = _weight(bench, duties)
     if duties.train_loss:
         figures["train_loss"] = loss
     return RecordDict({ARRAYS: arrays_of(own), METRICS: MetricRecord(figures)})
+
+
+def _asked(bench: Bench, duties: Duties, place: int) -> tuple[int, float | None]:
+    """Steps wished, and the real seconds they may take."""
+    training = bench.training
+    if training.local_seconds is None or duties.step_s is None:
+        return training.local_steps, training.local_seconds
+    return steps_in(training.local_seconds, duties.step_s(place), most=training.local_steps), None
 
 
 def evaluate_reply(workplace: Workplace, duties: Duties, message: Message, context: Context) -> Message:

@@ -1,5 +1,6 @@
 """`gossipfl fedavg`: an experiment with a server, by Flower."""
 
+import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from gossipfl.runs.signals import undisturbed, unwound_once
 if TYPE_CHECKING:
     from gossipfl.baseline.recorder import Outcome
 
+logger = logging.getLogger(__name__)
 MODES: Mapping[str, str] = {
     "inprocess": "gossipfl.baseline.inprocess:run_inprocess",
     "simulation": "gossipfl.baseline.simulation:run_simulated",
@@ -57,6 +59,7 @@ def fedavg(
     check_noise(experiment.experiment)
     check_adapter(experiment.experiment)
     check_personal(experiment.experiment, mode)
+    _warn_of_rests(experiment.experiment)
     directory = RunDirectory(output, drivers.run_config(drivers.fedavg(mode), experiment.experiment), resume=resume)
     earlier = directory.result()
     if earlier is not None:
@@ -80,6 +83,16 @@ def fedavg(
         write_personal(output, outcome.personal)
     directory.write_result(result.as_json())
     return result
+
+
+def _warn_of_rests(experiment: Experiment) -> None:
+    resting = [name for name, machine in experiment.simulation.machines.items() if machine.rests]
+    if resting:
+        logger.warning(
+            "simulation.machines.%s: train_share and train_hours are for nodes with a pace of their own; here the "
+            "server asks a client when it wants, and waits for it",
+            resting[0],
+        )
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from gossipfl.config.experiment import Experiment
 from gossipfl.core.factors import pairs_of
 from gossipfl.core.rng import generator
 from gossipfl.errors import MessageError
+from gossipfl.learning.adapters.summary import summarize
 from gossipfl.learning.evaluation import Evaluation
 from gossipfl.learning.personal import Personalized
 from gossipfl.learning.tasks import measured
@@ -33,7 +34,7 @@ from gossipfl.runs.lines import Standing, error_line, judged_line, node_columns,
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.run_directory import RunDirectory
 from gossipfl.runs.spread import spread_of_one
-from gossipfl.state import AdapterState
+from gossipfl.state import AdapterSpec, AdapterState
 
 
 class Test(Protocol):
@@ -122,6 +123,10 @@ class ServerRecorder:
         self._virtual_s = 0.0
         self._rejected: Counter[str] = Counter()
         self._error: dict[str, float | None] = {}
+
+    def begin(self, spec: AdapterSpec) -> None:
+        """Writes what is trained."""
+        self._directory.write_adapter(summarize(self._experiment.adapter, spec))
 
     def outcome(self) -> Outcome:
         """Of the rounds so far."""

@@ -49,6 +49,7 @@ class Server:
                 made another shape.
             DivergedError: the values of clients, or of the strategy, are no longer finite.
         """
+        self.recorder.begin(self.initial.spec)
         flower = self.experiment.flower
         central, nodes = central_plan(self.experiment), self.experiment.simulation.nodes
         inner = build_strategy(flower, nodes, central, at_least=self.at_least)

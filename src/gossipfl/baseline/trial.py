@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+
+import numpy as np
 
 from gossipfl.baseline.client import Duties
 from gossipfl.baseline.recorder import ServerRecorder
@@ -12,8 +14,10 @@ from gossipfl.baseline.server import Server
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import load_experiment, parse_experiment
 from gossipfl.config.yaml_text import read_text
+from gossipfl.core.work import build_work
 from gossipfl.errors import ConfigError
 from gossipfl.learning.bench import Bench
+from gossipfl.runs.compute import build_duration
 from gossipfl.runs.fleet import Fleet, build_fleet
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.roster import Roster
@@ -70,10 +74,18 @@ def duties_of(experiment: Experiment) -> Duties:
     """What clients do in a round of an experiment."""
     flower = experiment.flower
     return Duties(
-        local_steps=experiment.training.local_steps,
+        work=partial(build_work, experiment.gossip),
+        step_s=_step_s(experiment),
         by_examples=flower.weighting == "examples",
         train_loss=flower.strategy == "QFedAvg",
     )
+
+
+def _step_s(experiment: Experiment) -> Callable[[int], float]:
+    """Virtual seconds of a client's step, by its number: the median, where they vary by chance."""
+    median = experiment.simulation.compute.model_copy(update={"spread": 0.0})
+    names, duration = experiment.simulation.names, build_duration(median, np.random.default_rng(0))
+    return lambda number: duration(names[number], 1)
 
 
 class Staff:

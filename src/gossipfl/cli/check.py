@@ -1,6 +1,6 @@
 """`gossipfl check`: what is wrong, and what the plan is, before any training."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from rich.console import Group, RenderableType
@@ -41,9 +41,13 @@ def _result(findings: Findings) -> dict[str, object]:
         "nodes": findings.nodes,
         "lambda": lam,
         "spectral_gap": None if lam is None else 1 - lam,
+        "adapter": findings.adapter,
         "values": findings.values,
         "bytes_per_exchange": findings.bytes_per_exchange,
         "memory": _memory(findings.memory),
+        "machines": findings.machines,
+        "sample_rate": {name: plan.sample_rate for name, plan in findings.plans.items()},
+        "steps": {name: plan.steps for name, plan in findings.plans.items()},
         "noise_multiplier": {name: plan.noise_ahead for name, plan in findings.plans.items()},
         "epsilon": {name: plan.epsilon for name, plan in findings.plans.items()},
     }
@@ -61,9 +65,15 @@ def _in_memory(memory: Memory | None) -> list[str]:
     return [f"memory of a node, by estimate: {total:.2f} GB of {memory.device} memory, of which {free:.2f} GB are free"]
 
 
+def _said(own: Mapping[str, object]) -> str:
+    return ", ".join(f"{key} {' '.join(value) if isinstance(value, list) else value}" for key, value in own.items())
+
+
 def _drawn(findings: Findings) -> RenderableType:
     result = _result(findings)
-    lines = [f"{key}: {result[key]}" for key in ("nodes", "lambda", "spectral_gap", "values", "bytes_per_exchange")]
+    machines = [f"machine of {name}: {_said(own)}" for name, own in findings.machines.items()]
+    lines = [] if findings.adapter is None else [str(findings.adapter)]
+    lines += [f"{key}: {result[key]}" for key in ("nodes", "lambda", "spectral_gap", "values", "bytes_per_exchange")]
     lines += _in_memory(findings.memory)
     rows = [
         [
@@ -71,12 +81,15 @@ def _drawn(findings: Findings) -> RenderableType:
             findings.neighbors.get(name),
             plan.units,
             plan.sample_rate,
+            plan.steps,
             plan.noise_ahead,
             plan.epsilon,
             plan.delta,
         ]
         for name, plan in findings.plans.items()
     ]
-    plans = [table(("node", "neighbors", "units", "q", "σ", "ε", "δ"), rows)] if rows else []
+    plans = [table(("node", "neighbors", "units", "q", "steps", "σ", "ε", "δ"), rows)] if rows else []
     marks = [f"note: {note}" for note in findings.notes] + [f"problem: {problem}" for problem in findings.problems]
-    return Group(*lines, *plans, *marks, "ok" if not findings.problems else f"{len(findings.problems)} problems")
+    return Group(
+        *lines, *machines, *plans, *marks, "ok" if not findings.problems else f"{len(findings.problems)} problems"
+    )

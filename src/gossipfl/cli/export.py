@@ -55,10 +55,10 @@ def run(  # noqa: PLR0913  # one an option
     if saved is None:
         raise StateError(f"--state-dir {state_dir} holds no checkpoint: no node has trained there yet")
     origin = _origin(state_dir, peers)
-    state = saved.state
-    if personal or tuned:
+    state, own = saved.state, personal or tuned
+    if own:
         state = exportable(state_dir, origin.experiment, state, tuned=tuned)
-    story = story_of(state_dir, origin.experiment, saved, nodes=_nodes(state_dir, peers))
+    story = story_of(state_dir, origin.experiment, saved, nodes=_nodes(state_dir, peers), personal=own)
     sha256 = export_stored(origin, state, output, merge=merge, story=story)
     card = output / CARD
     result = {"output": str(output), "adapter_sha256": sha256, "card": str(card)}

@@ -44,6 +44,10 @@ def run(  # noqa: PLR0913  # one an option
     chat: Annotated[
         bool | None, typer.Option("--chat/--no-chat", help="Use the chat template; default: as in training.")
     ] = None,
+    code: Annotated[
+        str | None,
+        typer.Option(help="Allow this code to be imported, for a model of your own.", metavar="MODULE:CALLABLE"),
+    ] = None,
     stream: Annotated[
         bool, typer.Option("--stream/--no-stream", help="Print words as they come; never with --json.")
     ] = True,
@@ -54,7 +58,7 @@ def run(  # noqa: PLR0913  # one an option
     Greedy: the same words every time, unless there is a temperature. A chat reads one message a line until Ctrl-D, and
     remembers what was said as far as the model's context goes; /new forgets it, /exit ends.
     """
-    terms = Terms(max_new_tokens, device, Sampling(temperature, top_p, seed), chat, system)
+    terms = Terms(max_new_tokens, device, Sampling(temperature, top_p, seed), chat, system, code)
     if prompt is None:
         if chat is False:
             raise ConfigError("--no-chat continues plain text: give it a --prompt")

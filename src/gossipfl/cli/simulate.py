@@ -10,6 +10,7 @@ from gossipfl.cli.output import emit, note
 from gossipfl.cli.progress import progress_line
 from gossipfl.cli.run_figures import run_figures
 from gossipfl.config.loading import load_simulation
+from gossipfl.learning.adapters.summary import AdapterSummary
 from gossipfl.runs.curves import require_tensorboard
 from gossipfl.runs.default_folder import default_folder
 from gossipfl.sim.simulate import simulate
@@ -52,8 +53,12 @@ def simulate_command(  # noqa: PLR0913  # one an option
     loaded = load_simulation(experiment, overrides)
     folder = output or default_folder(experiment.stem)
     with progress_line() as show:
-        result = simulate(loaded, folder, resume=resume, show=show, tensorboard=tensorboard)
+        result = simulate(loaded, folder, resume=resume, show=show, tell=_tell, tensorboard=tensorboard)
     emit(result.as_json(), json=json, text=run_figures(result))
     if not result.done:
         note(f"stopped; go on with --output {folder} --resume")
         raise typer.Exit(130)
+
+
+def _tell(summary: AdapterSummary) -> None:
+    note(str(summary))

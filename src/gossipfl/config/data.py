@@ -1,8 +1,8 @@
 """The section `data` of experiment.yaml: where records lie, what their columns are, how they are dealt."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from gossipfl.config.memorization import CanariesConfig
 from gossipfl.config.section import Fraction, PositiveFloat, PositiveInt, Section
@@ -31,6 +31,10 @@ class SplitConfig(Section):
         return self
 
 
+COLUMNS = ("text", "features", "image", "label", "prompt", "response", "question", "choices", "answer")
+"""Fields of the section that say which columns a task reads; an export keeps them."""
+
+
 class DataConfig(Section):
     """How records are read; where they lie stands in peers.yaml, or here for one dataset split over the nodes."""
 
@@ -54,6 +58,10 @@ class DataConfig(Section):
     image: str = "image"
     """`image-classification`: column with encoded images (PNG, JPEG, WEBP, BMP, GIF, TIFF); where it is missing,
     `features` with shades from 0 to 1 that make a square."""
+    words: str = "words"
+    """`token-classification`: column with the list of a record's words, or with JSON of it."""
+    tags: str = "tags"
+    """`token-classification`: column with the list of the words' labels, or with JSON of it."""
     label: str = "label"
     """Column with the label, a name from `task.labels`."""
     prompt: str | None = None
@@ -62,7 +70,7 @@ class DataConfig(Section):
     """Column with the response."""
     question: str = "question"
     """`multiple-choice`: column with the question."""
-    choices: tuple[str, ...] = ("choices",)
+    choices: Annotated[tuple[str, ...], Field(min_length=1)] = ("choices",)
     """Column with the choices, a list or JSON of one, or a column for each choice."""
     answer: str = "answer"
     """Column with the right choice: its place from 0, its letter, or its text."""
@@ -79,6 +87,11 @@ class DataConfig(Section):
     split: SplitConfig = SplitConfig()
     canaries: CanariesConfig | None = None
     """For audits in the simulator: passages repeated in one node's training data."""
+
+    @field_validator("choices", mode="before")
+    @classmethod
+    def _one_column_is_a_list(cls, given: object) -> object:
+        return (given,) if isinstance(given, str) else given
 
     @model_validator(mode="after")
     def _prompt_has_response(self) -> "DataConfig":

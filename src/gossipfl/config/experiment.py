@@ -105,7 +105,7 @@ class Experiment(Section):
     def _layers_may_run_again(self) -> "Experiment":
         if not self.training.gradient_checkpointing:
             return self
-        if self.model.builtin is not None:
+        if self.model.own_form:
             raise ValueError(f"training.gradient_checkpointing is for models of transformers, not {self.model.source}")
         if self.privacy.noises_steps and self.privacy.engine == "hooks":
             raise ValueError(
@@ -206,6 +206,12 @@ class Experiment(Section):
         for field, value, expected, reason in wanted:
             if value != expected:
                 raise ValueError(f"{field} {value}: privacy.level correlated needs {expected}: {reason}")
+        training = self.training
+        if gossip.work != "as_done" and (training.local_seconds or training.counted_steps != training.local_steps):
+            raise ValueError(
+                f"gossip.work {gossip.work}: privacy.level correlated needs as_done where nodes do unequal numbers of "
+                "steps: what one end of an edge makes larger, the other does not take away"
+            )
         return self
 
     @model_validator(mode="after")
@@ -283,6 +289,15 @@ class Experiment(Section):
             raise ValueError("simulation.periods does not go with data.canaries or attackers that alter records")
         if self.privacy.level == "correlated":
             raise ValueError("simulation.periods: privacy.level none, example or update was expected, not correlated")
+        return self
+
+    @model_validator(mode="after")
+    def _own_code_is_a_language_model(self) -> "Experiment":
+        if self.model.plain and self.task.kind != "causal-lm":
+            raise ValueError(
+                f"task.kind {self.task.kind} does not fit model.source {self.model.source!r}: module:callable is a "
+                "language model, causal-lm was expected"
+            )
         return self
 
     @model_validator(mode="after")

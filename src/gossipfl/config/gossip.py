@@ -42,6 +42,10 @@ class GossipConfig(Section):
     times, of random_k once the share, .1 of low_rank."""
     rounds_per_phase: PositiveInt = 1
     """sync: exchanges after each training phase; an exact schedule of length τ wants τ (`gossipfl topology show`)."""
+    work: Choice = "normalized"
+    """How much a phase counts that took another number of steps than training.local_steps says for all (see
+    `nodes[].machine` and training.local_seconds). normalized: as much as one of that many steps, so that nodes that do
+    more do not pull the average toward their own optimum (FedNova); as_done: as it is. The same on all nodes."""
     outer_learning_rate: PositiveFloat = 0.7
     """noloco: η, factor on what a phase and its mixing have changed; 1, with outer_momentum 0, is sync."""
     outer_momentum: Fraction = 0.5

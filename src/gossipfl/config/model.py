@@ -1,6 +1,7 @@
 """The sections of experiment.yaml that say what is trained: model, task, adapter."""
 
 import math
+import re
 from typing import Literal
 
 from pydantic import model_validator
@@ -9,6 +10,10 @@ from gossipfl.config.section import Choice, PositiveFloat, PositiveInt, Section
 
 BUILTIN = "builtin:"
 """`model.source` of a model that is built here begins like this."""
+ALL_LINEAR = "all-linear"
+"""PEFT's word in `adapter.targets`."""
+_PLAIN = re.compile(r"(?!builtin:|package:)[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+"""`model.source` of a model of the user's own: module:callable."""
 
 
 class ModelConfig(Section):
@@ -16,7 +21,8 @@ class ModelConfig(Section):
 
     source: str
     """Hub id, folder, GGUF file, or `package:DISTRIBUTION/PATH` for a model inside an installed Python package;
-    `builtin:mlp` and `builtin:logistic` are small models of vectors, drawn from `seed`."""
+    `builtin:mlp` and `builtin:logistic` are small models of vectors, drawn from `seed`; `module:callable` is a language
+    model of your own in plain torch: code that is imported and run here."""
     revision: str | None = None
     """Hub revision; a commit hash makes the run repeatable."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -26,6 +32,9 @@ class ModelConfig(Section):
     int8 not at privacy.level example. All nodes alike: a quantized base computes another function."""
     device_map: Literal["one", "auto"] = "one"
     """auto: the layers are spread over all CUDA GPUs of the machine, by accelerate; not at privacy.level example."""
+    head_dtype: Literal["float32", "bfloat16"] | None = None
+    """Type that a head drawn from the seed is rounded to, the same on all nodes; None: dtype, as this file has it for
+    all. Nodes whose machine has another dtype begin with the same head by it."""
     keep_below: bool = False
     """For studies on public data: what the frozen layers below the first trained one give is computed once a record and
     kept in the cache folder, tokens times width times 4 bytes each. Results differ by rounding from those without."""
@@ -38,6 +47,29 @@ class ModelConfig(Section):
     def builtin(self) -> str | None:
         """Name of the builtin model; None where the weights lie in files."""
         return self.source.removeprefix(BUILTIN) if self.source.startswith(BUILTIN) else None
+
+    @property
+    def plain(self) -> bool:
+        """The source is `module:callable`: code of the user's own."""
+        return _PLAIN.fullmatch(self.source) is not None
+
+    @property
+    def own_form(self) -> bool:
+        """The whole model is written as tensors and a description; transformers has no class for it."""
+        return self.plain or self.builtin is not None
+
+    @model_validator(mode="after")
+    def _own_code_is_as_it_is(self) -> "ModelConfig":
+        others: dict[str, bool] = {
+            "revision": self.revision is not None,
+            "keep_below": self.keep_below,
+            "quantization": self.quantization != "none",
+            "device_map": self.device_map != "one",
+        }
+        if self.plain and any(others.values()):
+            given = next(name for name, is_set in others.items() if is_set)
+            raise ValueError(f"{given}: is for models of transformers, and {self.source!r} is your own code")
+        return self
 
     @model_validator(mode="after")
     def _builtin_is_described(self) -> "ModelConfig":
@@ -76,11 +108,12 @@ class TaskConfig(Section):
         "multiple-choice",
         "vector-classification",
         "image-classification",
+        "token-classification",
     ]
     """`causal-lm` takes plain text, or prompt and response with the loss on the response only; `seq2seq-lm` (T5) prompt
     and response; `multiple-choice` questions, of which a causal model answers what it finds likeliest;
     `vector-classification` is for builtin models; `image-classification` for models of images (ViT), with the model's
-    own image processor."""
+    own image processor; `token-classification` has a label for each word (named entities)."""
     labels: tuple[str, ...] = ()
     """Class names, public and equal on all nodes; required for classification."""
     max_length: PositiveInt = 128
@@ -100,6 +133,11 @@ class TaskConfig(Section):
     def classifies(self) -> bool:
         """Records have a label, and there is an accuracy."""
         return self.kind not in _UNLABELED
+
+    @property
+    def labels_records(self) -> bool:
+        """Each record has one of `labels`."""
+        return self.classifies and self.kind != "token-classification"
 
     @model_validator(mode="after")
     def _labels_are_given(self) -> "TaskConfig":
@@ -130,7 +168,8 @@ class AdapterConfig(Section):
     """Nodes may have ranks of their own: `rank` of a node in peers.yaml, `simulation.ranks`. For lora with merge svd,
     and for core with a basis file of the highest rank, of which lower ones take the leading part."""
     targets: tuple[str, ...] = ()
-    """Ends of the names of the layers to adapt; empty: the usual attention projections of a known architecture."""
+    """Ends of the names of the layers to adapt, or `all-linear` for all linear layers of the body, neither head nor
+    embeddings; empty: the usual attention projections where PEFT knows the architecture, else as `all-linear`."""
     train_head: bool = True
     """Classification: the head is drawn from the seed, trained and exchanged with the adapter."""
     alternate_every: PositiveInt = 1
@@ -143,6 +182,8 @@ class AdapterConfig(Section):
 
     @model_validator(mode="after")
     def _settings_are_of_the_kind(self) -> "AdapterConfig":
+        if ALL_LINEAR in self.targets and len(self.targets) > 1:
+            raise ValueError(f"targets: {ALL_LINEAR} means all of them, and stands alone")
         if self.alternate_every != 1 and self.kind != "alternating":
             raise ValueError(f"alternate_every: is for kind alternating, not {self.kind}")
         if self.merge != "factors" and self.kind != "lora":

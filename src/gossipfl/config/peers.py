@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from gossipfl.config.addresses import parse_address
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.limits import LimitsConfig
+from gossipfl.config.machine import MachineConfig
 from gossipfl.config.section import PositiveFloat, PositiveInt, Section
 from gossipfl.config.topology import TopologyConfig
 
@@ -34,6 +35,8 @@ class NodeConfig(Section):
     """The ledger of this node's data; default: `privacy.ledger`, else beside the data."""
     rank: PositiveInt | None = None
     """Rank of this node's adapter, with `adapter.mixed_ranks`; default: `adapter.rank`."""
+    machine: MachineConfig = MachineConfig()
+    """What is this machine's own: batch, steps or seconds of a phase, dtype, device, threads, and when it trains."""
 
     @field_validator("address", "listen")
     @classmethod

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from gossipfl.config.attackers import AttackersConfig
+from gossipfl.config.machine import MachineConfig
 from gossipfl.config.periods import PeriodsConfig
 from gossipfl.config.section import (
     Choice,
@@ -120,6 +121,9 @@ class SimulationConfig(Section):
     """batched: rows in one pass; halved when memory runs out."""
     ranks: Mapping[str, PositiveInt] = Field(default_factory=dict)
     """With `adapter.mixed_ranks`: rank by node; others have `adapter.rank`."""
+    machines: dict[str, MachineConfig] = Field(default={})
+    """What is a node's own, by name: batch, steps or seconds of a phase, dtype, precision, and when it trains; how fast
+    it is stands in `compute`."""
     compute: ComputeConfig = ComputeConfig()
     links: LinksConfig = LinksConfig()
     availability: AvailabilityConfig = AvailabilityConfig()
@@ -136,6 +140,18 @@ class SimulationConfig(Section):
     """Virtual seconds after which the run ends; None: when all nodes are done."""
     checkpoint_s: PositiveFloat = 60.0
     """Real seconds between checkpoints of the run, at least: they take a twentieth of the time at most."""
+
+    @field_validator("machines")
+    @classmethod
+    def _are_simulated(cls, value: dict[str, MachineConfig]) -> dict[str, MachineConfig]:
+        for name, machine in value.items():
+            for field in ("device", "threads"):
+                if getattr(machine, field) is not None:
+                    raise ValueError(
+                        f"{name}.{field} is for a node of peers.yaml: here one machine computes for all, see "
+                        f"training.{field}, and how fast a node is stands in simulation.compute"
+                    )
+        return value
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -30,7 +30,14 @@ class TrainingConfig(Section):
     phases: PositiveInt = 10
     """Training phases in the whole run; after each the node publishes and mixes."""
     local_steps: PositiveInt = 10
-    """Optimizer steps a phase; more saves bytes and lets the nodes drift apart."""
+    """Optimizer steps a phase; more saves bytes and lets the nodes drift apart. With local_seconds the most."""
+    local_seconds: PositiveFloat | None = None
+    """A phase is over after so many seconds, if it has not done local_steps before: it does as many steps as fit, one
+    at least. Under privacy noise and ε are planned for local_steps, and a rehearsal on made-up records says how many
+    steps fit, so that their number tells nothing of the node's own. None: always local_steps."""
+    common_steps: PositiveInt | None = None
+    """gossip.work: the steps of a phase that everybody's work counts as; the same on all nodes. None: local_steps, as
+    this file has it for all."""
     batch_size: PositiveInt = 32
     """Units in an optimizer step; under privacy the expected number, drawn by Poisson sampling."""
     micro_batch: PositiveInt = 32
@@ -80,6 +87,20 @@ class TrainingConfig(Section):
         return self.phases * self.local_steps
 
     @property
+    def counted_steps(self) -> int:
+        """The steps that a phase of any node counts as."""
+        return self.common_steps or self.local_steps
+
+    def rate_index(self, step: int, *, phase: int, first: int) -> int:
+        """By which step of the whole run a step's learning rate goes: its own, counted as if all had been done before.
+
+        Args:
+            step: its index, of those that were done.
+            phase, first: its phase, and that one's first step.
+        """
+        return step if self.local_seconds is None else phase * self.local_steps + step - first
+
+    @property
     def leaves_out(self) -> GoldfishConfig | None:
         """Which tokens are not trained on; None: all are."""
         return self.goldfish if self.loss == "goldfish" else None
@@ -90,6 +111,12 @@ class TrainingConfig(Section):
             given = getattr(self, field) != type(self).model_fields[field].default
             if given and self.continual in {"all", "newest", "replay", "proximal"} - {kind}:
                 raise ValueError(f"{field}: is for continual {kind}, not {self.continual}")
+        return self
+
+    @model_validator(mode="after")
+    def _time_has_a_bound(self) -> "TrainingConfig":
+        if self.local_seconds is not None and "local_steps" not in self.model_fields_set:
+            raise ValueError("local_seconds: say with it how many steps a phase does at most: local_steps")
         return self
 
     @model_validator(mode="after")

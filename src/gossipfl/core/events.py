@@ -30,10 +30,11 @@ class Trained(Generic[P]):
     Attributes:
         version: that of the `Train` it answers.
         state: where training from the snapshot of that `Train` has led; a protocol adds the difference.
-        steps: optimizer steps done; fewer than asked when the budget ran out.
+        steps: optimizer steps done; fewer than asked when the budget ran out, or the seconds.
         units: privacy units drawn on average (the expected batch), never the realised number.
         receipt: covers all own steps including these.
         exhausted: no further step can be paid for.
+        start: where training began, if not at the snapshot of that `Train`: the node had rested before, and mixed.
     """
 
     version: int
@@ -42,6 +43,7 @@ class Trained(Generic[P]):
     units: float
     receipt: Receipt
     exhausted: bool = False
+    start: P | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +161,14 @@ class Train(Generic[P]):
         snapshot: where to start.
         first_step: global index of the first optimizer step, for schedules and seeded streams.
         steps: optimizer steps wished.
+        seconds: after which it is over, if it is not by then; with one step done at least. None: whenever it is.
     """
 
     version: int
     snapshot: P
     first_step: int
     steps: int
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from gossipfl.core.schedule import Row, Schedule
 from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.vector import P
 
-__all__ = ["Build", "Mixing", "Parts", "Protocol", "Row", "Schedule", "as_it_is"]
+__all__ = ["Build", "Mixing", "Parts", "Protocol", "Row", "Schedule", "as_done", "as_it_is"]
 
 
 class Protocol(Seam[P]):
@@ -46,6 +46,11 @@ def as_it_is() -> Pack[P]:
     return lambda content: Packet(content, content.state)
 
 
+def as_done(steps: int) -> float:  # noqa: ARG001  # all phases are alike
+    """What is done counts as it is."""
+    return 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Parts(Generic[P]):
     """What every protocol is built from.
@@ -56,7 +61,7 @@ class Parts(Generic[P]):
         mixing: how contributions combine.
         gossip: settings from experiment.yaml.
         phases: training phases to do.
-        local_steps: optimizer steps a phase.
+        local_steps: optimizer steps a phase; with `local_seconds` the most.
         clear: makes a state publishable.
         snapshot: where to start or go on.
         packer: makes what encodes a stream of publications in one life.
@@ -64,6 +69,8 @@ class Parts(Generic[P]):
         sums_only: neighbors' states cannot be read one by one: `Summed` and `Heard` come, never `Received`.
         live: the schedule is of those that are up, and changes with them.
         newcomer: in its first life it begins where its neighbors are, not where everybody began.
+        local_seconds: what a phase may take; None: as long as its steps do.
+        work: what the increment of a phase of so many steps is multiplied by, see `core.work`.
     """
 
     name: str
@@ -79,6 +86,8 @@ class Parts(Generic[P]):
     sums_only: bool = False
     live: bool = False
     newcomer: bool = False
+    local_seconds: float | None = None
+    work: Callable[[int], float] = as_done
 
 
 Build = Callable[[Parts[P]], Protocol[P]]

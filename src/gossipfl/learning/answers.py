@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 from gossipfl.config.experiment import TaskConfig
 from gossipfl.errors import ConfigError, ModelError
-from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.answer_metrics import METRICS, check_installed
+from gossipfl.learning.context import context_of
 from gossipfl.learning.continuing import continue_greedily, has_encoder
 from gossipfl.learning.data import Examples
 from gossipfl.learning.data.kinds.pairs import encoder_ids
 from gossipfl.learning.data.record import Record
 from gossipfl.learning.data.tokens import prompt_ids
-from gossipfl.learning.evaluation import Evaluation, evaluating
+from gossipfl.learning.evaluation import Answering, Evaluation, evaluating
 
 Ids = Sequence[int]
 
@@ -34,12 +34,12 @@ def check_answering(module: nn.Module, task: TaskConfig) -> None:
     if not task.metrics:
         return
     check_installed(task.metrics)
-    most = _context(module)
+    most = context_of(module)
     if most is not None and task.max_new_tokens >= most + has_encoder(module):
         raise ConfigError(f"task.max_new_tokens {task.max_new_tokens} leaves no room in the model's {most} tokens")
 
 
-def with_answers(found: Evaluation, adapted: Adapted, examples: Examples, *, micro_batch: int) -> Evaluation:
+def with_answers(found: Evaluation, adapted: Answering, examples: Examples, *, micro_batch: int) -> Evaluation:
     """An evaluation with `task.metrics` among its measures; as it is without metrics or examples."""
     metrics = adapted.experiment.task.metrics
     if not metrics or not examples.records:
@@ -49,7 +49,7 @@ def with_answers(found: Evaluation, adapted: Adapted, examples: Examples, *, mic
     return replace(found, measures={**found.measures, **{name: METRICS[name](said, wanted) for name in metrics}})
 
 
-def answers(adapted: Adapted, records: Sequence[Record], *, micro_batch: int) -> list[str]:
+def answers(adapted: Answering, records: Sequence[Record], *, micro_batch: int) -> list[str]:
     """What the model, as it is now, says to the prompt of each record; greedy, without special tokens.
 
     Raises:
@@ -75,19 +75,19 @@ def _batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
     yield from (order[first : first + most] for first in range(0, len(order), most))
 
 
-def _prompt(adapted: Adapted, record: Record) -> list[int]:
+def _prompt(adapted: Answering, record: Record) -> list[int]:
     """As training feeds it, cut to what leaves room for an answer."""
     task, tokenizer = adapted.experiment.task, adapted.tokenizer
     assert tokenizer is not None  # noqa: S101  # `answers` has asked
     limit = min(task.max_length, tokenizer.model_max_length)
     if has_encoder(adapted.module):
-        return encoder_ids(tokenizer, record.prompt or "", limit)
-    context = _context(adapted.module)
+        return encoder_ids(tokenizer, [record.prompt or ""], limit)[0]
+    context = context_of(adapted.module)
     room = limit - 1 if context is None else min(limit - 1, context - task.max_new_tokens)
     return prompt_ids(tokenizer, record.prompt or "", chat_template=task.chat_template)[-max(1, room) :]
 
 
-def _said(adapted: Adapted, prompts: Sequence[Ids]) -> Tensor:
+def _said(adapted: Answering, prompts: Sequence[Ids]) -> Tensor:
     """(rows, tokens) ids behind the prompts."""
     tokenizer, module = adapted.tokenizer, adapted.module
     assert tokenizer is not None  # noqa: S101  # `answers` has asked
@@ -100,8 +100,3 @@ def _said(adapted: Adapted, prompts: Sequence[Ids]) -> Tensor:
         place = slice(0, len(prompt)) if at_end else slice(longest - len(prompt), longest)
         ids[row, place], mask[row, place] = torch.tensor(prompt, device=device), 1
     return continue_greedily(module, ids, most=adapted.experiment.task.max_new_tokens, pad=pad, mask=mask)
-
-
-def _context(module: nn.Module) -> int | None:
-    most = getattr(getattr(module, "config", None), "max_position_embeddings", None)
-    return most if isinstance(most, int) else None

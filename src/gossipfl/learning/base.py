@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import nn
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BaseModel:
-    """A transformers model with its tokenizer, or a builtin one, before an adapter is attached.
+    """A model of transformers, of plain torch or a builtin one, with its tokenizer, before an adapter is attached.
 
     Attributes:
         module: the model in evaluation mode, every dropout of its own at 0; nothing requires a gradient.
         tokenizer: its tokenizer, which has a pad token; None for a model of images, and for a builtin
             one, which reads numbers.
-        sha256: hash of the files with the base weights, or of a builtin model's definition; equal on all nodes.
+        sha256: hash of the files with the base weights, of a plain model's tensors, or of a builtin model's definition;
+            equal on all nodes.
         source: `model.source`, a path made absolute: it finds the model from any folder.
-        folder: local folder the weights were read from; None for a builtin model.
+        folder: local folder the weights were read from; None for a plain or builtin model.
         head: the parameters of the classification head, by name, fp32; empty for `causal-lm`, and for a builtin model,
             of which all is trained alike.
         drawn: parameters of the body that the weight files lack (a pooler, say): drawn from the seed, never trained.
@@ -45,10 +46,13 @@ class BaseModel:
 
 def parameters_sha256(parameters: Mapping[str, nn.Parameter]) -> str:
     """SHA-256 over names, shapes and fp32 values, as hex; empty for no parameters."""
-    if not parameters:
-        return ""
+    return tensors_sha256(parameters) if parameters else ""
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, shapes and fp32 values, as hex."""
     digest = hashlib.sha256()
-    for name, parameter in parameters.items():
-        digest.update(f"{name} {list(parameter.shape)}\n".encode())
-        digest.update(parameter.detach().float().cpu().numpy().astype("<f4").tobytes())
+    for name, tensor in tensors.items():
+        digest.update(f"{name} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().float().cpu().numpy().astype("<f4").tobytes())
     return digest.hexdigest()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gossipfl.config.experiment import Experiment
+from gossipfl.config.training import TrainingConfig
 from gossipfl.errors import ConfigError
 from gossipfl.learning.adapters import Adapted, attach
 from gossipfl.learning.books import Books, RunTerms, open_books
@@ -60,6 +61,11 @@ class Bench:
     private: bool
     place: "Workplace"
     tuner: Learner | None = None
+
+    @property
+    def training(self) -> TrainingConfig:
+        """How this node trains."""
+        return self.adapted.experiment.training
 
     def close(self) -> None:
         """Gives the ledger free."""

@@ -116,7 +116,7 @@ def _metadata(adapted: Adapted, *, whole: bool) -> ModelCardData:
     relation: dict[str, Any] = {"base_model_relation": "finetune" if whole else "adapter"} if known else {}
     return ModelCardData(
         base_model=known,
-        library_name=None if experiment.model.builtin else "transformers" if whole else "peft",
+        library_name="peft" if not whole else None if experiment.model.own_form else "transformers",
         pipeline_tag=_PIPELINES.get(KINDS[experiment.task.kind].model_class),
         tags=[*tags, *(["differential-privacy"] if private else [])],
         datasets=experiment.data.source if experiment.data.format == "hub" else None,
@@ -177,7 +177,7 @@ def _data(experiment: Experiment, story: Story) -> Iterator[tuple[str, object]]:
     if task.labels:
         yield "labels", ", ".join(_cell(label) for label in task.labels)
     yield "columns read", ", ".join(f"`{_cell(name)}`" for name in _columns(experiment))
-    if experiment.model.builtin is None:
+    if experiment.model.builtin is None and task.kind != "image-classification":
         yield "tokens of a record at most", task.max_length
     if data.unit is not None:
         yield "column that says whose a record is", f"`{_cell(data.unit)}`"
@@ -190,13 +190,20 @@ def _data(experiment: Experiment, story: Story) -> Iterator[tuple[str, object]]:
 def _columns(experiment: Experiment) -> list[str]:
     """Of those that the task reads, the public names."""
     task, data = experiment.task, experiment.data
-    if experiment.model.builtin:
-        read = [data.features]
-    elif data.prompt is not None and data.response is not None:
-        read = [data.prompt, data.response]
-    else:
-        read = [data.text]
-    return [*read, *([data.label] if task.classifies else [])]
+    label = [data.label] if task.labels_records else []
+    match task.kind:
+        case "vector-classification":
+            return [data.features, *label]
+        case "image-classification":
+            return [data.image, *label]
+        case "token-classification":
+            return [data.words, data.tags]
+        case "multiple-choice":
+            return [data.question, *data.choices, data.answer]
+        case _ if data.prompt is not None and data.response is not None:
+            return [data.prompt, data.response]
+        case _:
+            return [data.text, *label]
 
 
 def _privacy(experiment: Experiment, story: Story) -> str:

@@ -20,17 +20,23 @@ def loading_code(adapted: Adapted, *, whole: bool) -> str:
     """
     if adapted.experiment.model.builtin is not None:
         return "\n".join(_of_builtin(adapted))
+    if adapted.experiment.model.plain:
+        return "\n".join(_of_plain(adapted, whole=whole))
     lines = [_imports(adapted, whole=whole), "", _FOLDER]
     if adapted.tokenizer is not None:
         lines.append("tokenizer = AutoTokenizer.from_pretrained(folder)")
+    if adapted.base.images is not None:
+        lines.append("processor = AutoImageProcessor.from_pretrained(folder)")
     lines += _whole(adapted) if whole else _with_adapter(adapted)
     return "\n".join([*lines, "", *_asked(adapted)])
 
 
 def own_commands(experiment: Experiment) -> str:
     """Command lines of gossipfl that take the folder."""
-    says = KINDS[experiment.task.kind].model_class == "AutoModelForCausalLM"
+    says = KINDS[experiment.task.kind].model_class in {"AutoModelForCausalLM", "AutoModelForSeq2SeqLM"}
     generate = [f'gossipfl generate --adapter . --prompt "{_WORDS}"'] if says else []
+    if experiment.model.plain:
+        return f"{generate[0]} --code {experiment.model.source}"
     return "\n".join([*generate, "gossipfl evaluate --adapter . --data test.jsonl"])
 
 
@@ -40,8 +46,10 @@ def _class_of(adapted: Adapted) -> str:
 
 def _imports(adapted: Adapted, *, whole: bool) -> str:
     names = [_class_of(adapted), *(["AutoTokenizer"] if adapted.tokenizer is not None else [])]
+    names = [*(["AutoImageProcessor"] if adapted.base.images is not None else []), *names]
     peft = "" if whole else "from peft import PeftConfig, PeftModel\n"
-    return f"{peft}from transformers import {', '.join(names)}"
+    pillow = "" if adapted.base.images is None else "from PIL import Image\n"
+    return f"{peft}{pillow}from transformers import {', '.join(names)}"
 
 
 def _whole(adapted: Adapted) -> list[str]:
@@ -83,8 +91,21 @@ def _asked(adapted: Adapted) -> Iterator[str]:
         case "AutoModelForSequenceClassification":
             yield f"inputs = {asked}"
             yield "print(model.config.id2label[model(**inputs).logits.argmax().item()])"
+        case "AutoModelForTokenClassification":
+            yield f"inputs = {asked}"
+            yield "print([model.config.id2label[label] for label in model(**inputs).logits[0].argmax(-1).tolist()])"
+        case "AutoModelForImageClassification":
+            yield f'image = Image.new("{_colors(adapted)}", (32, 32))'
+            yield 'inputs = processor(image, return_tensors="pt")'
+            yield "print(model.config.id2label[model(**inputs).logits.argmax().item()])"
         case _:
             yield "print(model.config.architectures)"
+
+
+def _colors(adapted: Adapted) -> str:
+    """Pillow's mode of the images that the model takes."""
+    images = adapted.base.images
+    return "L" if images is not None and images.channels == 1 else "RGB"
 
 
 def _prompt(adapted: Adapted) -> str:
@@ -97,6 +118,29 @@ def _prompt(adapted: Adapted) -> str:
     return (
         f'tokenizer.apply_chat_template({message}, add_generation_prompt=True, return_tensors="pt", return_dict=True)'
     )
+
+
+def _of_plain(adapted: Adapted, *, whole: bool) -> Iterator[str]:
+    module, _, name = adapted.experiment.model.source.partition(":")
+    yield "import torch"
+    yield "from safetensors.torch import load_model" if whole else "from peft import PeftModel"
+    yield "from transformers import AutoTokenizer"
+    yield f"import {module}"
+    yield ""
+    yield _FOLDER
+    yield "tokenizer = AutoTokenizer.from_pretrained(folder)"
+    if not whole:
+        yield "# an adapter goes around the very weights it was trained on: those that this gives must be the same"
+    yield f"model, _ = {module}.{name}()"
+    yield (
+        'load_model(model, f"{folder}/model.safetensors")'
+        if whole
+        else "model = PeftModel.from_pretrained(model, folder)"
+    )
+    yield ""
+    yield f'ids = tokenizer("{_WORDS}", return_tensors="pt")["input_ids"]'
+    yield "with torch.no_grad():"
+    yield "    print(tokenizer.decode(model.eval()(ids)[0, -1].argmax()))"
 
 
 def _of_builtin(adapted: Adapted) -> Iterator[str]:

@@ -95,7 +95,7 @@ def continue_one(
     sampling: Sampling = GREEDY,
     streamer: "BaseStreamer | None" = None,
 ) -> Tensor:
-    """(at most `most`,) ids behind one prompt, or what a decoder says to it; it ends where the model or the tokenizer knows an end.
+    """(at most `most`,) ids behind one prompt, or what a decoder says to it; they end where model or tokenizer says.
 
     Args:
         prompt: (1, tokens) ids, on the model's device.
@@ -107,6 +107,8 @@ def continue_one(
     devices = [prompt.device] if prompt.device.type == "cuda" else []
     with quiet(), torch.random.fork_rng(devices=devices):
         torch.manual_seed(sampling.seed)
+        if not _can_generate(module):
+            return _token_by_token(module, prompt, range(most), tokenizer.eos_token_id, sampling, streamer)
         out: Tensor = cast("PreTrainedModel", module).generate(
             input_ids=prompt,
             attention_mask=torch.ones_like(prompt),
@@ -118,6 +120,47 @@ def continue_one(
             **sampling.options(),
         )
     return out[0, 1 if has_encoder(module) else prompt.shape[1] :]
+
+
+def _can_generate(module: nn.Module) -> bool:
+    """A model of transformers; PEFT's wrapper says so of everything."""
+    wrapper: Any = module
+    inner = wrapper.get_base_model() if hasattr(module, "get_base_model") else module
+    return hasattr(inner, "generate")
+
+
+def _token_by_token(  # all that decides the words
+    module: nn.Module,
+    prompt: Tensor,
+    turns: range,
+    end: int | None,
+    sampling: Sampling,
+    streamer: "BaseStreamer | None",
+) -> Tensor:
+    """Of plain torch, which keeps nothing from one token to the next."""
+    ids = prompt
+    if streamer is not None:
+        streamer.put(ids.cpu())
+    for _ in turns:
+        word = _next(module(input_ids=ids).logits[:, -1].float(), sampling)
+        ids = torch.cat([ids, word], dim=1)
+        if streamer is not None:
+            streamer.put(word[0].cpu())
+        if end is not None and int(word) == end:
+            break
+    if streamer is not None:
+        streamer.end()
+    return ids[0, prompt.shape[1] :]
+
+
+def _next(logits: Tensor, sampling: Sampling) -> Tensor:
+    """(1, 1) the next token."""
+    if not sampling.temperature:
+        return logits.argmax(-1, keepdim=True)
+    likely, words = (logits / sampling.temperature).softmax(-1).sort(descending=True)
+    # the likeliest one always stays
+    likely = likely.masked_fill(likely.cumsum(-1) - likely >= (sampling.top_p or TOP_P), 0.0)
+    return words.gather(-1, torch.multinomial(likely, 1))
 
 
 def _ends(module: nn.Module, tokenizer: "PreTrainedTokenizerBase") -> list[int] | None:

@@ -4,14 +4,19 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from gossipfl.config.experiment import Experiment
 from gossipfl.learning.data import Examples
 from gossipfl.learning.tasks import SAID_FIRST, Scores, Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _LARGEST_EXPONENT = 709.0
 """exp of more is no float64."""
@@ -46,6 +51,25 @@ class Evaluation:
         """All of it, flat: what does not apply is None, a measure that is not known is absent."""
         always = {"loss": self.loss, "accuracy": self.accuracy, "perplexity": self.perplexity}
         return {**always, "examples": self.examples, **self.measures}
+
+
+class Answering(Protocol):
+    """A model and what it is judged by: one with an adapter attached, or an export."""
+
+    @property
+    def module(self) -> nn.Module:
+        """In evaluation mode."""
+        ...
+
+    @property
+    def tokenizer(self) -> "PreTrainedTokenizerBase | None":
+        """Of a model of text."""
+        ...
+
+    @property
+    def experiment(self) -> Experiment:
+        """Names task and metrics."""
+        ...
 
 
 def evaluate(module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> Evaluation:

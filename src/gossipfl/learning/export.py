@@ -4,6 +4,7 @@
     core        B = U R, A = Vᵀ, alpha = scale · rank, or scale · √rank where ranks are stabilized
     full, and lora that folds (adapter.merge exact, stack): no low rank: always the whole model
     builtin     the whole model, for which PEFT has no form: safetensors and a config.json
+    plain torch as the others; the whole model as safetensors and a config.json that names the callable
 
 The classification head travels in PEFT's `modules_to_save`. `gossipfl.json` beside says which base model it belongs to,
 and README.md is the model card.
@@ -27,6 +28,7 @@ from safetensors.numpy import save_file
 from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
+from gossipfl.config.data import COLUMNS
 from gossipfl.config.experiment import Experiment
 from gossipfl.errors import ModelError
 from gossipfl.learning.adapters import attach
@@ -35,6 +37,7 @@ from gossipfl.learning.builtin import save_builtin
 from gossipfl.learning.cache import file_sha256
 from gossipfl.learning.card import CARD, Story, card_of
 from gossipfl.learning.models import load_base
+from gossipfl.learning.plain import save_plain
 from gossipfl.learning.quiet import quiet
 from gossipfl.learning.sources import hub_id, weights_sha256
 from gossipfl.learning.tasks import KINDS
@@ -124,6 +127,7 @@ def _note(adapted: Adapted, sha256: str, *, whole: bool) -> dict[str, object]:
         "base_sha256": adapted.base.sha256,
         "task": experiment.task.model_dump(mode="json"),
         "prompted": experiment.data.prompt is not None or experiment.task.kind == "multiple-choice",
+        "columns": experiment.data.model_dump(mode="json", include=set(COLUMNS)),
         "adapter": experiment.adapter.kind,
         "seed": experiment.seed,
         "sha256": sha256,
@@ -155,9 +159,9 @@ def _peft_config(adapted: Adapted, layers: list[str], saved: list[str]) -> dict[
         lora_alpha=adapted.parts.scale * (math.sqrt(rank) if stabilized else rank),
         use_rslora=stabilized,
         fan_in_fan_out=all(_is_transposed(adapted, layer) for layer in layers),
-        # PEFT has no name for some
-        task_type=KINDS[adapted.experiment.task.kind].peft_type or None,
-        base_model_name_or_path=hub_id(base.source) or str(base.folder),
+        # PEFT has no name for some, and its classes by task want what only models of transformers have
+        task_type=None if adapted.experiment.model.plain else KINDS[adapted.experiment.task.kind].peft_type or None,
+        base_model_name_or_path=hub_id(base.source) or str(base.folder or base.source),
         revision=adapted.experiment.model.revision,
         inference_mode=True,
     )
@@ -181,7 +185,10 @@ def _save_whole(adapted: Adapted, state: AdapterState, folder: Path) -> None:
         oriented = torch.from_numpy(update.T if _is_transposed(adapted, layer.layer) else update)
         weights[name] = (weights[name].double().cpu() + oriented).to(weights[name].dtype)
     module: Any = adapted.module
-    module.save_pretrained(folder, state_dict=weights)
+    if adapted.experiment.model.plain:
+        save_plain(module, weights, adapted.experiment.model, folder)
+    else:
+        module.save_pretrained(folder, state_dict=weights)
 
 
 def _plain_weights(adapted: Adapted) -> dict[str, Tensor]:

@@ -25,6 +25,7 @@ from gossipfl.learning.cache import file_sha256
 from gossipfl.learning.data.kinds import Reader
 from gossipfl.learning.export import NOTE
 from gossipfl.learning.models import load_base
+from gossipfl.learning.plain import load_whole
 from gossipfl.learning.quiet import quiet
 from gossipfl.learning.sources import weights_sha256
 
@@ -87,16 +88,19 @@ class Exported:
             raise ValueError("the base model of a merged export was not loaded")
 
 
-def load_exported(adapter_dir: Path, device: torch.device, *, with_base: bool = False) -> Exported:
+def load_exported(
+    adapter_dir: Path, device: torch.device, *, with_base: bool = False, code: str | None = None
+) -> Exported:
     """The model of an export; of an adapter, its base model is verified.
 
     Args:
         with_base: also loads (and verifies) the base model of a merged export, for `Exported.base_alone`.
+        code: see `read_note`.
 
     Raises:
         ModelError: no export, made on another base model, or not readable.
     """
-    note = read_note(adapter_dir)
+    note = read_note(adapter_dir, code=code)
     sha256 = exported_sha256(adapter_dir, merged=note.merged)
     base = None if note.merged and not with_base else _base_of(adapter_dir, note)
     if note.merged or base is None:
@@ -107,12 +111,25 @@ def load_exported(adapter_dir: Path, device: torch.device, *, with_base: bool = 
     return Exported(note, module.eval().to(device), _reader(base), None, sha256)
 
 
-def read_note(adapter_dir: Path) -> ExportNote:
+def read_note(adapter_dir: Path, *, code: str | None = None) -> ExportNote:
     """What stands in the `gossipfl.json` of an export.
 
+    Args:
+        code: the `module:callable` whose import the user allows: the folder may be a stranger's.
+
     Raises:
-        ModelError: it is missing or damaged.
+        ModelError: it is missing or damaged, or the model is code that the user does not name.
     """
+    note = _note(adapter_dir)
+    if note.model.plain and code != note.model.source:
+        raise ModelError(
+            f"adapter: {adapter_dir / NOTE} names code to run, {note.model.source}; if you trust it, allow it by that "
+            f"very name (--code {note.model.source})"
+        )
+    return note
+
+
+def _note(adapter_dir: Path) -> ExportNote:
     path = adapter_dir / NOTE
     try:
         note: Any = json.loads(path.read_text())
@@ -147,6 +164,8 @@ def _base_of(adapter_dir: Path, note: ExportNote) -> BaseModel:
 
 
 def _whole(adapter_dir: Path, note: ExportNote) -> BaseModel:
+    if note.model.plain:
+        return load_whole(_base_of(adapter_dir, note), adapter_dir)
     if note.model.builtin is None:
         here = note.model.model_copy(update={"source": str(adapter_dir.resolve()), "revision": None})
         return load_base(here, note.task, folder=adapter_dir, seed=note.seed)

@@ -4,7 +4,7 @@ Every operation's results are noted when they are made and when they are dropped
 """
 
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,36 +14,38 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
-def peak_of_pass(
-    module: nn.Module, tensors: Mapping[str, Tensor], loss: Callable[[Tensor], Tensor], autocast: torch.dtype | None
-) -> int:
+def peak_of_pass(module: nn.Module, tensors: Mapping[str, Tensor], autocast: torch.dtype | None) -> int:
     """The most bytes beside parameters and inputs.
 
     Args:
         tensors: the module's input.
-        loss: of its logits.
         autocast: type it computes in; None: that of its weights.
     """
     known = [*module.parameters(), *module.buffers(), *tensors.values()]
     with _Live([tensor.untyped_storage() for tensor in known]) as live:
         with torch.autocast("cpu", dtype=autocast, enabled=autocast is not None):
             logits: Tensor = module(**tensors).logits
-        loss(logits).backward()  # type: ignore[no-untyped-call]
-    return live.peak
+        _loss(logits).backward()  # type: ignore[no-untyped-call]
+    return int(live.peak)
 
 
-def token_loss(logits: Tensor) -> Tensor:
-    """As `causal-lm` has it where every token counts."""
-    counted = logits[:, :-1].flatten(0, 1).float()
-    return F.cross_entropy(counted, torch.zeros(len(counted), dtype=torch.int64), reduction="none").sum()
+def inputs(module: nn.Module, rows: int, length: int) -> dict[str, Tensor]:
+    """Rows as long as they can be, as the model's family reads them; of images, what its configuration says."""
+    config: Any = module.config
+    if getattr(module, "main_input_name", "input_ids") == "pixel_values":
+        return {"pixel_values": torch.zeros(rows, config.num_channels, config.image_size, config.image_size)}
+    ids = torch.zeros(rows, min(length, getattr(config, "max_position_embeddings", length)), dtype=torch.int64)
+    read = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    return {**read, "decoder_input_ids": ids} if getattr(config, "is_encoder_decoder", False) else read
 
 
-def class_loss(logits: Tensor) -> Tensor:
-    """As classification has it."""
-    return F.cross_entropy(logits.float(), torch.zeros(len(logits), dtype=torch.int64), reduction="none").sum()
+def _loss(logits: Tensor) -> Tensor:
+    """Of every token, or of the class of each row."""
+    wanted = logits[:, :-1].flatten(0, 1) if logits.dim() == 3 else logits
+    return F.cross_entropy(wanted.float(), torch.zeros(len(wanted), dtype=torch.int64), reduction="none").sum()
 
 
-class _Live(TorchDispatchMode):
+class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]  # a library without types
     """Bytes of the storages that live.
 
     Attributes:
@@ -51,7 +53,7 @@ class _Live(TorchDispatchMode):
     """
 
     def __init__(self, known: Sequence[UntypedStorage]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.peak = 0
         self._now = 0
         self._seen = weakref.WeakSet(known)

@@ -11,13 +11,15 @@ vocabulary and type, not of a formula for all. Rows are taken as `task.max_lengt
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from gossipfl.config.experiment import Experiment
-from gossipfl.learning.fake_pass import class_loss, peak_of_pass, token_loss
+from gossipfl.errors import ModelError
+from gossipfl.learning.fake_pass import inputs, peak_of_pass
 from gossipfl.learning.skeleton import skeleton
 from gossipfl.learning.sources import locate
 
@@ -64,18 +66,17 @@ def footprint(
         autocast: type the model computes in on a GPU; None: that of its weights.
 
     Raises:
-        ModelError: there is no such model, or its configuration does not fit task or adapter.
+        ModelError: there is no such model, its configuration does not fit task or adapter, or its family computes what
+            depends on values.
         ConfigError: its layers cannot be checkpointed.
     """
     base = locate(experiment.model, folder=folder).folder
-    training, task = experiment.training, experiment.task
+    training = experiment.training
     with FakeTensorMode():
         module = skeleton(experiment, base)
         trained = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
         weights = _weights(module, experiment.model.quantization)
-        ids = torch.zeros(training.micro_batch, task.max_length, dtype=torch.int64)
-        loss = class_loss if task.classifies else token_loss
-        activations = peak_of_pass(module, {"input_ids": ids, "attention_mask": torch.ones_like(ids)}, loss, autocast)
+        activations = _activations(module, experiment, autocast)
     return Footprint(
         weights=weights,
         adapter=(2 + _moments(experiment) + STATES + neighbors) * trained * 4,
@@ -83,6 +84,16 @@ def footprint(
         unit_gradients=training.micro_batch * trained * 4 if experiment.privacy.level == "example" else 0,
         micro_batch=training.micro_batch,
     )
+
+
+def _activations(module: nn.Module, experiment: Experiment, autocast: torch.dtype | None) -> int:
+    try:
+        rows = inputs(module, experiment.training.micro_batch, experiment.task.max_length)
+        return peak_of_pass(module, rows, autocast)
+    # whatever a model's own code makes of tensors without content
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"a pass without weights fails: {type(error).__name__}: {reason}") from error
 
 
 def _moments(experiment: Experiment) -> int:
@@ -97,7 +108,8 @@ def _weights(module: nn.Module, quantization: str) -> int:
     each = _QUANTIZED.get(quantization)
     small = set()
     if each is not None:
-        ends = {id(module.get_output_embeddings()), id(module.get_input_embeddings())}
+        model: Any = module
+        ends = {id(model.get_output_embeddings()), id(model.get_input_embeddings())}
         linear = (layer for layer in module.modules() if isinstance(layer, nn.Linear) and id(layer) not in ends)
         small = {id(layer.weight) for layer in linear}
     frozen = [own for own in module.parameters() if not own.requires_grad]

@@ -46,6 +46,7 @@ class Terms:
         sampling: how tokens are chosen.
         chat: through the tokenizer's chat template; None: as in training, and plain text where it was plain text.
         system: of a chat: what stands before the prompt.
+        code: the `module:callable` that may be imported, where the folder's model is one.
     """
 
     max_new_tokens: int = 100
@@ -53,6 +54,7 @@ class Terms:
     sampling: Sampling = GREEDY
     chat: bool | None = None
     system: str | None = None
+    code: str | None = None
 
 
 def generate(
@@ -62,9 +64,11 @@ def generate(
     max_new_tokens: int = 100,
     device: str = "auto",
     chat: bool | None = None,
+    code: str | None = None,
 ) -> Generation:
     """Continues a prompt with and without the adapter, greedily; see `generate_on`."""
-    return generate_on(adapter_dir, prompt, Terms(max_new_tokens=max_new_tokens, device=device, chat=chat))
+    terms = Terms(max_new_tokens=max_new_tokens, device=device, chat=chat, code=code)
+    return generate_on(adapter_dir, prompt, terms)
 
 
 def generate_on(
@@ -77,8 +81,8 @@ def generate_on(
         hear: told both texts as they come, piece by piece: who speaks (`adapter HASH`, then `BASE`), and what.
 
     Raises:
-        ModelError: no export, not of a task that says text, made on another base model, the prompt is too long, or it is to
-            go through a chat template and there is none.
+        ModelError: no export, not of a task that says text, made on another base model, the prompt is too long, or it
+            is to go through a chat template and there is none.
         ConfigError: no such device here, or a system's say without a chat.
     """
     exported, voice = open_voice(adapter_dir, terms, with_base=True)
@@ -101,11 +105,11 @@ def open_voice(adapter_dir: Path, terms: Terms, *, with_base: bool = False) -> t
         ModelError: no export, not of a task that says text, or made on another base model.
         ConfigError: no such device here.
     """
-    about = read_note(adapter_dir)
+    about = read_note(adapter_dir, code=terms.code)
     if about.task.kind not in _SAYING:
         raise ModelError(f"adapter: {adapter_dir} was trained for {about.task.kind}; generate needs {_LISTED}")
     device = choose_device(TrainingConfig(device=terms.device))
-    exported = load_exported(adapter_dir, device, with_base=with_base)
+    exported = load_exported(adapter_dir, device, with_base=with_base, code=terms.code)
     if exported.tokenizer is None:
         raise ModelError(f"adapter: {about.model.source!r} has no tokenizer; generate needs a model of text")
     return exported, Voice(exported.module, exported.tokenizer, device, terms.max_new_tokens, terms.sampling)

@@ -9,7 +9,8 @@ other.
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -24,9 +25,10 @@ from gossipfl.core.messages import Receipt
 from gossipfl.errors import BudgetSpentError, DivergedError
 from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.data import Examples
-from gossipfl.learning.evaluation import Evaluation, evaluate, hit_rate, score
+from gossipfl.learning.evaluation import Answering, Evaluation, evaluate, hit_rate, score
 from gossipfl.learning.optimizer import LocalOptimizer, optimizer_part
 from gossipfl.learning.tasks import Scores, Task
+from gossipfl.learning.timed import Clock, Rehearse, timed_steps
 from gossipfl.privacy.account import Account
 from gossipfl.privacy.mechanisms import Mechanism
 from gossipfl.state import AdapterState
@@ -40,8 +42,8 @@ class Training:
 
     Attributes:
         state: where training has led, as the mechanism has released it.
-        steps: optimizer steps done; fewer than asked (at level update: none) when the budget ran out, or when the
-            learner was stopped.
+        steps: optimizer steps done; fewer than asked (at level update: none) when the budget ran out, when the time was
+            over, or when the learner was stopped.
         units: expected units in a batch, never the number drawn.
         receipt: covers all steps of the account, these included.
         exhausted: the account has no ε left for another step, or phase.
@@ -64,6 +66,8 @@ class LearnerParts:
         mechanism: gradients, and what a phase releases.
         account: what the mechanism charges.
         units: expected units in a batch.
+        rehearse: see `timed_steps`.
+        clock: seconds, from any origin.
         proximal_mu: of every phase that asks for none itself, see `Learner.train`.
     """
 
@@ -72,6 +76,8 @@ class LearnerParts:
     mechanism: Mechanism
     account: Account
     units: float
+    rehearse: Rehearse | None = None
+    clock: Clock = time.monotonic
     proximal_mu: float = 0.0
 
 
@@ -115,7 +121,7 @@ def released(
     return AdapterState(snapshot.spec, vector)
 
 
-def judged(adapted: Adapted, module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> Evaluation:
+def judged(adapted: Answering, module: nn.Module, task: Task, examples: Examples, *, micro_batch: int) -> Evaluation:
     """Loss and metrics of a model as it is now, those of its answers too."""
     found = evaluate(module, task, examples, micro_batch=micro_batch)
     if not adapted.experiment.task.metrics:
@@ -159,7 +165,14 @@ class Learner:
             self._parts = parts
 
     def train(
-        self, snapshot: AdapterState, *, first_step: int, steps: int, phase: int = 0, proximal_mu: float = 0.0
+        self,
+        snapshot: AdapterState,
+        *,
+        first_step: int,
+        steps: int,
+        phase: int = 0,
+        proximal_mu: float = 0.0,
+        seconds: float | None = None,
     ) -> Training:
         """Trains from a snapshot, which is not changed.
 
@@ -169,6 +182,8 @@ class Learner:
             phase: number of this phase in the whole run; decides which factor is trained where they take turns.
             proximal_mu: μ of FedProx, which adds μ/2 · ‖x − snapshot‖² to the loss; its gradient depends on no data. 0:
                 that of the parts.
+
+            seconds: after which the phase is over, whatever is wished; see `timed_steps`.
 
         Raises:
             DivergedError: the values are no longer finite.
@@ -180,11 +195,11 @@ class Learner:
             if self._config.optimizer_state == "reset":
                 self._optimizer.reset()
             gradient = partial(self._parts.mechanism.gradient, resting=self._parts.adapted.resting_places(phase))
-            done, exhausted = self._run(
-                gradient,
-                range(first_step, first_step + steps),
-                _pull(self._parts.adapted, proximal_mu or self._parts.proximal_mu),
-            )
+            wished = range(first_step, first_step + steps)
+            timed = timed_steps(wished, seconds, self._parts.rehearse, clock=self._parts.clock)
+            rate = partial(self._config.rate_index, phase=phase, first=first_step)
+            pull = _pull(self._parts.adapted, proximal_mu or self._parts.proximal_mu)
+            done, exhausted = self._run(gradient, timed, rate, pull)
             after = self._parts.adapted.read()
             # while it is this node's turn: what is released is charged and drawn in one go with its steps
             trained = range(first_step, first_step + done)
@@ -238,9 +253,16 @@ class Learner:
             self._optimizer.restore(optimizer_part(moments))
             self._parts.mechanism.restore(moments)
 
-    def _run(self, gradient: Callable[[int], Receipt], steps: range, pull: Callable[[], None]) -> tuple[int, bool]:
-        """Steps done, and whether the budget ended them."""
-        for done, step in enumerate(steps):
+    def _run(
+        self,
+        gradient: Callable[[int], Receipt],
+        steps: Iterable[int],
+        rate: Callable[[int], int],
+        pull: Callable[[], None],
+    ) -> tuple[int, bool]:
+        """How many steps were done, and whether the budget ended them."""
+        done = 0
+        for step in steps:
             if self._stopping.is_set():
                 return done, False
             try:
@@ -248,8 +270,9 @@ class Learner:
             except BudgetSpentError:
                 return done, True
             pull()
-            self._optimizer.step(step)
-        return len(steps), False
+            self._optimizer.step(rate(step))
+            done += 1
+        return done, False
 
     def _use_threads(self) -> None:
         # a property of the calling thread, and training may come from any

@@ -1,4 +1,4 @@
-"""Loads the base model: any transformers model, for classification or causal language modelling, or a builtin one."""
+"""Loads the base model: any of transformers, a language model of the user's own in plain torch, or a builtin one."""
 
 from pathlib import Path
 
@@ -26,6 +26,10 @@ def load_base(model: ModelConfig, task: TaskConfig, *, folder: Path, seed: int) 
     if model.builtin is not None:
         return build_builtin(model, task, seed=seed)
     quick_import("gossipfl.learning.pretrained")
+    if model.plain:
+        from gossipfl.learning.plain import load_plain  # noqa: PLC0415  # as below
+
+        return load_plain(model, folder=folder, seed=seed)
     # seconds to import, and a builtin model does without
     from gossipfl.learning.pretrained import load_pretrained  # noqa: PLC0415
 

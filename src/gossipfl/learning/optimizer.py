@@ -127,21 +127,24 @@ def optimizer_part(kept: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray
 
 
 def share_optimizer(
-    vectors: Mapping[str, Mapping[str, nn.Parameter]], config: TrainingConfig
+    vectors: Mapping[str, Mapping[str, nn.Parameter]], configs: Mapping[str, TrainingConfig]
 ) -> dict[str, LocalOptimizer]:
-    """Optimizers of many nodes, of some vectors each, that step together in a few calls; moments are their own."""
-    shared = _make([vector for own in vectors.values() for vector in own.values()], config)
-    return {node: LocalOptimizer(own, config, shared) for node, own in vectors.items()}
+    """Optimizers of many nodes, of some vectors each, that step together in a few calls; moments are their own.
+
+    Args:
+        configs: by node; of one optimizer, whose rate alone may differ.
+    """
+    shared = _make([vector for own in vectors.values() for vector in own.values()], next(iter(configs.values())))
+    return {node: LocalOptimizer(own, configs[node], shared) for node, own in vectors.items()}
 
 
 def step_together(turns: Sequence[tuple[LocalOptimizer, int]]) -> None:
     """One step of each optimizer, at its own index, as `LocalOptimizer.step`; all of one `share_optimizer`."""
-    by_index: dict[int, list[nn.Parameter]] = {}
+    by_rate: dict[tuple[int, float], list[nn.Parameter]] = {}
     for optimizer, index in turns:
         shared, parameters = optimizer.ready()
-        by_index.setdefault(index, []).extend(parameters)
-    for index, some in by_index.items():
-        rate = optimizer.rate(index)
+        by_rate.setdefault((index, optimizer.rate(index)), []).extend(parameters)
+    for (_, rate), some in by_rate.items():
         (group,) = shared.param_groups
         group["lr"], group["params"] = rate, some
         shared.step()

@@ -32,7 +32,7 @@ def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed:
     # from_pretrained draws what the files lack before this module draws it again
     with quiet(), torch.random.fork_rng(devices=[]):
         images = KINDS[task.kind].reads_images
-        tokenizer = None if images else _tokenizer(located.folder, model.source)
+        tokenizer = None if images else ready_tokenizer(located.folder, model.source)
         module, missing = _module(located.folder, model, task)
         processor = read_processor(located.folder, model.source, module.config) if images else None
     if tokenizer is not None:
@@ -43,9 +43,10 @@ def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed:
         raise ModelError(f"model.source: {model.source!r} has no weights for {min(drawn)}, which {task.kind} needs")
     if kind.peft_type == "SEQ_2_SEQ_LM" and getattr(module.config, "decoder_start_token_id", None) is None:
         raise ModelError(f"model.source: the config.json of {model.source!r} lacks decoder_start_token_id")
-    _draw(drawn, seed=seed, deviation=getattr(module.config, "initializer_range", 0.02))
     head = _head(module) if kind.has_head else {}
     _keep_in_fp32(module, head)
+    rounded = getattr(torch, model.head_dtype or model.dtype)
+    _draw(drawn, seed=seed, deviation=getattr(module.config, "initializer_range", 0.02), rounded=rounded)
     return BaseModel(
         module=module.requires_grad_(requires_grad=False).eval(),
         tokenizer=tokenizer,
@@ -65,21 +66,26 @@ def empty_model(model: ModelConfig, task: TaskConfig, folder: Path) -> tuple[nn.
     For the device or mode that it is called under: on a real one all values would be drawn, and mean nothing.
 
     Raises:
-        ModelError: the configuration fits no model of the task.
+        ModelError: the configuration fits no model of the task, or its family looks at values while it is built.
     """
     try:
         with quiet(), torch.random.fork_rng(devices=[]):
             maker = getattr(transformers, KINDS[task.kind].model_class)
             module = maker.from_config(_configuration(folder, task), dtype=getattr(torch, model.dtype))
-    # whatever transformers makes of an unknown architecture
+    # whatever transformers makes of an unknown architecture, or a family's code of tensors without values
     except Exception as error:
         raise ModelError(
-            f"model.source: {model.source!r} cannot be a {task.kind} model: {_first_line(error)}"
+            f"model.source: {model.source!r} cannot be built without weights for {task.kind}: {_first_line(error)}"
         ) from error
     return module, _head(module) if KINDS[task.kind].has_head else {}
 
 
-def _tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:
+def ready_tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:
+    """The tokenizer in a folder; it has a pad token.
+
+    Raises:
+        ModelError: there is none, or it has no token to pad with.
+    """
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     # whatever a tokenizer's own reader makes of missing or damaged files
@@ -123,6 +129,10 @@ def _configuration(folder: Path, task: TaskConfig) -> PretrainedConfig:
         # per-sample clipping assumes one fixed function; the adapter's own dropout is training.dropout
         if ("dropout" in name or name.endswith(("pdrop", "layerdrop"))) and isinstance(value, float):
             setattr(configuration, name, 0.0)
+    if hasattr(configuration, "rescale_every"):
+        # RWKV would divide weights in place whenever it is not training, against the overflow of fp16: those that are
+        # trained, exchanged or exported must stay what they are
+        configuration.rescale_every = 0
     return configuration
 
 
@@ -134,15 +144,15 @@ def _agree_on_padding(module: nn.Module, tokenizer: PreTrainedTokenizerBase) -> 
             configuration.pad_token_id = tokenizer.pad_token_id
 
 
-def _draw(parameters: Mapping[str, nn.Parameter], *, seed: int, deviation: float) -> None:
-    """Matrices from N(0, deviation²), biases zero, scales of norms one."""
+def _draw(parameters: Mapping[str, nn.Parameter], *, seed: int, deviation: float, rounded: torch.dtype) -> None:
+    """Matrices from N(0, deviation²), biases zero, scales of norms one; of the same values in whatever type."""
     for name, parameter in parameters.items():
         if parameter.ndim > 1:
             values = generator(seed, purpose=f"head {name}").normal(0.0, deviation, tuple(parameter.shape))
         else:
             values = np.full(tuple(parameter.shape), 0.0 if name.endswith("bias") else 1.0)
         with torch.no_grad():
-            parameter.copy_(torch.from_numpy(values))
+            parameter.copy_(torch.from_numpy(values).to(rounded))
 
 
 def _head(module: nn.Module) -> dict[str, nn.Parameter]:

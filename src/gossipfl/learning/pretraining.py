@@ -1,4 +1,4 @@
-"""A small Llama that knows a little language: tokenizer and weights from public text, made once.
+"""A small Llama or Mamba that knows a little language: tokenizer and weights from public text, made once.
 
 For studies of what training adds to a model; where no large one fits into the time.
 """
@@ -7,14 +7,24 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, get_cosine_schedule_with_warmup
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    MambaConfig,
+    MambaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    get_cosine_schedule_with_warmup,
+)
 
 from gossipfl.config.memorization import PretrainConfig
 from gossipfl.core.rng import derive_seed, generator
@@ -22,6 +32,7 @@ from gossipfl.errors import DataError
 from gossipfl.learning.cache import cache_folder, locked
 from gossipfl.learning.quiet import quiet
 
+LLAMA = "llama"
 _VERSION = 1
 """Goes up when the same wish gives another model."""
 _END = "</s>"
@@ -32,11 +43,19 @@ Show = Callable[[int, int, float], None]
 """Told of every step: its number, how many there are, its loss."""
 
 
-def pretrained(texts: Sequence[str], config: PretrainConfig, *, length: int, show: Show = lambda *_: None) -> Path:
+def pretrained(
+    texts: Sequence[str],
+    config: PretrainConfig,
+    *,
+    length: int,
+    family: str = LLAMA,
+    show: Show = lambda *_: None,
+) -> Path:
     """Folder of a model of transformers, with its tokenizer, trained on these texts.
 
     Args:
         length: tokens of its context.
+        family: of `FAMILIES`.
 
     Guarantees:
         Equal arguments give the same folder; it is complete or absent, also with several processes at once.
@@ -44,17 +63,26 @@ def pretrained(texts: Sequence[str], config: PretrainConfig, *, length: int, sho
     Raises:
         DataError: the texts do not fill a batch.
     """
-    wished = json.dumps([_VERSION, config.model_dump(), length, torch.__version__, *texts])
+    named = [] if family == LLAMA else [family]
+    wished = json.dumps([_VERSION, *named, config.model_dump(), length, torch.__version__, *texts])
     folder = cache_folder() / "pretrained" / hashlib.sha256(wished.encode()).hexdigest()[:32]
     if not folder.is_dir():
         with locked(folder.with_suffix(".lock")):
             # another process may have made it while this one waited
             if not folder.is_dir():
-                _make(folder, texts, config, length, show)
+                _make(folder, texts, _Wish(config, length, family), show)
     return folder
 
 
-def _make(folder: Path, texts: Sequence[str], config: PretrainConfig, length: int, show: Show) -> None:
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    config: PretrainConfig
+    length: int
+    family: str
+
+
+def _make(folder: Path, texts: Sequence[str], wish: _Wish, show: Show) -> None:
+    config, length = wish.config, wish.length
     tokenizer = byte_pairs(texts, config.vocabulary, length)
     blocks = _blocks(texts, tokenizer, length)
     if len(blocks) < config.batch_size:
@@ -62,7 +90,7 @@ def _make(folder: Path, texts: Sequence[str], config: PretrainConfig, length: in
             f"memorization.pretrain.source: {len(blocks)} blocks of {length} tokens are less than a batch of "
             f"{config.batch_size}"
         )
-    module = _trained(_drawn(tokenizer, config, length), blocks, config, show)
+    module = _trained(_drawn(tokenizer, wish), blocks, config, show)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix="pretraining-"))
     try:
         with quiet():
@@ -99,26 +127,42 @@ def _blocks(texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, length: in
     return torch.from_numpy(ids[: len(ids) // length * length].reshape(-1, length))
 
 
-def _drawn(tokenizer: PreTrainedTokenizerFast, config: PretrainConfig, length: int) -> LlamaForCausalLM:
+def _drawn(tokenizer: PreTrainedTokenizerFast, wish: _Wish) -> PreTrainedModel:
+    words: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": wish.config.hidden,
+        "num_hidden_layers": wish.config.layers,
+        "bos_token_id": None,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        "tie_word_embeddings": True,
+    }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(0, purpose="pretraining weights") % 2**63)
-        return LlamaForCausalLM(
-            LlamaConfig(
-                vocab_size=len(tokenizer),
-                hidden_size=config.hidden,
-                intermediate_size=3 * config.hidden,
-                num_hidden_layers=config.layers,
-                num_attention_heads=config.heads,
-                max_position_embeddings=length,
-                bos_token_id=None,
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=tokenizer.pad_token_id,
-                tie_word_embeddings=True,
-            )
+        return FAMILIES[wish.family](wish, words)
+
+
+def _llama(wish: _Wish, words: dict[str, Any]) -> PreTrainedModel:
+    config = wish.config
+    return LlamaForCausalLM(
+        LlamaConfig(
+            intermediate_size=3 * config.hidden,
+            num_attention_heads=config.heads,
+            max_position_embeddings=wish.length,
+            **words,
         )
+    )
 
 
-def _trained(module: LlamaForCausalLM, blocks: Tensor, config: PretrainConfig, show: Show) -> LlamaForCausalLM:
+def _mamba(_wish: _Wish, words: dict[str, Any]) -> PreTrainedModel:
+    return MambaForCausalLM(MambaConfig(state_size=8, **words))
+
+
+FAMILIES: Mapping[str, Callable[[_Wish, dict[str, Any]], PreTrainedModel]] = {LLAMA: _llama, "mamba": _mamba}
+"""By name; a Mamba has no heads."""
+
+
+def _trained(module: PreTrainedModel, blocks: Tensor, config: PretrainConfig, show: Show) -> PreTrainedModel:
     optimizer = torch.optim.AdamW(module.parameters(), lr=config.learning_rate)
     schedule = get_cosine_schedule_with_warmup(optimizer, round(_WARMUP * config.steps), config.steps)
     draw = generator(0, purpose="pretraining batches")

@@ -1,9 +1,11 @@
 """The model in memory at which any number of learners work in turn."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 
+from gossipfl.config.experiment import Experiment
 from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.checkpointing import refuse_hooks
 from gossipfl.learning.data import (
@@ -36,7 +38,8 @@ class CheckedSource:
             PrivacyError: there is none.
         """
         if self._source is None:
-            rows = next(train.rows_in_order(EXAMPLES))
+            # of a single example twice the same
+            rows = train.together(np.arange(EXAMPLES) % train.units).first(EXAMPLES)
             engine = choose_engine(wished, parts.module, parts.losses, rows)
             refuse_hooks(parts.module, engine)
             self._source = ENGINES[engine](parts.module, parts.losses)
@@ -60,3 +63,7 @@ class Resident:
     device: torch.device
     test: Examples | None
     unit_source: CheckedSource = field(default_factory=CheckedSource)
+
+    def at(self, experiment: Experiment) -> "Resident":
+        """The same model for a node that trains it in another way."""
+        return replace(self, adapted=replace(self.adapted, experiment=experiment))

@@ -8,6 +8,7 @@ It is what `gossipfl.learning.footprint` runs. PEFT's own layers cannot be put i
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,9 +39,10 @@ def skeleton(experiment: Experiment, folder: Path) -> nn.Module:
     """
     module, head = empty_model(experiment.model, experiment.task, folder)
     # a token that is in no row: all are as long as they can be
-    module.config.pad_token_id = module.config.vocab_size - 1
+    config: Any = module.config
+    config.pad_token_id = config.vocab_size - 1
     # a cache of keys and values serves generation only
-    module.config.use_cache = False
+    config.use_cache = False
     whole = experiment.adapter.kind == "full"
     module.requires_grad_(requires_grad=whole)
     if not whole:

@@ -16,7 +16,6 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 
 from gossipfl.config.experiment import ModelConfig
-from gossipfl.config.model import BUILTIN
 from gossipfl.errors import ModelError
 from gossipfl.learning.cache import files_sha256
 from gossipfl.learning.gguf import converted
@@ -54,7 +53,7 @@ def locate(model: ModelConfig, *, folder: Path) -> Located:
     """
     path, source = _local_path(model.source, folder), model.source
     if path is None:
-        path = _downloaded(model)
+        path = _downloaded(model.source, model.revision)
     elif not source.startswith("package:"):
         source = str(path.resolve())
     if path.suffix == ".gguf" and path.is_file():
@@ -65,9 +64,9 @@ def locate(model: ModelConfig, *, folder: Path) -> Located:
 
 
 def hub_id(source: str) -> str | None:
-    """The id that a located base model has on the hub; None where it lies in a folder or a package, or is builtin."""
-    elsewhere = source.startswith(("package:", BUILTIN)) or Path(source).is_absolute()
-    return None if elsewhere else source
+    """The id that a located base model has on the hub; None where it lies in a folder or a package, or is code."""
+    # package:…, builtin:… and module:callable; no id has a colon
+    return None if ":" in source or Path(source).is_absolute() else source
 
 
 def weights_sha256(folder: Path) -> str:
@@ -106,20 +105,30 @@ def _in_package(source: str) -> Path:
     return path
 
 
-def _downloaded(model: ModelConfig) -> Path:
+def find_folder(source: str, *, folder: Path) -> Path:
+    """A folder with at least the texts of a model, its tokenizer say, by any name that `model.source` may have.
+
+    Raises:
+        ModelError: nothing there.
+    """
+    path = _local_path(source, folder)
+    return _downloaded(source, None, weights=False) if path is None else path
+
+
+def _downloaded(source: str, revision: str | None, *, weights: bool = True) -> Path:
     try:
-        folder = _snapshot(model, "*.safetensors")
-        if not any(folder.glob(_WEIGHTS[0])):
-            folder = _snapshot(model, _WEIGHTS[1])
+        folder = _snapshot(source, revision, *(["*.safetensors"] if weights else []))
+        if weights and not any(folder.glob(_WEIGHTS[0])):
+            folder = _snapshot(source, revision, _WEIGHTS[1])
     # OSError: every network and cache error of the hub's client; ValueError: an id or revision it does not take
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"model.source: {model.source!r} was not found; looked for a folder of that name, then on the hub "
-            f"at revision {model.revision or 'main'!r}: {type(error).__name__}"
+            f"model.source: {source!r} was not found; looked for a folder of that name, then on the hub "
+            f"at revision {revision or 'main'!r}: {type(error).__name__}"
         ) from error
     return folder
 
 
-def _snapshot(model: ModelConfig, weights: str) -> Path:
+def _snapshot(source: str, revision: str | None, *weights: str) -> Path:
     # the hub's client falls back to its cache when the hub cannot be reached
-    return Path(snapshot_download(model.source, revision=model.revision, allow_patterns=[*_TEXTS, weights]))
+    return Path(snapshot_download(source, revision=revision, allow_patterns=[*_TEXTS, *weights]))

@@ -78,6 +78,12 @@ class _Runner:
         return self.phase.first_step + self.done
 
     @property
+    def rate_index(self) -> int:
+        """See `TrainingConfig`."""
+        phase = self.phase
+        return self.bench.training.rate_index(self.step, phase=phase.number, first=phase.first_step)
+
+    @property
     def runs(self) -> bool:
         """It has a step left."""
         return self.done < self.phase.steps and not self.exhausted
@@ -111,7 +117,7 @@ class Together:
         self._gradients = GroupedGradients(resident.adapted.module, resident.task.losses, reuse=True)
         self._order = module_order(resident.adapted)
         self._in_order = bool((np.diff(self._order) == 1).all())
-        config = resident.adapted.experiment.training
+        configs = {node: bench.training for node, bench in benches.items()}
         self._slots = torch.empty(min(len(benches), nodes_at_once(resident.adapted)), len(self._order))
         self._values: NDArray[np.float32] = self._slots.numpy()
         self._pieces = _pieces(resident.adapted)
@@ -120,7 +126,7 @@ class Together:
             node: {name: nn.Parameter(self._slots[0, piece.place]) for name, piece in self._pieces.items()}
             for node in benches
         }
-        self._optimizers = share_optimizer(self._vectors, config)
+        self._optimizers = share_optimizer(self._vectors, configs)
         self._loaded: dict[str, tuple[Units, Rows]] = {}
 
     def train(self, phases: Sequence[Phase]) -> list[Training]:
@@ -262,7 +268,7 @@ def _finish(turns: Sequence[_Turn], sums: Tensor, pieces: Mapping[str, _Piece], 
             gradient.add_(slots[runner.place] - runner.start, alpha=runner.bench.learner.proximal_mu)
         for name, piece in pieces.items():
             runner.vectors[name].grad = None if piece.number in runner.resting else gradient[piece.place]
-    step_together([(turn.runner.optimizer, turn.runner.step) for turn in turns])
+    step_together([(turn.runner.optimizer, turn.runner.rate_index) for turn in turns])
     for turn in turns:
         turn.runner.done += 1
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
-from transformers import PreTrainedTokenizerBase, TextStreamer
+from transformers import PreTrainedTokenizerBase
+from transformers.generation.streamers import TextStreamer
 
 from gossipfl.core.rng import derive_seed
 from gossipfl.errors import ModelError
@@ -72,7 +73,7 @@ class Voice:
         return str(self.tokenizer.decode(out, skip_special_tokens=True)).strip()
 
 
-class _Told(TextStreamer):
+class _Told(TextStreamer):  # type: ignore[misc]  # a library without types
     """The library's streamer, which prints, telling somebody instead."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, hear: Hear) -> None:

@@ -19,6 +19,7 @@ from gossipfl.learning.data import (
 )
 from gossipfl.learning.learner import Learner, LearnerParts
 from gossipfl.learning.personal import tuner_of
+from gossipfl.learning.rehearsal import rehearsal
 from gossipfl.learning.resident import Resident
 from gossipfl.learning.tasks import Task
 from gossipfl.privacy.mechanisms import Mechanism, MechanismParts, build_mechanism
@@ -85,7 +86,10 @@ class Workplace:
         parts = self.rig.parts(parts)
         mechanism = self.rig.mechanism(build_mechanism(experiment.privacy.level, parts))
         units = min(float(parts.batch_size), sampling.weight(parts.units))
-        working = LearnerParts(adapted, resident.task, mechanism, parts.account, units, sampling.proximal_mu)
+        rehearse = rehearsal(experiment, parts, data.train)
+        working = LearnerParts(
+            adapted, resident.task, mechanism, parts.account, units, rehearse, proximal_mu=sampling.proximal_mu
+        )
         return Tools(working, tuner_of(working, parts, data.held_out))
 
 

@@ -25,6 +25,7 @@ from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.tables import resolve
 from gossipfl.core.topology.live import live_schedule
+from gossipfl.core.work import build_work
 from gossipfl.errors import PrivacyError, StateError
 from gossipfl.learning.bench import Bench, build_learner
 from gossipfl.learning.books import RunTerms, Streams, ledger_file
@@ -32,17 +33,18 @@ from gossipfl.learning.data import DataSite
 from gossipfl.net.identity import load_identity
 from gossipfl.net.pinning import Trust
 from gossipfl.node.absolute import absolute
+from gossipfl.node.adapter_note import note_adapter
 from gossipfl.node.agreeing import branch_of, common_for
 from gossipfl.node.attacking import AttackRequest, attacker_for, check_attack, poisoner
 from gossipfl.node.checkpoint import Saved, load_latest
 from gossipfl.node.dashboard.beside import Page
 from gossipfl.node.drawing import with_curves
+from gossipfl.node.first_record import first_record
 from gossipfl.node.following import Followed
 from gossipfl.node.freed_memory import return_freed_memory
 from gossipfl.node.greeting import Greeter, experiment_fingerprint
 from gossipfl.node.guarding import guard_for
-from gossipfl.node.history import history_in
-from gossipfl.node.intake import Folder, begin_intake, with_folder
+from gossipfl.node.intake import begin_intake, with_folder
 from gossipfl.node.newcomers import joining
 from gossipfl.node.parts import NodeParts
 from gossipfl.node.personal import personalize
@@ -50,10 +52,10 @@ from gossipfl.node.places import state_place
 from gossipfl.node.ranks import as_node
 from gossipfl.node.record import NodeRecord
 from gossipfl.node.relays import relays_of
+from gossipfl.node.rest import Rest
 from gossipfl.node.runtime import Node
 from gossipfl.node.schedules import schedule_of
 from gossipfl.node.shared_noise import share_noise
-from gossipfl.node.standing import DataStanding, memory_in
 from gossipfl.node.state_directory import StateDirectory
 from gossipfl.node.traces.beginning import begin_traces
 from gossipfl.node.wires import Wires, opener
@@ -156,8 +158,9 @@ def assemble(
     traces, trace_seed = begin_traces(request.traces, me.name, stack)
     life = _Life(directory, signer, shared.seeds, trace_seed)
     greeter = _greeter(loaded, me, greeted, schedule.version, bench, life)
-    record = _record(me.name, bench, directory, folder)
+    record = first_record(me.name, bench, directory, folder)
     protocol = _protocol(loaded, me.name, schedule, bench, saved)
+    rest = Rest(me.machine) if me.machine.rests else None
     keeps_books = protocol.snapshot.mass is not None
     trust = Trust(identity)
     guard = guard_for(loaded.experiment.experiment, trust, schedule, bench.adapted.spec.shared(), greeter.fingerprint)
@@ -183,6 +186,7 @@ def assemble(
         attacker=attacker_for(request.attack, me.name, loaded.experiment.experiment, schedule, bench),
         followed=followed,
         traces=traces,
+        rest=rest,
         intake=begin_intake(folder, bench, stack),
     )
 
@@ -217,6 +221,7 @@ def _resume(directory: StateDirectory, loaded: LoadedPeers, fingerprint: dict[st
     """The checkpoint to go on from, its optimizer restored; the folder is tied to the experiment."""
     experiment = loaded.experiment.experiment
     directory.check_experiment(fingerprint, dump_experiment(absolute(experiment, loaded.experiment.folder)))
+    note_adapter(directory, bench.adapted)
     saved = load_latest(directory.path)
     if saved is None:
         return None
@@ -255,6 +260,8 @@ def _protocol(
         sums_only=experiment.protection.sums_only,
         live=loaded.peers.membership == "dynamic",
         newcomer=bool(loaded.peers.join),
+        local_seconds=experiment.training.local_seconds,
+        work=build_work(experiment.gossip, experiment.training),
     )
     return resolve(PROTOCOLS, experiment.gossip.protocol, field="gossip.protocol")(parts)
 
@@ -281,17 +288,4 @@ def _greeter(  # each a part of what a node says of itself
         head=head,
         seeds=life.seeds,
         trace_seed=life.trace_seed,
-    )
-
-
-def _record(name: str, bench: Bench, directory: StateDirectory, folder: Folder | None) -> NodeRecord:
-    plan = bench.plan
-    return NodeRecord(
-        name,
-        bench.adapted.experiment.training.total_steps,
-        target_epsilon=plan.target_epsilon if plan else None,
-        noise_multiplier=plan.noise_ahead if plan else None,
-        receipt=bench.account.receipt(),
-        history=history_in(directory.metrics),
-        data=None if folder is None else DataStanding(memory_in(directory.metrics), folder.journal),
     )

@@ -6,11 +6,13 @@ Each part is checked on its own, so that one problem does not hide the next.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedPeers, load_peers, resolve_self
+from gossipfl.config.machines import own_values
 from gossipfl.config.peers import NodeConfig
 from gossipfl.config.ranks import at_rank
 from gossipfl.core.codecs import build_codec
@@ -19,7 +21,9 @@ from gossipfl.core.protocol import Schedule
 from gossipfl.core.protocols import PROTOCOLS
 from gossipfl.core.tables import resolve
 from gossipfl.core.topology import agreement
+from gossipfl.core.work import WORKS
 from gossipfl.errors import BudgetSpentError, ModelError, UserError
+from gossipfl.learning.adapters.summary import AdapterSummary, summarize
 from gossipfl.learning.bench import load_adapted
 from gossipfl.learning.books import ledger_file
 from gossipfl.learning.data import NodeRecords, load_all_node_records, load_node_records, load_test_records
@@ -27,7 +31,7 @@ from gossipfl.learning.placing import refuse_quantization
 from gossipfl.net.identity import load_identity
 from gossipfl.node.assembly import site_of, state_dir_of
 from gossipfl.node.memory import Memory, memory_of, shortage
-from gossipfl.node.ranks import ranks_in
+from gossipfl.node.ranks import as_node, ranks_in
 from gossipfl.node.schedules import schedule_of
 from gossipfl.node.shared_noise import planned_sharing
 from gossipfl.node.state_directory import run_name_in
@@ -48,10 +52,12 @@ class Findings:
         notes: one line each, what a user should know.
         lam: λ of the mixing matrix; of a schedule over time as `core.topology.agreement` gives it.
         neighbors: degree by node.
+        adapter: what is trained; where ranks differ at the highest.
         values: numbers in one message.
         bytes_per_exchange: payload of one message.
         plans: privacy plan of the nodes whose data is on this machine.
         memory: of one node on this machine, by estimate; None for a builtin model, or where it cannot be told.
+        machines: what is a node's own, of those that have a machine of their own.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -59,10 +65,12 @@ class Findings:
     nodes: int = 0
     lam: float | None = None
     neighbors: dict[str, int] = field(default_factory=dict)
+    adapter: AdapterSummary | None = None
     values: int | None = None
     bytes_per_exchange: int | None = None
     plans: dict[str, Plan] = field(default_factory=dict)
     memory: Memory | None = None
+    machines: dict[str, Mapping[str, object]] = field(default_factory=dict)
 
     def attempt(self, check: Callable[[], T]) -> T | None:
         """The check's value; None and one problem more when it fails by the user's mistake.
@@ -102,10 +110,11 @@ def check(peers: Path, *, name: str | None, overrides: Sequence[str] = ()) -> Fi
     if schedule is not None:
         findings.attempt(lambda: _check_agreement(findings, experiment, schedule))
         findings.neighbors = {node: len(schedule.neighbors(node)) for node in schedule.nodes}
+    findings.machines = {node.name: own for node in loaded.peers.nodes if (own := own_values(node.machine))}
     _check_nodes(findings, loaded, name, schedule)
     findings.attempt(lambda: load_test_records(experiment, loaded.experiment.folder))
     findings.attempt(lambda: _check_model(findings, loaded))
-    findings.notes += _what_is_protected(experiment)
+    findings.notes += _what_is_protected(experiment) + _own_models(experiment)
     return findings
 
 
@@ -120,10 +129,21 @@ def _what_is_protected(experiment: Experiment) -> list[str]:
     return []
 
 
+def _own_models(experiment: Experiment) -> list[str]:
+    """What becomes of phases behind the last exchange."""
+    personal = experiment.personal
+    if not personal.phases or experiment.privacy.level == "none":
+        return []
+    if personal.stays:
+        return ["personal.stays: own models are trained without noise or charge; none may leave its node's machine"]
+    return [f"personal.phases: {personal.phases} more phases of each node are in its plan, and charged"]
+
+
 def _check_choices(experiment: Experiment) -> None:
     gossip = experiment.gossip
     resolve(PROTOCOLS, gossip.protocol, field="gossip.protocol")
     resolve(MIXINGS, gossip.mixing, field="gossip.mixing")
+    resolve(WORKS, gossip.work, field="gossip.work")
     build_codec(gossip)
     resolve(LEVELS, experiment.privacy.level, field="privacy.level")
 
@@ -155,8 +175,9 @@ def _check_nodes(findings: Findings, loaded: LoadedPeers, name: str | None, sche
     for node in loaded.peers.nodes:
         if node in here:
             _check_identity(findings, loaded, node, schedule)
-        if node in here or node in sharing:
-            _check_data(findings, loaded, node, records.get(node.name))
+        own = findings.attempt(partial(as_node, loaded, node))
+        if own is not None and (node in here or node in sharing):
+            _check_data(findings, own, node, records.get(node.name))
 
 
 def _nodes_here(loaded: LoadedPeers, name: str | None) -> list[NodeConfig]:
@@ -215,6 +236,7 @@ def _check_budget(findings: Findings, loaded: LoadedPeers, node: NodeConfig, rec
         findings.notes.append(f"{node.name}: {error}: it would mix and serve, and not train")
     if plan is not None:
         findings.plans[node.name] = plan
+        findings.notes += _if_all_are_drawn(node, plan)
         # at the levels that have this, all data of a node has one past
         findings.notes += _if_replaced(node, plan, before[0])
     if ledger.exists():
@@ -224,6 +246,12 @@ def _check_budget(findings: Findings, loaded: LoadedPeers, node: NodeConfig, rec
             for account in accounts
             if account.charges
         ]
+
+
+def _if_all_are_drawn(node: NodeConfig, plan: Plan) -> list[str]:
+    if plan.level in {"update", "correlated"} or plan.sample_rate < 1:
+        return []
+    return [f"{node.name}: every batch holds all of its data, {plan.units} in number: nothing is amplified by sampling"]
 
 
 def _if_replaced(node: NodeConfig, plan: Plan, before: Sequence[Charge]) -> list[str]:
@@ -250,10 +278,11 @@ def _plan(loaded: LoadedPeers, node: NodeConfig, records: NodeRecords, pasts: Se
 def _check_model(findings: Findings, loaded: LoadedPeers) -> None:
     experiment = at_rank(loaded.experiment.experiment, max(ranks_in(loaded).values()))
     refuse_quantization(experiment.model)
-    if experiment.model.builtin is None:
+    if not experiment.model.own_form:
         _check_memory(findings, experiment, loaded.experiment.folder)
     adapted = load_adapted(experiment, site_of(loaded, loaded.peers.nodes[0]))
     spec = adapted.spec.shared()
+    findings.adapter = summarize(experiment.adapter, adapted.spec)
     findings.values = spec.size
     findings.bytes_per_exchange = build_codec(experiment.gossip).sizes(spec)[-1]
 
@@ -265,7 +294,13 @@ def _check_memory(findings: Findings, experiment: Experiment, folder: Path) -> N
         ModelError: the weights alone are more than the machine has: loading them would take it down.
     """
     neighbors = max(findings.neighbors.values(), default=0)
-    findings.memory = memory = memory_of(experiment, folder, neighbors=neighbors)
+    try:
+        memory = memory_of(experiment, folder, neighbors=neighbors)
+    except ModelError as error:
+        # what is wrong with it loading says too; a family that cannot be told of trains all the same
+        findings.notes.append(f"memory: not known before loading: {error}")
+        return
+    findings.memory = memory
     missing = shortage(memory, experiment, folder, neighbors=neighbors)
     if missing and not memory.loads:
         raise ModelError(f"{missing}; nothing was loaded")

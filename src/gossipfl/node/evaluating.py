@@ -1,6 +1,6 @@
 """How good a node's models are, on its held-out part, the common test set, or any file."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ from gossipfl.config.loading import LoadedPeers, load_peers, resolve_self
 from gossipfl.errors import DataError, StateError
 from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.bench import load_adapted
+from gossipfl.learning.context import cut_notice
 from gossipfl.learning.data import DataSite, Examples, NodeData, load_node_records, load_test, tokenize_node
+from gossipfl.learning.data.any_file import DataFile, read_examples
 from gossipfl.learning.device import autocast_type, choose_device
 from gossipfl.learning.evaluation import Evaluation
 from gossipfl.learning.learner import judged
@@ -34,13 +36,15 @@ class Wanted:
         data: file to evaluate on; None: the node's held-out part, else the common test set.
         state_dir: the node's; None: where it lies when nobody says otherwise.
         overrides: `a.b=value` for the experiment.
+        notice: told in one line how many records were cut.
     """
 
     peers: Path
     name: str
-    data: Path | None = None
+    data: DataFile | None = None
     state_dir: Path | None = None
     overrides: Sequence[str] = ()
+    notice: Callable[[str], None] = lambda _: None
 
 
 def evaluate_node(wanted: Wanted) -> Evaluation:
@@ -55,6 +59,7 @@ def evaluate_node(wanted: Wanted) -> Evaluation:
     examples = desk.examples(wanted.data)
     if examples is None:
         raise DataError("nothing to evaluate on: give --data FILE, data.held_out, data.test or data.test_share")
+    _tell_of_cuts(wanted, examples, desk)
     return desk.evaluate(state, examples)
 
 
@@ -81,7 +86,8 @@ def evaluate_personal(wanted: Wanted, alone: Path | None) -> dict[str, Any]:
         return with_gains({**own.figures, **judged})
     examples = desk.examples(wanted.data)
     if examples is None or not examples.rows:
-        raise DataError(f"--data {wanted.data} holds no record")
+        raise DataError(f"--data {wanted.data.path} holds no record")
+    _tell_of_cuts(wanted, examples, desk)
     found = {name: Figures(None, desk.evaluate(state, examples)) for name, state in {**states, **lone}.items()}
     return Personalized(own.weight, found).as_json()
 
@@ -122,18 +128,22 @@ class Desk:
         own, test = (self.evaluate(state, part) if part is not None and part.rows else None for part in parts)
         return Figures(own, test)
 
-    def examples(self, data: Path | None) -> Examples | None:
+    def examples(self, data: DataFile | None) -> Examples | None:
         """Those of a file; without one of the held-out part, else of the common test set."""
         experiment, tokenizer = self.experiment, self.adapted.reader
         if data is not None:
-            changed = experiment.data.model_copy(update={"test": str(data.resolve())})
-            return load_test(experiment.model_copy(update={"data": changed}), self.site.folder, tokenizer)
+            return read_examples(experiment, data, tokenizer)
         return self.data().held_out if experiment.data.held_out else load_test(experiment, self.site.folder, tokenizer)
 
     def data(self) -> NodeData:
         """The node's; those of a watched folder as it has taken them in."""
         site, _ = with_folder(self.experiment, self.site, self.folder, keeps=False)
         return tokenize_node(self.experiment, load_node_records(self.experiment, site), self.adapted.reader)
+
+
+def _tell_of_cuts(wanted: Wanted, examples: Examples, desk: Desk) -> None:
+    if cut := cut_notice([examples], desk.experiment.task):
+        wanted.notice(cut)
 
 
 def desk_of(wanted: Wanted) -> Desk:

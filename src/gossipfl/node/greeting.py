@@ -33,6 +33,8 @@ def experiment_fingerprint(
         "protection": _hash(_protection(experiment.protection)),
         "schedule": rule_digest(experiment.topology) if live else schedule.digest(),
         **_shared_noise(experiment.privacy),
+        # as it was when there was nothing else
+        **({} if gossip.work == "normalized" else {"work": _hash(gossip.work)}),
     }
 
 

@@ -48,9 +48,14 @@ class Memory:
         return self.activations + self.unit_gradients
 
     @property
+    def training(self) -> int:
+        """What training takes beside the process."""
+        return self.weights + self.adapter + self.by_rows
+
+    @property
     def total(self) -> int:
         """All that is needed."""
-        return self.process + self.weights + self.adapter + self.by_rows
+        return self.process + self.training
 
     @property
     def room(self) -> int:
@@ -141,9 +146,10 @@ def _changes(memory: Memory, experiment: Experiment, folder: Path, neighbors: in
         small = model.model_copy(update={"quantization": "nf4"})
         wishes.append(("model.quantization nf4", experiment.model_copy(update={"model": small})))
     for name, wished in wishes:
-        total = memory_of(wished, folder, neighbors=neighbors).total
-        if total < memory.total:
-            yield f"{name} takes {_size(total)}"
+        # this process has grown since by asking
+        taken = memory_of(wished, folder, neighbors=neighbors).training
+        if taken < memory.training:
+            yield f"{name} takes {_size(memory.process + taken)}"
 
 
 def _size(count: int) -> str:

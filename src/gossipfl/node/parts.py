@@ -22,6 +22,7 @@ from gossipfl.node.following import Followed
 from gossipfl.node.greeting import Greeter
 from gossipfl.node.intake import Intake
 from gossipfl.node.record import NodeRecord
+from gossipfl.node.rest import Rest
 from gossipfl.node.state_directory import StateDirectory
 from gossipfl.node.traces.seam import Traces
 from gossipfl.privacy.publications import PublicationLog
@@ -52,6 +53,7 @@ class NodeParts:
         attacker: what it says in place of its states; None of an honest node.
         followed: what the node's neighbors follow from; None: they stay as they are.
         traces: told what happens when; None where nobody asked for traces.
+        rest: before a phase; None where the machine trains all the time.
         intake: takes new data in; None: none comes.
     """
 
@@ -70,6 +72,7 @@ class NodeParts:
     attacker: Attacker | None = None
     followed: Followed | None = None
     traces: Traces | None = None
+    rest: Rest | None = None
     intake: Intake | None = None
 
     async def save(

@@ -1,8 +1,9 @@
-"""Nodes of several ranks: the files as each of them has them, and what each sends."""
+"""Nodes that differ, in rank and machine: the files as each of them has them, and what each sends."""
 
 from dataclasses import replace
 
 from gossipfl.config.loading import LoadedPeers
+from gossipfl.config.machines import on_machine
 from gossipfl.config.peers import NodeConfig
 from gossipfl.config.ranks import at_rank, ranks_of
 from gossipfl.core.factors import resized
@@ -10,12 +11,14 @@ from gossipfl.state import AdapterSpec
 
 
 def as_node(loaded: LoadedPeers, node: NodeConfig) -> LoadedPeers:
-    """The two files as a node has them: at its own rank.
+    """The two files as a node has them: at its own rank, on its own machine.
 
     Raises:
-        ConfigError: it has one, and the experiment does not say that it may.
+        ConfigError: it has a rank, and the experiment does not say that it may; or its machine makes no sense.
     """
-    experiment, ranks = loaded.experiment.experiment, ranks_in(loaded)
+    ranks = ranks_in(loaded)
+    experiment = on_machine(loaded.experiment.experiment, node.machine, field=f"nodes.{node.name}.machine")
+    loaded = replace(loaded, experiment=replace(loaded.experiment, experiment=experiment))
     if not experiment.adapter.mixed_ranks:
         return loaded
     # with every rank spelled out: from here on `adapter.rank` is the node's own

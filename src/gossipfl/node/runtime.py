@@ -69,7 +69,7 @@ class Node:
         self._parts = parts
         self._transport: Transport | None = None
         self._serve = serve
-        self._trainer = Trainer(parts.bench, parts.record, parts.intake)
+        self._trainer = Trainer(parts.bench, parts.record, parts.rest, parts.intake)
         self._order: Order = order or ArrivalOrder()
         self._timers = Timers(self._order.add)
         self._phase: asyncio.Task[None] | None = None
@@ -104,7 +104,7 @@ class Node:
             async with transport, asyncio.TaskGroup() as tasks:
                 self._watching = tasks.create_task(self._hearing.following.run()) if self._hearing.following else None
                 self._working = tasks.create_task(self._hearing.mail.work()) if self._hearing.mail else None
-                with on_signals(lambda number: self._on_signal(number, tasks)):
+                with on_signals(lambda number: tasks.create_task(self._stop(number))):
                     self._order.add(Started())
                     await self._until_done(transport, tasks)
                 self._leave()
@@ -245,14 +245,12 @@ class Node:
 
     async def _train(self, effect: Train[AdapterState]) -> None:
         try:
-            done = await self._trainer.train(effect)
+            done = await self._trainer.train(effect, lambda: None if self._stopping else self._together.to_train())
         except Exception as error:  # noqa: BLE001  # raised again in the node's own loop
             self._order.add(Failed(error))
         else:
-            self._order.add(done)
-
-    def _on_signal(self, number: int, tasks: asyncio.TaskGroup) -> None:
-        tasks.create_task(self._stop(number))
+            if done is not None:
+                self._order.add(done)
 
     async def _stop(self, number: int) -> None:
         """Lets the phase under way finish if it does so soon, then ends the node."""
@@ -261,7 +259,7 @@ class Node:
         self._stopping, self._interrupted = True, number == signal.SIGINT
         self._stop_asked.set()
         logger.info("stopping: waiting up to %.0f s for the phase under way", STOP_S)
-        if self._phase is not None:
+        if self._phase is not None and not self._trainer.resting:
             await asyncio.wait([self._phase], timeout=STOP_S)
         self._order.add(Stopped())
 

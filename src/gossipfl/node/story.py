@@ -17,39 +17,47 @@ from gossipfl.privacy.ledger_link import read_ledger_link
 from gossipfl.privacy.spent import MECHANISMS, AccountSummary, spent
 
 
-def story_of(state_dir: Path, experiment: Experiment, saved: Saved, *, nodes: int | None) -> Story:
+def story_of(
+    state_dir: Path, experiment: Experiment, saved: Saved, *, nodes: int | None, personal: bool = False
+) -> Story:
     """The run behind a checkpoint; nothing in it tells of single records.
 
     Args:
         experiment: it was trained in.
         nodes: that took part; None: not known.
+        personal: what is exported is the node's own model, made from the checkpoint: its figures are not those of the
+            run, and its steps are in the ledger alone.
 
     Raises:
         LedgerError: there is a ledger, and it cannot be read or was altered.
     """
     rows = list(_rows(state_dir / "metrics.jsonl"))
-    now: Mapping[str, Any] = next((row for row in reversed(rows) if row.get("step") == saved.snapshot.step), {})
+    step = saved.snapshot.step
+    of_state: Mapping[str, Any] = next((row for row in reversed(rows) if row.get("step") == step), {})
+    now = {} if personal else of_state
+    covering = None if personal else saved.snapshot.receipt
     return Story(
         nodes=nodes,
-        step=saved.snapshot.step,
+        step=step,
         bytes_sent=_over_lives(rows, "bytes_sent"),
         bytes_received=_over_lives(rows, "bytes_received"),
         test_loss=_number(now.get("test_loss")),
         test_accuracy=_number(now.get("test_accuracy")),
-        spent=None if experiment.privacy.level == "none" else _spent(state_dir, experiment, saved.snapshot.receipt),
+        spent=None if experiment.privacy.level == "none" else _spent(state_dir, experiment, covering),
     )
 
 
-def _spent(state_dir: Path, experiment: Experiment, receipt: Receipt) -> Spent:
-    """The most that an account of the run has paid, and never less than what covers the state.
+def _spent(state_dir: Path, experiment: Experiment, covering: Receipt | None) -> Spent | None:
+    """The most that an account of the run has paid, and never less than what covers the state; None: nobody knows.
 
     Without its ledger the receipt stands for it, which names no later run on the same data.
     """
-    mechanism = MECHANISMS.get(experiment.privacy.level, experiment.privacy.level)
-    accounts = _charged(state_dir)
-    covering = Spent(receipt.epsilon, receipt.delta, mechanism, public=experiment.privacy.public_data)
-    found = [Spent(each.epsilon, each.delta, each.mechanism, public=each.public) for each in accounts]
-    return max([*found, covering], key=lambda each: each.epsilon)
+    found = [Spent(each.epsilon, each.delta, each.mechanism, public=each.public) for each in _charged(state_dir)]
+    if covering is not None:
+        privacy = experiment.privacy
+        mechanism = MECHANISMS.get(privacy.level, privacy.level)
+        found.append(Spent(covering.epsilon, covering.delta, mechanism, public=privacy.public_data))
+    return max(found, key=lambda each: each.epsilon, default=None)
 
 
 def _charged(state_dir: Path) -> list[AccountSummary]:

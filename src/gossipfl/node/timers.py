@@ -28,7 +28,7 @@ class Timers:
 
 
 @contextlib.contextmanager
-def on_signals(call: Callable[[int], None]) -> Iterator[None]:
+def on_signals(call: Callable[[int], object]) -> Iterator[None]:
     """While it is entered SIGTERM and SIGINT end in a call on the event loop."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -14,6 +14,7 @@ from gossipfl.core.events import Heard, Received, Stopped, TimerFired
 from gossipfl.node.order import Failed, Item, Noted
 from gossipfl.node.parts import NodeParts
 from gossipfl.node.timers import Timers
+from gossipfl.state import AdapterState
 
 logger = logging.getLogger(__name__)
 TOGETHER = "stop together"
@@ -37,6 +38,10 @@ class Together:
     def forbids_training(self) -> bool:
         """Whether the phase after which all stop is over."""
         return self._parts.common.forbids(self._parts.protocol.snapshot)
+
+    def to_train(self) -> AdapterState | None:
+        """The state as it is now, if it may be trained."""
+        return None if self.forbids_training() else self._parts.protocol.snapshot.state
 
     def takes(self, item: Item) -> bool:
         """Whether what happened is nothing for the protocol."""

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from gossipfl.learning.forgetting import score_of
 from gossipfl.node.freed_memory import return_freed_memory
 from gossipfl.node.intake import Intake
 from gossipfl.node.record import NodeRecord
+from gossipfl.node.rest import Rest
 from gossipfl.node.worker import Worker
 from gossipfl.state import AdapterState
 
@@ -38,20 +39,38 @@ class Trainer:
     Args:
         bench: learner and data.
         record: where evaluations and times are noted.
+        rest: before a phase; None: none.
         intake: takes new data in before a phase; None: none comes.
     """
 
-    def __init__(self, bench: Bench, record: NodeRecord, intake: Intake | None = None) -> None:
-        self._bench = bench
-        self._record = record
-        self._intake = intake
+    def __init__(
+        self, bench: Bench, record: NodeRecord, rest: Rest | None = None, intake: Intake | None = None
+    ) -> None:
+        self._bench, self._record, self._rest, self._intake = bench, record, rest, intake
         # phases between evaluations of the state that a phase starts from; 0: only `evaluate`
         self._evaluate_every = bench.adapted.experiment.training.evaluate_every
         self._worker = Worker()
 
-    async def train(self, effect: Train[AdapterState]) -> PhaseDone:
-        """Carries out one phase; the network goes on meanwhile."""
-        return await self._worker.run(lambda: self._train(effect))
+    @property
+    def resting(self) -> bool:
+        """Whether a phase that was asked for has not begun yet."""
+        return self._rest is not None and self._rest.resting
+
+    async def train(
+        self, effect: Train[AdapterState], begin: Callable[[], AdapterState | None] = lambda: None
+    ) -> PhaseDone | None:
+        """Carries out one phase, when the node has rested; the network goes on meanwhile.
+
+        Args:
+            begin: the state as it is after a rest, to begin from; None: the phase is not to be any more.
+        """
+        late = self._rest is not None and await self._rest.over()
+        if late:
+            state = begin()
+            if state is None:
+                return None
+            effect = replace(effect, snapshot=state)
+        return await self._worker.run(lambda: self._train(effect, late=late))
 
     async def evaluate(self, state: AdapterState) -> None:
         """Notes loss and metrics of the last state on the held-out part and on the common test set."""
@@ -66,15 +85,22 @@ class Trainer:
         """After `close`: waits for the thread's end; whether it came in time."""
         return await asyncio.to_thread(self._worker.join, deadline_s)
 
-    def _train(self, effect: Train[AdapterState]) -> PhaseDone:
+    def _train(self, effect: Train[AdapterState], *, late: bool) -> PhaseDone:
         if self._evaluate_every and effect.version and effect.version % self._evaluate_every == 0:
             self._evaluate(effect.snapshot)
         self._take_in(effect.first_step)
         began_ns, started = time.time_ns(), time.perf_counter()
         training = self._bench.learner.train(
-            effect.snapshot, first_step=effect.first_step, steps=effect.steps, phase=effect.version
+            effect.snapshot,
+            first_step=effect.first_step,
+            steps=effect.steps,
+            phase=effect.version,
+            seconds=effect.seconds,
         )
-        self._record.train_s += time.perf_counter() - started
+        took_s = time.perf_counter() - started
+        self._record.train_s += took_s
+        if self._rest is not None:
+            self._rest.trained(took_s)
         ended_ns = time.time_ns()
         trained = Trained(
             version=effect.version,
@@ -83,6 +109,7 @@ class Trainer:
             units=training.units,
             receipt=training.receipt,
             exhausted=training.exhausted,
+            start=effect.snapshot if late else None,
         )
         done = PhaseDone(trained, self._bench.learner.durable(), began_ns, ended_ns)
         return_freed_memory()

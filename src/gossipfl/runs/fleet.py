@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from gossipfl.config.experiment import Experiment
+from gossipfl.config.machines import simulated_machines
 from gossipfl.config.ranks import at_rank, simulated_ranks
 from gossipfl.core.messages import Clear
 from gossipfl.learning.alone import lone_experiment, train_alone
@@ -39,8 +40,8 @@ class Fleet:
     """Everything that trains and evaluates.
 
     Attributes:
-        resident: the one model; where ranks differ that of the highest.
-        benches: by node, at that model, or at the one of its rank.
+        resident: the one model; where ranks differ one of the highest.
+        benches: by node, at that model, or at the one of its rank and type of numbers.
         simulated: accounts of the nodes under privacy, those of their benches.
         tried: what shows whether a backdoor works; None without one.
         lone: makes a node's bench anew, as if it had no neighbors; None where nobody asks how good it would be alone.
@@ -72,7 +73,7 @@ class Fleet:
         coming = self.arrivals.get(node)
         if coming is None or (due := coming.due(phase)) == coming.here:
             return
-        experiment = self.resident.adapted.experiment
+        experiment = self.benches[node].adapted.experiment
         take_in(self.benches[node], coming.sorted_out(experiment, node, due), partial(self._reopened, node))
         coming.here = due
 
@@ -86,7 +87,7 @@ class Fleet:
             self.arrive(node, self.arrivals[node].phases[count - 1])
 
     def _reopened(self, node: str, records: NodeRecords) -> Books:
-        return grown_books(self.resident.adapted.experiment, records, self.benches[node].account)
+        return grown_books(self.benches[node].adapted.experiment, records, self.benches[node].account)
 
     def judge(self, states: States, *, last: bool = False) -> list[Judgment]:
         """See `Judge`."""
@@ -96,7 +97,8 @@ class Fleet:
         """See `Judge`; only a common test set is the same for all."""
         if self.resident.test is None:
             return None
-        bench = next(bench for bench in self.benches.values() if bench.adapted is self.resident.adapted)
+        module = self.resident.adapted.module
+        bench = next(bench for bench in self.benches.values() if bench.adapted.module is module)
         return bench.learner.evaluate(state, self.resident.test, last=last)
 
     def personalize(self, states: States) -> list[Personalized]:
@@ -193,15 +195,14 @@ def build_fleet(
     read = load_fleet_records(experiment, sites)
     arrivals = arrivals_of(experiment, roster.names, read)
     records = poison_fleet(experiment, at_the_beginning(experiment, read, arrivals))
-    ranks = simulated_ranks(experiment)
-    residents = {
-        rank: load_resident(at_rank(experiment, rank), sites[0], records.test)
-        for rank in sorted({ranks[name] for name in nodes}, reverse=True)
-    }
+    own, kinds = own_experiments(experiment, nodes), dict[_Kind, Resident]()
+    for name in sorted(nodes, key=lambda name: -own[name].adapter.rank):
+        if (kind := _kind(own[name])) not in kinds:
+            kinds[kind] = load_resident(own[name], sites[0], records.test)
     pairs = simulated_pairs(experiment, roster, nodes)
     benches = {
         site.node: equip(
-            residents[ranks[site.node]],
+            kinds[_kind(own[site.node])].at(own[site.node]),
             site,
             records.nodes[site.node],
             replace(SIMULATED, pairs=pairs.get(site.node)),
@@ -215,14 +216,14 @@ def build_fleet(
     simulated = {
         name: account for name, account in accounts.items() if isinstance(account, SimulatedAccount | PeriodAccount)
     }
-    resident = next(iter(residents.values()))
+    resident = next(iter(kinds.values()))
     tried = make_test(experiment, records.tried, resident.adapted.reader)
     return Fleet(
         resident,
         benches,
         simulated,
         tried.to(resident.device) if tried is not None else None,
-        _lone(experiment, {name: residents[ranks[name]] for name in nodes}, sites, records),
+        _lone(experiment, {name: kinds[_kind(own[name])].at(own[name]) for name in nodes}, sites, records),
         arrivals,
     )
 
@@ -242,6 +243,29 @@ def _lone(
         return ordinary_bench(resident, places[node], records.nodes[node], SIMULATED)
 
     return bench
+
+
+_Kind = tuple[int, str, str]
+"""What makes a node need a model of its own: rank, type of the frozen numbers, type they are multiplied in."""
+
+
+def _kind(experiment: Experiment) -> _Kind:
+    return experiment.adapter.rank, experiment.model.dtype, experiment.training.precision
+
+
+def own_experiments(experiment: Experiment, nodes: Sequence[str]) -> dict[str, Experiment]:
+    """The experiment as each node has it: at its rank, on its machine; the same value where they are alike.
+
+    Raises:
+        ConfigError: a rank or a machine is of nobody, or makes no sense.
+    """
+    ranks, machines = simulated_ranks(experiment), simulated_machines(experiment)
+    made: dict[tuple[int, int], Experiment] = {}
+    for name in nodes:
+        key = ranks[name], id(machines[name])
+        if key not in made:
+            made[key] = at_rank(machines[name], ranks[name])
+    return {name: made[ranks[name], id(machines[name])] for name in nodes}
 
 
 def on_one_thread(experiment: Experiment) -> Experiment:

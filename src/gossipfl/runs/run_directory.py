@@ -3,6 +3,7 @@
 config.yaml      everything resolved             metrics.jsonl   one line an evaluation
 versions.json    of the packages used            nodes.jsonl     the same by node: columns in the nodes' order
 topology.json    nodes and edges                 result.json     what --json prints
+adapter.json     which layers are adapted, and how many values that makes
 adapter.safetensors   where the run ended: the nodes' mean, see `adapter_file`
 checkpoint.bin   what a stopped run goes on from; gone when it is done
 """
@@ -19,6 +20,7 @@ from typing import BinaryIO, TypeVar
 
 from gossipfl.core.json_text import json_text
 from gossipfl.errors import DataError, StateError
+from gossipfl.learning.adapters.summary import AdapterSummary
 from gossipfl.runs.checkpoint_file import Sink, reading_frozen, writing_frozen
 from gossipfl.runs.result import RunResult
 
@@ -26,7 +28,7 @@ T = TypeVar("T")
 
 PACKAGES = ("gossipfl", "torch", "transformers", "peft", "opacus", "networkx", "numpy", "scikit-learn", "ray", "flwr")
 _LINES = ("metrics.jsonl", "nodes.jsonl")
-_PREPARED = frozenset({"config.yaml", "versions.json", "topology.json"})
+_PREPARED = frozenset({"config.yaml", "versions.json", "topology.json", "adapter.json"})
 """All that there is before the first evaluation: a run that ended before that leaves nothing worth keeping."""
 
 
@@ -77,6 +79,10 @@ class RunDirectory:
         """Who is linked with whom."""
         edges = [[name, other] for name in nodes for other in neighbors(name) if name < other]
         (self.path / "topology.json").write_text(json_text({"nodes": nodes, "edges": edges}) + "\n")
+
+    def write_adapter(self, summary: AdapterSummary) -> None:
+        """What is trained."""
+        (self.path / "adapter.json").write_text(json_text(summary) + "\n")
 
     def append(self, metrics: Mapping[str, object], nodes: Mapping[str, object]) -> None:
         """One evaluation."""

@@ -24,6 +24,8 @@ class Body(Generic[P]):
         up: it runs.
         finished: its protocol has finished.
         training: the phase under way.
+        resting: it has rested before that phase, or still does.
+        took_s: what its last phase took in this life.
         lost: receipt of the last phase that a kill has undone.
         timers: token of the newest timer of each name.
         bytes_sent: encoded, of what was put on its lines.
@@ -38,6 +40,8 @@ class Body(Generic[P]):
     up: bool = True
     finished: bool = False
     training: Train[P] | None = None
+    resting: bool = False
+    took_s: float = 0.0
     lost: Receipt = field(default_factory=Receipt)
     timers: dict[str, int] = field(default_factory=dict)
     bytes_sent: int = 0

@@ -30,6 +30,15 @@ class Ring:
 
 
 @dataclass(slots=True)
+class PhaseBegins:
+    """A node that has rested trains."""
+
+    node: str
+    version: int
+    life: int
+
+
+@dataclass(slots=True)
 class PhaseEnds:
     """A training phase is done."""
 
@@ -108,4 +117,6 @@ class Heals:
     place: int
 
 
-Happening = Tell[P] | Ring | PhaseEnds | Message[P] | LineFree | LinkEnds | GoesDown | ComesUp | Splits | Heals
+Happening = (
+    Tell[P] | Ring | PhaseBegins | PhaseEnds | Message[P] | LineFree | LinkEnds | GoesDown | ComesUp | Splits | Heals
+)

@@ -13,6 +13,7 @@ from gossipfl.config.graph_files import graph_for
 from gossipfl.config.protection import ProtectionConfig
 from gossipfl.config.simulation import SimulationConfig
 from gossipfl.config.topology import TopologyConfig
+from gossipfl.config.training import TrainingConfig
 from gossipfl.core.codecs.packing import FLOW_BYTES, packer_for
 from gossipfl.core.messages import Clear, Pack, Packet, Publishable
 from gossipfl.core.protocol import Mixing, Parts, Protocol, Schedule
@@ -23,6 +24,7 @@ from gossipfl.core.tables import resolve
 from gossipfl.core.topology import build_schedule
 from gossipfl.core.validation import check_state
 from gossipfl.core.vector import P
+from gossipfl.core.work import build_work
 from gossipfl.errors import MessageError
 from gossipfl.protection.letters import Guard
 from gossipfl.protection.terms import check_protectable
@@ -81,6 +83,7 @@ class Course:
 
     Attributes:
         phases, local_steps: of training; no phase without it.
+        own: how each node trains; where it stands not here, as all do.
         initial: state by node.
         origin: what every node knows of every other before the first message.
         clear: makes a node's state publishable.
@@ -97,6 +100,7 @@ class Course:
     trainer: Trainer[AdapterState]
     mixing: Mixing[AdapterState]
     spread: Callable[[Sequence[AdapterState]], Spread] = spread_of
+    own: Mapping[str, TrainingConfig] = field(default_factory=dict)
 
 
 def schedule_for(setting: Setting) -> Schedule:
@@ -117,7 +121,8 @@ def generators_of(setting: Setting) -> dict[str, np.random.Generator]:
 
 def node_parts(setting: Setting, schedule: Schedule, course: Course) -> dict[str, Parts[AdapterState]]:
     """What each node's protocol is made from, in its first life."""
-    gossip = setting.gossip
+    gossip, plain = setting.gossip, TrainingConfig(phases=max(1, course.phases), local_steps=course.local_steps)
+    own = {name: course.own.get(name, plain) for name in setting.names}
     return {
         name: Parts(
             name=name,
@@ -125,7 +130,9 @@ def node_parts(setting: Setting, schedule: Schedule, course: Course) -> dict[str
             mixing=course.mixing,
             gossip=gossip,
             phases=course.phases,
-            local_steps=course.local_steps,
+            local_steps=own[name].local_steps,
+            local_seconds=own[name].local_seconds,
+            work=build_work(gossip, own[name]),
             clear=course.clear(name),
             packer=partial(packer_of, setting, course.origin, name),
             seed=setting.seed,
@@ -138,6 +145,10 @@ def node_parts(setting: Setting, schedule: Schedule, course: Course) -> dict[str
     }
 
 
+MADE = ("clear", "packer", "work")
+"""Parts of a node that are calls, which no checkpoint holds."""
+
+
 def shared_objects(parts: Mapping[str, Parts[AdapterState]]) -> dict[str, object]:
     """What configuration builds, and checkpoints therefore name; nodes that were restarted have parts of their own."""
     one = next(iter(parts.values()))
@@ -146,7 +157,7 @@ def shared_objects(parts: Mapping[str, Parts[AdapterState]]) -> dict[str, object
         spec = part.snapshot.state.spec
         shared |= {f"spec {name}": spec, f"shared spec {name}": spec.shared()}
     own = {f"parts {name}": part for name, part in parts.items()}
-    makers = {f"{kind} {name}": getattr(part, kind) for name, part in parts.items() for kind in ("clear", "packer")}
+    makers = {f"{kind} {name}": getattr(part, kind) for name, part in parts.items() for kind in MADE}
     return {**shared, **own, **makers}
 
 
@@ -200,6 +211,7 @@ def build_world(
         outages=outages(availability, names, setting.folder, generators["availability"]),
         guard=guard,
         attackers=attackers_of(simulation.attackers, schedule, setting.seed),
+        machines=simulation.machines,
     )
     return World(world_parts, {name: parts[name].snapshot for name in names})
 

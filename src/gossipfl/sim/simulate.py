@@ -9,6 +9,7 @@ from pathlib import Path
 from gossipfl.config.loading import LoadedAveraging, LoadedExperiment
 from gossipfl.core.mixing.blocks import LeadingBlocks, check_connected, cores_rank
 from gossipfl.core.tables import resolve
+from gossipfl.learning.adapters.summary import AdapterSummary, summarize
 from gossipfl.runs.curves import SIMULATED, Curves, Row, last_line
 from gossipfl.runs.judging import Judge
 from gossipfl.runs.personal import personal_summary, write_personal
@@ -62,6 +63,7 @@ def simulate(
     *,
     resume: bool = False,
     show: Callable[[Progress], None] = lambda _: None,
+    tell: Callable[[AdapterSummary], None] = lambda _: None,
     tensorboard: Path | None = None,
 ) -> RunResult:
     """Runs an experiment in this process, on virtual time.
@@ -71,6 +73,7 @@ def simulate(
         output: folder of the run, see `RunDirectory`.
         resume: go on where a stopped run was; of one that is done, the result again.
         show: told now and then how far the run is.
+        tell: told at the start what is trained, where anything is.
         tensorboard: folder for event files; the extra `tensorboard` is there. None: none.
 
     Guarantees:
@@ -84,6 +87,10 @@ def simulate(
     if earlier is not None:
         return earlier
     with directory.alone(), closing(_cast(experiment)) as cast, _curves(tensorboard, directory) as drawn:
+        if cast.training is not None and isinstance(experiment, LoadedExperiment):
+            summary = summarize(experiment.experiment.adapter, cast.training.crew.initial.spec)
+            directory.write_adapter(summary)
+            tell(summary)
         parts = _parts(cast, directory, drawn)
         ran = Run(parts, show)()
         result = _result(parts, ran, cast.training)

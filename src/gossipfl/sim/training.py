@@ -17,7 +17,7 @@ from gossipfl.core.tables import resolve
 from gossipfl.errors import ConfigError
 from gossipfl.learning.together import nodes_at_once
 from gossipfl.privacy.grouped.gradients import grouping_problem
-from gossipfl.runs.fleet import Fleet, build_fleet
+from gossipfl.runs.fleet import Fleet, build_fleet, own_experiments
 from gossipfl.runs.spread import mean_by, spread_of, spread_of_updates
 from gossipfl.sim.crew import Crew
 from gossipfl.sim.engines.auto import AutoEngine
@@ -175,6 +175,7 @@ def training_course(experiment: Experiment, setting: Setting, training: Training
         trainer=training.trainer,
         mixing=mixing,
         spread=spread_of if plain else of_updates,
+        own={name: own.training for name, own in own_experiments(experiment, setting.names).items()},
     )
 
 
@@ -194,6 +195,8 @@ def _problem(fleet: Fleet, experiment: Experiment) -> str:
         return "training.dropout is drawn for one node at a time"
     if experiment.adapter.mixed_ranks:
         return "adapter.mixed_ranks gives nodes models of their own"
+    if len({id(bench.adapted.module) for bench in fleet.benches.values()}) > 1:
+        return "simulation.machines give nodes models in other types of numbers"
     if fleet.resident.adapted.parts.folds:
         return f"adapter.merge {experiment.adapter.merge} gives each node frozen weights of its own"
     bench = next(iter(fleet.benches.values()))

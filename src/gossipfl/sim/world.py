@@ -40,6 +40,7 @@ from gossipfl.sim.happenings import (
     LineFree,
     LinkEnds,
     Message,
+    PhaseBegins,
     PhaseEnds,
     Ring,
     Splits,
@@ -47,6 +48,7 @@ from gossipfl.sim.happenings import (
 )
 from gossipfl.sim.links import Edge
 from gossipfl.sim.network import Network
+from gossipfl.sim.phases import Phases
 from gossipfl.sim.post import Post
 from gossipfl.sim.timers import Timers
 from gossipfl.sim.world_parts import WorldParts
@@ -66,6 +68,7 @@ class World(Generic[P]):
     def __init__(self, parts: WorldParts[P], initial: Mapping[str, Snapshot[P]]) -> None:
         self._parts = parts
         self.clock: Clock[Happening[P]] = Clock()
+        self._phases = Phases(parts, self.clock)
         self.network: Network[P] = Network(parts.network, self.clock, self._on_sent)
         self.bodies = {name: Body(parts.build(name, snapshot), snapshot) for name, snapshot in initial.items()}
         self.reports = self.steps = 0
@@ -119,6 +122,7 @@ class World(Generic[P]):
     def restore(self, state: dict[str, Any]) -> None:
         """Takes over what `state` gave."""
         self.clock = state["clock"]
+        self._phases = Phases(self._parts, self.clock)
         self.network = Network(self._parts.network, self.clock, self._on_sent)
         self.network.restore(state["network"])
         self.bodies = state["bodies"]
@@ -135,8 +139,8 @@ class World(Generic[P]):
                 self._arrive(happening)
             case Tell(node=node, event=event, life=life):
                 self._tell(node, event, life)
-            case PhaseEnds():
-                self._end_phase(happening)
+            case PhaseBegins() | PhaseEnds():
+                self._train_on(happening)
             case Ring():
                 self._ring(happening)
             case LineFree() | LinkEnds() | Splits() | Heals():
@@ -174,14 +178,12 @@ class World(Generic[P]):
         if body.up and life in (None, body.life):
             self._handle(name, body, event)
 
-    def _end_phase(self, ends: PhaseEnds) -> None:
-        body = self.bodies[ends.node]
-        if not body.up or body.life != ends.life or body.training is None:
-            return
-        body.training = None
-        trained = self._parts.trainer.collect(ends.node)
-        self.steps += trained.steps
-        self._handle(ends.node, body, trained)
+    def _train_on(self, happening: PhaseBegins | PhaseEnds) -> None:
+        body = self.bodies[happening.node]
+        trained = self._phases.go_on(happening, body)
+        if trained is not None:
+            self.steps += trained.steps
+            self._handle(happening.node, body, trained)
 
     def _on_sent(self, sender: str, size: int) -> None:
         self.bodies[sender].bytes_sent += size
@@ -203,10 +205,7 @@ class World(Generic[P]):
             case Send():
                 self._post.send(name, effect)
             case Train():
-                body.training = effect
-                self._parts.trainer.begin(name, effect)
-                ends_at = self.clock.now + self._parts.duration(name, effect.steps)
-                self.clock.plan(ends_at, PhaseEnds(name, effect.version, body.life))
+                self._phases.ask(name, body, effect)
             case Checkpoint(snapshot=snapshot):
                 body.durable = snapshot
             case SetTimer():
@@ -244,7 +243,7 @@ class World(Generic[P]):
 
     def _come_up(self, name: str) -> None:
         body = self.bodies[name]
-        body.up, body.life = True, body.life + 1
+        body.up, body.life, body.took_s = True, body.life + 1, 0.0
         self._timers.drop(name)
         body.protocol = self._parts.build(name, body.durable)
         self._post.begin(name)

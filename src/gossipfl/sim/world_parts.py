@@ -1,9 +1,10 @@
 """What a simulated world is made of."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Generic
 
+from gossipfl.config.machine import MachineConfig
 from gossipfl.core.protocol import Protocol, Schedule
 from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.vector import P
@@ -28,6 +29,7 @@ class WorldParts(Generic[P]):
         outages: when nodes are down.
         guard: of a node in one of its lives; None where states travel as they are.
         attackers: who sends something else; None where all are honest.
+        machines: of nodes that have one of their own.
     """
 
     schedule: Schedule
@@ -38,3 +40,4 @@ class WorldParts(Generic[P]):
     outages: Outages
     guard: Callable[[str, int], Guard[P]] | None = None
     attackers: Attackers[P] | None = None
+    machines: Mapping[str, MachineConfig] = field(default_factory=dict)

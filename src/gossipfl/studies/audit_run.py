@@ -93,7 +93,7 @@ class Stage:
     @property
     def classifies(self) -> bool:
         """A record's loss is −log p of one label."""
-        return self.loaded.experiment.task.classifies
+        return self.loaded.experiment.task.labels_records
 
     @property
     def setting(self) -> Setting:

@@ -6,6 +6,7 @@ The lower line of every comparison: what a node reaches with its own data and th
 round in which nobody was there.
 """
 
+from dataclasses import replace
 from typing import Generic, assert_never
 
 from gossipfl.core.events import (
@@ -25,7 +26,7 @@ from gossipfl.core.events import (
     TimerFired,
     Trained,
 )
-from gossipfl.core.protocol import Parts, Protocol
+from gossipfl.core.protocol import Parts, Protocol, as_done
 from gossipfl.core.protocols.own import OwnState
 from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.vector import P
@@ -35,7 +36,8 @@ class Alone(Generic[P]):
     """The protocol's state machine."""
 
     def __init__(self, parts: Parts[P]) -> None:
-        self._own = OwnState(parts)
+        # nobody's average is to be kept straight
+        self._own = OwnState(replace(parts, work=as_done))
 
     @property
     def snapshot(self) -> Snapshot[P]:

@@ -1,11 +1,12 @@
 """A node's own state: trains, mixes, is published. What every protocol does alike.
 
-    start ──Train──> after      state ← state + (after − start)           whatever mixing made of it meanwhile
-                                unmixed ← unmixed + (after − start)       initial state + sum of own increments
+    start ──Train──> after      state ← state + f · (after − start)       whatever mixing made of it meanwhile
+                                unmixed ← unmixed + f · (after − start)   initial state + sum of own increments
     state ──mix──> state        unmixed stays
 
 So drift = state − unmixed is the sum of what own mixings have changed; summed over the nodes, what mixing has added to
 the network's sum. It is 0 where mixing keeps the mean. Without `unmixed` at the start it is not kept: a pass less.
+f is 1 for a phase of as many steps as all do, see `core.work`.
 
 Where a codec loses something, neighbors see x̂, not x. Mixing goes by what is seen of both ends, and what was not seen
 stays: x ← x + Σ_j w_ij (x̂_j − x̂), x̂ = x − residual, see `outlet`. It keeps the mean as without loss.
@@ -28,6 +29,7 @@ from gossipfl.core.protocols.outer_step import OuterStep
 from gossipfl.core.protocols.outlet import Outlet
 from gossipfl.core.snapshot import Snapshot
 from gossipfl.core.vector import P
+from gossipfl.core.work import scaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class OwnState(Generic[P]):
     def train(self) -> Train[P]:
         """The next training phase, from the state as it is."""
         now = self.snapshot
-        self._under_way = Train(now.phase, now.state, now.step, self.parts.local_steps)
+        self._under_way = Train(now.phase, now.state, now.step, self.parts.local_steps, self.parts.local_seconds)
         return self._under_way
 
     def answers(self, event: Trained[P]) -> bool:
@@ -87,21 +89,29 @@ class OwnState(Generic[P]):
         Args:
             event: one that `answers`.
         """
-        now, start = self.snapshot, self._begun(event).snapshot
+        now, (start, after) = self.snapshot, self._way(event)
         self._under_way = None
         # spelled out, here and where it is mixed: `replace` takes thrice as long
         self.snapshot = Snapshot(
-            state=_moved(now.state, start, event.state),
-            unmixed=None if now.unmixed is None else _moved(now.unmixed, start, event.state),
+            state=_moved(now.state, start, after),
+            unmixed=None if now.unmixed is None else _moved(now.unmixed, start, after),
             phase=now.phase + 1,
             step=now.step + event.steps,
             round=now.round,
             receipt=event.receipt,
             exhausted=now.exhausted or event.exhausted,
             settle_rounds=now.settle_rounds,
-            mass=None if now.mass is None else now.mass.trained(start, event.state),
+            mass=None if now.mass is None else now.mass.trained(start, after),
             outer=now.outer,
         )
+
+    def _way(self, event: Trained[P]) -> tuple[P, P]:
+        """From where to where the phase under way has led, by as much as it counts."""
+        asked = self._begun(event)
+        start = asked.snapshot if event.start is None else event.start
+        # a phase that the budget has cut short counts as a whole one: made longer, its noise would be too
+        steps = asked.steps if event.exhausted and event.steps else event.steps
+        return start, scaled(start, event.state, self.parts.work, steps)
 
     def _begun(self, event: Trained[P]) -> Train[P]:
         """The training phase under way."""
@@ -158,7 +168,7 @@ class OwnState(Generic[P]):
 
         What was early is moved as the own training has moved the own state; of a weighted mean this is the same.
         """
-        start, after = shared(self._begun(event).snapshot), shared(event.state)
+        start, after = (shared(end) for end in self._way(event))
         moved = {name: replace(part, state=_moved(part.state, start, after)) for name, part in early.items()}
         self.absorb(event)
         together = {**moved, **late}

@@ -19,6 +19,7 @@ class Record:
         features: the numbers, fp32 little-endian one after the other; empty for text.
         image: encoded; empty for all else.
         pixels_sha256: of what is seen of it.
+        words, tags: of the text, and the index of each into `task.labels`; empty for other tasks.
         part: value of the column of `simulation.periods`; empty without it.
     """
 
@@ -31,6 +32,8 @@ class Record:
     choices: tuple[str, ...] = ()
     image: bytes = b""
     pixels_sha256: bytes = b""
+    words: tuple[str, ...] = ()
+    tags: tuple[int, ...] = ()
     part: str = ""
 
     @property

@@ -38,7 +38,7 @@ def to_records(table: datasets.Dataset, experiment: Experiment, *, source: str, 
 
 
 def _labels(columns: Columns, experiment: Experiment, rows: int) -> list[int]:
-    if not experiment.task.classifies:
+    if not experiment.task.labels_records:
         return [-1] * rows
     known = {label: index for index, label in enumerate(experiment.task.labels)}
     names = columns.names(experiment.data.label, "data.label")
@@ -59,7 +59,7 @@ def _groups(columns: Columns, experiment: Experiment) -> list[str]:
         return [""] * len(columns.rows)
     if split.column is not None:
         return columns.names(split.column, "data.split.column")
-    if not experiment.task.classifies:
+    if not experiment.task.labels_records:
         raise DataError(f"data.split.column: a {split.kind} split of records without labels needs a column to go by")
     return columns.names(experiment.data.label, "data.label")
 

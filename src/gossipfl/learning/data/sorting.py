@@ -63,7 +63,7 @@ def sort_out(experiment: Experiment, node: str, periods: Sequence[Sequence[Recor
     if data.held_out and not any(period == 0 for _, period in sides[1]):
         raise DataError(
             f"data of node {node!r} has {len(whole)} unit, data.held_out {data.held_out} needs 2: "
-            "one to train on and one held out"
+            "one to train on and one held out; with data.held_out 0 it trains on what it has"
         )
     # a person's left-out records stand for the same person, whichever of them a later run happens to use
     trained = {unit[0] for unit in train}

@@ -3,6 +3,7 @@
     sequence-classification   loss(row) = −log p(label)
     vector-classification     the same
     image-classification      the same
+    token-classification      loss(row) = mean over the row's words of −log p(label of a word's first token)
     causal-lm                 loss(row) = mean over the row's own loss tokens of −log p(token | tokens before)
     seq2seq-lm                loss(row) = the same over the response's tokens, given the prompt
     multiple-choice           loss(row) = the same over the right choice's tokens, given the question
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from gossipfl.config.experiment import TaskConfig
-from gossipfl.learning.tasks import causal_lm, classification, multiple_choice, seq2seq_lm
+from gossipfl.learning.tasks import causal_lm, classification, multiple_choice, seq2seq_lm, token_classification
 from gossipfl.learning.tasks.seam import Kind, Measuring, Tensors
 
 __all__ = ["KINDS", "SAID_FIRST", "Kind", "Measuring", "Scores", "Task", "make_task", "measured"]
@@ -30,6 +31,7 @@ KINDS: Mapping[str, Kind] = {
     "seq2seq-lm": seq2seq_lm.SEQ2SEQ,
     "multiple-choice": multiple_choice.CHOOSING,
     "image-classification": classification.IMAGE,
+    "token-classification": token_classification.TAGGING,
 }
 """`task.kind` to what it is; a new one is a new file and a line here, and one in `data.kinds` for what it reads."""
 SAID_FIRST = "token_accuracy"

@@ -29,6 +29,7 @@ class HookedGradients:
 
     def __init__(self, module: nn.Module, losses: RowLosses) -> None:
         refuse_batch_norm(module)
+        _refuse_recurrent(module)
         _remove_old_hooks(module)
         self._module = module
         self._losses = losses
@@ -122,6 +123,16 @@ def refuse_batch_norm(module: nn.Module) -> None:
             raise PrivacyError(
                 f"the model's layer {name or 'itself'} is a {type(layer).__name__}, which mixes the examples of a "
                 "batch: use LayerNorm or GroupNorm, or privacy.level none"
+            )
+
+
+def _refuse_recurrent(module: nn.Module) -> None:
+    for name, layer in module.named_modules():
+        if isinstance(layer, nn.RNNBase) and any(parameter.requires_grad for parameter in layer.parameters()):
+            kind = type(layer).__name__
+            raise PrivacyError(
+                f"per-sample gradients: layer {name or 'itself'} is torch's {kind}, which gives none: build the model "
+                f"with opacus.layers.DP{kind}, or keep it frozen under adapter.kind lora or core"
             )
 
 

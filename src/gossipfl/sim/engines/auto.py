@@ -153,7 +153,7 @@ class Trial:
         slots = torch.empty(len(batches), self._adapted.spec.size)
         vectors = [torch.nn.Parameter(slot) for slot in slots]
         named = {str(place): {"vector": vector} for place, vector in enumerate(vectors)}
-        optimizers = share_optimizer(named, self._config)
+        optimizers = share_optimizer(named, dict.fromkeys(named, self._config))
 
         def run() -> None:
             for place, (state, _) in enumerate(batches):

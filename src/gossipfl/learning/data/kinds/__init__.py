@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gossipfl.learning.data.kinds import choices, numbers, pairs, pictures, text
+from gossipfl.learning.data.kinds import choices, numbers, pairs, pictures, tagged, text
 from gossipfl.learning.data.kinds.seam import DataKind, Reader, Reading
 
 __all__ = ["KINDS", "DataKind", "Reader", "Reading"]
@@ -14,5 +14,6 @@ KINDS: Mapping[str, DataKind] = {
     "seq2seq-lm": pairs.PAIRS,
     "multiple-choice": choices.CHOICES,
     "image-classification": pictures.PICTURES,
+    "token-classification": tagged.TAGGED,
 }
 """`task.kind` to what it reads; a new one is a new file and a line here, and one in `learning.tasks` for its loss."""

@@ -26,8 +26,8 @@ def _pairs(records: Sequence[Record], reading: Reading) -> PairRows:
     if tokenizer is None:
         raise DataError(f"task.kind {reading.task.kind} reads text, and the model has no tokenizer")
     limit = min(reading.task.max_length, tokenizer.model_max_length)
-    prompts = [encoder_ids(tokenizer, record.prompt or "", limit) for record in records]
-    responses = [_decoder_ids(tokenizer, record.text) for record in records]
+    prompts = encoder_ids(tokenizer, [record.prompt or "" for record in records], limit)
+    responses = _decoder_ids(tokenizer, [record.text for record in records])
     full = [
         len(said) > limit or (len(read) >= limit and longer([record.prompt or ""], tokenizer, limit) > 0)
         for read, said, record in zip(prompts, responses, records, strict=True)
@@ -36,17 +36,22 @@ def _pairs(records: Sequence[Record], reading: Reading) -> PairRows:
     return PairRows(_told(prompts, records), _told(said, records), tokenizer.pad_token_id or 0, sum(full))
 
 
-def encoder_ids(tokenizer: "PreTrainedTokenizerBase", prompt: str, limit: int) -> list[int]:
-    """What the encoder reads of a prompt: as the tokenizer makes any text, cut at its end, special tokens and all."""
-    ids: list[int] = tokenizer(prompt, truncation=True, max_length=limit)["input_ids"]
-    return ids
+def encoder_ids(tokenizer: "PreTrainedTokenizerBase", prompts: Sequence[str], limit: int) -> list[list[int]]:
+    """What the encoder reads of prompts: as the tokenizer makes any text, cut at its end, special tokens and all."""
+    # of no text at all the library makes none, with an error
+    rows: list[list[int]] = []
+    if prompts:
+        rows = tokenizer(list(prompts), truncation=True, max_length=limit)["input_ids"]
+    return rows
 
 
-def _decoder_ids(tokenizer: "PreTrainedTokenizerBase", response: str) -> list[int]:
+def _decoder_ids(tokenizer: "PreTrainedTokenizerBase", responses: Sequence[str]) -> list[list[int]]:
     """What the decoder says, to the end-of-text token, so that it learns to stop."""
-    ids: list[int] = tokenizer(text_target=response, verbose=False)["input_ids"]
+    rows: list[list[int]] = []
+    if responses:
+        rows = tokenizer(text_target=list(responses), verbose=False)["input_ids"]
     end = tokenizer.eos_token_id
-    return ids if end is None or ids[-1:] == [end] else [*ids, end]
+    return [ids if end is None or ids[-1:] == [end] else [*ids, end] for ids in rows]
 
 
 def _told(rows: Sequence[list[int]], records: Sequence[Record]) -> Tokens:

@@ -40,7 +40,7 @@ def token_rows(records: Sequence[Record], reading: Reading) -> TokenRows:
     if records and int(np.diff(tokens.starts).min()) == 0:
         row = int(np.diff(tokens.starts).argmin())
         raise DataError(f"the tokenizer makes no token of a text of {len(records[row].text)} characters")
-    labels = labels_of(records) if reading.task.classifies else None
+    labels = labels_of(records) if reading.task.labels_records else None
     out = None if reading.goldfish is None else left_out(tokens.ids, tokens.starts, reading.goldfish)
     return TokenRows(tokens, labels, tokenizer.pad_token_id or 0, out)
 

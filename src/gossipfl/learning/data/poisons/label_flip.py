@@ -42,7 +42,7 @@ def label_flip(config: AttackersConfig, experiment: Experiment) -> LabelFlip:
         ConfigError: it has none, or not those that are to be flipped.
     """
     task = experiment.task
-    if not task.classifies:
+    if not task.labels_records:
         raise ConfigError(f"simulation.attackers.kind label_flip: task.kind {task.kind} has no labels to flip")
     places = {label: place for place, label in enumerate(task.labels)}
     for label in (*config.flips, *config.flips.values()):
