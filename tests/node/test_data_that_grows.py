@@ -61,7 +61,7 @@ class Life:
     def __init__(self, parts: NodeParts) -> None:
         self.parts = parts
         self.state, self.phase = parts.bench.adapted.initial, 0
-        self.trainer = Trainer(parts.bench, parts.record, parts.intake)
+        self.trainer = Trainer(parts.bench, parts.record, intake=parts.intake)
 
     def wake(self) -> None:
         """What the watcher does: here nothing waits for the system to tell."""
