@@ -135,8 +135,9 @@ def _bare(loaded: Any, rounds: int) -> Cost:  # noqa: ANN401  # `LoadedExperimen
     """The same learners and a mean in numpy: no Flower, no records, no messages."""
     import numpy as np  # noqa: PLC0415
 
-    from gossipfl.runs.fleet import Roster, build_fleet  # noqa: PLC0415
+    from gossipfl.runs.fleet import build_fleet  # noqa: PLC0415
     from gossipfl.runs.progress import Progress  # noqa: PLC0415
+    from gossipfl.runs.roster import Roster  # noqa: PLC0415
     from gossipfl.state import AdapterState  # noqa: PLC0415
 
     names = loaded.experiment.simulation.names

@@ -18,7 +18,7 @@ from gossipfl.baseline.trial import Trial
 from gossipfl.config.addresses import LOOPBACK
 from gossipfl.config.loading import dump_experiment
 from gossipfl.errors import TrainingError
-from gossipfl.runs.fleet import Roster
+from gossipfl.runs.roster import Roster
 from gossipfl.runs.run_directory import RunDirectory
 
 WAIT_S = 600.0

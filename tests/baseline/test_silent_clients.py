@@ -20,7 +20,7 @@ from gossipfl.baseline.trial import Staff, Trial
 from gossipfl.baseline.voice import Voice, follow
 from gossipfl.config.loading import dump_experiment
 from gossipfl.errors import DivergedError, TrainingError
-from gossipfl.runs.fleet import Roster
+from gossipfl.runs.roster import Roster
 from gossipfl.runs.run_directory import RunDirectory
 
 

@@ -11,7 +11,8 @@ from gossipfl.config.experiment import Experiment
 from gossipfl.errors import PrivacyError
 from gossipfl.learning.books import Books, RunTerms, open_books
 from gossipfl.learning.data import DataSite
-from gossipfl.learning.data.loading import NodeRecords, load_node_records
+from gossipfl.learning.data.loading import load_node_records
+from gossipfl.learning.data.sorting import NodeRecords
 from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.ledger import LedgerAccount
 from gossipfl.privacy.spent import charged_before

@@ -24,7 +24,8 @@ from gossipfl.learning.data.record import Record
 from gossipfl.learning.evaluation import evaluate, row_losses
 from gossipfl.learning.models import load_base
 from gossipfl.learning.tasks import make_task
-from gossipfl.runs.fleet import Roster, build_fleet
+from gossipfl.runs.fleet import build_fleet
+from gossipfl.runs.roster import Roster
 
 CONTEXT = 16
 VOCABULARY = 300

@@ -20,7 +20,8 @@ from gossipfl.learning.alone import lone_experiment
 from gossipfl.learning.bench import Bench
 from gossipfl.learning.personal import Personal, Tuned, between, cross_fitted, least, make_personal, weights
 from gossipfl.learning.tasks import Scores, make_task
-from gossipfl.runs.fleet import Fleet, Roster, build_fleet
+from gossipfl.runs.fleet import Fleet, build_fleet
+from gossipfl.runs.roster import Roster
 from gossipfl.state import AdapterSpec, AdapterState, Segment
 
 TASK = make_task(TaskConfig(kind="vector-classification", labels=("a", "b")))

@@ -23,7 +23,7 @@ from gossipfl.errors import ConfigError, GossipflError, HandshakeError
 from gossipfl.learning.bench import Bench, build_learner
 from gossipfl.learning.books import RunTerms
 from gossipfl.learning.data import DataSite
-from gossipfl.runs.fleet import Roster
+from gossipfl.runs.roster import Roster
 
 Reply = Callable[[Workplace, Duties, Message, Context], Message]
 logger = logging.getLogger("flwr.gossipfl")

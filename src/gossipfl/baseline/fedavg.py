@@ -15,10 +15,10 @@ from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedExperiment
 from gossipfl.core.tables import resolve
 from gossipfl.runs import run_config as drivers
-from gossipfl.runs.fleet import Roster
 from gossipfl.runs.personal import personal_summary, write_personal
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.result import RunResult, final_figures
+from gossipfl.runs.roster import Roster
 from gossipfl.runs.run_directory import RunDirectory
 from gossipfl.runs.signals import undisturbed, unwound_once
 

@@ -15,10 +15,12 @@ from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import load_experiment, parse_experiment
 from gossipfl.config.yaml_text import read_text
 from gossipfl.core.work import build_work
+from gossipfl.errors import ConfigError
 from gossipfl.learning.bench import Bench
 from gossipfl.runs.compute import build_duration
-from gossipfl.runs.fleet import Fleet, Roster, build_fleet
+from gossipfl.runs.fleet import Fleet, build_fleet
 from gossipfl.runs.progress import Progress
+from gossipfl.runs.roster import Roster
 from gossipfl.runs.run_directory import RunDirectory
 
 
@@ -94,6 +96,8 @@ class Staff:
     """
 
     def __init__(self, experiment: Experiment, roster: Roster, nodes: Sequence[str]) -> None:
+        if experiment.simulation.periods is not None:
+            raise ConfigError("simulation.periods: only gossipfl simulate lets data come while nodes train")
         self._names = roster.names
         self.fleet: Fleet = build_fleet(experiment, roster, nodes)
 

@@ -11,8 +11,9 @@ from rich.live import Live
 
 from gossipfl.cli.options import JsonOption, NameOption, PeersOption, command_app, example
 from gossipfl.cli.output import console, emit
-from gossipfl.cli.status_text import drawn, drawn_live
+from gossipfl.cli.status_text import drawn, drawn_live, with_set_aside
 from gossipfl.node.asking import ask_all, observer
+from gossipfl.node.set_aside import set_aside_here
 
 app = command_app()
 WATCH_S = 2.0
@@ -31,13 +32,17 @@ def status(
 ) -> None:
     """Ask every node with an address for step, ε, links, staleness and bytes; nothing private data decides is told.
 
+    Files that a node of this machine has set aside (data.watch) are named; no other machine can ask for them.
+
     With --watch also what went over every edge, how far its ends are apart, and what was turned away last.
     """
     if watch:
         asyncio.run(_watch(peers, name, insecure=insecure, json=json))
         return
     found = asyncio.run(ask_all(peers, name=name, environ=os.environ, insecure=insecure))
-    emit(found.as_json(), json=json, text=drawn(found, str(peers)))
+    aside = set_aside_here(peers)
+    here = {"set_aside": aside} if aside else {}
+    emit(found.as_json() | here, json=json, text=with_set_aside(drawn(found, str(peers)), aside))
 
 
 async def _watch(peers: Path, name: str | None, *, insecure: bool, json: bool) -> None:

@@ -10,6 +10,7 @@ from gossipfl.cli.output import table
 from gossipfl.net.reports import Measured
 from gossipfl.node.network_view import NetworkView
 from gossipfl.node.node_status import NodeStatus
+from gossipfl.node.set_aside import Aside
 
 _STYLES = {"down": "red", "partly": "yellow", "linked": "cyan", "ended": "dim", "unknown": "dim", "up": "none"}
 _BARS = "▁▂▃▄▅▆▇█"
@@ -20,6 +21,14 @@ def drawn(view: NetworkView, title: str) -> Table:
     """A row a node; the ε of a node without privacy is `none`, figures of a silent one `–`."""
     columns = ("node", "up", "state", "step", "ε", "links", "staleness", "bytes sent", "rejected")
     return _colored(view, table(columns, [_row(node) for node in view.nodes], title=title))
+
+
+def with_set_aside(nodes: Table, aside: Aside) -> RenderableType:
+    """The nodes, and what those of this machine have set aside of their watched folders."""
+    if not aside:
+        return nodes
+    rows = [(name, file, reason) for name, files in aside.items() for file, reason in files.items()]
+    return Group(nodes, table(("node", "file", "why"), rows, title="set aside, on this machine"))
 
 
 def drawn_live(view: NetworkView, title: str) -> RenderableType:

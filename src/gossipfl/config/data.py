@@ -51,6 +51,9 @@ class DataConfig(Section):
     """Configuration of a hub dataset."""
     hub_split: str = "train"
     """Which split of a hub dataset or saved `DatasetDict` is trained on."""
+    watch: bool = False
+    """Each node's `data` is a folder; a real node takes new files in it in while it runs, between two phases. Write a
+    file under another ending (x.csv.part) and rename it when it is whole."""
     text: str = "text"
     """Column with the text."""
     features: str = "features"
@@ -97,6 +100,14 @@ class DataConfig(Section):
     def _prompt_has_response(self) -> "DataConfig":
         if (self.prompt is None) != (self.response is None):
             raise ValueError("prompt and response go together: give both columns or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _watched_is_a_folder_of_files(self) -> "DataConfig":
+        if self.watch and self.source is not None:
+            raise ValueError("watch: each node watches a folder of its own; data.source is one dataset for all")
+        if self.watch and self.format in {"folder", "hub", "mnist"}:
+            raise ValueError(f"watch: files of a folder are read one by one, not as format {self.format}")
         return self
 
     @model_validator(mode="after")

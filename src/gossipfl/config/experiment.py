@@ -12,6 +12,7 @@ from gossipfl.config.gossip import GossipConfig
 from gossipfl.config.large import check_large
 from gossipfl.config.memorization import CanariesConfig, MemorizationConfig
 from gossipfl.config.model import AdapterConfig, ModelConfig, TaskConfig
+from gossipfl.config.periods import check_periods
 from gossipfl.config.personal import PersonalConfig, check_personal
 from gossipfl.config.privacy import PrivacyConfig
 from gossipfl.config.protection import ProtectionConfig, check_protected
@@ -190,15 +191,6 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
-    def _only_public_records_are_kept(self) -> "Experiment":
-        if self.model.keep_below and self.privacy.level != "none" and not self.privacy.public_data:
-            raise ValueError(
-                "model.keep_below keeps what is made of the records in the cache folder, which no account covers: it "
-                "is for public data, privacy.public_data true was expected"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _private_parts_can_stay(self) -> "Experiment":
         if self.adapter.private and self.gossip.protocol not in MIXING_PROTOCOLS:
             raise ValueError(
@@ -240,6 +232,11 @@ class Experiment(Section):
                 f"adapter.merge {merge} goes with gossip.codec fp32: what {gossip.codec} leaves away belongs to "
                 "factors, and mixing makes others of them"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _periods_are_of_honest_shared_data(self) -> "Experiment":
+        check_periods(self.simulation, self.data, self.privacy.level)
         return self
 
     @model_validator(mode="after")
@@ -291,6 +288,8 @@ class Averaging(Section):
         kind = self.simulation.attackers.kind
         if self.simulation.attackers.poisons:
             raise ValueError(f"simulation.attackers.kind {kind} alters training records, and training is none")
+        if self.simulation.periods is not None:
+            raise ValueError("simulation.periods: there are no records to come, since training is none")
         return self
 
     @model_validator(mode="after")

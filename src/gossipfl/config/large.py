@@ -11,6 +11,11 @@ def check_large(model: ModelConfig, training: TrainingConfig, adapter: AdapterCo
     Raises:
         ValueError: they do not, and why.
     """
+    if model.keep_below and privacy.level != "none" and not privacy.public_data:
+        raise ValueError(
+            "model.keep_below keeps what is made of the records in the cache folder, which no account covers: it "
+            "is for public data, privacy.public_data true was expected"
+        )
     if training.gradient_checkpointing:
         _check_again(model, privacy)
     if model.device_map == "auto" and privacy.noises_steps:

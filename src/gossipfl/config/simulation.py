@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from gossipfl.config.attackers import AttackersConfig
 from gossipfl.config.machine import MachineConfig
+from gossipfl.config.periods import PeriodsConfig
 from gossipfl.config.section import (
     Choice,
     Fraction,
@@ -127,6 +128,8 @@ class SimulationConfig(Section):
     links: LinksConfig = LinksConfig()
     availability: AvailabilityConfig = AvailabilityConfig()
     attackers: AttackersConfig = AttackersConfig()
+    periods: PeriodsConfig | None = None
+    """Data that comes while nodes train; see `training.continual`."""
     evaluate_every: PositiveInt = 1
     """Exchange rounds, in the mean over the nodes, between evaluations."""
     evaluate_share: Share = 1.0

@@ -4,7 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gossipfl.config.section import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Section
+from gossipfl.config.section import (
+    Choice,
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Section,
+)
 
 
 class GoldfishConfig(Section):
@@ -52,6 +60,14 @@ class TrainingConfig(Section):
     """causal-lm: goldfish leaves a fixed part of the tokens out of training, so that no passage is learned by heart;
     evaluation counts every token."""
     goldfish: GoldfishConfig = GoldfishConfig()
+    continual: Choice = "all"
+    """Where data comes in periods (data.watch, simulation.periods): all trains on every record alike; newest only on
+    what came last; replay takes a part of every batch from earlier periods; proximal is newest with a pull to the last
+    consensus."""
+    replay_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """replay: part of a batch from earlier periods; more forgets less, and charges old records more."""
+    proximal_mu: PositiveFloat = 0.1
+    """proximal: strength of the pull (FedProx's μ); more forgets less, and learns what is new more slowly."""
     max_grad_norm: PositiveFloat | None = None
     """Clips the whole gradient of a step; at privacy.level example see privacy.max_grad_norm."""
     dropout: Fraction = 0.0
@@ -88,6 +104,14 @@ class TrainingConfig(Section):
     def leaves_out(self) -> GoldfishConfig | None:
         """Which tokens are not trained on; None: all are."""
         return self.goldfish if self.loss == "goldfish" else None
+
+    @model_validator(mode="after")
+    def _continual_is_used(self) -> "TrainingConfig":
+        for field, kind in (("replay_share", "replay"), ("proximal_mu", "proximal")):
+            given = getattr(self, field) != type(self).model_fields[field].default
+            if given and self.continual in {"all", "newest", "replay", "proximal"} - {kind}:
+                raise ValueError(f"{field}: is for continual {kind}, not {self.continual}")
+        return self
 
     @model_validator(mode="after")
     def _time_has_a_bound(self) -> "TrainingConfig":

@@ -4,52 +4,41 @@ records ─> account ─> plan ─> model, adapter ─> tokens ─> per-sample c
                               └─ Resident: once, also for many nodes in one process
 """
 
-import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
-
-import numpy as np
-import torch
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.training import TrainingConfig
 from gossipfl.errors import ConfigError
 from gossipfl.learning.adapters import Adapted, attach
 from gossipfl.learning.books import Books, RunTerms, open_books
-from gossipfl.learning.checkpointing import checkpoint_activations, refuse_hooks
-from gossipfl.learning.context import check_length, cut_notice
+from gossipfl.learning.checkpointing import checkpoint_activations
+from gossipfl.learning.context import check_length
+from gossipfl.learning.continual import sampling_of
 from gossipfl.learning.data import (
     DataSite,
-    Examples,
     NodeData,
     NodeRecords,
     load_fleet_records,
     make_test,
-    tokenize_node,
 )
 from gossipfl.learning.data.records import Record
 from gossipfl.learning.device import autocast_type, choose_device
-from gossipfl.learning.learner import Learner, LearnerParts
+from gossipfl.learning.learner import Learner
 from gossipfl.learning.models import load_base
-from gossipfl.learning.personal import tuner_of
 from gossipfl.learning.placing import is_placed, loading_on
-from gossipfl.learning.rehearsal import rehearsal
-from gossipfl.learning.tasks import Task, make_task
+from gossipfl.learning.resident import Resident
+from gossipfl.learning.tasks import make_task
+from gossipfl.learning.workplace import NO_RIG, Alter, Rig, Workplace
 from gossipfl.privacy.account import Account
 from gossipfl.privacy.ledger import LedgerAccount
-from gossipfl.privacy.mechanisms import Mechanism, MechanismParts, build_mechanism
+from gossipfl.privacy.mechanisms import Mechanism
 from gossipfl.privacy.plan import Plan
-from gossipfl.privacy.self_check import EXAMPLES, choose_engine
-from gossipfl.privacy.sources import ENGINES, UnitSource
-from gossipfl.privacy.streams import SecretStream, SeededStream, Stream
-
-logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Bench:
-    """One node's bench to train at. Close it when training is over.
+    """One node's bench to train at. Close it when training is over; only `learning.growing` changes it.
 
     Attributes:
         learner: trains and evaluates.
@@ -59,6 +48,7 @@ class Bench:
         plan: noise and ε; None without privacy.
         account: what the data has spent.
         private: nobody can know noise and batches; false for seeded streams and without privacy.
+        place: what it was made at and for.
         tuner: trains the node's own model behind the last exchange; None without `personal.phases`.
     """
 
@@ -69,6 +59,7 @@ class Bench:
     plan: Plan | None
     account: Account
     private: bool
+    place: "Workplace"
     tuner: Learner | None = None
 
     @property
@@ -80,62 +71,6 @@ class Bench:
         """Gives the ledger free."""
         if isinstance(self.account, LedgerAccount):
             self.account.close()
-
-
-class CheckedSource:
-    """The source of unit gradients at one model: chosen and checked when the first node needs it, shared by all."""
-
-    def __init__(self) -> None:
-        self._source: UnitSource | None = None
-
-    @property
-    def chosen(self) -> UnitSource | None:
-        """The source, once a node has needed it; None without privacy."""
-        return self._source
-
-    def checked(self, parts: MechanismParts, wished: str, train: Examples) -> UnitSource:
-        """The source whose gradients are right on two examples.
-
-        Args:
-            wished: `privacy.engine`.
-
-        Raises:
-            PrivacyError: there is none.
-        """
-        if self._source is None:
-            # of a single example twice the same
-            rows = train.together(np.arange(EXAMPLES) % train.units).first(EXAMPLES)
-            engine = choose_engine(wished, parts.module, parts.losses, rows)
-            refuse_hooks(parts.module, engine)
-            self._source = ENGINES[engine](parts.module, parts.losses)
-        return self._source
-
-
-@dataclass(frozen=True, slots=True)
-class Resident:
-    """One model in memory at which any number of learners work in turn.
-
-    Attributes:
-        adapted: the model with its adapter, on the device.
-        task: its losses.
-        device: where it lies.
-        test: the common test set, on the device; None without one.
-        unit_source: of unit gradients, under privacy.
-    """
-
-    adapted: Adapted
-    task: Task
-    device: torch.device
-    test: Examples | None
-    unit_source: CheckedSource = field(default_factory=CheckedSource)
-
-    def at(self, experiment: Experiment) -> "Resident":
-        """The same model for a node that trains it in another way."""
-        return replace(self, adapted=replace(self.adapted, experiment=experiment))
-
-
-Alter = Callable[[NodeRecords], NodeRecords]
-"""What is trained on in place of a node's records; the account is that of the records themselves."""
 
 
 def build_learner(
@@ -160,7 +95,7 @@ def build_learner(
     except BaseException:
         books.close()
         raise
-    return learner_for(resident, site, terms, alter(records), books=books)
+    return learner_for(resident, site, terms, records, books=books, rig=replace(NO_RIG, records=alter))
 
 
 def load_resident(experiment: Experiment, site: DataSite, test: Sequence[Record] | None) -> Resident:
@@ -181,22 +116,6 @@ def load_resident(experiment: Experiment, site: DataSite, test: Sequence[Record]
     examples = make_test(experiment, test, adapted.reader)
     task = make_task(experiment.task, autocast=autocast_type(experiment.training, device))
     return Resident(adapted, task, device, examples.to(device) if examples is not None else None)
-
-
-@dataclass(frozen=True, slots=True)
-class Rig:
-    """What an audit changes at a bench.
-
-    Attributes:
-        parts: of the mechanism, complete, to what it is built from instead.
-        mechanism: what was built, to what the learner is given instead.
-    """
-
-    parts: Callable[[MechanismParts], MechanismParts]
-    mechanism: Callable[[Mechanism], Mechanism]
-
-
-NO_RIG = Rig(parts=lambda parts: parts, mechanism=lambda mechanism: mechanism)
 
 
 def learner_for(
@@ -221,23 +140,17 @@ def learner_for(
     """
     adapted, experiment = resident.adapted, resident.adapted.experiment
     books = books or open_books(experiment, site, terms, records)
+    place = Workplace(resident, site, terms, rig)
     try:
-        data = tokenize_node(experiment, records, adapted.reader, test=resident.test).to(resident.device)
-        if notice := cut_notice((data.train, data.held_out), experiment.task):
-            logger.info("node %s: %s", site.node, notice)
-        parts = _parts(adapted, resident.task, data.train, books, _streams(experiment, site, terms))
-        parts = replace(parts, pairs=terms.pairs)
-        if experiment.privacy.level == "example":
-            parts = replace(parts, source=resident.unit_source.checked(parts, experiment.privacy.engine, data.train))
-        parts = rig.parts(parts)
-        mechanism = rig.mechanism(build_mechanism(experiment.privacy.level, parts))
-        working = _learner_parts(adapted, resident.task, mechanism, parts, data.train)
-        learner, tuner = Learner(working), tuner_of(working, parts, data.held_out)
+        data = place.tokenized(records)
+        tools = place.tools(data, books, sampling_of(experiment, records))
+        learner = Learner(tools.parts)
     except BaseException:
         books.close()
         raise
     private = books.plan is not None and terms.streams == "secret"
-    return Bench(learner, mechanism, adapted, data, books.plan, books.account, private, tuner)
+    parts = tools.parts
+    return Bench(learner, parts.mechanism, adapted, data, books.plan, books.account, private, place, tools.tuner)
 
 
 def load_adapted(experiment: Experiment, site: DataSite) -> Adapted:
@@ -264,35 +177,3 @@ def load_adapted(experiment: Experiment, site: DataSite) -> Adapted:
     if experiment.training.gradient_checkpointing:
         checkpoint_activations(adapted.module)
     return adapted
-
-
-def _streams(experiment: Experiment, site: DataSite, terms: RunTerms) -> tuple[Stream, Stream]:
-    """Of noise (without privacy: of dropout) and of batches."""
-    if terms.streams == "secret" and experiment.privacy.level != "none":
-        return SecretStream(), SecretStream()
-    noise, batches = (SeededStream(experiment.seed, site.node, f"{use}{terms.lot}") for use in ("noise", "batches"))
-    return noise, batches
-
-
-def _parts(
-    adapted: Adapted, task: Task, train: Examples, books: Books, streams: tuple[Stream, Stream]
-) -> MechanismParts:
-    training = adapted.experiment.training
-    return MechanismParts(
-        module=adapted.module,
-        losses=task.losses,
-        load=partial(train.load, micro_batch=training.micro_batch),
-        units=train.units,
-        batch_size=training.batch_size,
-        plan=books.plan,
-        account=books.account,
-        noise=streams[0],
-        batches=streams[1],
-    )
-
-
-def _learner_parts(
-    adapted: Adapted, task: Task, mechanism: Mechanism, parts: MechanismParts, train: Examples
-) -> LearnerParts:
-    units, rehearse = float(min(parts.batch_size, parts.units)), rehearsal(adapted.experiment, parts, train)
-    return LearnerParts(adapted, task, mechanism, parts.account, units, rehearse)

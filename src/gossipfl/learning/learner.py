@@ -68,6 +68,7 @@ class LearnerParts:
         units: expected units in a batch.
         rehearse: see `timed_steps`.
         clock: seconds, from any origin.
+        proximal_mu: of every phase that asks for none itself, see `Learner.train`.
     """
 
     adapted: Adapted
@@ -77,6 +78,7 @@ class LearnerParts:
     units: float
     rehearse: Rehearse | None = None
     clock: Clock = time.monotonic
+    proximal_mu: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,16 @@ class Learner:
         """What is learned."""
         return self._parts.task
 
+    @property
+    def proximal_mu(self) -> float:
+        """See `LearnerParts`."""
+        return self._parts.proximal_mu
+
+    def go_on_with(self, parts: LearnerParts) -> None:
+        """Trains on other data from now on, at the same model; moments stay. Between two phases."""
+        with self._parts.adapted.turn:
+            self._parts = parts
+
     def train(
         self,
         snapshot: AdapterState,
@@ -168,7 +180,8 @@ class Learner:
             first_step: index of the first step in the whole run; decides rate, seeded batches and seeded noise.
             steps: optimizer steps wished.
             phase: number of this phase in the whole run; decides which factor is trained where they take turns.
-            proximal_mu: μ of FedProx, which adds μ/2 · ‖x − snapshot‖² to the loss; its gradient depends on no data.
+            proximal_mu: μ of FedProx, which adds μ/2 · ‖x − snapshot‖² to the loss; its gradient depends on no data. 0:
+                that of the parts.
 
             seconds: after which the phase is over, whatever is wished; see `timed_steps`.
 
@@ -185,7 +198,8 @@ class Learner:
             wished = range(first_step, first_step + steps)
             timed = timed_steps(wished, seconds, self._parts.rehearse, clock=self._parts.clock)
             rate = partial(self._config.rate_index, phase=phase, first=first_step)
-            done, exhausted = self._run(gradient, timed, rate, _pull(self._parts.adapted, proximal_mu))
+            pull = _pull(self._parts.adapted, proximal_mu or self._parts.proximal_mu)
+            done, exhausted = self._run(gradient, timed, rate, pull)
             after = self._parts.adapted.read()
             # while it is this node's turn: what is released is charged and drawn in one go with its steps
             trained = range(first_step, first_step + done)

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from gossipfl.core.rng import generator
 from gossipfl.errors import ConfigError
-from gossipfl.learning.bench import Bench, Resident, Rig, learner_for
+from gossipfl.learning.bench import Bench, learner_for
 from gossipfl.learning.books import Books, RunTerms
 from gossipfl.learning.data import DataSite, NodeRecords
 from gossipfl.learning.probes import DiracProbe, LossProbe, Probe, probe_of
+from gossipfl.learning.resident import Resident
 from gossipfl.learning.together import module_order
+from gossipfl.learning.workplace import Rig
 from gossipfl.privacy.canaries import Canaries, CanarySource, load_present, quiet_places, with_canary_losses
 from gossipfl.privacy.mechanisms import Mechanism, MechanismParts, Vector
 from gossipfl.privacy.sources.seam import trainable

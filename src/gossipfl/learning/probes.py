@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gossipfl.learning.bench import Resident
 from gossipfl.learning.data import Examples, NodeRecords
 from gossipfl.learning.data.examples import make_examples
 from gossipfl.learning.evaluation import row_losses
+from gossipfl.learning.resident import Resident
 from gossipfl.state import AdapterState
 
 Floats = NDArray[np.float64]

@@ -20,9 +20,10 @@ from torch import Tensor, nn
 
 from gossipfl.errors import BudgetSpentError
 from gossipfl.learning.adapters import Adapted
-from gossipfl.learning.bench import Bench, Resident
+from gossipfl.learning.bench import Bench
 from gossipfl.learning.learner import PhaseOf, Training, released
 from gossipfl.learning.optimizer import LocalOptimizer, optimizer_part, share_optimizer, step_together
+from gossipfl.learning.resident import Resident
 from gossipfl.privacy.grouped.gradients import GroupedGradients
 from gossipfl.privacy.grouped.memory import is_memory
 from gossipfl.privacy.grouped.seam import Group
@@ -56,6 +57,7 @@ class _Runner:
         place: of the node's values, among those that train with it.
         vectors: those values in pieces, see `_pieces`.
         resting: parameters that are not trained in this phase.
+        start: its values at the beginning, where the phase is pulled to them; see `Learner.train`.
         done: optimizer steps.
         exhausted: its budget ended the phase.
     """
@@ -66,6 +68,7 @@ class _Runner:
     vectors: Mapping[str, nn.Parameter]
     resting: Places
     optimizer: LocalOptimizer
+    start: Tensor | None = None
     done: int = 0
     exhausted: bool = False
 
@@ -160,7 +163,9 @@ class Together:
         if self._adapted.experiment.training.optimizer_state == "reset":
             optimizer.reset()
         resting = self._adapted.resting_places(phase.number)
-        return _Runner(phase, self._benches[phase.node], place, vectors, resting, optimizer)
+        bench = self._benches[phase.node]
+        start = self._slots[place].clone() if bench.learner.proximal_mu else None
+        return _Runner(phase, bench, place, vectors, resting, optimizer, start)
 
     def _ordered(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         # most vectors are in the module's order anyway, and an index costs more than a copy
@@ -178,7 +183,7 @@ class Together:
             except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
                 self._halve(error, part)
             else:
-                _finish(part, sums, self._pieces)
+                _finish(part, sums, self._pieces, self._slots)
                 turns = turns[len(part) :]
 
     def _draw(self, runner: _Runner) -> _Turn | None:
@@ -254,11 +259,13 @@ def _group(turn: _Turn, values: Tensor) -> Group:
     return Group(values, turn.rows, turn.batch.clip, resting=turn.runner.resting)
 
 
-def _finish(turns: Sequence[_Turn], sums: Tensor, pieces: Mapping[str, _Piece]) -> None:
+def _finish(turns: Sequence[_Turn], sums: Tensor, pieces: Mapping[str, _Piece], slots: Tensor) -> None:
     """Gradients to steps."""
     for turn, own in zip(turns, sums.unbind(), strict=True):
         runner = turn.runner
         gradient = runner.bench.mechanism.finish(runner.step, turn.batch, own)
+        if runner.start is not None:
+            gradient.add_(slots[runner.place] - runner.start, alpha=runner.bench.learner.proximal_mu)
         for name, piece in pieces.items():
             runner.vectors[name].grad = None if piece.number in runner.resting else gradient[piece.place]
     step_together([(turn.runner.optimizer, turn.runner.rate_index) for turn in turns])

@@ -39,14 +39,16 @@ from gossipfl.node.attacking import AttackRequest, attacker_for, check_attack, p
 from gossipfl.node.checkpoint import Saved, load_latest
 from gossipfl.node.dashboard.beside import Page
 from gossipfl.node.drawing import with_curves
+from gossipfl.node.first_record import first_record
 from gossipfl.node.following import Followed
 from gossipfl.node.freed_memory import return_freed_memory
 from gossipfl.node.greeting import Greeter, experiment_fingerprint
 from gossipfl.node.guarding import guard_for
-from gossipfl.node.history import history_in
+from gossipfl.node.intake import begin_intake, with_folder
 from gossipfl.node.newcomers import joining
 from gossipfl.node.parts import NodeParts
 from gossipfl.node.personal import personalize
+from gossipfl.node.places import state_place
 from gossipfl.node.ranks import as_node
 from gossipfl.node.record import NodeRecord
 from gossipfl.node.relays import relays_of
@@ -142,10 +144,11 @@ def assemble(
     shared = share_noise(loaded.experiment.experiment, identity, schedule, directory, streams)
     terms = RunTerms(directory.run_name(), me.ledger, request.new_account, streams, shared.terms)
     alter = poisoner(request.attack, me.name, loaded.experiment.experiment)
-    bench = build_learner(loaded.experiment.experiment, site_of(loaded, me), terms, alter=alter)
+    site, folder = with_folder(loaded.experiment.experiment, site_of(loaded, me), directory.path)
+    bench = build_learner(loaded.experiment.experiment, site, terms, alter=alter)
     stack.callback(bench.close)
     if bench.plan is not None:
-        ledger = ledger_file(loaded.experiment.experiment, site_of(loaded, me), me.ledger)
+        ledger = ledger_file(loaded.experiment.experiment, site, me.ledger)
         write_ledger_link(directory.path, ledger)
     fingerprint = experiment_fingerprint(loaded.experiment.experiment, bench.adapted.components(), schedule, live=live)
     saved = _resume(directory, loaded, fingerprint, bench)
@@ -155,7 +158,7 @@ def assemble(
     traces, trace_seed = begin_traces(request.traces, me.name, stack)
     life = _Life(directory, signer, shared.seeds, trace_seed)
     greeter = _greeter(loaded, me, greeted, schedule.version, bench, life)
-    record = _record(me.name, bench, directory)
+    record = first_record(me.name, bench, directory, folder)
     protocol = _protocol(loaded, me.name, schedule, bench, saved)
     rest = Rest(me.machine) if me.machine.rests else None
     keeps_books = protocol.snapshot.mass is not None
@@ -184,6 +187,7 @@ def assemble(
         followed=followed,
         traces=traces,
         rest=rest,
+        intake=begin_intake(folder, bench, stack),
     )
 
 
@@ -200,7 +204,7 @@ def site_of(loaded: LoadedPeers, node: NodeConfig) -> DataSite:
 
 def state_dir_of(loaded: LoadedPeers, node: NodeConfig) -> Path:
     """Where a node's state lies when nobody says otherwise."""
-    return loaded.folder / "state" / node.name
+    return state_place(loaded.folder, node.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,16 +288,4 @@ def _greeter(  # each a part of what a node says of itself
         head=head,
         seeds=life.seeds,
         trace_seed=life.trace_seed,
-    )
-
-
-def _record(name: str, bench: Bench, directory: StateDirectory) -> NodeRecord:
-    plan = bench.plan
-    return NodeRecord(
-        name,
-        bench.adapted.experiment.training.total_steps,
-        target_epsilon=plan.target_epsilon if plan else None,
-        noise_multiplier=plan.noise_ahead if plan else None,
-        receipt=bench.account.receipt(),
-        history=history_in(directory.metrics),
     )

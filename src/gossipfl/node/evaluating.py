@@ -11,7 +11,7 @@ from gossipfl.errors import DataError, StateError
 from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.bench import load_adapted
 from gossipfl.learning.context import cut_notice
-from gossipfl.learning.data import DataSite, Examples, load_node_records, load_test, tokenize_node
+from gossipfl.learning.data import DataSite, Examples, NodeData, load_node_records, load_test, tokenize_node
 from gossipfl.learning.data.any_file import DataFile, read_examples
 from gossipfl.learning.device import autocast_type, choose_device
 from gossipfl.learning.evaluation import Evaluation
@@ -20,6 +20,7 @@ from gossipfl.learning.personal import Figures, Personalized, with_gains
 from gossipfl.learning.tasks import Task, make_task
 from gossipfl.node.assembly import site_of, state_dir_of
 from gossipfl.node.checkpoint import load_latest
+from gossipfl.node.intake import with_folder
 from gossipfl.node.personal import own_model
 from gossipfl.node.ranks import as_node
 from gossipfl.state import AdapterState
@@ -53,7 +54,7 @@ def evaluate_node(wanted: Wanted) -> Evaluation:
         StateError: the node has no checkpoint yet.
         DataError: there is nothing to evaluate on.
     """
-    desk = _desk(wanted)
+    desk = desk_of(wanted)
     state = newest_state(desk.folder)
     examples = desk.examples(wanted.data)
     if examples is None:
@@ -75,7 +76,7 @@ def evaluate_personal(wanted: Wanted, alone: Path | None) -> dict[str, Any]:
         StateError: the node has no finished model of its own, or there is no checkpoint at `alone`.
         DataError: there is nothing to evaluate on.
     """
-    desk = _desk(wanted)
+    desk = desk_of(wanted)
     mixed = newest_state(desk.folder)
     own = own_model(desk.folder, mixed)
     states = {"global": mixed, "tuned": own.tuned.state, "personal": own.state}
@@ -104,7 +105,7 @@ def newest_state(folder: Path) -> AdapterState:
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
+class Desk:
     """A model in memory, and where a node's things lie."""
 
     experiment: Experiment
@@ -114,6 +115,7 @@ class _Desk:
     task: Task
 
     def evaluate(self, state: AdapterState, examples: Examples) -> Evaluation:
+        """Loss and metrics."""
         self.adapted.write(state)
         device = choose_device(self.experiment.training)
         batch = self.experiment.training.micro_batch
@@ -121,7 +123,7 @@ class _Desk:
 
     def figures(self, state: AdapterState) -> Figures:
         """On the node's held-out part and on the common test set."""
-        held_out = self._held_out() if self.experiment.data.held_out else None
+        held_out = self.data().held_out if self.experiment.data.held_out else None
         parts = (held_out, load_test(self.experiment, self.site.folder, self.adapted.reader))
         own, test = (self.evaluate(state, part) if part is not None and part.rows else None for part in parts)
         return Figures(own, test)
@@ -131,19 +133,26 @@ class _Desk:
         experiment, tokenizer = self.experiment, self.adapted.reader
         if data is not None:
             return read_examples(experiment, data, tokenizer)
-        return self._held_out() if experiment.data.held_out else load_test(experiment, self.site.folder, tokenizer)
+        return self.data().held_out if experiment.data.held_out else load_test(experiment, self.site.folder, tokenizer)
 
-    def _held_out(self) -> Examples:
-        records = load_node_records(self.experiment, self.site)
-        return tokenize_node(self.experiment, records, self.adapted.reader).held_out
+    def data(self) -> NodeData:
+        """The node's; those of a watched folder as it has taken them in."""
+        site, _ = with_folder(self.experiment, self.site, self.folder, keeps=False)
+        return tokenize_node(self.experiment, load_node_records(self.experiment, site), self.adapted.reader)
 
 
-def _tell_of_cuts(wanted: Wanted, examples: Examples, desk: _Desk) -> None:
+def _tell_of_cuts(wanted: Wanted, examples: Examples, desk: Desk) -> None:
     if cut := cut_notice([examples], desk.experiment.task):
         wanted.notice(cut)
 
 
-def _desk(wanted: Wanted) -> _Desk:
+def desk_of(wanted: Wanted) -> Desk:
+    """The node's model in memory.
+
+    Raises:
+        StateError: it has not trained yet.
+        UserError: peers.yaml or model is not what it should be.
+    """
     loaded: LoadedPeers = load_peers(wanted.peers, wanted.overrides)
     me = resolve_self(loaded.peers, wanted.name, {})
     loaded = as_node(loaded, me)
@@ -154,4 +163,4 @@ def _desk(wanted: Wanted) -> _Desk:
     device = choose_device(experiment.training)
     adapted.module.to(device)
     task = make_task(experiment.task, autocast=autocast_type(experiment.training, device))
-    return _Desk(experiment, site, folder, adapted, task)
+    return Desk(experiment, site, folder, adapted, task)

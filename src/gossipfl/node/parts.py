@@ -20,6 +20,7 @@ from gossipfl.node.checkpoint import Saved, moments_of, save_checkpoint
 from gossipfl.node.common import Common
 from gossipfl.node.following import Followed
 from gossipfl.node.greeting import Greeter
+from gossipfl.node.intake import Intake
 from gossipfl.node.record import NodeRecord
 from gossipfl.node.rest import Rest
 from gossipfl.node.state_directory import StateDirectory
@@ -53,6 +54,7 @@ class NodeParts:
         followed: what the node's neighbors follow from; None: they stay as they are.
         traces: told what happens when; None where nobody asked for traces.
         rest: before a phase; None where the machine trains all the time.
+        intake: takes new data in; None: none comes.
     """
 
     experiment: Experiment
@@ -71,6 +73,7 @@ class NodeParts:
     followed: Followed | None = None
     traces: Traces | None = None
     rest: Rest | None = None
+    intake: Intake | None = None
 
     async def save(
         self, snapshot: Snapshot[AdapterState], moments: Mapping[str, NDArray[np.float32]]

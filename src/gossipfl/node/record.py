@@ -12,6 +12,7 @@ from gossipfl.learning.personal import Personalized
 from gossipfl.net.reports import EdgeReport, Measured, StatusDetails, StatusSnapshot
 from gossipfl.node.distance import Distances
 from gossipfl.node.history import History
+from gossipfl.node.standing import DataStanding
 
 STOPPED_TOGETHER = "stopped together"
 """State of a node that has ended with all others, after the same phase."""
@@ -38,6 +39,7 @@ class NodeRecord:
         distances: of what is published, its own and the neighbors'.
         history: what it tells of its past.
         personal: of the node's own model, decided by its held-out records: it never leaves the node.
+        data: where it is with a folder that it watches; never leaves the node. None: it watches none.
     """
 
     name: str
@@ -61,6 +63,7 @@ class NodeRecord:
     distances: Distances = field(default_factory=Distances)
     history: History = field(default_factory=History)
     personal: Personalized | None = None
+    data: DataStanding | None = None
 
     @property
     def staleness(self) -> int:
@@ -137,4 +140,9 @@ class NodeRecord:
             "distance": self.distances.typical,
             "train_s": round(self.train_s, 3),
             "gossip_s": round(self.gossip_s, 3),
-        } | ({} if self.personal is None else {"personal": self.personal.as_json()})
+        } | self._of_this_disk()
+
+    def _of_this_disk(self) -> dict[str, Any]:
+        """What only some runs have."""
+        personal = {} if self.personal is None else {"personal": self.personal.as_json()}
+        return personal | (self.data.as_json() if self.data else {})

@@ -69,8 +69,7 @@ class Node:
         self._parts = parts
         self._transport: Transport | None = None
         self._serve = serve
-        every = parts.experiment.training.evaluate_every
-        self._trainer = Trainer(parts.bench, parts.record, parts.rest, evaluate_every=every)
+        self._trainer = Trainer(parts.bench, parts.record, parts.rest, parts.intake)
         self._order: Order = order or ArrivalOrder()
         self._timers = Timers(self._order.add)
         self._phase: asyncio.Task[None] | None = None

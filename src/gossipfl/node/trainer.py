@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from gossipfl.core.events import Train, Trained
 from gossipfl.learning.bench import Bench
+from gossipfl.learning.forgetting import score_of
 from gossipfl.node.freed_memory import return_freed_memory
+from gossipfl.node.intake import Intake
 from gossipfl.node.record import NodeRecord
 from gossipfl.node.rest import Rest
 from gossipfl.node.worker import Worker
@@ -38,12 +40,15 @@ class Trainer:
         bench: learner and data.
         record: where evaluations and times are noted.
         rest: before a phase; None: none.
-        evaluate_every: phases between evaluations of the state that a phase starts from; 0: only `evaluate`.
+        intake: takes new data in before a phase; None: none comes.
     """
 
-    def __init__(self, bench: Bench, record: NodeRecord, rest: Rest | None, *, evaluate_every: int) -> None:
-        self._bench, self._record, self._rest = bench, record, rest
-        self._evaluate_every = evaluate_every
+    def __init__(
+        self, bench: Bench, record: NodeRecord, rest: Rest | None = None, intake: Intake | None = None
+    ) -> None:
+        self._bench, self._record, self._rest, self._intake = bench, record, rest, intake
+        # phases between evaluations of the state that a phase starts from; 0: only `evaluate`
+        self._evaluate_every = bench.adapted.experiment.training.evaluate_every
         self._worker = Worker()
 
     @property
@@ -83,6 +88,7 @@ class Trainer:
     def _train(self, effect: Train[AdapterState], *, late: bool) -> PhaseDone:
         if self._evaluate_every and effect.version and effect.version % self._evaluate_every == 0:
             self._evaluate(effect.snapshot)
+        self._take_in(effect.first_step)
         began_ns, started = time.time_ns(), time.perf_counter()
         training = self._bench.learner.train(
             effect.snapshot,
@@ -109,9 +115,27 @@ class Trainer:
         return_freed_memory()
         return done
 
+    def _take_in(self, step: int) -> None:
+        """Data that has come since the last phase."""
+        if self._intake is None or self._record.data is None:
+            return
+        self._intake.look(step)
+        plan = self._bench.plan
+        self._record.noise_multiplier = plan.noise_ahead if plan else None
+        self._record.data.journal = self._intake.journal
+
     def _evaluate(self, state: AdapterState, *, last: bool = False) -> None:
         learner, data = self._bench.learner, self._bench.data
         if data.held_out.units:
             self._record.held_out = learner.evaluate(state, data.held_out, last=last)
+            self._remember(state)
         if data.test is not None:
             self._record.test = learner.evaluate(state, data.test, last=last)
+
+    def _remember(self, state: AdapterState) -> None:
+        """How good it is on each period's data, where more may come."""
+        record, data = self._record, self._bench.data
+        if record.data is None or record.held_out is None:
+            return
+        by_period = [self._bench.learner.evaluate(state, each) for each in data.by_period] or [record.held_out]
+        record.data.judge([score_of(found) for found in by_period])

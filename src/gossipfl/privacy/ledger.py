@@ -7,6 +7,9 @@ to, and its steps are charged to all of them; records that are new start one of 
 record has ever a lower ε than its steps cost. ε of a run is that of the account that has paid most, among those too
 that it has charged in an earlier life and whose data is gone since. Only `new_account` starts afresh; its reason stays
 in the ledger for ever.
+
+Where some records are drawn more seldom than others (`AccountRequest.shares`), each account is charged at the rate of
+those of its records that are drawn most.
 """
 
 import math
@@ -22,13 +25,12 @@ from gossipfl.errors import BudgetSpentError, PrivacyError
 from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.ledger_book import AccountRecord, Book, Tally, as_charges, refuse_other_levels
 from gossipfl.privacy.ledger_chain import Charged
-from gossipfl.privacy.ledger_opening import AccountRequest, settle
+from gossipfl.privacy.ledger_opened import Opening, opened
+from gossipfl.privacy.ledger_opening import AccountRequest
 from gossipfl.privacy.ledger_store import LedgerStore
 from gossipfl.privacy.ledger_units import BY_NAME, BY_RECORD, refuse_charged_by_record, refuse_named
 from gossipfl.privacy.meters import EpsilonMeters, deciding
 
-TOLERANCE = 1e-9
-"""Relative excess over the target that counts as none, so that a plan which meets its target exactly can finish."""
 _REMEMBERED = 64
 
 
@@ -45,36 +47,21 @@ def open_account(path: Path, request: AccountRequest) -> "LedgerAccount":
     request.check()
     store = LedgerStore(path)
     try:
-        with store.transaction() as book:
-            accounts = settle(store, book, request)
-            then = book.next_account() - 1, book.last.seq
-        return LedgerAccount(store, accounts, request, then=then)
+        return LedgerAccount(store, opened(store, request))
     except BaseException:
         store.close()
         raise
 
 
 class LedgerAccount:
-    """Open accounts that pay together; see `Account` for what its methods promise. Close it when training is over.
+    """Open accounts that pay together; see `Account` for what its methods promise. Close it when training is over."""
 
-    Args:
-        numbers: of the accounts.
-        then: the ledger's last account and its last entry when they were opened.
-    """
-
-    def __init__(
-        self, store: LedgerStore, numbers: tuple[int, ...], request: AccountRequest, *, then: tuple[int, int]
-    ) -> None:
+    def __init__(self, store: LedgerStore, opening: Opening) -> None:
         self._store = store
-        self._opened = numbers
-        self._last_account, self._last_entry = then
-        self._run = request.run
-        target = None if request.target_epsilon is None else request.target_epsilon * (1 + TOLERANCE)
-        self._meters = EpsilonMeters(request.delta, request.accountant, target)
-        self._request = request
+        # one value, replaced as a whole: other threads ask for receipts while data is taken in
+        self._now = opening
         self._giving = Lock()
         self._given: tuple[Receipt, ...] = ()
-        self._sealed = ""
         with store.view() as book:
             self._head = book.last.charges, book.head
 
@@ -92,7 +79,23 @@ class LedgerAccount:
 
     def seal(self, reason: str) -> None:
         """No further charge through this object: every one is refused as `BudgetSpentError` for this reason."""
-        self._sealed = reason
+        self._now = replace(self._now, sealed=reason)
+
+    def take_in(self, request: AccountRequest) -> Opening:
+        """Goes on with other records, those of before among them, as if it were opened anew; what it was before.
+
+        Between two steps only, by the thread that charges. What is new to the ledger starts an account of its own.
+
+        Raises:
+            LedgerError, PrivacyError: see `open_account`; the account is what it was.
+        """
+        request.check()
+        before, self._now = self._now, opened(self._store, request)
+        return before
+
+    def put_back(self, before: Opening) -> None:
+        """Goes on with what `take_in` gave: what was to be taken in was not, and nothing was charged for it."""
+        self._now = before
 
     def plan(self, charge: Charge, *, every: int) -> None:
         """Says what this run is going to charge, so that its ε is computed once; see `EpsilonMeters.plan`.
@@ -102,21 +105,30 @@ class LedgerAccount:
             every: steps after which a receipt is asked for.
         """
         with self._store.view() as book:
-            before = {each.number: each.tally(without_run=self._run) for each in self._accounts(book)}
-        self._meters.plan(before, charge, every=every)
+            befores = [
+                (own, {each.number: each.tally(without_run=self._run) for each in some})
+                for own, some in self._paying(book, self._accounts(book), charge)
+            ]
+        for own, before in befores:
+            self._now.meters.plan(before, own, every=every)
 
     def charge(self, charge: Charge) -> Receipt:
         """Charges steps before they are done, see `Account.charge`; several processes may charge at once."""
-        if self._sealed:
-            raise BudgetSpentError(self._sealed)
+        if self._now.sealed:
+            raise BudgetSpentError(self._now.sealed)
         if charge.steps < 1:
             raise PrivacyError(f"a charge needs at least one step, not {charge.steps}")
         with self._store.transaction() as book:
-            accounts = self._accounts(book)
+            accounts, meters = self._accounts(book), self._now.meters
             self._refuse_others(book, accounts)
-            bound = self._meters.admit(_tallies(accounts), charge)
-            self._store.add(_charged([each.number for each in accounts], self._request, charge))
-            receipt = self._receipt(book, max(bound, self._meters.epsilon(_tallies(self._left(book)))))
+            paying = self._paying(book, accounts, charge)
+            # all of them, before the first has paid
+            bounds = [meters.admit(_tallies(some), own) for own, some in paying]
+            for own, some in paying:
+                self._store.add(_charged([each.number for each in some], self._now.request, own))
+            paid = {each.number for _, some in paying for each in some}
+            others = [each for each in self._told(book) if each.number not in paid]
+            receipt = self._receipt(book, max(*bounds, meters.epsilon(_tallies(others))))
         return self._give(receipt)
 
     def receipt(self) -> Receipt:
@@ -124,7 +136,7 @@ class LedgerAccount:
         with self._store.view() as book:
             tallies, receipt = _tallies(self._told(book)), self._receipt(book, math.inf)
         # outside: a tenth of a second of convolutions, which no charge should have to wait for
-        return self._give(replace(receipt, epsilon=self._meters.epsilon(tallies)))
+        return self._give(replace(receipt, epsilon=self._now.meters.epsilon(tallies)))
 
     def charges(self) -> tuple[Charge, ...]:
         """All that any of this data has paid for, equal ones merged."""
@@ -140,11 +152,22 @@ class LedgerAccount:
             before = {each.number: each.tally(without_run=self._run) for each in self._accounts(book)}
         return tuple(as_charges(before[number]) for number in deciding(before))
 
+    def pasts_by_share(self) -> dict[float, tuple[tuple[Charge, ...], ...]]:
+        """What `charges_before` says, by how often records of the accounts are drawn; 1: as often as any."""
+        found: dict[float, dict[int, Tally]] = {}
+        with self._store.view() as book:
+            for each in self._accounts(book):
+                before = each.tally(without_run=self._run)
+                found.setdefault(self._share(book, each.number), {})[each.number] = before
+        return {
+            share: tuple(as_charges(before[number]) for number in deciding(before)) for share, before in found.items()
+        }
+
     def epsilon(self, delta: float) -> float:
         """ε of everything charged so far, at any δ."""
         with self._store.view() as book:
             tallies = _tallies(self._told(book))
-        return EpsilonMeters(delta, self._request.accountant).epsilon(tallies)
+        return EpsilonMeters(delta, self._now.request.accountant).epsilon(tallies)
 
     @property
     def head(self) -> tuple[int, str]:
@@ -164,7 +187,9 @@ class LedgerAccount:
             return
         with self._store.view() as book:
             held = book.last.charges
-            covered = book.covered_steps(self._numbers(book)) if receipt.charges else 0
+            # with those of data that is gone: they need not have paid for the same steps
+            told = [each.number for each in self._told(book)]
+            covered = book.covered_steps(told) if receipt.charges else 0
         if receipt.charges > held:
             raise PrivacyError(f"a receipt names {receipt.charges} charges, the ledger holds {held}")
         if receipt.steps > covered:
@@ -174,32 +199,56 @@ class LedgerAccount:
 
     def _refuse_others(self, book: Book, accounts: Sequence[AccountRecord]) -> None:
         """Another process may have charged them since they were opened."""
-        refuse_other_levels(self._request.level, accounts)
-        if self._request.unit == BY_RECORD:
+        now = self._now
+        refuse_other_levels(now.request.level, accounts)
+        if now.request.unit == BY_RECORD:
             refuse_named(accounts)
-        if self._request.unit == BY_NAME:
-            refuse_charged_by_record(book, [each.number for each in accounts], after=self._last_entry)
+        if now.request.unit == BY_NAME:
+            refuse_charged_by_record(book, [each.number for each in accounts], after=now.last_entry)
+
+    def _share(self, book: Book, number: int) -> float:
+        """Of an account; one that has become several's, or was started since, pays for the most."""
+        shares = self._now.shares
+        parts = [part for part in self._now.numbers if book.account(part).number == number]
+        return max((shares.get(part, 1.0) for part in parts), default=1.0)
+
+    def _paying(
+        self, book: Book, accounts: Sequence[AccountRecord], charge: Charge
+    ) -> list[tuple[Charge, list[AccountRecord]]]:
+        """What each account pays of a step: at the rate of its own records, those drawn most first."""
+        by_share: dict[float, list[AccountRecord]] = {}
+        for each in accounts:
+            by_share.setdefault(self._share(book, each.number), []).append(each)
+        return [
+            (replace(charge, sample_rate=charge.sample_rate * share), by_share[share])
+            for share in sorted(by_share, reverse=True)
+            if share
+        ]
 
     def _numbers(self, book: Book) -> list[int]:
         """As they are now: by other processes some may have become one since, and fresh ones been started on the data.
 
         A fresh account leaves out what was charged before it, not what its records go on to take part in here.
         """
-        return sorted(book.gone_on(self._opened, after=self._last_account))
+        return sorted(book.gone_on(self._now.numbers, after=self._now.last_account))
 
     def _accounts(self, book: Book) -> list[AccountRecord]:
         return [book.account(number) for number in self._numbers(book)]
 
     def _left(self, book: Book) -> list[AccountRecord]:
         """Of data that this run has trained on and that is no longer there: its state tells of them all the same."""
-        return book.left_by(self._run, self._request.node, self._numbers(book))
+        return book.left_by(self._run, self._now.request.node, self._numbers(book))
 
     def _told(self, book: Book) -> list[AccountRecord]:
         return [*self._accounts(book), *self._left(book)]
 
     def _receipt(self, book: Book, epsilon: float) -> Receipt:
         steps = sum(book.paid(self._numbers(book)).values())
-        return Receipt(steps, book.last.charges, book.head, epsilon, self._request.delta)
+        return Receipt(steps, book.last.charges, book.head, epsilon, self._now.request.delta)
+
+    @property
+    def _run(self) -> str:
+        return self._now.request.run
 
     def _give(self, receipt: Receipt) -> Receipt:
         with self._giving:

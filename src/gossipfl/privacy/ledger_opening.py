@@ -12,8 +12,8 @@ There several accounts become one that holds all their charges, and new records 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from gossipfl.errors import PrivacyError
 from gossipfl.privacy.ledger_book import Book, refuse_other_levels
@@ -41,6 +41,8 @@ class AccountRequest:
         level: of the mechanism; an account holds charges of one only.
         units: at level example, where units have names, the tags of each: its own first, then those of its records,
             of equal ones all.
+        shares: at level example, how much more seldom than others units are drawn, by tag, in [0, 1]; those that it
+            does not name are drawn as often as any. See `learning.continual`.
     """
 
     tags: Sequence[bytes]
@@ -53,6 +55,7 @@ class AccountRequest:
     node: str
     level: str = OF_UNITS
     units: Sequence[Sequence[bytes]] = ()
+    shares: Mapping[bytes, float] = field(default_factory=dict)
 
     @property
     def unit(self) -> str | None:
@@ -75,6 +78,10 @@ class AccountRequest:
             raise PrivacyError(f"target_epsilon must be above 0, not {self.target_epsilon}")
         if self.new_account is not None and not self.new_account.strip():
             raise PrivacyError("--new-account needs a reason; it is recorded in the ledger for ever")
+        if self.shares and self.level != OF_UNITS:
+            raise PrivacyError(f"at level {self.level} all data is one unit, which cannot be drawn more or less often")
+        if not all(0 <= share <= 1 for share in self.shares.values()):
+            raise PrivacyError("a share of an account's request is not in [0, 1]")
 
 
 def settle(store: LedgerStore, book: Book, request: AccountRequest) -> tuple[int, ...]:
@@ -97,6 +104,17 @@ def settle(store: LedgerStore, book: Book, request: AccountRequest) -> tuple[int
     for number in sorted(accounts):
         store.add(_opened(number, request))
     return tuple(sorted(accounts))
+
+
+def shares_of(store: LedgerStore, book: Book, request: AccountRequest, accounts: Iterable[int]) -> dict[int, float]:
+    """How often records of each account are drawn at most, compared to those drawn most; only shares below 1."""
+    if not request.shares:
+        return {}
+    keyed = {store.tag(tag): request.shares.get(tag, 1.0) for tag in request.tags}
+    found = dict.fromkeys((book.account(number).number for number in accounts), 0.0)
+    for tag, number in store.accounts_of(sorted(keyed)).items():
+        found[number] = max(found.get(number, 0.0), keyed[tag])
+    return {number: share for number, share in found.items() if share < 1}
 
 
 def _side_by_side(

@@ -4,6 +4,8 @@ level     is charged        with probability q a unit takes part, q =
 example   a step            min(1, batch_size / units)
 update    a phase           1, the unit being all data of the node; so at level correlated
 
+Where some units are drawn more seldom (`Drawing`), the others are drawn the more often: batch_size / Σ shares.
+
 δ ≤ 1 / (2 · units), by default min(1e-3, that)
 """
 
@@ -21,6 +23,19 @@ from gossipfl.privacy.pairs.exposure import Exposure
 from gossipfl.privacy.pairs.terms import PairTerms
 
 LARGEST_DELTA = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How often units are drawn, where that differs; at level example.
+
+    Attributes:
+        weight: Σ of the units' shares, each how often it is drawn compared to those drawn most.
+        shares: of each part of the data, its largest.
+    """
+
+    weight: float
+    shares: Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +57,7 @@ class Plan:
 
     Attributes:
         level: name of the mechanism.
-        sample_rate: q, probability that a unit is in a batch; 1 at level update.
+        sample_rate: q, probability that a unit is in a batch, of those drawn most; 1 at level update.
         noise_multiplier: σ, noise deviation over `max_grad_norm`.
         max_grad_norm: C, clipping norm of one unit's gradient; at level update of a phase's increment.
         delta: δ.
@@ -54,6 +69,7 @@ class Plan:
         method: how `epsilon` was found; `rdp` under accountant `prv` means that the tight one could not be had.
         clipping: how gradients are clipped, and noised for it; None: to `max_grad_norm`, with `noise_multiplier`.
         pairs: at level correlated, the noise shared with neighbors.
+        weight: see `Drawing`; None: all units are drawn as often.
     """
 
     level: str
@@ -69,11 +85,12 @@ class Plan:
     method: Method = "prv"
     clipping: Clipping | None = None
     pairs: Pairing | None = None
+    weight: float | None = None
 
     @property
     def expected_batch(self) -> float:
         """Units in a batch on average; what noised gradients are divided by, at level example."""
-        return self.sample_rate * self.units
+        return self.sample_rate * (self.units if self.weight is None else self.weight)
 
     @property
     def noise_ahead(self) -> float | None:
@@ -103,6 +120,7 @@ def make_plan(
     units: int,
     spent: Sequence[Charge] = (),
     pairs: PairTerms | None = None,
+    drawing: Drawing | None = None,
 ) -> Plan:
     """The plan for a whole training on data that has `spent` charges already.
 
@@ -110,6 +128,7 @@ def make_plan(
         units: of the node.
         spent: by other runs.
         pairs: of level correlated.
+        drawing: how often its units are drawn; None: as often as any. `plan_for_all` has several parts of data.
 
     Raises:
         BudgetSpentError: the target is spent already.
@@ -120,9 +139,11 @@ def make_plan(
     if units < 1:
         raise PrivacyError("a plan needs at least one unit of data")
     delta = delta_for(config.target_delta, units)
-    wished = _charged(config, training, units)
-    sigma = _noise(config, delta, wished, spent)
-    total = bound((*spent, replace(wished, noise_multiplier=sigma)), delta, config.accountant)
+    weight, (share, *_) = (units, (1.0,)) if drawing is None else (drawing.weight, drawing.shares)
+    wished = _charged(config, training, weight)
+    own = replace(wished, sample_rate=wished.sample_rate * share)
+    sigma = _noise(config, delta, own, spent)
+    total = bound((*spent, replace(own, noise_multiplier=sigma)), delta, config.accountant)
     return Plan(
         level=config.level,
         sample_rate=wished.sample_rate,
@@ -135,8 +156,9 @@ def make_plan(
         epsilon=total.epsilon,
         accountant=config.accountant,
         method=total.method,
-        clipping=clipping_of(config, noise_multiplier=sigma, expected_batch=wished.sample_rate * units),
+        clipping=clipping_of(config, noise_multiplier=sigma, expected_batch=wished.sample_rate * weight),
         pairs=None if pairs is None else _pairing(config, pairs, sigma, _noise(config, delta, wished, ())),
+        weight=None if drawing is None else drawing.weight,
     )
 
 
@@ -147,19 +169,32 @@ def plan_for_all(
     units: int,
     pasts: Sequence[Sequence[Charge]],
     pairs: PairTerms | None = None,
+    drawing: Drawing | None = None,
 ) -> Plan:
     """The plan that all parts of the data can pay for, the one of most noise; its ε is that of the part that pays most.
 
     Args:
         pasts: what each part of the data was charged before by other runs; one at least.
+        drawing: how often units are drawn; a part of share 0 is not, and pays nothing.
 
     Raises:
         BudgetSpentError, PrivacyError: see `make_plan`.
     """
-    plans = [make_plan(config, training, units=units, spent=past, pairs=pairs) for past in pasts]
+    shares = (1.0,) * len(pasts) if drawing is None else drawing.shares
+    own = [None if drawing is None else replace(drawing, shares=(share,)) for share in shares]
+    plans = [
+        make_plan(config, training, units=units, spent=past, pairs=pairs, drawing=each)
+        for past, share, each in zip(pasts, shares, own, strict=True)
+        if share
+    ]
     plan = max(plans, key=lambda plan: plan.noise_multiplier)
     # with this noise another part may cost a little more than the one that it was found for
-    bounds = [bound((*past, plan.charge(plan.steps)), plan.delta, plan.accountant) for past in pasts]
+    charge = plan.charge(plan.steps)
+    paid = [
+        (*past, replace(charge, sample_rate=charge.sample_rate * share)) if share else past
+        for past, share in zip(pasts, shares, strict=True)
+    ]
+    bounds = [bound(each, plan.delta, plan.accountant) for each in paid]
     dearest = max(bounds, key=lambda found: found.epsilon)
     return replace(plan, epsilon=dearest.epsilon, method=dearest.method)
 
@@ -218,11 +253,11 @@ def epsilon_if_replaced(plan: Plan, spent: Sequence[Charge] = ()) -> float:
     return bound(halved, plan.delta, plan.accountant).epsilon
 
 
-def _charged(config: PrivacyConfig, training: TrainingConfig, units: int) -> Charge:
-    """All that a training charges, but for the noise."""
+def _charged(config: PrivacyConfig, training: TrainingConfig, weight: float) -> Charge:
+    """All that a training charges, but for the noise, of the units drawn most."""
     if config.releases_phases:
         return Charge(1.0, 0.0, training.phases)
-    return Charge(min(1.0, training.batch_size / units), 0.0, training.total_steps)
+    return Charge(min(1.0, training.batch_size / weight), 0.0, training.total_steps)
 
 
 def _pairing(config: PrivacyConfig, pairs: PairTerms, own: float, others: float) -> Pairing | None:

@@ -2,50 +2,37 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from gossipfl.config.experiment import Experiment
-from gossipfl.config.graph_files import graph_for
 from gossipfl.config.machines import simulated_machines
 from gossipfl.config.ranks import at_rank, simulated_ranks
 from gossipfl.core.messages import Clear
-from gossipfl.core.topology import build_schedule
-from gossipfl.core.topology.links import mutual_links
 from gossipfl.learning.alone import lone_experiment, train_alone
-from gossipfl.learning.bench import Bench, Resident, learner_for, load_resident
+from gossipfl.learning.bench import Bench, learner_for, load_resident
 from gossipfl.learning.books import Books, RunTerms
 from gossipfl.learning.context import cut_notice
 from gossipfl.learning.data import DataSite, Examples, FleetRecords, NodeRecords, load_fleet_records, make_test
 from gossipfl.learning.data.poisons import poison_fleet
 from gossipfl.learning.evaluation import Evaluation
+from gossipfl.learning.forgetting import Score, score_of
+from gossipfl.learning.growing import take_in
 from gossipfl.learning.personal import Personal, Personalized, make_personal
-from gossipfl.privacy.account import FreeAccount
-from gossipfl.privacy.pairs.noise import SeededNoise
-from gossipfl.privacy.pairs.terms import PairTerms
-from gossipfl.privacy.plan import delta_for, make_plan
+from gossipfl.learning.resident import Resident
+from gossipfl.privacy.period_account import PeriodAccount
 from gossipfl.privacy.publishing import Publisher
 from gossipfl.privacy.simulated_account import SimulatedAccount
+from gossipfl.runs.arrivals import Arrivals, arrivals_of, at_the_beginning
 from gossipfl.runs.judging import Judgment, States
+from gossipfl.runs.roster import Roster
+from gossipfl.runs.simulated_books import grown_books, simulated_books, simulated_pairs
 from gossipfl.state import AdapterState
 
 logger = logging.getLogger(__name__)
 
 SIMULATED = RunTerms(run="simulation", streams="seeded")
-
-
-@dataclass(frozen=True, slots=True)
-class Roster:
-    """Whose data it is.
-
-    Attributes:
-        names: of all nodes; data is split over them.
-        folder: of experiment.yaml.
-    """
-
-    names: tuple[str, ...]
-    folder: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +45,15 @@ class Fleet:
         simulated: accounts of the nodes under privacy, those of their benches.
         tried: what shows whether a backdoor works; None without one.
         lone: makes a node's bench anew, as if it had no neighbors; None where nobody asks how good it would be alone.
+        arrivals: by node, data that comes while they train; empty without `simulation.periods`.
     """
 
     resident: Resident
     benches: Mapping[str, Bench]
-    simulated: Mapping[str, SimulatedAccount]
+    simulated: Mapping[str, SimulatedAccount | PeriodAccount]
     tried: Examples | None = None
     lone: Callable[[str], Bench] | None = None
+    arrivals: Mapping[str, Arrivals] = field(default_factory=dict)
 
     @property
     def initial(self) -> AdapterState:
@@ -75,9 +64,34 @@ class Fleet:
         """Where a node starts."""
         return self.benches[node].adapted.initial
 
+    def arrive(self, node: str, phase: int) -> None:
+        """Takes in what comes to a node before a phase, and has not come yet: by the code of a real node.
+
+        Raises:
+            UserError: it cannot be trained on.
+        """
+        coming = self.arrivals.get(node)
+        if coming is None or (due := coming.due(phase)) == coming.here:
+            return
+        experiment = self.benches[node].adapted.experiment
+        take_in(self.benches[node], coming.sorted_out(experiment, node, due), partial(self._reopened, node))
+        coming.here = due
+
+    def arrived(self) -> dict[str, int]:
+        """How many periods each node has, for a checkpoint."""
+        return {node: coming.here for node, coming in self.arrivals.items()}
+
+    def restore_arrived(self, arrived: Mapping[str, int]) -> None:
+        """Takes over what `arrived` gave."""
+        for node, count in arrived.items():
+            self.arrive(node, self.arrivals[node].phases[count - 1])
+
+    def _reopened(self, node: str, records: NodeRecords) -> Books:
+        return grown_books(self.benches[node].adapted.experiment, records, self.benches[node].account)
+
     def judge(self, states: States, *, last: bool = False) -> list[Judgment]:
         """See `Judge`."""
-        return [self._judgment(self.benches[node], state, last=last) for node, state in states]
+        return [self._judgment(node, state, last=last) for node, state in states]
 
     def judge_mean(self, state: AdapterState, *, last: bool = False) -> Evaluation | None:
         """See `Judge`; only a common test set is the same for all."""
@@ -126,13 +140,26 @@ class Fleet:
     def close(self) -> None:
         """Nothing to give back: accounts are in memory."""
 
-    def _judgment(self, bench: Bench, state: AdapterState, *, last: bool) -> Judgment:
+    def _judgment(self, node: str, state: AdapterState, *, last: bool) -> Judgment:
+        bench = self.benches[node]
         own, test = bench.data.held_out, self.resident.test
+        judged = bench.learner.evaluate(state, own, last=last) if own.rows else None
         return Judgment(
-            own=bench.learner.evaluate(state, own, last=last) if own.rows else None,
+            own=judged,
             test=bench.learner.evaluate(state, test, last=last) if test is not None else None,
             trigger_success=bench.learner.hits(state, self.tried) if self.tried is not None else None,
+            periods=self._by_period(node, state, judged),
         )
+
+    def _by_period(self, node: str, state: AdapterState, own: Evaluation | None) -> tuple[Score, ...]:
+        """In the order of `simulation.periods`."""
+        coming, periods = self.arrivals.get(node), self.resident.adapted.experiment.simulation.periods
+        if coming is None or periods is None or own is None:
+            return ()
+        bench = self.benches[node]
+        found = [bench.learner.evaluate(state, each) for each in bench.data.by_period] or [own]
+        scores = dict(zip(coming.numbers, map(score_of, found), strict=False))
+        return tuple(scores.get(number) for number in range(len(periods.later) + 1))
 
 
 def highest(exposed: Sequence[dict[str, float] | None]) -> dict[str, float] | None:
@@ -165,7 +192,9 @@ def build_fleet(
     """
     experiment = on_one_thread(experiment)
     sites = [DataSite(name, roster.names, None, roster.folder, roster.folder) for name in nodes]
-    records = poison_fleet(experiment, load_fleet_records(experiment, sites))
+    read = load_fleet_records(experiment, sites)
+    arrivals = arrivals_of(experiment, roster.names, read)
+    records = poison_fleet(experiment, at_the_beginning(experiment, read, arrivals))
     own, kinds = own_experiments(experiment, nodes), dict[_Kind, Resident]()
     for name in sorted(nodes, key=lambda name: -own[name].adapter.rank):
         if (kind := _kind(own[name])) not in kinds:
@@ -184,7 +213,9 @@ def build_fleet(
     if notice := cut_notice(parts, experiment.task):
         logger.warning("%s", notice)
     accounts = {name: bench.account for name, bench in benches.items()}
-    simulated = {name: account for name, account in accounts.items() if isinstance(account, SimulatedAccount)}
+    simulated = {
+        name: account for name, account in accounts.items() if isinstance(account, SimulatedAccount | PeriodAccount)
+    }
     resident = next(iter(kinds.values()))
     tried = make_test(experiment, records.tried, resident.adapted.reader)
     return Fleet(
@@ -193,6 +224,7 @@ def build_fleet(
         simulated,
         tried.to(resident.device) if tried is not None else None,
         _lone(experiment, {name: kinds[_kind(own[name])].at(own[name]) for name in nodes}, sites, records),
+        arrivals,
     )
 
 
@@ -240,29 +272,3 @@ def on_one_thread(experiment: Experiment) -> Experiment:
     """Unless it says otherwise: many small passes gain nothing from more, and results do not depend on the machine."""
     training = experiment.training.model_copy(update={"threads": experiment.training.threads or 1})
     return experiment.model_copy(update={"training": training})
-
-
-def simulated_pairs(experiment: Experiment, roster: Roster, nodes: Sequence[str]) -> dict[str, PairTerms]:
-    """With whom each node shares seeded noise; empty but at level correlated.
-
-    Raises:
-        TopologyError: the graph cannot carry gossip, or is directed.
-    """
-    if experiment.privacy.level != "correlated":
-        return {}
-    topology = experiment.topology
-    links = mutual_links(build_schedule(topology, roster.names, graph_for(topology, roster.folder)))
-    return {name: PairTerms(name, links, SeededNoise(experiment.seed, name, tuple(links[name]))) for name in nodes}
-
-
-def simulated_books(experiment: Experiment, records: NodeRecords, pairs: PairTerms | None = None) -> Books:
-    """An account in memory of these records, and the plan of the whole run; free and none at level none.
-
-    Raises:
-        PrivacyError: see `make_plan`.
-    """
-    privacy, units = experiment.privacy, len(records.train)
-    if privacy.level == "none":
-        return Books(FreeAccount(), None)
-    account = SimulatedAccount(delta_for(privacy.target_delta, units), privacy.accountant, privacy.target_epsilon)
-    return Books(account, make_plan(privacy, experiment.charged_training, units=units, pairs=pairs))

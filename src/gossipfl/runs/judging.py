@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gossipfl.learning.evaluation import Evaluation
+from gossipfl.learning.forgetting import Score
 from gossipfl.state import AdapterState
 
 States = Sequence[tuple[str, AdapterState]]
@@ -20,11 +21,14 @@ class Judgment:
         test: on the common test set; None without one.
         trigger_success: part of its records with a backdoor's trigger of which it says what the attacker wants; None
             without a backdoor.
+        periods: accuracy on its own held-out part of each of `simulation.periods`, None of what it does not have;
+            empty without them.
     """
 
     own: Evaluation | None
     test: Evaluation | None
     trigger_success: float | None = None
+    periods: tuple[Score, ...] = ()
 
 
 class Judge(Protocol):

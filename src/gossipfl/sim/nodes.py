@@ -29,7 +29,7 @@ from gossipfl.errors import MessageError
 from gossipfl.protection.letters import Guard
 from gossipfl.protection.terms import check_protectable
 from gossipfl.runs.compute import build_duration
-from gossipfl.runs.fleet import Roster
+from gossipfl.runs.roster import Roster
 from gossipfl.runs.spread import Spread, spread_of
 from gossipfl.sim.attackers import attackers_of
 from gossipfl.sim.availability import AVAILABILITIES, Partition

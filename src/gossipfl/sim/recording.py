@@ -21,6 +21,7 @@ from gossipfl.learning.evaluation import Evaluation
 from gossipfl.runs.adapter_file import write_adapter, write_states
 from gossipfl.runs.judging import Judge, Judgment
 from gossipfl.runs.lines import Standing, error_line, judged_line, node_columns, summary_line
+from gossipfl.runs.period_lines import Memories, period_columns, period_line
 from gossipfl.runs.run_directory import RunDirectory
 from gossipfl.runs.spread import Spread, spread_of
 from gossipfl.sim.body import Body
@@ -28,7 +29,7 @@ from gossipfl.sim.trainers import Trainer
 from gossipfl.sim.world import World
 from gossipfl.state import AdapterState
 
-RecorderState = tuple[int, dict[str, Any], Spread | None, tuple[float, float] | None, int]
+RecorderState = tuple[int, dict[str, Any], Spread | None, tuple[float, float] | None, int, Memories]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class Recorder:
         self.start: Spread | None = None
         self._left: tuple[float, float] | None = None
         self._absent = 0
+        self._memories: Memories = {}
         world.on_report = self._on_report
 
     def begin(self) -> None:
@@ -100,11 +102,11 @@ class Recorder:
 
     def state(self) -> RecorderState:
         """All that changes, for a checkpoint."""
-        return self._next, self.last, self.start, self._left, self._absent
+        return self._next, self.last, self.start, self._left, self._absent, self._memories
 
     def restore(self, state: RecorderState) -> None:
         """Takes over what `state` gave."""
-        self._next, self.last, self.start, self._left, self._absent = state
+        self._next, self.last, self.start, self._left, self._absent, self._memories = state
 
     def _on_report(self, _name: str, report: Report) -> None:
         self._absent += len(report.absent)
@@ -120,6 +122,7 @@ class Recorder:
         judgments, mean = self._judged(there, spread, last=last)
         columns = node_columns(self._standing(nodes), spread, judgments)
         columns["distance"] = self._of_honest(spread.distances)
+        columns |= period_columns(nodes, judgments, self._memories)
         self.last = summary_line(columns, spread)
         self.last["bound"] = self._bound(spread, self.last["round"])
         self.last |= {"absent": self._absent, "exact": self._is_exact()}
@@ -129,7 +132,7 @@ class Recorder:
         else:
             counted = {name for name, _ in self._honest}
             honest = [name in counted for name in nodes]
-            self.last |= judged_line(columns, mean, honest) | self._averaged()
+            self.last |= judged_line(columns, mean, honest) | self._averaged() | period_line(columns, honest)
         self._parts.drawn(self.last)
         self._parts.directory.append(self.last, columns)
         return spread

@@ -14,6 +14,7 @@ from gossipfl.core.factors import pairs_of, update_distance
 from gossipfl.core.mixing import build_mixing
 from gossipfl.core.mixing.blocks import block_distance, mean_of_blocks
 from gossipfl.core.tables import resolve
+from gossipfl.errors import ConfigError
 from gossipfl.learning.together import nodes_at_once
 from gossipfl.privacy.grouped.gradients import grouping_problem
 from gossipfl.runs.fleet import Fleet, build_fleet, own_experiments
@@ -64,6 +65,8 @@ def auto(experiment: Experiment, setting: Setting) -> tuple[Crew, SimEngine]:
 
 def ray(experiment: Experiment, setting: Setting) -> tuple[Crew, SimEngine]:
     """One at a time in each of several processes."""
+    if setting.simulation.periods is not None:
+        raise ConfigError("simulation.periods: simulation.engine auto, loop or batched was expected, not ray")
     from gossipfl.sim.executor import Cluster  # noqa: PLC0415  # the one door to Ray
 
     cluster = Cluster(experiment, setting, address=setting.simulation.address)
@@ -99,12 +102,16 @@ class Training:
             "accounts": self.crew.accounts(),
             "pending": self.trainer.pending,
             "left": self.trainer.left,
+            "arrived": self.crew.arrived() if isinstance(self.crew, Fleet) else {},
         }
 
     def restore(self, state: Any) -> None:  # noqa: ANN401  # what `state` gave
         """Takes over what `state` gave."""
         if isinstance(self.engine, AutoEngine):
             self.engine.take(state["engine"])
+        if isinstance(self.crew, Fleet):
+            # before moments and accounts, which are those of all that has come
+            self.crew.restore_arrived(state.get("arrived", {}))
         for name, moments in state["moments"].items():
             self.engine.restore(name, moments)
         self.crew.restore_accounts(state["accounts"])

@@ -14,14 +14,16 @@ from gossipfl.config.audit import AuditConfig
 from gossipfl.config.loading import LoadedExperiment
 from gossipfl.core.events import Event
 from gossipfl.errors import ConfigError
-from gossipfl.learning.bench import Bench, Resident
+from gossipfl.learning.bench import Bench
 from gossipfl.learning.books import RunTerms
 from gossipfl.learning.data import DataSite, NodeRecords
 from gossipfl.learning.planted import PlantedBench, Planting, dealt, plant, planted_bench
+from gossipfl.learning.resident import Resident
 from gossipfl.privacy import accounting
 from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.plan import Plan, epsilon_if_replaced
-from gossipfl.runs.fleet import build_fleet, ordinary_bench, simulated_books
+from gossipfl.runs.fleet import build_fleet, ordinary_bench
+from gossipfl.runs.simulated_books import simulated_books
 from gossipfl.sim.engines.loop import LoopEngine
 from gossipfl.sim.nodes import Setting, build_world, generators_of, guards_of, node_parts, schedule_for, weigher
 from gossipfl.sim.training import training_course, training_setting, training_with

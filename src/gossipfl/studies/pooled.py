@@ -13,22 +13,24 @@ from typing import Any
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import LoadedExperiment
 from gossipfl.core.rng import generator
-from gossipfl.learning.bench import Bench, Resident, learner_for, load_resident
+from gossipfl.learning.bench import Bench, learner_for, load_resident
 from gossipfl.learning.books import RunTerms
 from gossipfl.learning.data import DataSite, Examples, NodeRecords, load_fleet_records
 from gossipfl.learning.data.examples import make_examples
 from gossipfl.learning.data.units import group_units
 from gossipfl.learning.evaluation import Evaluation
+from gossipfl.learning.resident import Resident
 from gossipfl.privacy.simulated_account import SimulatedAccount
 from gossipfl.runs import run_config as drivers
 from gossipfl.runs.adapter_file import write_adapter
 from gossipfl.runs.compute import Duration, build_duration
-from gossipfl.runs.fleet import on_one_thread, simulated_books
+from gossipfl.runs.fleet import on_one_thread
 from gossipfl.runs.judging import Judgment
 from gossipfl.runs.lines import Standing, judged_line, node_columns, summary_line
 from gossipfl.runs.progress import Progress
 from gossipfl.runs.result import RunResult, final_figures
 from gossipfl.runs.run_directory import RunDirectory
+from gossipfl.runs.simulated_books import simulated_books
 from gossipfl.runs.spread import spread_of_one
 from gossipfl.state import AdapterState
 

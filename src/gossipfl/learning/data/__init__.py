@@ -10,7 +10,6 @@ from gossipfl.learning.data.loading import (
     DataSite,
     FleetRecords,
     NodeData,
-    NodeRecords,
     load_all_node_records,
     load_fleet_records,
     load_node_data,
@@ -20,6 +19,7 @@ from gossipfl.learning.data.loading import (
     make_test,
     tokenize_node,
 )
+from gossipfl.learning.data.sorting import NodeRecords, sort_out
 
 __all__ = [
     "DataSite",
@@ -34,5 +34,6 @@ __all__ = [
     "load_test",
     "load_test_records",
     "make_test",
+    "sort_out",
     "tokenize_node",
 ]

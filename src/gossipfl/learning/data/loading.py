@@ -1,6 +1,9 @@
 """A node's data, from its files to examples: read, take its part, group by unit, hold out, tokenize.
 
 sites ──each source read once──> FleetRecords ──> NodeRecords of a node, common test set ──> NodeData
+
+Data may come in periods, one after the other: a unit is of the period in which it first comes, and each period holds
+out a part of its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,13 +14,13 @@ import torch
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.errors import DataError
-from gossipfl.learning.data.canaries import Canary, choose_canaries, plant
 from gossipfl.learning.data.common import CommonRecords, read_common, read_test
 from gossipfl.learning.data.examples import Examples, make_examples
+from gossipfl.learning.data.folder import read_folder
 from gossipfl.learning.data.kinds import Reader
 from gossipfl.learning.data.records import Record, to_records
+from gossipfl.learning.data.sorting import NodeRecords, sort_out
 from gossipfl.learning.data.sources import read_table
-from gossipfl.learning.data.units import Lot, group_units, hold_out, limit_units
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class DataSite:
         source: the node's own file, folder, hub id or `sklearn:digits`; None takes its part of `data.source`.
         folder: where experiment.yaml lies; `data.source` and `data.test` start there.
         data_folder: where peers.yaml lies; `source` starts there.
+        periods: the records of `source`, read already, as they came; None: they are to be read.
     """
 
     node: str
@@ -37,28 +41,7 @@ class DataSite:
     source: str | None
     folder: Path
     data_folder: Path
-
-
-@dataclass(frozen=True, slots=True)
-class NodeRecords:
-    """A node's records before they are tokens.
-
-    Attributes:
-        records: all it has.
-        train, held_out: positions of the records of each unit on either side.
-        left_out: number of records beyond `data.max_per_unit`.
-        tags: SHA-256 of every record of the units in `train`, sorted, each once: what the ledger knows the data by.
-        canaries: those of `data.canaries`, of their owner.
-        unit_tags: the tags of each named unit in `train`: its own, then those of its records, of equal ones all.
-    """
-
-    records: tuple[Record, ...]
-    train: tuple[list[int], ...]
-    held_out: tuple[list[int], ...]
-    left_out: int
-    tags: tuple[bytes, ...]
-    canaries: tuple[Canary, ...] = ()
-    unit_tags: tuple[tuple[bytes, ...], ...] = ()
+    periods: Sequence[Sequence[Record]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +69,7 @@ class NodeData:
         test: the common public test set; None without `data.test` and `data.test_share`.
         tags: see `NodeRecords`.
         left_out: number of records that `data.max_per_unit` left out.
+        by_period: the held-out units of each period, where data came in several; else empty.
     """
 
     train: Examples
@@ -93,11 +77,14 @@ class NodeData:
     test: Examples | None
     tags: tuple[bytes, ...]
     left_out: int = 0
+    by_period: tuple[Examples, ...] = ()
 
     def to(self, device: torch.device) -> "NodeData":
         """The same data, with micro-batches on another device."""
         test = self.test.to(device) if self.test is not None else None
-        return replace(self, train=self.train.to(device), held_out=self.held_out.to(device), test=test)
+        by_period = tuple(each.to(device) for each in self.by_period)
+        held_out = self.held_out.to(device)
+        return replace(self, train=self.train.to(device), held_out=held_out, test=test, by_period=by_period)
 
 
 def load_node_data(experiment: Experiment, site: DataSite, tokenizer: Reader | None) -> NodeData:
@@ -132,7 +119,19 @@ def tokenize_node(
         make_examples(found.records, units, tokenizer=tokenizer, task=experiment.task, goldfish=out)
         for units, out in ((found.train, goldfish), (found.held_out, None))
     )
-    return NodeData(train, held_out, test, found.tags, found.left_out)
+    by_period = tuple(
+        make_examples(found.records, units, tokenizer=tokenizer, task=experiment.task) for units in _by_period(found)
+    )
+    return NodeData(train, held_out, test, found.tags, found.left_out, by_period)
+
+
+def _by_period(found: NodeRecords) -> list[list[list[int]]]:
+    """Held-out units of each period; nothing where there is one."""
+    periods = max(found.periods, default=0) + 1
+    if periods == 1:
+        return []
+    held_out = list(zip(found.held_out, found.held_out_periods, strict=True))
+    return [[unit for unit, came in held_out if came == period] for period in range(periods)]
 
 
 def load_fleet_records(experiment: Experiment, sites: Sequence[DataSite]) -> FleetRecords:
@@ -214,46 +213,18 @@ def _load_all(
         common = common or read_common(experiment, sharing[0].folder)
         parts = common.parts(experiment, sharing[0].names)
     return {
-        site.node: _sorted_out(
-            experiment, site.node, parts[site.node] if site.source is None else _own(experiment, site, site.source)
+        site.node: sort_out(
+            experiment, site.node, [parts[site.node]] if site.source is None else _own(experiment, site, site.source)
         )
         for site in sites
     }
 
 
-def _own(experiment: Experiment, site: DataSite, source: str) -> tuple[Record, ...]:
+def _own(experiment: Experiment, site: DataSite, source: str) -> Sequence[Sequence[Record]]:
+    if site.periods is not None:
+        return site.periods
     data = experiment.data
+    if data.watch:
+        return [read_folder(experiment, source, site.data_folder)]
     table = read_table(source, folder=site.data_folder, format=data.format, name=data.name, split=data.hub_split)
-    return tuple(to_records(table, experiment, source=source))
-
-
-def _sorted_out(experiment: Experiment, node: str, records: tuple[Record, ...]) -> NodeRecords:
-    """A node's records by unit and side, and what the ledger knows them by."""
-    data, lot = experiment.data, Lot(experiment.seed, node)
-    whole = group_units(records)
-    limited = limit_units(records, whole, most=data.max_per_unit, lot=lot)
-    train, held_out = hold_out(records, limited, fraction=data.held_out, lot=lot)
-    if data.held_out and not held_out:
-        raise DataError(
-            f"data of node {node!r} has {len(whole)} unit, data.held_out {data.held_out} needs 2: "
-            "one to train on and one held out; with data.held_out 0 it trains on what it has"
-        )
-    # a person's left-out records stand for the same person, whichever of them a later run happens to use
-    trained = {unit[0] for unit in train}
-    theirs = [unit for unit, used in zip(whole, limited, strict=True) if used[0] in trained]
-    # and a person stands for herself, whichever records she comes with: her ε adds up over all of them
-    tags = set().union(*(_tags([records[row] for row in unit]) for unit in theirs))
-    named = [
-        (own, *sorted(records[row].tag for row in unit))
-        for unit in theirs
-        if (own := records[unit[0]].unit_tag) is not None
-    ]
-    left_out = len(records) - sum(map(len, limited))
-    wished = data.canaries
-    canaries = () if wished is None or wished.node != node else choose_canaries(records, train, wished, lot)
-    planted = tuple(plant(train, canaries))
-    return NodeRecords(records, planted, tuple(held_out), left_out, tuple(sorted(tags)), canaries, tuple(named))
-
-
-def _tags(records: Sequence[Record]) -> set[bytes]:
-    return {record.tag for record in records} | {record.unit_tag for record in records if record.unit_tag is not None}
+    return [to_records(table, experiment, source=source)]

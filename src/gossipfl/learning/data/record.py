@@ -20,6 +20,7 @@ class Record:
         image: encoded; empty for all else.
         pixels_sha256: of what is seen of it.
         words, tags: of the text, and the index of each into `task.labels`; empty for other tasks.
+        part: value of the column of `simulation.periods`; empty without it.
     """
 
     text: str
@@ -33,6 +34,7 @@ class Record:
     pixels_sha256: bytes = b""
     words: tuple[str, ...] = ()
     tags: tuple[int, ...] = ()
+    part: str = ""
 
     @property
     def tag(self) -> bytes:

@@ -31,7 +31,9 @@ def to_records(table: datasets.Dataset, experiment: Experiment, *, source: str, 
     labels = _labels(columns, experiment, rows)
     units: Sequence[str | None] = columns.names(data.unit, "data.unit") if data.unit else [None] * rows
     groups = _groups(columns, experiment) if common else [""] * rows
-    fields = {"label": labels, **contents, "unit": units, "group": groups}
+    periods = experiment.simulation.periods if common else None
+    parts = [""] * rows if periods is None else columns.names(periods.column, "simulation.periods.column")
+    fields = {"label": labels, **contents, "unit": units, "group": groups, "part": parts}
     return [Record(**dict(zip(fields, values, strict=True))) for values in zip(*fields.values(), strict=True)]
 
 

@@ -45,11 +45,13 @@ class ExampleMechanism:
         self._plan: Plan = parts.plan
         self._trained = trainable(parts.module)
         self._norm = ClippingNorm(self._plan.clips)
+        shares = 1.0 if parts.shares is None else parts.shares
+        self._rates = self._plan.sample_rate * shares
 
     def draw(self, step: int) -> Drawn:
         """See `Mechanism.draw`: Poisson sampling, each unit by itself."""
         receipt = self._parts.account.charge(self._plan.charge())
-        chosen = self._parts.batches.at(step).uniform(self._plan.units) < self._plan.sample_rate
+        chosen = self._parts.batches.at(step).uniform(self._plan.units) < self._rates
         units = np.flatnonzero(chosen).astype(np.int64)
         return Drawn(receipt, units, self._norm.clip(), self._plan.expected_batch)
 

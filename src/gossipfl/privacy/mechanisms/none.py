@@ -1,9 +1,10 @@
-"""No privacy: the plain mean gradient of a batch. Every epoch takes every unit once, in an order of its own."""
+"""No privacy: the plain mean gradient of a batch. Every epoch takes every unit once, in an order of its own.
 
-import math
+Units that are drawn more seldom than others have epochs of their own: of each kind a batch has its part.
+"""
+
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,7 +14,8 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from gossipfl.core.messages import Receipt
 from gossipfl.privacy.accounting import Charge
-from gossipfl.privacy.mechanisms.parts import Drawn, MechanismParts, Units, Vector
+from gossipfl.privacy.mechanisms.epochs import Epochs, epochs_of
+from gossipfl.privacy.mechanisms.parts import Drawn, MechanismParts, Vector
 from gossipfl.privacy.sources.plain import PlainGradients
 from gossipfl.privacy.sources.seam import NOBODY, Places
 
@@ -26,15 +28,15 @@ class PlainMechanism:
     def __init__(self, parts: MechanismParts) -> None:
         self._parts = parts
         self._source = PlainGradients(parts.module, parts.losses)
-        self._count = math.ceil(parts.units / parts.batch_size)
-        # a batch of all units needs no order
-        self._epoch = Epoch(-1, (np.arange(parts.units, dtype=np.int64),))
+        self._kinds: tuple[Epochs, ...] = epochs_of(parts.units, parts.batch_size, parts.shares)
         self._drops = any(_drops(layer) for layer in parts.module.modules())
 
     def draw(self, step: int) -> Drawn:
         """See `Mechanism.draw`."""
         receipt = self._parts.account.charge(_STEP)
-        units = self._choose(step)
+        chosen = [kind.batch(step, self._parts.batches) for kind in self._kinds]
+        # one that is handed out again stays the same array
+        units = chosen[0] if len(chosen) == 1 else np.concatenate(chosen)
         return Drawn(receipt, units, None, float(len(units)))
 
     def finish(self, step: int, drawn: Drawn, sums: Tensor) -> Tensor:  # noqa: ARG002  # every step is alike
@@ -69,27 +71,6 @@ class PlainMechanism:
         with torch.random.fork_rng():
             torch.manual_seed(int(self._parts.noise.at(step).uniform(1)[0] * 2**53))
             yield
-
-    def _choose(self, step: int) -> Units:
-        """The units of batch `step`: an epoch is cut into batches of nearly equal size, at most `batch_size`."""
-        number, place = divmod(step, self._count)
-        if number != self._epoch.number and self._count > 1:
-            keys = self._parts.batches.at(number).uniform(self._parts.units)
-            order = np.argsort(keys, kind="stable").astype(np.int64)
-            self._epoch = Epoch(number, tuple(np.array_split(order, self._count)))
-        return self._epoch.batches[place]
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """One pass over all units.
-
-    Attributes:
-        batches: units of each.
-    """
-
-    number: int
-    batches: tuple[Units, ...]
 
 
 def _drops(layer: nn.Module) -> bool:

@@ -134,6 +134,8 @@ class MechanismParts:
         source: of unit gradients, one that has passed the self check; mechanisms may share it, in turn. None: the
             hooks of Opacus. Nothing at level none.
         pairs: of level correlated: neighbors, and the noise shared with them.
+        shares: (units,) how often each is drawn, compared to those drawn most, in [0, 1], at least one 1; None: all
+            are drawn as often.
     """
 
     module: nn.Module
@@ -147,6 +149,7 @@ class MechanismParts:
     batches: Stream
     source: UnitSource | None = None
     pairs: PairTerms | None = None
+    shares: NDArray[np.float64] | None = None
 
 
 def leave(gradient: Tensor, parameters: Sequence[nn.Parameter], resting: Places = NOBODY) -> None:

@@ -20,10 +20,13 @@ class BatchedEngine:
     name = "batched"
 
     def __init__(self, fleet: Fleet, *, most_rows: int) -> None:
+        self._fleet = fleet
         self._together = Together(fleet.resident, fleet.benches, most_rows=most_rows)
 
     def compute(self, phases: Sequence[tuple[str, Train[AdapterState]]]) -> list[Trained[AdapterState]]:
         """See `Engine.compute`."""
+        for node, phase in phases:
+            self._fleet.arrive(node, phase.version)
         wished = [Phase(node, phase.snapshot, phase.first_step, phase.steps, phase.version) for node, phase in phases]
         trainings = self._together.train(wished)
         return [trained(phase, training) for (_, phase), training in zip(phases, trainings, strict=True)]

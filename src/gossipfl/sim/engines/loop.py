@@ -21,7 +21,11 @@ class LoopEngine:
 
     def compute(self, phases: Phases) -> list[Trained[AdapterState]]:
         """See `Engine.compute`."""
-        return [trained(phase, self._train(node, phase)) for node, phase in phases]
+        found = []
+        for node, phase in phases:
+            self._fleet.arrive(node, phase.version)
+            found.append(trained(phase, self._train(node, phase)))
+        return found
 
     def moments(self, node: str) -> Moments:
         """See `Engine.moments`."""

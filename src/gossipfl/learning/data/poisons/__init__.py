@@ -11,11 +11,12 @@ from dataclasses import replace
 
 from gossipfl.config.attackers import AttackersConfig
 from gossipfl.config.experiment import Experiment
-from gossipfl.learning.data.loading import FleetRecords, NodeRecords
+from gossipfl.learning.data.loading import FleetRecords
 from gossipfl.learning.data.poisons.backdoor import backdoor
 from gossipfl.learning.data.poisons.label_flip import label_flip
 from gossipfl.learning.data.poisons.seam import Poison
 from gossipfl.learning.data.records import Record
+from gossipfl.learning.data.sorting import NodeRecords
 from gossipfl.learning.data.units import Lot
 
 BuildPoison = Callable[[AttackersConfig, Experiment], Poison]

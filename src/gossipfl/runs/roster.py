@@ -1,0 +1,17 @@
+"""Whose data a trial runs on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """Whose data it is.
+
+    Attributes:
+        names: of all nodes; data is split over them.
+        folder: of experiment.yaml.
+    """
+
+    names: tuple[str, ...]
+    folder: Path
