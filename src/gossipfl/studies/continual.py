@@ -23,9 +23,9 @@ from gossipfl.errors import ConfigError
 from gossipfl.report.statistics import Difference, paired_difference
 from gossipfl.report.tables import markdown_table
 from gossipfl.runs.default_folder import default_folder
-from gossipfl.sim.simulate import simulate
 from gossipfl.studies.new_folder import make_new_folder
 from gossipfl.studies.study_options import end_with
+from gossipfl.studies.whole_run import simulate_to_the_end
 
 PLAIN = "newest"
 ARMS: Mapping[str, Sequence[str]] = {
@@ -72,7 +72,7 @@ def shift(experiment: Path, arm: str, output: Path, *, seed: int) -> Shifted:
     loaded = load_experiment(experiment, [f"seed={seed}", "training.continual=newest", *ARMS[arm]])
     if loaded.experiment.simulation.periods is None:
         raise ConfigError("--experiment: simulation.periods was expected: which nodes shift, and when")
-    simulate(loaded, output)
+    simulate_to_the_end(loaded, output)
     return read(output, arm, seed)
 
 

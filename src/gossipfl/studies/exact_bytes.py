@@ -22,7 +22,7 @@ import yaml
 
 from gossipfl.config.loading import load_simulation
 from gossipfl.report.tables import markdown_table
-from gossipfl.sim.simulate import simulate
+from gossipfl.studies.whole_run import simulate_to_the_end
 
 ROUNDS = 400
 SCHEDULES: Mapping[str, Mapping[str, Any]] = {
@@ -71,7 +71,7 @@ def simulated(wish: Wish, schedule: str, codec: str, folder: Path) -> Costs:
     }
     path = folder / "experiment.yaml"
     path.write_text(yaml.safe_dump(content))
-    simulate(load_simulation(path), folder / "run")
+    simulate_to_the_end(load_simulation(path), folder / "run")
     lines = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
     sent = [line["bytes_per_node"] for line in lines]
     # a line is written when the last node has mixed: all others have sent what belongs to the round after

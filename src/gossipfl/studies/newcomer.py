@@ -20,9 +20,9 @@ from gossipfl.report.measures import by_node
 from gossipfl.report.runs import read_runs
 from gossipfl.report.tables import markdown_table
 from gossipfl.runs.default_folder import default_folder
-from gossipfl.sim.simulate import simulate
 from gossipfl.studies.new_folder import make_new_folder
 from gossipfl.studies.study_options import end_with
+from gossipfl.studies.whole_run import simulate_to_the_end
 
 SIZES = (8, 16, 32, 64)
 JOINS_S = 100.0
@@ -60,7 +60,7 @@ def join(experiment: Path, nodes: int, output: Path, *, seed: int) -> Joined:
     """
     sets = [f"seed={seed}", f"simulation.nodes={nodes}", f"simulation.availability.joins={{n{nodes - 1}: {JOINS_S}}}"]
     loaded = load_experiment(experiment, sets)
-    simulate(loaded, output)
+    simulate_to_the_end(loaded, output)
     (run,) = read_runs([output])
     accuracy, steps = 100 * by_node(run, "test_accuracy"), by_node(run, "step")[:, -1]
     done = steps / loaded.experiment.training.local_steps

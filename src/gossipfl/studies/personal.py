@@ -28,8 +28,8 @@ from gossipfl.report.statistics import Difference, estimate, paired_difference
 from gossipfl.report.tables import markdown_table
 from gossipfl.runs.default_folder import default_folder
 from gossipfl.runs.personal import FILE
-from gossipfl.sim.simulate import simulate
 from gossipfl.studies.study_options import check_output, end_with
+from gossipfl.studies.whole_run import simulate_to_the_end
 
 ARMS = ("alone", "global", "private head", "tuned", "interpolated")
 METHODS = ARMS[2:]
@@ -70,7 +70,7 @@ def run_seed(experiment: Path, output: Path, *, seed: int, head: str) -> list[Ar
     plain = ["personal={}", f"training.phases={base.training.phases + base.personal.phases}"]
     runs = {"personal": [], "global": plain, "head": [*plain, f"adapter.private=[{json.dumps(head)}]"]}
     for name, sets in runs.items():
-        simulate(load_experiment(experiment, [f"seed={seed}", *sets]), output / name, resume=True)
+        simulate_to_the_end(load_experiment(experiment, [f"seed={seed}", *sets]), output / name, resume=True)
     own = json.loads((output / "personal" / FILE).read_text())
     return [
         _of_models(own, "alone", "alone", seed),

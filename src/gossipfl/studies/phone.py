@@ -21,8 +21,8 @@ from gossipfl.errors import DataError
 from gossipfl.report.runs import read_runs
 from gossipfl.report.statistics import Difference, paired_difference
 from gossipfl.runs.default_folder import default_folder
-from gossipfl.sim.simulate import simulate
 from gossipfl.studies.new_folder import make_new_folder
+from gossipfl.studies.whole_run import simulate_to_the_end
 
 PHONE = "n5"
 """On a ring all places are alike."""
@@ -79,7 +79,7 @@ def _accuracies(
     named = [f"gossip.protocol={protocol}", f"seed={seed}", *own, *overrides]
     folder = output / f"{protocol}-{seed}"
     loaded = load_experiment(experiment, named)
-    simulate(loaded, folder)
+    simulate_to_the_end(loaded, folder)
     (run,) = read_runs([folder])
     columns = run.evaluations[-1].columns.test_accuracy
     if not columns:

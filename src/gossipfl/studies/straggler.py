@@ -21,8 +21,8 @@ from gossipfl.report.pictures import save_formats
 from gossipfl.report.race_picture import Entrant, draw_race
 from gossipfl.report.runs import read_runs
 from gossipfl.runs.default_folder import default_folder
-from gossipfl.sim.simulate import simulate
 from gossipfl.studies.new_folder import make_new_folder
+from gossipfl.studies.whole_run import simulate_to_the_end
 
 PROTOCOLS = ("wait_free", "sync")
 SLOW = "n5"
@@ -93,7 +93,7 @@ def _folder(output: Path, protocol: str, seed: int, label: str) -> Path:
 
 def _until_goal(terms: Terms, overrides: Sequence[str], output: Path) -> float:
     loaded = load_experiment(terms.experiment, [*terms.overrides, *overrides])
-    simulate(loaded, output)
+    simulate_to_the_end(loaded, output)
     (run,) = read_runs([output])
     reached_s = first_at_least(run, "test_accuracy", terms.goal)
     if reached_s is None:

@@ -30,10 +30,10 @@ from gossipfl.learning.tasks import make_task
 from gossipfl.report.runs import read_runs
 from gossipfl.report.tables import markdown_table
 from gossipfl.runs.default_folder import default_folder
-from gossipfl.sim.simulate import simulate
 from gossipfl.studies.corpora import Definition, distinct_definitions, load_hpo
 from gossipfl.studies.new_folder import make_new_folder
 from gossipfl.studies.study_options import end_with
+from gossipfl.studies.whole_run import simulate_to_the_end
 
 NODES, SYSTEMS = 4, 8
 TRAIN, TEST = 150, 25
@@ -111,7 +111,7 @@ def run_seed(experiment: Path, output: Path, *, seed: int) -> Outcome:
         loaded = change_experiment(load_experiment(experiment, sets), changes, source=str(experiment))
         if not arms:
             arms[BEFORE] = _before(loaded)
-        simulate(loaded, output / arm)
+        simulate_to_the_end(loaded, output / arm)
         (run,) = read_runs([output / arm])
         last = run.evaluations[-1].summary
         arms[arm] = {name: last.figure(key) for name, key in FIGURES.items()}
