@@ -169,6 +169,7 @@ def test_a_file_that_was_put_right_is_taken_in(study: Study) -> None:
     assert (row["periods"], row["set_aside"]) == (2, {})
 
 
+@pytest.mark.slow
 def test_a_restarted_node_knows_its_periods_and_finds_what_came_meanwhile(study: Study) -> None:
     with alive(study) as life:
         life.train()
