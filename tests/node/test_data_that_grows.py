@@ -16,6 +16,7 @@ from gossipfl.core.events import Train
 from gossipfl.errors import DataError
 from gossipfl.learning.data.folder import DataFile
 from gossipfl.node.assembly import NodeRequest, assemble
+from gossipfl.node.checking import check
 from gossipfl.node.evaluating import Wanted
 from gossipfl.node.evaluating_history import evaluate_history
 from gossipfl.node.intake import SETTLED_S, is_settled
@@ -123,6 +124,11 @@ def test_what_is_not_drawn_is_not_charged(study: Study, continual: str, expected
         life.wake()
         receipt = life.train().trained.receipt
         life.parts.bench.account.require(receipt)
+        plan = life.parts.bench.plan
+    said = check(study.peers, name="ada", overrides=(f"training.continual={continual}",)).plans["ada"]
+    assert plan is not None
+    assert (said.sample_rate, said.expected_batch) == (plan.sample_rate, plan.expected_batch)
+    assert said.epsilon == pytest.approx(plan.epsilon)
     assert steps(study) == expected
     first, second = accounts(study)
     assert receipt.epsilon >= max(first.epsilon, second.epsilon) * (1 - 1e-9)

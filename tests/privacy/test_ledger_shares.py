@@ -92,6 +92,41 @@ def test_a_checkpoint_is_covered_when_data_that_paid_apart_is_gone(tmp_path: Pat
         assert account.receipt().epsilon >= epsilon([STEP], 1e-5, "rdp") * (1 - 1e-9), "its state tells of them"
 
 
+@pytest.mark.parametrize("share", [1.0, 0.25])
+def test_records_that_were_drawn_into_the_same_steps_are_not_taken_for_one_persons(
+    tmp_path: Path, share: float
+) -> None:
+    path = tmp_path / "l"
+    with open_account(path, request({"first": 1.0})):
+        pass
+    with open_account(path, request({"first": share, "second": 1.0})) as account:
+        account.charge(STEP)
+        account.charge(STEP)
+    hers = tags("ann", "first", "second")
+    with pytest.raises(PrivacyError, match="every record by itself"):
+        open_account(path, replace(BASE, tags=hers, units=[hers], run="by person"))
+
+
+def test_records_that_were_drawn_in_steps_of_their_own_are_one_persons_who_pays_for_both(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with open_account(path, request({"first": 1.0})) as account:
+        account.charge(STEP)
+        account.take_in(request({"first": 0.0, "second": 1.0}))
+        account.charge(replace(STEP, sample_rate=0.1))
+    hers = tags("ann", "first", "second")
+    with open_account(path, replace(BASE, tags=hers, units=[hers], run="by person")) as account:
+        assert account.epsilon(1e-5) >= epsilon([STEP, Charge(0.1, 1.0)], 1e-5, "rdp") * (1 - 1e-9)
+
+
+def test_nothing_starts_afresh_when_data_is_taken_in(tmp_path: Path) -> None:
+    with open_account(tmp_path / "l", replace(request({"old": 1.0}), new_account="consent renewed")) as account:
+        paid = account.charge(replace(STEP, steps=50))
+        account.take_in(replace(request({"old": 1.0, "new": 1.0}), new_account="consent renewed"))
+        assert account.receipt().epsilon >= paid.epsilon * (1 - 1e-9)
+        account.require(paid)
+    assert [one.steps for one in spent(tmp_path / "l")] == [50, 0]
+
+
 @pytest.mark.slow
 @given(
     st.lists(

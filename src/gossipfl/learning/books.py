@@ -17,6 +17,7 @@ from gossipfl.privacy.ledger_location import ledger_path
 from gossipfl.privacy.ledger_opening import AccountRequest
 from gossipfl.privacy.pairs.terms import PairTerms
 from gossipfl.privacy.plan import Drawing, Plan, delta_for, plan_for_all, spent_plan
+from gossipfl.privacy.spent import charged_before
 
 logger = logging.getLogger(__name__)
 Streams = Literal["secret", "seeded"]
@@ -160,6 +161,27 @@ def _pasts(
         return account.charges_before(), None
     parts = [(past, share) for share, pasts in account.pasts_by_share().items() for past in pasts]
     drawing = Drawing(float(shares.sum()), tuple(share for _, share in parts))
+    return tuple(past for past, _ in parts), drawing
+
+
+def planned_from(
+    experiment: Experiment, records: NodeRecords, ledger: Path, *, run: str | None
+) -> tuple[Sequence[Sequence[Charge]], Drawing | None]:
+    """What the plan of a run would start from, without opening an account: for `gossipfl check`.
+
+    Raises:
+        PrivacyError, LedgerError: see `charged_before`.
+    """
+    shares, sampling = _shares_by_tag(experiment, records), sampling_of(experiment, records)
+    by_share: dict[float, list[bytes]] = {}
+    for tag in records.tags:
+        by_share.setdefault(shares.get(tag, 1.0), []).append(tag)
+    parts = [
+        (past, share)
+        for share, tags in by_share.items()
+        for past in charged_before(ledger, tags, units=records.unit_tags, run=run, level=experiment.privacy.level)
+    ]
+    drawing = Drawing(sampling.weight(len(records.train)), tuple(share for _, share in parts)) if shares else None
     return tuple(past for past, _ in parts), drawing
 
 

@@ -25,12 +25,13 @@ from gossipfl.core.work import WORKS
 from gossipfl.errors import BudgetSpentError, ModelError, UserError
 from gossipfl.learning.adapters.summary import AdapterSummary, summarize
 from gossipfl.learning.bench import load_adapted
-from gossipfl.learning.books import ledger_file
+from gossipfl.learning.books import ledger_file, planned_from
 from gossipfl.learning.data import NodeRecords, load_all_node_records, load_node_records, load_test_records
 from gossipfl.learning.placing import refuse_quantization
 from gossipfl.net.identity import load_identity
 from gossipfl.node.assembly import site_of, state_dir_of
 from gossipfl.node.check_notes import own_models, what_is_protected
+from gossipfl.node.intake import with_folder
 from gossipfl.node.memory import Memory, memory_of, shortage
 from gossipfl.node.ranks import as_node, ranks_in
 from gossipfl.node.schedules import schedule_of
@@ -38,8 +39,8 @@ from gossipfl.node.shared_noise import planned_sharing
 from gossipfl.node.state_directory import run_name_in
 from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.mechanisms import LEVELS
-from gossipfl.privacy.plan import Plan, epsilon_if_replaced, plan_for_all
-from gossipfl.privacy.spent import charged_before, spent
+from gossipfl.privacy.plan import Drawing, Plan, epsilon_if_replaced, plan_for_all
+from gossipfl.privacy.spent import spent
 
 T = TypeVar("T")
 
@@ -192,25 +193,31 @@ def _check_identity(findings: Findings, loaded: LoadedPeers, node: NodeConfig, s
 
 
 def _check_data(findings: Findings, loaded: LoadedPeers, node: NodeConfig, records: NodeRecords | None) -> None:
-    experiment, site = loaded.experiment.experiment, site_of(loaded, node)
+    experiment = loaded.experiment.experiment
     if records is None:
-        records = findings.attempt(lambda: load_node_records(experiment, site))
+        records = findings.attempt(lambda: _own_records(loaded, node))
     if records is None or experiment.privacy.level == "none":
         return
     _check_budget(findings, loaded, node, records)
 
 
+def _own_records(loaded: LoadedPeers, node: NodeConfig) -> NodeRecords:
+    """Of a folder that is watched in its periods, as far as they have been taken in."""
+    experiment = loaded.experiment.experiment
+    site, _ = with_folder(experiment, site_of(loaded, node), state_dir_of(loaded, node), keeps=False)
+    return load_node_records(experiment, site)
+
+
 def _check_budget(findings: Findings, loaded: LoadedPeers, node: NodeConfig, records: NodeRecords) -> None:
     experiment = loaded.experiment.experiment
     ledger = ledger_file(experiment, site_of(loaded, node), node.ledger)
-    run, level = run_name_in(state_dir_of(loaded, node)), experiment.privacy.level
-    before = findings.attempt(
-        lambda: charged_before(ledger, records.tags, units=records.unit_tags, run=run, level=level)
-    )
-    if before is None:
+    run = run_name_in(state_dir_of(loaded, node))
+    found = findings.attempt(lambda: planned_from(experiment, records, ledger, run=run))
+    if found is None:
         return
+    before, drawing = found
     try:
-        plan = findings.attempt(lambda: _plan(loaded, node, records, before))
+        plan = findings.attempt(lambda: _plan(loaded, node, records, before, drawing))
     except BudgetSpentError as error:
         plan = None
         findings.notes.append(f"{node.name}: {error}: it would mix and serve, and not train")
@@ -246,13 +253,18 @@ def _if_replaced(node: NodeConfig, plan: Plan, before: Sequence[Charge]) -> list
     return notes
 
 
-def _plan(loaded: LoadedPeers, node: NodeConfig, records: NodeRecords, pasts: Sequence[Sequence[Charge]]) -> Plan:
+def _plan(
+    loaded: LoadedPeers,
+    node: NodeConfig,
+    records: NodeRecords,
+    pasts: Sequence[Sequence[Charge]],
+    drawing: Drawing | None,
+) -> Plan:
     experiment = loaded.experiment.experiment
     correlated = experiment.privacy.level == "correlated"
     pairs = planned_sharing(experiment, node.name, schedule_of(loaded)) if correlated else None
-    return plan_for_all(
-        experiment.privacy, experiment.charged_training, units=len(records.train), pasts=pasts, pairs=pairs
-    )
+    privacy, training, units = experiment.privacy, experiment.charged_training, len(records.train)
+    return plan_for_all(privacy, training, units=units, pasts=pasts, pairs=pairs, drawing=drawing)
 
 
 def _check_model(findings: Findings, loaded: LoadedPeers) -> None:

@@ -86,11 +86,14 @@ class LedgerAccount:
 
         Between two steps only, by the thread that charges. What is new to the ledger starts an account of its own.
 
+        Guarantees:
+            Nothing starts afresh here, whatever reason the run was begun with: what it has charged goes on.
+
         Raises:
             LedgerError, PrivacyError: see `open_account`; the account is what it was.
         """
         request.check()
-        before, self._now = self._now, opened(self._store, request)
+        before, self._now = self._now, opened(self._store, replace(request, new_account=None))
         return before
 
     def put_back(self, before: Opening) -> None:

@@ -88,8 +88,8 @@ class Book:
         head: hash of the last charge, hex; empty before the first.
         joins: by entry, the records that joined an account.
         began: digest of the secret.
-        charged_by_record: accounts that paid together, as they were numbered at first, for steps in which every record
-            was a unit by itself, and the last entry that says so.
+        charged_by_record: accounts that paid for the same steps, at whatever rate each, as they were numbered at first,
+            where every record was a unit by itself, and the last entry that says so.
     """
 
     def __init__(self) -> None:
@@ -102,6 +102,7 @@ class Book:
         self._merged_into: dict[int, int] = {}
         self._replaced: dict[int, frozenset[int]] = {}
         self._paid: Counter[Paid] = Counter()
+        self._by_record: tuple[int, Charged, frozenset[int]] | None = None
 
     def fold(self, entry: Entry) -> None:
         """Takes in the next entry of the history.
@@ -131,7 +132,7 @@ class Book:
             case Charged() as charged:
                 self.head = entry.link.hash.hex()
                 if charged.unit == "record":
-                    self.charged_by_record[self._parts_of(charged.accounts)] = entry.link.seq
+                    self._note_by_record(entry.link.seq, charged)
                 return self._charge(charged)
 
     def account(self, number: int) -> AccountRecord:
@@ -204,6 +205,14 @@ class Book:
         wished = {self.account(number).number for number in numbers}
         merged = {number for number in self._merged_into if self.account(number).number in wished}
         return frozenset(wished | merged)
+
+    def _note_by_record(self, entry: int, charged: Charged) -> None:
+        """A step at several rates is several entries, one right after the other."""
+        last, before, together = self._by_record or (0, charged, frozenset())
+        others = together if entry == last + 1 and charged.is_of_steps_of(before) else frozenset()
+        together = self._parts_of(charged.accounts) | others
+        self.charged_by_record[together] = entry
+        self._by_record = entry, charged, together
 
     def _start(self, started: Started) -> AccountRecord:
         # one that is there already would lose its charges

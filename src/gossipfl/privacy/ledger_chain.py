@@ -97,6 +97,11 @@ class Charged:
         """All that pay."""
         return (self.account, *self.beside)
 
+    def is_of_steps_of(self, before: "Charged") -> bool:
+        """Whether others pay with this for the same steps as with the entry right before: at a lower rate."""
+        same = (self.run, self.noise_multiplier, self.steps) == (before.run, before.noise_multiplier, before.steps)
+        return same and self.sample_rate < before.sample_rate
+
     @property
     def exposure(self) -> Exposure | None:
         """What adversaries face, if it is known of weaker ones."""

@@ -48,6 +48,20 @@ def test_adding_a_person_moves_nobody_else(persons: list[str], seed: int) -> Non
     assert before[1] <= after[1]
 
 
+@given(persons=st.integers(1, 4), fraction=st.floats(0, 0.9), seed=st.integers(0, 99))
+def test_where_others_are_there_nobody_is_moved_however_few_come(persons: int, fraction: float, seed: int) -> None:
+    def sides(count: int) -> tuple[set[int], set[int]]:
+        records = records_of([str(person) for person in range(count)])
+        both = hold_out(records, group_units(records), fraction=fraction, lot=Lot(seed, "a"), few=False)
+        train, held_out = ({unit[0] for unit in side} for side in both)
+        return train, held_out
+
+    before, after = sides(persons), sides(persons + 1)
+
+    assert before[0] <= after[0]
+    assert before[1] <= after[1]
+
+
 def test_what_is_held_out_depends_on_seed_and_node() -> None:
     records = records_of([str(person) for person in range(100)])
     draws = [

@@ -99,12 +99,16 @@ _Side = list[tuple[list[int], int]]
 def _sides(
     records: Sequence[Record], units: Sequence[list[int]], came: Sequence[int], *, fraction: float, lot: Lot
 ) -> tuple[_Side, _Side]:
-    """Units to train on and units held out, period by period, see `hold_out`."""
+    """Units to train on and units held out, period by period, see `hold_out`.
+
+    What comes later may be a unit a time: were it trained on since it is alone, one more beside it would put another in
+    its place, which is more than the one unit that ε is about.
+    """
     train: _Side = []
     held_out: _Side = []
     for period in sorted(set(came)):
         own = [unit for unit, began in zip(units, came, strict=True) if began == period]
-        trained, held = hold_out(records, own, fraction=fraction, lot=lot)
+        trained, held = hold_out(records, own, fraction=fraction, lot=lot, few=period == 0)
         train += [(unit, period) for unit in trained]
         held_out += [(unit, period) for unit in held]
     return train, held_out

@@ -51,20 +51,24 @@ def _chosen(records: Sequence[Record], unit: list[int], most: int, lot: Lot) -> 
 
 
 def hold_out(
-    records: Sequence[Record], units: Sequence[list[int]], *, fraction: float, lot: Lot
+    records: Sequence[Record], units: Sequence[list[int]], *, fraction: float, lot: Lot, few: bool = True
 ) -> tuple[list[list[int]], list[list[int]]]:
     """Units to train on and units held out, each unit held out with chance `fraction`.
 
+    Args:
+        few: a handful of units may be all that there is, see below. false: others are there, and either side may be
+            empty; then no unit's side depends on another unit, however few they are.
+
     Guarantees:
         A unit is on one side only, and so (but for a handful of units) is a text that occurs twice among records
-        without units. With a fraction above 0 and two units or more, neither side is empty; a single unit is
+        without units. With `few`, a fraction above 0 and two units or more neither side is empty; a single unit is
         trained on.
     """
-    if fraction == 0 or len(units) == 1:
+    if fraction == 0 or (few and len(units) == 1):
         return list(units), []
     draws = [lot.draw("held_out", records[unit[0]].unit or records[unit[0]].tag.hex()) for unit in units]
     held = {place for place, draw in enumerate(draws) if draw < fraction}
-    if len(held) in {0, len(units)}:
+    if few and len(held) in {0, len(units)}:
         # a handful of units: the one of lowest draw is held out, everybody else trained on
         held = {draws.index(min(draws))}
     train = [unit for place, unit in enumerate(units) if place not in held]
