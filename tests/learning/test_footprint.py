@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaForCausalLM
+from transformers import LlamaForCausalLM, ResNetConfig, ResNetModel, SwinConfig, SwinModel
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.errors import ModelError
@@ -14,6 +14,7 @@ from gossipfl.learning.adapters import attach
 from gossipfl.learning.fake_pass import inputs, peak_of_pass
 from gossipfl.learning.footprint import Footprint, footprint
 from gossipfl.learning.models import load_base
+from gossipfl.learning.quiet import quiet
 
 Make = Callable[..., Experiment]
 
@@ -99,3 +100,32 @@ def test_a_family_that_looks_at_values_cannot_be_told_of(experiment_of: Make, mo
     monkeypatch.setattr(LlamaForCausalLM, "forward", forward)
     with pytest.raises(ModelError, match="a pass without weights fails: DataDependentOutputException"):
         footprint(experiment_of("llama", task="causal-lm", kind="lora"), Path())
+
+
+def images(folder: Path, **adapter: Any) -> Experiment:
+    content = {
+        "model": {"source": str(folder)},
+        "task": {"kind": "image-classification", "labels": ["cat", "dog"]},
+        "adapter": adapter,
+        "privacy": {"level": "none"},
+    }
+    return Experiment.model_validate(content)
+
+
+def test_a_model_of_images_has_no_words(tmp_path: Path) -> None:
+    config = SwinConfig(
+        image_size=8, patch_size=2, num_channels=1, embed_dim=16, depths=[1, 1], num_heads=[2, 2], window_size=2
+    )
+    with quiet():
+        SwinModel(config).save_pretrained(tmp_path)
+    found = footprint(images(tmp_path, kind="lora", rank=2), Path())
+    assert found.weights > 0
+    assert found.activations > 0
+
+
+def test_images_of_no_size_cannot_be_told_of(tmp_path: Path) -> None:
+    config = ResNetConfig(num_channels=1, embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
+    with quiet():
+        ResNetModel(config).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"a pass without weights fails.*image_size"):
+        footprint(images(tmp_path, kind="full"), Path())

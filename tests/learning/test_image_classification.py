@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score
 from tests.learning.test_card import code_of, run_here
 from tests.learning.test_export import random_state
 from tests.learning.tiny_vit import DIGITS, encoded, noise, tiny_vit
-from transformers import AutoImageProcessor, AutoModelForImageClassification
+from transformers import AutoImageProcessor, AutoModelForImageClassification, ResNetConfig, ResNetModel
 
 from gossipfl.config.experiment import AdapterConfig, Experiment, ModelConfig, TaskConfig
 from gossipfl.config.privacy import PrivacyConfig
@@ -26,6 +26,7 @@ from gossipfl.learning.evaluation import evaluate
 from gossipfl.learning.export import export
 from gossipfl.learning.families import FAMILIES
 from gossipfl.learning.models import load_base
+from gossipfl.learning.quiet import quiet
 from gossipfl.learning.tasks import make_task
 from gossipfl.privacy.self_check import choose_engine
 from gossipfl.privacy.sources import ENGINES, Engine
@@ -193,3 +194,12 @@ def test_records_without_a_processor_are_refused(attached: Attach) -> None:
     task = attached().experiment.task
     with pytest.raises(DataError, match="reads images, and the model has no image processor"):
         make_examples([Record("", label=0, image=IMAGES[0])], [[0]], tokenizer=None, task=task)
+
+
+def test_a_model_that_keeps_running_statistics_is_refused(folder: Path, attached: Attach, tmp_path: Path) -> None:
+    config = ResNetConfig(num_channels=3, embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
+    with quiet():
+        ResNetModel(config).save_pretrained(tmp_path)
+    shutil.copy(folder / "preprocessor_config.json", tmp_path)
+    with pytest.raises(ModelError, match="is a BatchNorm2d, whose running statistics are neither averaged nor saved"):
+        attached(tmp_path, kind="full")

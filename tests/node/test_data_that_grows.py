@@ -176,6 +176,22 @@ def test_a_file_that_was_put_right_is_taken_in(study: Study) -> None:
     assert (row["periods"], row["set_aside"]) == (2, {})
 
 
+def test_a_folder_that_is_away_for_a_while_ends_no_node(study: Study, caplog: pytest.LogCaptureFixture) -> None:
+    folder, away = study.folder / "data" / "ada", study.folder / "away"
+    with alive(study) as life:
+        life.train()
+        folder.rename(away)
+        life.wake()
+        life.train()
+        # nobody wakes it again
+        away.rename(folder)
+        put(study, "b.jsonl", records(11))
+        life.train()
+        life.train()
+    assert [len(period.files) for period in read_journal(study.state("ada")).periods] == [1, 1]
+    assert caplog.text.count("does not exist: what was taken in before is trained on") == 1
+
+
 @pytest.mark.slow
 def test_a_restarted_node_knows_its_periods_and_finds_what_came_meanwhile(study: Study) -> None:
     with alive(study) as life:

@@ -33,6 +33,22 @@ def test_a_check_tells_the_memory_of_a_node(study: Study, capsys: pytest.Capture
     assert memory["available"] <= memory["machine"]
 
 
+def test_a_node_is_told_of_its_own_machine(study: Study) -> None:
+    study.edit("peers.yaml", lambda content: content["nodes"][1].update(machine={"micro_batch": 1}))
+    ada, bob = (check(study.peers, name=name).memory for name in ("ada", "bob"))
+    assert ada is not None
+    assert bob is not None
+    assert bob.micro_batch == 1 < ada.micro_batch
+    assert bob.by_rows < ada.by_rows
+
+
+def test_a_device_that_is_not_there_is_a_problem(study: Study) -> None:
+    study.edit("peers.yaml", lambda content: content["nodes"][1].update(machine={"device": "cuda:99"}))
+    assert check(study.peers, name="ada").problems == []
+    (problem,) = check(study.peers, name="bob").problems
+    assert "cuda:99" in problem
+
+
 def test_too_little_memory_says_what_to_change(study: Study) -> None:
     loaded = load_peers(study.peers, ())
     experiment, folder = loaded.experiment.experiment, loaded.experiment.folder

@@ -31,7 +31,7 @@ def init(  # noqa: PLR0913  # one an option
     nodes: Annotated[str, typer.Option(help="Names, separated by commas.", metavar="A,B,…")] = "",
     host: Annotated[str, typer.Option(help="Host of every address; edit peers.yaml for several.")] = "127.0.0.1",
     base_port: Annotated[int, typer.Option(help="Port of the first node.", min=1, max=65000)] = 50051,
-    model: Annotated[str, typer.Option(help="Hub id, folder, GGUF file or package:DIST/PATH.")] = MINILM,
+    model: Annotated[str, typer.Option(help="Hub id, package:DIST/PATH, or a path from DIR.")] = MINILM,
     labels: Annotated[str, typer.Option(help="Class names, by commas; none: a causal language model.")] = "",
     certificates: Annotated[bool, typer.Option(help="Keys for all nodes on this machine: a trial.")] = True,
     basis_only: Annotated[bool, typer.Option("--basis-only", help="Compute basis.safetensors again.")] = False,

@@ -93,7 +93,10 @@ def ready_tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:
         raise ModelError(f"model.source: {source!r} has no tokenizer that can be read: {_first_line(error)}") from error
     if tokenizer.pad_token is None:
         if tokenizer.eos_token is None:
-            raise ModelError(f"model.source: the tokenizer of {source!r} has neither a pad token nor an eos token")
+            raise ModelError(
+                f"model.source: the tokenizer of {source!r} has neither a pad token nor an eos token: set pad_token "
+                "in its tokenizer_config.json"
+            )
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 

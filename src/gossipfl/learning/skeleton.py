@@ -38,9 +38,12 @@ def skeleton(experiment: Experiment, folder: Path) -> nn.Module:
         ModelError: the configuration fits no model of the task, or the adapter no layer.
     """
     module, head = empty_model(experiment.model, experiment.task, folder)
-    # a token that is in no row: all are as long as they can be
     config: Any = module.config
-    config.pad_token_id = config.vocab_size - 1
+    words = getattr(config.get_text_config(), "vocab_size", None)
+    # a model of images has none
+    if words is not None:
+        # a token that is in no row: all are as long as they can be
+        config.pad_token_id = config.get_text_config().pad_token_id = words - 1
     # a cache of keys and values serves generation only
     config.use_cache = False
     whole = experiment.adapter.kind == "full"

@@ -58,7 +58,8 @@ class Findings:
         values: numbers in one message.
         bytes_per_exchange: payload of one message.
         plans: privacy plan of the nodes whose data is on this machine.
-        memory: of one node on this machine, by estimate; None for a builtin model, or where it cannot be told.
+        memory: of one node on this machine, by estimate; of the only one here with its own machine's values. None for a
+            builtin model, or where it cannot be told.
         machines: what is a node's own, of those that have a machine of their own.
     """
 
@@ -115,7 +116,7 @@ def check(peers: Path, *, name: str | None, overrides: Sequence[str] = ()) -> Fi
     findings.machines = {node.name: own for node in loaded.peers.nodes if (own := own_values(node.machine))}
     _check_nodes(findings, loaded, name, schedule)
     findings.attempt(lambda: load_test_records(experiment, loaded.experiment.folder))
-    findings.attempt(lambda: _check_model(findings, loaded))
+    findings.attempt(lambda: _check_model(findings, loaded, name))
     findings.notes += what_is_protected(experiment) + own_models(experiment)
     return findings
 
@@ -267,11 +268,14 @@ def _plan(
     return plan_for_all(privacy, training, units=units, pasts=pasts, pairs=pairs, drawing=drawing)
 
 
-def _check_model(findings: Findings, loaded: LoadedPeers) -> None:
+def _check_model(findings: Findings, loaded: LoadedPeers, name: str | None) -> None:
     experiment = at_rank(loaded.experiment.experiment, max(ranks_in(loaded).values()))
     refuse_quantization(experiment.model)
     if not experiment.model.own_form:
-        _check_memory(findings, experiment, loaded.experiment.folder)
+        here = _nodes_here(loaded, name)
+        # of several, each with a machine of its own, what experiment.yaml has for all
+        trained = as_node(loaded, here[0]).experiment.experiment if len(here) == 1 else experiment
+        _check_memory(findings, trained, loaded.experiment.folder)
     adapted = load_adapted(experiment, site_of(loaded, loaded.peers.nodes[0]))
     spec = adapted.spec.shared()
     findings.adapter = summarize(experiment.adapter, adapted.spec)

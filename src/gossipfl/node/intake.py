@@ -129,6 +129,7 @@ class Intake:
         self._changed = threading.Event()
         self._changed.set()
         self._always = False
+        self._away = False
         self._warned: set[str] = set()
 
     @property
@@ -177,7 +178,7 @@ class Intake:
 
     def _new(self) -> list[tuple[DataFile, tuple[Record, ...]]]:
         journal, now_ns = self._folder.journal, time.time_ns()
-        files = data_files(self._folder.path)
+        files = self._files()
         self._say_changed(files)
         waiting = [file for file in files if file.name not in journal.taken and not journal.refuses(file)]
         settled = [file for file in waiting if is_settled(file, now_ns)]
@@ -187,6 +188,20 @@ class Intake:
             # still written to: nothing may tell when that is over
             self._changed.set()
         return found
+
+    def _files(self) -> list[DataFile]:
+        """What is in the folder; nothing while it is away, as a disk of the network may be for a while."""
+        try:
+            files = data_files(self._folder.path)
+        except DataError as error:
+            # its return may wake nobody
+            self._changed.set()
+            if not self._away:
+                logger.warning("%s: what was taken in before is trained on", error)
+            self._away = True
+            return []
+        self._away = False
+        return files
 
     def _take(self, new: Sequence[tuple[DataFile, tuple[Record, ...]]], step: int) -> bool:
         folder, place = self._folder, self._bench.place

@@ -5,6 +5,8 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from torch import nn
+
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.factors import LEFT, MERGED, RIGHT
 from gossipfl.core.tables import resolve
@@ -55,9 +57,11 @@ def attach(base: BaseModel, experiment: Experiment, *, basis: Path | None = None
 
     Raises:
         ModelError: no layer matches the targets, a rank does not fit a layer, the basis is not unique, or nothing is
-            called as `adapter.private` says, or that parts a product which `adapter.merge` averages.
+            called as `adapter.private` says, or that parts a product which `adapter.merge` averages; or a layer keeps
+            running statistics.
         ConfigError: the kind of adapter is unknown.
     """
+    _refuse_statistics(base.module)
     config = experiment.adapter
     build = resolve(ADAPTERS, config.kind, field="adapter.kind")
     parts = build(AdapterRequest(base, config, experiment.seed, experiment.training.dropout, basis))
@@ -84,6 +88,16 @@ def attach(base: BaseModel, experiment: Experiment, *, basis: Path | None = None
         values=values,
         parts=parts,
     )
+
+
+def _refuse_statistics(module: nn.Module) -> None:
+    """What BatchNorm has seen lies in buffers: a node would be good only until it is saved, sent or exported."""
+    for name, layer in module.named_modules():
+        if getattr(layer, "track_running_stats", False):
+            raise ModelError(
+                f"model.source: layer {name} is a {type(layer).__name__}, whose running statistics are neither "
+                "averaged nor saved: use a model with LayerNorm or GroupNorm"
+            )
 
 
 def _private(trained: Collection[str], patterns: Sequence[str]) -> frozenset[str]:

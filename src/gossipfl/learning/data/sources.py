@@ -6,6 +6,7 @@ folder and is gone when the table is read: no copy of a node's records stays beh
 
 import csv
 import glob
+import logging
 import re
 import tempfile
 from collections.abc import Iterator
@@ -137,8 +138,10 @@ def _pick(saved: datasets.Dataset | datasets.DatasetDict, source: str, split: st
 
 @contextmanager
 def _one_line(source: str, kind: str) -> Iterator[None]:
-    """The library's errors as one line of ours; its progress bars are switched off."""
+    """The library's errors as one line of ours; its progress bars and its own words about them are switched off."""
     datasets.disable_progress_bars()
+    # it logs before it raises
+    logging.getLogger("datasets").setLevel(logging.CRITICAL)
     try:
         yield
     except (datasets.exceptions.DatasetsError, csv.Error, OSError, ValueError, TypeError) as error:

@@ -122,7 +122,7 @@ def refuse_batch_norm(module: nn.Module) -> None:
         if isinstance(layer, _BatchNorm):
             raise PrivacyError(
                 f"the model's layer {name or 'itself'} is a {type(layer).__name__}, which mixes the examples of a "
-                "batch: use LayerNorm or GroupNorm, or privacy.level none"
+                "batch: use LayerNorm or GroupNorm"
             )
 
 
