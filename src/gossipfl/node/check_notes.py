@@ -1,6 +1,8 @@
 """What `gossipfl check` says of a plan beside its figures."""
 
 from gossipfl.config.experiment import Experiment
+from gossipfl.config.peers import NodeConfig
+from gossipfl.privacy.plan import Plan
 
 
 def what_is_protected(experiment: Experiment) -> list[str]:
@@ -23,3 +25,10 @@ def own_models(experiment: Experiment) -> list[str]:
     if personal.stays:
         return ["personal.stays: own models are trained without noise or charge; none may leave its node's machine"]
     return [f"personal.phases: {personal.phases} more phases of each node are in its plan, and charged"]
+
+
+def if_all_are_drawn(node: NodeConfig, plan: Plan) -> list[str]:
+    """Nothing is left to chance."""
+    if plan.level in {"update", "correlated"} or plan.sample_rate < 1:
+        return []
+    return [f"{node.name}: every batch holds all of its data, {plan.units} in number: nothing is amplified by sampling"]

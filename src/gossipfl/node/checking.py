@@ -30,7 +30,7 @@ from gossipfl.learning.data import NodeRecords, load_all_node_records, load_node
 from gossipfl.learning.placing import refuse_quantization
 from gossipfl.net.identity import load_identity
 from gossipfl.node.assembly import site_of, state_dir_of
-from gossipfl.node.check_notes import own_models, what_is_protected
+from gossipfl.node.check_notes import if_all_are_drawn, own_models, what_is_protected
 from gossipfl.node.intake import with_folder
 from gossipfl.node.memory import Memory, memory_of, shortage
 from gossipfl.node.ranks import as_node, ranks_in
@@ -224,7 +224,7 @@ def _check_budget(findings: Findings, loaded: LoadedPeers, node: NodeConfig, rec
         findings.notes.append(f"{node.name}: {error}: it would mix and serve, and not train")
     if plan is not None:
         findings.plans[node.name] = plan
-        findings.notes += _if_all_are_drawn(node, plan)
+        findings.notes += if_all_are_drawn(node, plan)
         # at the levels that have this, all data of a node has one past
         findings.notes += _if_replaced(node, plan, before[0])
     if ledger.exists():
@@ -234,12 +234,6 @@ def _check_budget(findings: Findings, loaded: LoadedPeers, node: NodeConfig, rec
             for account in accounts
             if account.charges
         ]
-
-
-def _if_all_are_drawn(node: NodeConfig, plan: Plan) -> list[str]:
-    if plan.level in {"update", "correlated"} or plan.sample_rate < 1:
-        return []
-    return [f"{node.name}: every batch holds all of its data, {plan.units} in number: nothing is amplified by sampling"]
 
 
 def _if_replaced(node: NodeConfig, plan: Plan, before: Sequence[Charge]) -> list[str]:
