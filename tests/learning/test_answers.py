@@ -102,6 +102,7 @@ def test_a_long_prompt_loses_its_beginning_to_leave_room_for_an_answer(adapted_o
     assert answers(adapted, long, micro_batch=2) == answers(adapted, cut, micro_batch=2)
 
 
+@pytest.mark.slow
 def test_answers_of_a_model_that_was_taught_them_are_those_wanted(adapted_of: Attach) -> None:
     adapted = with_task(adapted_of("t5", task="seq2seq-lm", kind="full"), **ALL)
     task, examples = make_task(adapted.experiment.task), examples_of(adapted)

@@ -57,6 +57,7 @@ def test_fake_tensors_take_what_real_ones_take(family: str, task: str, kind: str
     assert found.adapter == 10 * 4 * sum(own.numel() for own in adapted.trained.values())
 
 
+@pytest.mark.slow
 def test_what_a_user_can_change_changes_it(experiment_of: Make) -> None:
     experiment = changed(
         experiment_of("llama", task="causal-lm", kind="lora"),

@@ -11,6 +11,7 @@ from tests.forked import forked
 from tests.node.conftest import Begin
 from tests.node.study import Study, make_study, records, wait_until
 
+from gossipfl.cli.evaluated_text import history_json
 from gossipfl.core.events import Train
 from gossipfl.errors import DataError
 from gossipfl.learning.data.folder import DataFile
@@ -185,6 +186,7 @@ def test_a_folder_that_is_away_for_a_while_ends_no_node(study: Study, caplog: py
     assert caplog.text.count("does not exist: what was taken in before is trained on") == 1
 
 
+@pytest.mark.slow
 def test_a_restarted_node_knows_its_periods_and_finds_what_came_meanwhile(study: Study) -> None:
     with alive(study) as life:
         life.train()
@@ -294,6 +296,8 @@ def test_epsilon_of_a_killed_node_covers_its_state_and_never_falls(grown: Study)
 def test_every_period_is_evaluated_and_what_is_forgotten_is_told(grown: Study) -> None:
     found = evaluate_history(Wanted(grown.peers, "ada"))
     assert [each.files for each in found] == [("first.jsonl",), ("b.jsonl",), ("c.jsonl",)]
+    told = history_json(found)["periods"]
+    assert {"loss", "accuracy", "examples", "macro_f1"} <= told[0]["now"].keys(), "flat, as gossipfl evaluate says them"
     for each in found[:-1]:
         assert each.now is not None
         assert each.now.accuracy is not None

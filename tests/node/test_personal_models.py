@@ -222,6 +222,7 @@ def test_what_was_to_stay_is_never_exported(study: Study, tmp_path: Path, comman
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_under_privacy_only_what_the_ledger_covers_is_exported(tmp_path: Path, command: Command) -> None:
     study = digits_study(tmp_path / "study")
     state = study.state("ada")
@@ -262,6 +263,7 @@ def test_under_privacy_a_model_that_stays_costs_nothing_and_is_covered_by_nothin
     assert exported(command, state, tmp_path / "out", "--personal")[0] == 0
 
 
+@pytest.mark.slow
 def test_where_the_budget_is_spent_it_is_the_mixed_model_until_there_is_more(tmp_path: Path) -> None:
     study = digits_study(tmp_path / "study")
     run(study, study.state("ada"), "personal={}")

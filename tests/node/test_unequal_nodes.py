@@ -141,6 +141,7 @@ def test_resting_waits_only_where_it_must() -> None:
         asyncio.run(rest(MachineConfig(train_hours=("14:00-15:00",)), 0.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["none", "example", "update"])
 def test_a_node_with_one_example_takes_part(tmp_path: Path, tiny_model: Path, level: str) -> None:
     privacy = {

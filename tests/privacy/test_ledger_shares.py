@@ -92,6 +92,7 @@ def test_a_checkpoint_is_covered_when_data_that_paid_apart_is_gone(tmp_path: Pat
         assert account.receipt().epsilon >= epsilon([STEP], 1e-5, "rdp") * (1 - 1e-9), "its state tells of them"
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(

@@ -5,14 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.sim.training import FILES, NOISE, Content, digits, resume, with_engine
+from tests.sim.training import FILES, NOISE, Content, digits, load, resume, with_engine
 
 from gossipfl.baseline.trial import Staff
 from gossipfl.config.experiment import Experiment
 from gossipfl.errors import ConfigError, UserError
 from gossipfl.runs.fleet import build_fleet
 from gossipfl.runs.roster import Roster
+from gossipfl.studies.audit_run import set_stage
+from gossipfl.studies.pooled import train_pooled
 
+CORRELATED = {"level": "correlated", "target_epsilon": 8.0, "target_delta": 1e-5, "pair_noise_multiplier": 1.0}
 LATER = [{"phase": 4, "nodes": ["n1"], "values": ["5", "6", "7", "8", "9"]}]
 PERIODS = {"first": ["0", "1", "2", "3", "4"], "later": LATER}
 
@@ -111,6 +114,11 @@ def test_each_period_pays_at_its_own_rate(tmp_path: Path, continual: str) -> Non
         ({"simulation__periods": {**PERIODS, "column": "hour"}}, "no column 'hour'"),
         ({"training__continual": "reply"}, "replay"),
         ({"training__replay_share": 0.2}, "replay_share"),
+        ({"simulation__engine": "ray"}, "not ray"),
+        ({"personal": {"phases": 1}}, "personal.phases"),
+        ({"training__local_seconds": 1.0}, "training.local_seconds"),
+        ({"simulation__machines": {"n1": {"batch_size": 4}}}, "simulation.machines"),
+        ({"privacy": CORRELATED, "gossip__protocol": "sync"}, "not correlated"),
     ],
 )
 def test_what_makes_no_sense_is_said(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
@@ -122,10 +130,15 @@ def test_what_makes_no_sense_is_said(tmp_path: Path, changes: dict[str, Any], sa
         begin()
 
 
-def test_fedavg_says_that_it_lets_nothing_come(tmp_path: Path) -> None:
+def test_drivers_in_which_all_data_is_there_from_the_beginning_say_so(tmp_path: Path) -> None:
     experiment = Experiment.model_validate(shifting())
     with pytest.raises(ConfigError, match="only gossipfl simulate"):
         Staff(experiment, Roster(experiment.simulation.names, tmp_path), ["n0"])
+    loaded = load(tmp_path, shifting(audit={"canaries": 10}, privacy=NOISE))
+    with pytest.raises(ConfigError, match="only gossipfl simulate"):
+        train_pooled(loaded, tmp_path / "pooled")
+    with pytest.raises(ConfigError, match="only gossipfl simulate"):
+        set_stage(loaded)
 
 
 def _with(content: Content, changes: dict[str, Any]) -> Content:

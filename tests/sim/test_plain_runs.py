@@ -26,6 +26,7 @@ def plain(folder: Path, name: str, kind: str, **changes: Any) -> Content:
     return {**content, "model": {"source": OWN + name}, "adapter": {"kind": kind, "rank": 4}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "kind"), [("lstm_lm", "full"), ("lstm_lm", "core"), ("private_lstm_lm", "full")])
 def test_gossip_and_flower_train_the_same(name: str, kind: str, tmp_path: Path) -> None:
     privacy = NOISE if name == "private_lstm_lm" else {"level": "none"}

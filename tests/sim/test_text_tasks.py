@@ -57,6 +57,7 @@ def content(folder: Path, models: Models, task: str, **changes: object) -> Conte
     return changed(digits(), {**settings, **changes})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", list(MODEL))
 def test_gossip_learns_with_every_exchange_what_flower_learns(task: str, tmp_path: Path, tiny_folders: Models) -> None:
     wanted = content(tmp_path, tiny_folders, task)

@@ -78,6 +78,7 @@ STOPPED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["none", "example"])
 def test_stopped_runs_end_as_if_uninterrupted(tmp_path: Path, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gossipfl.sim.running.LOOK_EVERY", 4)

@@ -12,10 +12,10 @@ from gossipfl.baseline.recorder import ServerRecorder
 from gossipfl.baseline.same_experiment import terms_of
 from gossipfl.baseline.server import Server
 from gossipfl.config.experiment import Experiment
+from gossipfl.config.growing import refuse_periods
 from gossipfl.config.loading import load_experiment, parse_experiment
 from gossipfl.config.yaml_text import read_text
 from gossipfl.core.work import build_work
-from gossipfl.errors import ConfigError
 from gossipfl.learning.bench import Bench
 from gossipfl.runs.compute import build_duration
 from gossipfl.runs.fleet import Fleet, build_fleet
@@ -96,8 +96,7 @@ class Staff:
     """
 
     def __init__(self, experiment: Experiment, roster: Roster, nodes: Sequence[str]) -> None:
-        if experiment.simulation.periods is not None:
-            raise ConfigError("simulation.periods: only gossipfl simulate lets data come while nodes train")
+        refuse_periods(experiment)
         self._names = roster.names
         self.fleet: Fleet = build_fleet(experiment, roster, nodes)
 

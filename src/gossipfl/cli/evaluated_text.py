@@ -12,7 +12,7 @@ from gossipfl.report.tables import markdown_table
 def history_json(periods: Sequence[OfPeriod]) -> dict[str, Any]:
     """For machines: every period, and the mean of what is forgotten of those before the newest."""
     return {
-        "periods": [asdict(period) for period in periods],
+        "periods": [_as_json(period) for period in periods],
         "forgetting": mean_of(period.forgetting for period in periods),
     }
 
@@ -34,6 +34,12 @@ def history_text(periods: Sequence[OfPeriod]) -> str:
     return markdown_table(
         ["period", "since step", "files", "loss", "accuracy, %", "best, %", "forgotten, points"], rows
     )
+
+
+def _as_json(period: OfPeriod) -> dict[str, Any]:
+    figures = None if period.now is None else period.now.figures()
+    known = figures and {name: value for name, value in figures.items() if value is not None}
+    return {**asdict(period), "now": known}
 
 
 def _percent(score: float | None) -> str:

@@ -106,7 +106,7 @@ class DataConfig(Section):
     def _watched_is_a_folder_of_files(self) -> "DataConfig":
         if self.watch and self.source is not None:
             raise ValueError("watch: each node watches a folder of its own; data.source is one dataset for all")
-        if self.watch and self.format in {"folder", "hub", "mnist"}:
+        if self.watch and self.format in {"folder", "hub", "mnist", "imagefolder"}:
             raise ValueError(f"watch: files of a folder are read one by one, not as format {self.format}")
         return self
 

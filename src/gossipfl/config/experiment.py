@@ -9,10 +9,10 @@ from gossipfl.config.compare import ArmConfig, CompareConfig
 from gossipfl.config.data import DataConfig, SplitConfig
 from gossipfl.config.flower import FlowerConfig
 from gossipfl.config.gossip import GossipConfig
+from gossipfl.config.growing import check_growing
 from gossipfl.config.large import check_large
 from gossipfl.config.memorization import CanariesConfig, MemorizationConfig
 from gossipfl.config.model import AdapterConfig, ModelConfig, TaskConfig
-from gossipfl.config.periods import check_periods
 from gossipfl.config.personal import PersonalConfig, check_personal
 from gossipfl.config.privacy import PrivacyConfig
 from gossipfl.config.protection import ProtectionConfig, check_protected
@@ -235,8 +235,8 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
-    def _periods_are_of_honest_shared_data(self) -> "Experiment":
-        check_periods(self.simulation, self.data, self.privacy.level)
+    def _data_may_grow(self) -> "Experiment":
+        check_growing(self)
         return self
 
     @model_validator(mode="after")

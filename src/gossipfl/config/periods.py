@@ -1,15 +1,10 @@
 """experiment.yaml, `simulation.periods`: data that comes to simulated nodes while they train."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from gossipfl.config.data import DataConfig
 from gossipfl.config.section import PositiveInt, Section
-
-if TYPE_CHECKING:
-    # it imports this module
-    from gossipfl.config.simulation import SimulationConfig
 
 Values = Annotated[tuple[str, ...], Field(min_length=1)]
 
@@ -58,19 +53,3 @@ class PeriodsConfig(Section):
                 raise ValueError(f"later: the value {min(again)!r} comes twice")
             known |= set(period.values)
         return self
-
-
-def check_periods(simulation: "SimulationConfig", data: DataConfig, level: str) -> None:
-    """Returns if the sections go together.
-
-    Raises:
-        ValueError: data comes in periods that cannot, and why.
-    """
-    if simulation.periods is None:
-        return
-    if data.source is None:
-        raise ValueError("simulation.periods: pieces of data.source, which is not given")
-    if data.canaries is not None or simulation.attackers.poisons:
-        raise ValueError("simulation.periods does not go with data.canaries or attackers that alter records")
-    if level == "correlated":
-        raise ValueError("simulation.periods: privacy.level none, example or update was expected, not correlated")

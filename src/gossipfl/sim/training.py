@@ -14,7 +14,6 @@ from gossipfl.core.factors import pairs_of, update_distance
 from gossipfl.core.mixing import build_mixing
 from gossipfl.core.mixing.blocks import block_distance, mean_of_blocks
 from gossipfl.core.tables import resolve
-from gossipfl.errors import ConfigError
 from gossipfl.learning.together import nodes_at_once
 from gossipfl.privacy.grouped.gradients import grouping_problem
 from gossipfl.runs.fleet import Fleet, build_fleet, own_experiments
@@ -65,8 +64,6 @@ def auto(experiment: Experiment, setting: Setting) -> tuple[Crew, SimEngine]:
 
 def ray(experiment: Experiment, setting: Setting) -> tuple[Crew, SimEngine]:
     """One at a time in each of several processes."""
-    if setting.simulation.periods is not None:
-        raise ConfigError("simulation.periods: simulation.engine auto, loop or batched was expected, not ray")
     from gossipfl.sim.executor import Cluster  # noqa: PLC0415  # the one door to Ray
 
     cluster = Cluster(experiment, setting, address=setting.simulation.address)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gossipfl.config.audit import AuditConfig
+from gossipfl.config.growing import refuse_periods
 from gossipfl.config.loading import LoadedExperiment
 from gossipfl.core.events import Event
 from gossipfl.errors import ConfigError
@@ -131,7 +132,7 @@ def set_stage(loaded: LoadedExperiment) -> Stage:
     """Who has the canaries, and who guesses.
 
     Raises:
-        ConfigError: the experiment plants none, or there is no such owner, or nobody so far from it.
+        ConfigError: the experiment plants none, lets data come later, there is no such owner, or nobody so far from it.
     """
     config, setting = loaded.experiment.audit, training_setting(loaded)
     if config is None or not config.canaries:
@@ -142,6 +143,7 @@ def set_stage(loaded: LoadedExperiment) -> Stage:
         )
     if loaded.experiment.adapter.mixed_ranks:
         raise ConfigError(f"{loaded.path}: adapter.mixed_ranks: states of one layout were expected by the audit")
+    refuse_periods(loaded.experiment)
     owner = config.owner or setting.names[0]
     if owner not in setting.names:
         raise ConfigError(f"{loaded.path}: audit.owner {owner!r} is no node; they are {', '.join(setting.names)}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gossipfl.config.experiment import Experiment
+from gossipfl.config.growing import refuse_periods
 from gossipfl.config.loading import LoadedExperiment
 from gossipfl.core.rng import generator
 from gossipfl.learning.bench import Bench, learner_for, load_resident
@@ -112,6 +113,7 @@ def pool(nodes: Mapping[str, NodeRecords]) -> NodeRecords:
 
 
 def _open_school(loaded: LoadedExperiment) -> _School:
+    refuse_periods(loaded.experiment)
     experiment, folder = on_one_thread(loaded.experiment), loaded.folder
     names = experiment.simulation.names
     records = load_fleet_records(experiment, [DataSite(name, names, None, folder, folder) for name in names])
