@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +30,7 @@ from gossipfl.net.reports import StatusSnapshot
 from gossipfl.net.transport import Transport
 from gossipfl.net.wire import Envelope, Opening, envelope_message, hello_of
 from gossipfl.state import AdapterSpec, AdapterState, Segment
+from gossipfl.studies.free_ports import free_ports
 from gossipfl.v1 import gossip_pb2 as pb
 
 SPEC = AdapterSpec((Segment("head.weight", (5, 7)), Segment("core_R", (8, 8))))
@@ -41,9 +41,7 @@ Kind = TypeVar("Kind")
 
 def free_port() -> int:
     """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
 
 
 def state_of(seed: int, spec: AdapterSpec = SPEC) -> AdapterState:

@@ -291,6 +291,18 @@ def test_a_charge_without_noise_makes_epsilon_infinite(tmp_path: Path) -> None:
         assert spent(tmp_path / "l")[0].epsilon == float("inf")
 
 
+def test_a_new_account_on_unknown_data_is_refused_for_the_next_start_would_forget_this_one(tmp_path: Path) -> None:
+    fresh = replace(BASE, tags=tags("x"), new_account="consent renewed")
+    with pytest.raises(PrivacyError, match="the ledger knows none of this: leave it out"):
+        open_account(tmp_path / "l", fresh)
+    with open_account(tmp_path / "l", replace(fresh, new_account=None)) as account:
+        account.charge(STEP)
+    for _ in range(2):
+        with open_account(tmp_path / "l", replace(fresh, run="again")) as account:
+            account.charge(STEP)
+    assert [one.steps for one in spent(tmp_path / "l")] == [1, 2], "restarted by the same words it goes on"
+
+
 def test_a_new_account_on_known_data_keeps_its_reason_for_ever(tmp_path: Path) -> None:
     path = tmp_path / "l"
     with opened(path, "x", "y") as account:

@@ -67,7 +67,8 @@ class World:
     def do(self, action: tuple[set[int], str] | frozenset[int] | tuple[int, float] | int) -> None:
         match action:
             case frozenset() as names:
-                fresh = replace(request(set(names), f"run {len(self.open)}"), new_account="a reason")
+                known = any(names & others for others, _ in self.open)
+                fresh = replace(request(set(names), f"run {len(self.open)}"), new_account="a reason" if known else None)
                 self.open.append((set(names), open_account(self.path, fresh)))
                 # what was before it is excused, and nothing that comes after
                 self.took_part |= {name: [] for name in names}

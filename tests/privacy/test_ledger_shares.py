@@ -119,12 +119,14 @@ def test_records_that_were_drawn_in_steps_of_their_own_are_one_persons_who_pays_
 
 
 def test_nothing_starts_afresh_when_data_is_taken_in(tmp_path: Path) -> None:
+    with open_account(tmp_path / "l", replace(request({"old": 1.0}), run="before")):
+        pass
     with open_account(tmp_path / "l", replace(request({"old": 1.0}), new_account="consent renewed")) as account:
         paid = account.charge(replace(STEP, steps=50))
         account.take_in(replace(request({"old": 1.0, "new": 1.0}), new_account="consent renewed"))
         assert account.receipt().epsilon >= paid.epsilon * (1 - 1e-9)
         account.require(paid)
-    assert [one.steps for one in spent(tmp_path / "l")] == [50, 0]
+    assert [one.steps for one in spent(tmp_path / "l")] == [0, 50, 0]
 
 
 @pytest.mark.slow

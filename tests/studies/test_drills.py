@@ -18,7 +18,6 @@ import psutil
 import pytest
 
 from gossipfl.cli.app import main
-from gossipfl.studies.arm_files import free_ports
 from gossipfl.studies.drill.drills import QUICK, Drilled, Outcome, Wish, hold_drills
 from gossipfl.studies.drill.faults import FAULTS
 from gossipfl.studies.drill.faults.fault import Fault
@@ -26,6 +25,7 @@ from gossipfl.studies.drill.ground import Ground
 from gossipfl.studies.drill.proxies import Proxies
 from gossipfl.studies.drill.sights import Sight
 from gossipfl.studies.drill.weather import FAIR, Weather
+from gossipfl.studies.free_ports import free_ports
 
 
 def row(phase: int, epsilon: float | None = 1.0, **changes: Any) -> str:

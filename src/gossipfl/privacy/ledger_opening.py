@@ -88,10 +88,14 @@ def settle(store: LedgerStore, book: Book, request: AccountRequest) -> tuple[int
     """The accounts that pay for training on these records, each record in one of them; inside a transaction.
 
     Raises:
-        PrivacyError: the records were charged at another level, or for another unit.
+        PrivacyError: the records were charged at another level, or for another unit; or a fresh account is wished of
+            records without any.
     """
     tags = store.tags(request.tags)
     touched, unknown = store.touched(tags)
+    if request.new_account is not None and not touched:
+        # a service repeats its command line: the next start would find this one's account, and start afresh once more
+        raise PrivacyError("--new-account starts afresh on known data, and the ledger knows none of this: leave it out")
     if request.new_account is not None and touched and not _started_by(book, request, touched):
         accounts = {_start(store, book, request, replaces=touched, tags=tags)}
     else:

@@ -4,9 +4,7 @@ STUDY/data/NAME.jsonl                                   one file a node
 STUDY/ARM/peers.yaml, experiment.yaml, certs/, …        what `gossipfl node --peers` needs
 """
 
-import socket
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 import yaml
@@ -14,9 +12,8 @@ import yaml
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import dump_experiment
 from gossipfl.net.certificates import make_trial_certificates
+from gossipfl.studies.free_ports import HOST, free_ports
 from gossipfl.studies.initialize import write_basis
-
-HOST = "127.0.0.1"
 
 
 def write_arm(folder: Path, experiment: Experiment, *, names: Sequence[str], topology: str) -> Path:
@@ -40,15 +37,6 @@ def write_arm(folder: Path, experiment: Experiment, *, names: Sequence[str], top
     path = folder / "peers.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of this host that nobody listens on at the moment."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def _node(name: str, address: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from gossipfl.config.experiment import SplitConfig
 from gossipfl.core.rng import generator
 from gossipfl.learning.data.records import Record
 from gossipfl.learning.data.split import split_records
-from gossipfl.studies.arm_files import HOST, free_ports, write_arm
+from gossipfl.studies.arm_files import write_arm
 from gossipfl.studies.corpora import load_bbc
 from gossipfl.studies.demo_config import (
     DIRICHLET_ALPHA,
@@ -24,6 +24,7 @@ from gossipfl.studies.demo_config import (
     TEST_RECORDS,
     demo_experiment,
 )
+from gossipfl.studies.free_ports import HOST, free_ports
 
 __all__ = ["HOST", "DemoFiles", "deal_bbc", "free_ports", "write_demo"]
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from gossipfl.studies.arm_files import HOST, free_ports
 from gossipfl.studies.drill.namespaces import Places, open_places
 from gossipfl.studies.drill.proxies import Proxies
 from gossipfl.studies.drill.switch import Switch
 from gossipfl.studies.drill.weather import Weather
 from gossipfl.studies.fleet import Job, Running, launch
+from gossipfl.studies.free_ports import HOST, free_ports
 
 PORT = 7000
 

@@ -15,8 +15,8 @@ from typing import Self
 
 from gossipfl.config.addresses import parse_address
 from gossipfl.net.tunnel_frames import until_one_ends
-from gossipfl.studies.arm_files import HOST
 from gossipfl.studies.drill.weather import FAIR, Weather
+from gossipfl.studies.free_ports import HOST
 
 _CHUNK_BYTES = 1 << 14
 _QUEUED_CHUNKS = 64
