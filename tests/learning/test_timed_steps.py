@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,13 @@ from tests.learning.vectors import sites, vector_experiment
 from torch import nn
 
 from gossipfl.config.training import TrainingConfig
+from gossipfl.errors import PrivacyError
 from gossipfl.learning.bench import Bench, learner_for, load_resident
 from gossipfl.learning.books import RunTerms
 from gossipfl.learning.data import load_fleet_records
 from gossipfl.learning.learner import Learner
 from gossipfl.learning.optimizer import learning_rate
-from gossipfl.learning.rehearsal import made_up
+from gossipfl.learning.rehearsal import made_up, rehearsal
 from gossipfl.learning.timed import steps_in, timed_steps
 
 NOISE: dict[str, Any] = {"level": "example", "noise_multiplier": 1.0, "accountant": "rdp"}
@@ -91,6 +93,15 @@ def bench_for(folder: Path, privacy: dict[str, Any] | None = None, **training: A
     records = load_fleet_records(experiment, [site])
     terms = RunTerms("r", ledger="ledger.sqlite", streams="seeded")
     return learner_for(load_resident(experiment, site, records.test), site, terms, records.nodes["a"])
+
+
+def test_on_a_device_that_works_behind_ones_back_no_rehearsal_is_timed_under_privacy(tmp_path: Path) -> None:
+    bench = bench_for(tmp_path, NOISE, local_seconds=2.0)
+    parts, elsewhere = bench.learner._parts, bench.data.train.to(torch.device("cuda"))
+    mechanism = SimpleNamespace(plan=bench.plan)
+    with pytest.raises(PrivacyError, match="which on cuda it could not tell apart from private work"):
+        rehearsal(parts.adapted.experiment, mechanism, elsewhere)  # type: ignore[arg-type]
+    bench.close()
 
 
 def timed(bench: Bench, watch: Watch, seconds: float) -> int:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from gossipfl.config.experiment import Experiment
+from gossipfl.errors import PrivacyError
 from gossipfl.learning.data import Examples
 from gossipfl.learning.timed import Rehearse
 from gossipfl.privacy.mechanisms import MechanismParts
@@ -27,9 +28,18 @@ def rehearsal(experiment: Experiment, parts: MechanismParts, train: Examples) ->
 
     Args:
         train: whose kind of rows is made up; their values and lengths are not looked at.
+
+    Raises:
+        PrivacyError: `training.local_seconds` on a device that works behind the program's back.
     """
     if parts.plan is None:
         return None
+    if experiment.training.local_seconds is not None and train.device.type != "cpu":
+        # what is still under way there is private, and a clock around the rehearsal would have it in
+        raise PrivacyError(
+            f"training.local_seconds: under privacy a rehearsal says how many steps fit, which on {train.device.type} "
+            "it could not tell apart from private work: set local_steps alone, or training.device cpu"
+        )
     units = max(1, round(parts.plan.expected_batch if experiment.privacy.noises_steps else parts.batch_size))
     rows = min(units, parts.units) * (experiment.data.max_per_unit if experiment.data.unit else 1)
     length, micro = experiment.task.max_length, experiment.training.micro_batch
