@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.explain import explain
 from gossipfl.config.machine import MachineConfig
+from gossipfl.config.named_nodes import refuse_strangers
 from gossipfl.errors import ConfigError
 
 _TRAINING = ("batch_size", "micro_batch", "local_steps", "local_seconds", "precision", "device", "threads")
@@ -42,10 +43,7 @@ def simulated_machines(experiment: Experiment) -> dict[str, Experiment]:
         ConfigError: see `on_machine`; or a machine is of nobody.
     """
     simulation = experiment.simulation
-    unknown = sorted(set(simulation.machines) - set(simulation.names))
-    if unknown:
-        names = simulation.names
-        raise ConfigError(f"simulation.machines: {unknown[0]!r} is no node; they are {names[0]} to {names[-1]}")
+    refuse_strangers(simulation.machines, simulation.names, field="simulation.machines")
     # fleets of thousands have a few kinds of machines
     known: dict[MachineConfig, Experiment] = {}
     for name, machine in simulation.machines.items():

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from gossipfl.config.experiment import Experiment
+from gossipfl.config.named_nodes import refuse_strangers
 from gossipfl.errors import ConfigError
 
 
@@ -30,10 +31,7 @@ def simulated_ranks(experiment: Experiment) -> dict[str, int]:
         ConfigError: see `ranks_of`; or a rank is of nobody.
     """
     simulation = experiment.simulation
-    unknown = sorted(set(simulation.ranks) - set(simulation.names))
-    if unknown:
-        names = simulation.names
-        raise ConfigError(f"simulation.ranks: {unknown[0]!r} is no node; they are {names[0]} to {names[-1]}")
+    refuse_strangers(simulation.ranks, simulation.names, field="simulation.ranks")
     return ranks_of(
         experiment, {name: simulation.ranks.get(name) for name in simulation.names}, field="simulation.ranks"
     )

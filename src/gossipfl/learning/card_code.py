@@ -33,8 +33,8 @@ def loading_code(adapted: Adapted, *, whole: bool) -> str:
 
 def own_commands(experiment: Experiment) -> str:
     """Command lines of gossipfl that take the folder."""
-    says = KINDS[experiment.task.kind].model_class in {"AutoModelForCausalLM", "AutoModelForSeq2SeqLM"}
-    generate = [f'gossipfl generate --adapter . --prompt "{_WORDS}"'] if says else []
+    says_text = KINDS[experiment.task.kind].says_text
+    generate = [f'gossipfl generate --adapter . --prompt "{_WORDS}"'] if says_text else []
     if experiment.model.plain:
         return f"{generate[0]} --code {experiment.model.source}"
     return "\n".join([*generate, "gossipfl evaluate --adapter . --data test.jsonl"])

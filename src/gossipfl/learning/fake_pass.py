@@ -13,6 +13,8 @@ from torch import Tensor, UntypedStorage, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from gossipfl.learning.context import context_of
+
 
 def peak_of_pass(module: nn.Module, tensors: Mapping[str, Tensor], autocast: torch.dtype | None) -> int:
     """The most bytes beside parameters and inputs.
@@ -34,7 +36,7 @@ def inputs(module: nn.Module, rows: int, length: int) -> dict[str, Tensor]:
     config: Any = module.config
     if getattr(module, "main_input_name", "input_ids") == "pixel_values":
         return {"pixel_values": torch.zeros(rows, config.num_channels, config.image_size, config.image_size)}
-    ids = torch.zeros(rows, min(length, getattr(config, "max_position_embeddings", length)), dtype=torch.int64)
+    ids = torch.zeros(rows, min(length, context_of(module) or length), dtype=torch.int64)
     read = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     return {**read, "decoder_input_ids": ids} if getattr(config, "is_encoder_decoder", False) else read
 

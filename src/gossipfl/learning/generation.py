@@ -12,9 +12,10 @@ from gossipfl.learning.conversation import chat_ids, check_chat, opening
 from gossipfl.learning.data.tokens import prompt_ids
 from gossipfl.learning.device import choose_device
 from gossipfl.learning.exported import Exported, ExportNote, load_exported, read_note
+from gossipfl.learning.tasks import KINDS
 from gossipfl.learning.voice import Voice
 
-_SAYING = ("causal-lm", "multiple-choice", "seq2seq-lm")
+_SAYING = sorted(name for name, kind in KINDS.items() if kind.says_text)
 """Kinds of task whose models say text."""
 _LISTED = " or ".join([", ".join(_SAYING[:-1]), _SAYING[-1]])
 BASE = "base model"

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Collection
 
 from gossipfl.config.gossip import GossipConfig
+from gossipfl.config.named_nodes import refuse_strangers
 from gossipfl.config.simulation import SimulationConfig
 from gossipfl.core.attacks.protocols import check_protocol
 from gossipfl.errors import ConfigError
@@ -17,16 +18,13 @@ def check_names(simulation: SimulationConfig) -> None:
     Raises:
         ConfigError: one is not.
     """
-    names = simulation.names
     places: dict[str, Collection[str]] = {
         "compute.slow": simulation.compute.slow,
         "attackers.nodes": simulation.attackers.nodes,
         "availability.joins": simulation.availability.joins,
     }
     for place, named in places.items():
-        unknown = sorted(set(named) - set(names))
-        if unknown:
-            raise ConfigError(f"simulation.{place}: {unknown[0]!r} is no node; they are {names[0]} to {names[-1]}")
+        refuse_strangers(named, simulation.names, field=f"simulation.{place}")
 
 
 def check_joins(simulation: SimulationConfig, gossip: GossipConfig) -> None:

@@ -9,7 +9,6 @@ way has halved the drop where the interval of *its drop − ½ · that of newest
 python -m gossipfl.studies.continual [--experiment FILE] [--seeds N] [--output DIR]
 """
 
-import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from gossipfl.report.statistics import Difference, paired_difference
 from gossipfl.report.tables import markdown_table
 from gossipfl.runs.default_folder import default_folder
 from gossipfl.studies.new_folder import make_new_folder
-from gossipfl.studies.study_options import end_with
+from gossipfl.studies.study_options import end_with, seeds_parser
 from gossipfl.studies.whole_run import simulate_to_the_end
 
 PLAIN = "newest"
@@ -147,13 +146,7 @@ def run_study(experiment: Path, seeds: int, output: Path) -> str:
 
 def main() -> NoReturn:
     """Runs the study once and prints its table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--experiment", type=Path, default=Path("experiments/continual.yaml"), help="default: %(default)s"
-    )
-    parser.add_argument("--seeds", type=int, default=5, help="how many, from 0 on; default: %(default)s")
-    parser.add_argument("--output", type=Path, help="default: runs/continual-TIME")
-    given = parser.parse_args()
+    given = seeds_parser(__doc__, name="continual", seeds=5).parse_args()
     end_with(lambda: run_study(given.experiment, given.seeds, given.output or default_folder("continual")))
 
 

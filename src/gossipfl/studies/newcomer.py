@@ -5,7 +5,6 @@
 python -m gossipfl.studies.newcomer [--experiment FILE] [--nodes 8,16,32,64] [--seeds N] [--output DIR]
 """
 
-import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from gossipfl.report.runs import read_runs
 from gossipfl.report.tables import markdown_table
 from gossipfl.runs.default_folder import default_folder
 from gossipfl.studies.new_folder import make_new_folder
-from gossipfl.studies.study_options import end_with
+from gossipfl.studies.study_options import end_with, seeds_parser
 from gossipfl.studies.whole_run import simulate_to_the_end
 
 SIZES = (8, 16, 32, 64)
@@ -115,13 +114,8 @@ def run_study(experiment: Path, sizes: Sequence[int], seeds: int, output: Path) 
 
 def main() -> NoReturn:
     """Runs the study once and prints its table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--experiment", type=Path, default=Path("experiments/newcomer.yaml"), help="default: %(default)s"
-    )
+    parser = seeds_parser(__doc__, name="newcomer", seeds=5)
     parser.add_argument("--nodes", default=",".join(map(str, SIZES)), help="default: %(default)s")
-    parser.add_argument("--seeds", type=int, default=5, help="how many, from 0 on; default: %(default)s")
-    parser.add_argument("--output", type=Path, help="default: runs/newcomer-TIME")
     given = parser.parse_args()
 
     def work() -> str:

@@ -31,6 +31,21 @@ def study_options(description: str | None, *, name: str, quick: str | None = Non
     return options
 
 
+def seeds_parser(description: str | None, *, name: str, seeds: int) -> argparse.ArgumentParser:
+    """For a study that goes over seeds: experiment, seeds, output.
+
+    Args:
+        name: of the experiment's file, and of the folder where none is given.
+        seeds: how many by default.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    experiment = Path(f"experiments/{name}.yaml")
+    parser.add_argument("--experiment", type=Path, default=experiment, help="default: %(default)s")
+    parser.add_argument("--seeds", type=int, default=seeds, help="how many, from 0 on; default: %(default)s")
+    parser.add_argument("--output", type=Path, help=f"default: runs/{name}-TIME")
+    return parser
+
+
 def command_line() -> str:
     """The exact command that runs this process."""
     return shlex.join(sys.orig_argv)

@@ -7,7 +7,6 @@
 python -m gossipfl.studies.text_to_text [--experiment FILE] [--seeds N] [--output DIR]
 """
 
-import argparse
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +31,7 @@ from gossipfl.report.tables import markdown_table
 from gossipfl.runs.default_folder import default_folder
 from gossipfl.studies.corpora import Definition, distinct_definitions, load_hpo
 from gossipfl.studies.new_folder import make_new_folder
-from gossipfl.studies.study_options import end_with
+from gossipfl.studies.study_options import end_with, seeds_parser
 from gossipfl.studies.whole_run import simulate_to_the_end
 
 NODES, SYSTEMS = 4, 8
@@ -163,13 +162,7 @@ def run_study(experiment: Path, seeds: int, output: Path) -> str:
 
 def main() -> NoReturn:
     """Runs the study once and prints its table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--experiment", type=Path, default=Path("experiments/text-to-text.yaml"), help="default: %(default)s"
-    )
-    parser.add_argument("--seeds", type=int, default=3, help="how many, from 0 on; default: %(default)s")
-    parser.add_argument("--output", type=Path, help="default: runs/text-to-text-TIME")
-    given = parser.parse_args()
+    given = seeds_parser(__doc__, name="text-to-text", seeds=3).parse_args()
     end_with(lambda: run_study(given.experiment, given.seeds, given.output or default_folder("text-to-text")))
 
 

@@ -54,3 +54,8 @@ class Kind:
     judge: Callable[[nn.Module, Tensors, TaskConfig], tuple[Tensor, Tensor, Tensor]] | None = None
     measuring: Measuring | None = None
     reads_images: bool = False
+
+    @property
+    def says_text(self) -> bool:
+        """Its models continue a prompt, or answer it."""
+        return self.model_class in {"AutoModelForCausalLM", "AutoModelForSeq2SeqLM"}
