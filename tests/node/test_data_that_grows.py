@@ -250,7 +250,8 @@ def test_data_that_the_account_cannot_take_is_set_aside(study: Study) -> None:
     assert steps(study)[0] == 4
 
 
-PHASES = 400
+PHASES = 4000
+"""Never reached: they are killed at the end."""
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 def test_a_node_more_and_a_certificate_less_while_the_others_run(tmp_path: Path, tiny_model: Path) -> None:
     names = ("ada", "bob", "cid")
-    training = {"phases": 400, "local_steps": 1, "evaluate_every": 0}
+    training = {"phases": 4000, "local_steps": 1, "evaluate_every": 0}
     study = make_study(tmp_path / "study", tiny_model, names=names, training=training)
     certs = study.folder / "certs"
     pair = read_authority(certs / "authority.pem", certs / "authority.key")

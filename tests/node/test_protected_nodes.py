@@ -18,7 +18,7 @@ from gossipfl.node.checking import check
 from gossipfl.studies.fleet import Fleet
 
 NAMES = ("ada", "bob", "cid", "dan")
-PHASES = 12
+PHASES = 30
 PIN = f"sha256:{7:064x}"
 MASKED: dict[str, Any] = {
     "protection": {"kind": "masked"},

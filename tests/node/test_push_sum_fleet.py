@@ -14,7 +14,7 @@ from gossipfl.studies.fleet import Fleet
 
 pytestmark = pytest.mark.slow
 
-PHASES = 150
+PHASES = 250
 NAMES = ("ada", "bob", "cid", "dan")
 
 
