@@ -16,7 +16,9 @@ from gossipfl.config.privacy import PrivacyConfig
 from gossipfl.errors import ModelError, PrivacyError
 from gossipfl.learning.adapters import Adapted, attach
 from gossipfl.learning.adapters.summary import summarize
+from gossipfl.learning.fake_pass import inputs, peak_of_pass
 from gossipfl.learning.families import BEGIN, FAMILIES, families_table, with_families
+from gossipfl.learning.footprint import footprint
 from gossipfl.learning.models import load_base
 from gossipfl.learning.tasks import make_task
 from gossipfl.privacy.rows import Rows
@@ -109,6 +111,25 @@ def test_no_row_minds_how_long_the_others_are(kind: str, task: str, adapted_to: 
         torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
 
     check()
+
+
+@pytest.mark.parametrize(("kind", "task"), PARAMETERS)
+def test_what_a_pass_takes_is_told_before_it_is_loaded(kind: str, task: str, adapted_to: Make) -> None:
+    adapted = adapted_to(kind, task, kind="lora")
+    short = adapted.experiment.task.model_copy(update={"max_length": 16})
+    experiment = adapted.experiment.model_copy(update={"task": short})
+    if (kind, task) == ("t5", "sequence-classification"):
+        # it looks for the mark at the end of each row
+        with pytest.raises(ModelError, match="a pass without weights fails: DynamicOutputShapeException"):
+            footprint(experiment, Path())
+        return
+    told = footprint(experiment, Path())
+    assert told.adapter == 10 * 4 * sum(own.numel() for own in adapted.trained.values())
+    tensors = inputs(adapted.module, experiment.training.micro_batch, short.max_length)
+    # a mask of ones alone is seen by real models and dropped
+    tensors["attention_mask"][0, -1] = 0
+    adapted.module.config.use_cache = False
+    assert told.activations == pytest.approx(peak_of_pass(adapted.module.train(), tensors, None), rel=0.1)
 
 
 @pytest.mark.parametrize("kind", ["mamba", "rwkv"])

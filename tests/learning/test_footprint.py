@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.learning.tiny_vit import tiny_vit
 from transformers import LlamaForCausalLM, ResNetConfig, ResNetModel, SwinConfig, SwinModel
 
 from gossipfl.config.experiment import Experiment
@@ -121,6 +122,15 @@ def test_a_model_of_images_has_no_words(tmp_path: Path) -> None:
     found = footprint(images(tmp_path, kind="lora", rank=2), Path())
     assert found.weights > 0
     assert found.activations > 0
+
+
+def test_fake_images_take_what_real_ones_take(tmp_path: Path) -> None:
+    experiment = images(tiny_vit(tmp_path / "vit"), kind="lora", rank=2)
+    found = footprint(experiment, Path())
+    adapted = attach(load_base(experiment.model, experiment.task, folder=Path(), seed=0), experiment)
+    tensors = inputs(adapted.module, experiment.training.micro_batch, 1)
+    assert found.activations == pytest.approx(peak_of_pass(adapted.module.train(), tensors, None), rel=0.05)
+    assert found.adapter == 10 * 4 * sum(own.numel() for own in adapted.trained.values())
 
 
 def test_images_of_no_size_cannot_be_told_of(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import torch
 import transformers
 from torch import nn
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
+from transformers.initialization import no_init_weights
 
 from gossipfl.config.experiment import ModelConfig, TaskConfig
 from gossipfl.core.rng import generator
@@ -63,15 +64,17 @@ def load_pretrained(model: ModelConfig, task: TaskConfig, *, folder: Path, seed:
 def empty_model(model: ModelConfig, task: TaskConfig, folder: Path) -> tuple[nn.Module, Mapping[str, nn.Parameter]]:
     """The model as `load_pretrained` would load it, from its configuration alone, and its head.
 
-    For the device or mode that it is called under: on a real one all values would be drawn, and mean nothing.
+    For the device or mode that it is called under. Its values are not drawn: some families (ViT) look at them for that.
 
     Raises:
-        ModelError: the configuration fits no model of the task, or its family looks at values while it is built.
+        ModelError: the configuration fits no model of the task.
     """
     try:
-        with quiet(), torch.random.fork_rng(devices=[]):
+        with quiet(), torch.random.fork_rng(devices=[]), no_init_weights():
             maker = getattr(transformers, KINDS[task.kind].model_class)
             module = maker.from_config(_configuration(folder, task), dtype=getattr(torch, model.dtype))
+            # as it does with the values
+            module.tie_weights()
     # whatever transformers makes of an unknown architecture, or a family's code of tensors without values
     except Exception as error:
         raise ModelError(
