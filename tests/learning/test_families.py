@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -128,8 +129,9 @@ def test_what_a_pass_takes_is_told_before_it_is_loaded(kind: str, task: str, ada
     tensors = inputs(adapted.module, experiment.training.micro_batch, short.max_length)
     # a mask of ones alone is seen by real models and dropped
     tensors["attention_mask"][0, -1] = 0
-    adapted.module.config.use_cache = False
-    assert told.activations == pytest.approx(peak_of_pass(adapted.module.train(), tensors, None), rel=0.1)
+    module: Any = adapted.module.train()
+    module.config.use_cache = False
+    assert told.activations == pytest.approx(peak_of_pass(module, tensors, None), rel=0.1)
 
 
 @pytest.mark.parametrize("kind", ["mamba", "rwkv"])
