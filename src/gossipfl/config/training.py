@@ -109,7 +109,7 @@ class TrainingConfig(Section):
     def _continual_is_used(self) -> "TrainingConfig":
         for field, kind in (("replay_share", "replay"), ("proximal_mu", "proximal")):
             given = getattr(self, field) != type(self).model_fields[field].default
-            if given and self.continual in {"all", "newest", "replay", "proximal"} - {kind}:
+            if given and self.continual in {"all", "newest", "replay", "proximal", "merged"} - {kind}:
                 raise ValueError(f"{field}: is for continual {kind}, not {self.continual}")
         return self
 
