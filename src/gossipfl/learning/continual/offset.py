@@ -21,9 +21,7 @@ from numpy.typing import NDArray
 from gossipfl.errors import StateError
 from gossipfl.state import AdapterState
 
-KEYS = "continual/"
-"""Of what is kept, before each name."""
-_OFFSET, _ADAPTERS = f"{KEYS}offset", f"{KEYS}adapters"
+_OFFSET, _ADAPTERS = "continual/offset", "continual/adapters"
 
 
 class Offset:
