@@ -33,7 +33,8 @@ class Explicit:
 
     @property
     def mean(self) -> np.ndarray:
-        return np.mean(self.adapters, axis=0)
+        mean: np.ndarray = np.mean(self.adapters, axis=0)
+        return mean
 
     def move_to(self, mixed: np.ndarray) -> None:
         moved = mixed - self.mean

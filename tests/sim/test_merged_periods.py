@@ -39,7 +39,7 @@ def test_a_learner_shares_the_mean_of_adapters_that_others_keep_one_by_one(
 ) -> None:
     """The newest of them is trained by a learner that knows of no others; all move alike with what gossip brings."""
     rng = np.random.default_rng(7)
-    changes = {"privacy": level, "training__optimizer": optimizer}
+    changes: dict[str, Any] = {"privacy": level, "training__optimizer": optimizer}
     if optimizer == "sgd":
         changes.update(training__weight_decay=0.0, training__learning_rate=0.1)
     merged, newest = (fleet_of(tmp_path, continual, **changes) for continual in ("merged", "newest"))
@@ -101,6 +101,15 @@ def test_in_one_pass_it_is_what_it_is_one_at_a_time(runs: dict[str, Path]) -> No
     assert abs(newest[1] - one[1]) > 1e-2 * one[1]
 
 
+@pytest.mark.slow
+def test_in_one_pass_what_is_clipped_is_what_the_newest_has_learned_in_a_phase(tmp_path: Path) -> None:
+    for engine in ("loop", "batched"):
+        content = shifting(training__continual="merged", privacy={**UPDATE, "noise_multiplier": 0.05})
+        resume(tmp_path / engine, with_engine(content, engine))
+    one, other = (recorded(tmp_path / engine, "nodes.jsonl")[-1]["own_loss"] for engine in ("loop", "batched"))
+    assert one == pytest.approx(other, rel=1e-3)
+
+
 def test_without_periods_a_run_is_that_of_newest(tmp_path: Path) -> None:
     for continual in ("merged", "newest"):
         resume(tmp_path / continual, digits(training__continual=continual, training__phases=2))
@@ -125,8 +134,10 @@ def test_stopped_in_between_it_ends_as_if_uninterrupted(
     content: Content = shifting(privacy=level, training__continual="merged", simulation__availability=away)
     content = with_engine(content, engine)
     resume(tmp_path / "whole", content)
-    for rounds in (2.0, 6.0):
+    for rounds in (2.0, 5.0):
         assert not resume(tmp_path / "parts", content, stop_at=rounds).done
+    stopped, ended = (recorded(tmp_path / name, "nodes.jsonl")[-1]["step"][1] for name in ("parts", "whole"))
+    assert 4 * 5 < stopped < ended, "the newest adapter is somewhere else than the mean, and goes on"
     assert resume(tmp_path / "parts", content).done
     for name in FILES:
         assert (tmp_path / "parts" / "run" / name).read_bytes() == (tmp_path / "whole" / "run" / name).read_bytes()
