@@ -29,7 +29,7 @@ def test_shares_lie_between_0_and_1_and_only_when_units_came_decides(
         assert len(set(shares[periods == period].tolist())) == 1
     old = shares[periods < periods.max()].sum() / shares.sum()
     assert old == pytest.approx(
-        {"replay": share, "newest": 0, "proximal": 0}.get(name, (periods < periods.max()).mean())
+        {"replay": share, "newest": 0, "proximal": 0, "merged": 0}.get(name, (periods < periods.max()).mean())
     )
 
 

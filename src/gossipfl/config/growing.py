@@ -22,6 +22,8 @@ def check_growing(experiment: "Experiment") -> None:
         _check_watched(experiment)
     if experiment.simulation.periods is not None:
         _check_periods(experiment)
+    if experiment.data.watch or experiment.simulation.periods is not None:
+        _check_merged(experiment)
 
 
 def refuse_periods(experiment: "Experiment") -> None:
@@ -69,3 +71,12 @@ def _check_periods(experiment: "Experiment") -> None:
     for field, value in others:
         if value:
             raise ValueError(f"simulation.periods does not go with {field}: leave one of them out")
+
+
+def _check_merged(experiment: "Experiment") -> None:
+    training, merge = experiment.training, experiment.adapter.merge
+    if training.continual == "merged" and merge != "factors":
+        raise ValueError(
+            f"training.continual merged: adapter.merge factors was expected, not {merge}, which gives a node other "
+            "factors with every mixing: what the newest period's are off from the mean would mean nothing to them"
+        )

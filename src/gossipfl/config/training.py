@@ -63,7 +63,7 @@ class TrainingConfig(Section):
     continual: Choice = "all"
     """Where data comes in periods (data.watch, simulation.periods): all trains on every record alike; newest only on
     what came last; replay takes a part of every batch from earlier periods; proximal is newest with a pull to the last
-    consensus."""
+    consensus; merged trains an adapter of each period's own, the newest one, and shares the mean of all."""
     replay_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """replay: part of a batch from earlier periods; more forgets less, and charges old records more."""
     proximal_mu: PositiveFloat = 0.1
@@ -109,7 +109,7 @@ class TrainingConfig(Section):
     def _continual_is_used(self) -> "TrainingConfig":
         for field, kind in (("replay_share", "replay"), ("proximal_mu", "proximal")):
             given = getattr(self, field) != type(self).model_fields[field].default
-            if given and self.continual in {"all", "newest", "replay", "proximal"} - {kind}:
+            if given and self.continual in {"all", "newest", "replay", "proximal", "merged"} - {kind}:
                 raise ValueError(f"{field}: is for continual {kind}, not {self.continual}")
         return self
 

@@ -25,6 +25,8 @@ from gossipfl.learning.sources import locate
 
 STATES = 6
 """States that a node keeps beside parameters, gradients and moments: start, snapshot, trained, mixed, sent, saved."""
+MERGED = 2
+"""More of them where each period has an adapter: what the newest is off from the mean, and where it begins a phase."""
 _QUANTIZED = {"int8": 1.0, "nf4": 0.5 + 4 / 64}
 """Bytes of a weight; nf4 has an fp32 scale for every 64."""
 
@@ -79,7 +81,7 @@ def footprint(
         activations = _activations(module, experiment, autocast)
     return Footprint(
         weights=weights,
-        adapter=(2 + _moments(experiment) + STATES + neighbors) * trained * 4,
+        adapter=(2 + _moments(experiment) + states_of(experiment) + neighbors) * trained * 4,
         activations=activations,
         unit_gradients=training.micro_batch * trained * 4 if experiment.privacy.level == "example" else 0,
         micro_batch=training.micro_batch,
@@ -101,6 +103,11 @@ def _moments(experiment: Experiment) -> int:
     if training.optimizer == "sgd":
         return 1 if training.momentum else 0
     return 2
+
+
+def states_of(experiment: Experiment) -> int:
+    """How many states a node keeps, see `STATES`."""
+    return STATES + (MERGED if experiment.data.watch and experiment.training.continual == "merged" else 0)
 
 
 def _weights(module: nn.Module, quantization: str) -> int:

@@ -24,9 +24,11 @@ from gossipfl.config.training import TrainingConfig
 from gossipfl.core.messages import Receipt
 from gossipfl.errors import BudgetSpentError, DivergedError
 from gossipfl.learning.adapters import Adapted
+from gossipfl.learning.continual.offset import Offset
 from gossipfl.learning.data import Examples
 from gossipfl.learning.evaluation import Answering, Evaluation, evaluate, hit_rate, score
 from gossipfl.learning.optimizer import LocalOptimizer, optimizer_part
+from gossipfl.learning.pull import pull_to_here
 from gossipfl.learning.tasks import Scores, Task
 from gossipfl.learning.timed import Clock, Rehearse, timed_steps
 from gossipfl.privacy.account import Account
@@ -41,7 +43,7 @@ class Training:
     """What one phase of training came to; `core.events.Trained` without the version.
 
     Attributes:
-        state: where training has led, as the mechanism has released it.
+        state: where training has led, as the mechanism has released it; of several adapters their mean.
         steps: optimizer steps done; fewer than asked (at level update: none) when the budget ran out, when the time was
             over, or when the learner was stopped.
         units: expected units in a batch, never the number drawn.
@@ -69,6 +71,7 @@ class LearnerParts:
         rehearse: see `timed_steps`.
         clock: seconds, from any origin.
         proximal_mu: of every phase that asks for none itself, see `Learner.train`.
+        adapters: of the node, the newest of which is trained, see `continual.offset`.
     """
 
     adapted: Adapted
@@ -79,6 +82,7 @@ class LearnerParts:
     rehearse: Rehearse | None = None
     clock: Clock = time.monotonic
     proximal_mu: float = 0.0
+    adapters: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,7 @@ class Learner:
         self._config = parts.adapted.experiment.training
         self._optimizer = LocalOptimizer(parts.adapted.trained, self._config)
         self._stopping = threading.Event()
+        self.offset = Offset()
 
     @property
     def units(self) -> float:
@@ -158,6 +163,11 @@ class Learner:
     def proximal_mu(self) -> float:
         """See `LearnerParts`."""
         return self._parts.proximal_mu
+
+    @property
+    def adapters(self) -> int:
+        """See `LearnerParts`."""
+        return self._parts.adapters
 
     def go_on_with(self, parts: LearnerParts) -> None:
         """Trains on other data from now on, at the same model; moments stay. Between two phases."""
@@ -191,20 +201,22 @@ class Learner:
         """
         with self._parts.adapted.turn:
             self._use_threads()
-            self._parts.adapted.write(snapshot)
+            began = self.offset.begin(snapshot, self.adapters)
+            self._parts.adapted.write(began)
             if self._config.optimizer_state == "reset":
                 self._optimizer.reset()
             gradient = partial(self._parts.mechanism.gradient, resting=self._parts.adapted.resting_places(phase))
             wished = range(first_step, first_step + steps)
             timed = timed_steps(wished, seconds, self._parts.rehearse, clock=self._parts.clock)
             rate = partial(self._config.rate_index, phase=phase, first=first_step)
-            pull = _pull(self._parts.adapted, proximal_mu or self._parts.proximal_mu)
+            pull = pull_to_here(self._parts.adapted, proximal_mu or self._parts.proximal_mu)
             done, exhausted = self._run(gradient, timed, rate, pull)
             after = self._parts.adapted.read()
             # while it is this node's turn: what is released is charged and drawn in one go with its steps
             trained = range(first_step, first_step + done)
             part = PhaseOf(self._parts.mechanism, self._parts.adapted.resting_values(phase), phase)
-            state = released(part, after, snapshot, self._config, trained)
+            state = released(part, after, began, self._config, trained)
+            state = self.offset.end(snapshot, began, state, self.adapters)
             return Training(state, done, self._parts.units, self._parts.account.receipt(), exhausted)
 
     def evaluate(self, state: AdapterState, examples: Examples, *, last: bool = False) -> Evaluation:
@@ -235,13 +247,13 @@ class Learner:
         self._stopping.set()
 
     def durable(self) -> dict[str, NDArray[np.float32]]:
-        """Copies of the moments and of what the mechanism follows: beside state and step all that a resumed run needs.
+        """Copies of moments, of `offset` and of what the mechanism follows: with state and step all to resume a run by.
 
         They lie in the coordinates of the trained parameters. At level example they hold what noised gradients left,
         nothing secret; else private data shines through: they stay at the node.
         """
         with self._parts.adapted.turn:
-            return {**self._optimizer.durable(), **self._parts.mechanism.durable()}
+            return {**self._optimizer.durable(), **self._parts.mechanism.durable(), **self.offset.durable()}
 
     def restore(self, moments: Mapping[str, NDArray[np.float32]]) -> None:
         """Takes over what `durable` gave.
@@ -252,6 +264,7 @@ class Learner:
         with self._parts.adapted.turn:
             self._optimizer.restore(optimizer_part(moments))
             self._parts.mechanism.restore(moments)
+            self.offset.restore(moments, self._parts.adapted.spec.size)
 
     def _run(
         self,
@@ -278,18 +291,3 @@ class Learner:
         # a property of the calling thread, and training may come from any
         if self._config.threads and torch.get_num_threads() != self._config.threads:
             torch.set_num_threads(self._config.threads)
-
-
-def _pull(adapted: Adapted, mu: float) -> Callable[[], None]:
-    """Adds μ · (x − x₀) to the gradients, x₀ being the values of now: FedProx (Li et al. 2018)."""
-    if not mu:
-        return lambda: None
-    parameters = list(adapted.trained.values())
-    start = [parameter.detach().clone() for parameter in parameters]
-
-    def pull() -> None:
-        for parameter, before in zip(parameters, start, strict=True):
-            if parameter.grad is not None:
-                parameter.grad.add_(parameter.detach() - before, alpha=mu)
-
-    return pull

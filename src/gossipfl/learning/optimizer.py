@@ -40,8 +40,8 @@ _MOMENTS: Mapping[str, frozenset[str]] = {
 }
 
 
-MECHANISM = ("clipping/", "pairs/")
-"""Keys of what a mechanism keeps beside the moments."""
+OTHERS = ("clipping/", "pairs/", "continual/")
+"""Keys of what is kept beside the moments: by a mechanism, and by `continual.offset`."""
 
 
 class LocalOptimizer:
@@ -122,8 +122,8 @@ class LocalOptimizer:
 
 
 def optimizer_part(kept: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-    """Of what a learner keeps, what is an optimizer's: the rest is the mechanism's, which knows its own."""
-    return {key: value for key, value in kept.items() if not key.startswith(MECHANISM)}
+    """Of what a learner keeps, what is an optimizer's: the rest is of others, who know their own."""
+    return {key: value for key, value in kept.items() if not key.startswith(OTHERS)}
 
 
 def share_optimizer(

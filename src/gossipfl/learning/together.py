@@ -57,6 +57,7 @@ class _Runner:
         place: of the node's values, among those that train with it.
         vectors: those values in pieces, see `_pieces`.
         resting: parameters that are not trained in this phase.
+        began: where it trains from: of several adapters the newest, see `continual.offset`.
         start: its values at the beginning, where the phase is pulled to them; see `Learner.train`.
         done: optimizer steps.
         exhausted: its budget ended the phase.
@@ -68,6 +69,7 @@ class _Runner:
     vectors: Mapping[str, nn.Parameter]
     resting: Places
     optimizer: LocalOptimizer
+    began: AdapterState
     start: Tensor | None = None
     done: int = 0
     exhausted: bool = False
@@ -140,13 +142,15 @@ class Together:
         return [training for part in parts for training in self._train(part)]
 
     def durable(self, node: str) -> dict[str, NDArray[np.float32]]:
-        """Copies of a node's optimizer moments, as vectors."""
-        return {**self._optimizers[node].durable(), **self._benches[node].mechanism.durable()}
+        """Copies of a node's optimizer moments, as vectors, and of the rest that `Learner.durable` has."""
+        bench = self._benches[node]
+        return {**self._optimizers[node].durable(), **bench.mechanism.durable(), **bench.learner.offset.durable()}
 
     def restore(self, node: str, moments: Mapping[str, NDArray[np.float32]]) -> None:
         """Takes over what `durable` gave."""
         self._optimizers[node].restore(optimizer_part(moments))
         self._benches[node].mechanism.restore(moments)
+        self._benches[node].learner.offset.restore(moments, self._adapted.spec.size)
 
     def _train(self, phases: Sequence[Phase]) -> list[Training]:
         runners = [self._runner(phase, place) for place, phase in enumerate(phases)]
@@ -158,14 +162,15 @@ class Together:
         vectors = self._vectors[phase.node]
         for name, piece in self._pieces.items():
             vectors[name].data = self._slots[place, piece.place]
-        self._values[place] = self._ordered(phase.snapshot.vector)
+        bench = self._benches[phase.node]
+        began = bench.learner.offset.begin(phase.snapshot, bench.learner.adapters)
+        self._values[place] = self._ordered(began.vector)
         optimizer = self._optimizers[phase.node]
         if self._adapted.experiment.training.optimizer_state == "reset":
             optimizer.reset()
         resting = self._adapted.resting_places(phase.number)
-        bench = self._benches[phase.node]
         start = self._slots[place].clone() if bench.learner.proximal_mu else None
-        return _Runner(phase, bench, place, vectors, resting, optimizer, start)
+        return _Runner(phase, bench, place, vectors, resting, optimizer, began, start)
 
     def _ordered(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         # most vectors are in the module's order anyway, and an index costs more than a copy
@@ -225,7 +230,8 @@ class Together:
         steps = range(phase.first_step, runner.step)
         state = AdapterState(self._adapted.spec, after)
         part = PhaseOf(bench.mechanism, self._adapted.resting_values(phase.number), phase.number)
-        state = released(part, state, phase.snapshot, self._adapted.experiment.training, steps)
+        state = released(part, state, runner.began, self._adapted.experiment.training, steps)
+        state = bench.learner.offset.end(phase.snapshot, runner.began, state, bench.learner.adapters)
         return Training(state, runner.done, bench.learner.units, bench.account.receipt(), runner.exhausted)
 
 

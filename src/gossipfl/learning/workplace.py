@@ -88,7 +88,14 @@ class Workplace:
         units = min(float(parts.batch_size), sampling.weight(parts.units))
         rehearse = rehearsal(experiment, parts, data.train)
         working = LearnerParts(
-            adapted, resident.task, mechanism, parts.account, units, rehearse, proximal_mu=sampling.proximal_mu
+            adapted,
+            resident.task,
+            mechanism,
+            parts.account,
+            units,
+            rehearse,
+            proximal_mu=sampling.proximal_mu,
+            adapters=sampling.adapters,
         )
         return Tools(working, tuner_of(working, parts, data.held_out))
 

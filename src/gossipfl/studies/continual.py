@@ -34,6 +34,7 @@ ARMS: Mapping[str, Sequence[str]] = {
     "replay ½": ["training.continual=replay", "training.replay_share=0.5"],
     "proximal 1": ["training.continual=proximal", "training.proximal_mu=1"],
     "proximal 10": ["training.continual=proximal", "training.proximal_mu=10"],
+    "merged": ["training.continual=merged"],
 }
 """Ways to go on, by what differs from the experiment file."""
 

@@ -14,6 +14,7 @@ from gossipfl.config.training import TrainingConfig
 from gossipfl.core.tables import resolve
 from gossipfl.errors import ConfigError
 from gossipfl.learning.continual.everything import Everything
+from gossipfl.learning.continual.merged import Merged
 from gossipfl.learning.continual.newest import Newest
 from gossipfl.learning.continual.proximal import Proximal
 from gossipfl.learning.continual.replay import Replay
@@ -25,6 +26,7 @@ CONTINUALS: Mapping[str, Callable[[TrainingConfig], Continual]] = {
     "newest": lambda _: Newest(),
     "replay": lambda training: Replay(training.replay_share),
     "proximal": lambda training: Proximal(training.proximal_mu),
+    "merged": lambda _: Merged(),
 }
 """By the name in `training.continual`."""
 
@@ -45,10 +47,12 @@ class Sampling:
     Attributes:
         shares: (units,) see `Continual.shares`; None: all units are drawn as often.
         proximal_mu: of every phase.
+        adapters: of which the newest is trained, see `offset`.
     """
 
     shares: NDArray[np.float64] | None = None
     proximal_mu: float = 0.0
+    adapters: int = 1
 
     def weight(self, units: int) -> float:
         """Σ of the shares: as many units drawn most would be drawn as often in all."""
@@ -63,13 +67,15 @@ def sampling_of(experiment: Experiment, records: NodeRecords) -> Sampling:
     """
     periods = np.array(records.periods, np.int64)
     way = build_continual(experiment.training)
+    # counted, and not those that still have records: a file that is gone takes back nothing that was learned from it
+    adapters = int(periods.max(initial=0)) + 1 if way.merges else 1
     if len(np.unique(periods)) < 2:  # periods, or none is told
-        return Sampling()
+        return Sampling(adapters=adapters)
     shares = way.shares(periods)
     if shares.shape != periods.shape or not ((shares >= 0) & (shares <= 1)).all() or shares.max() != 1:
         name = experiment.training.continual
         raise ConfigError(f"training.continual {name}: shares from 0 to 1 were expected, at least one of them 1")
-    return Sampling(None if (shares == 1).all() else shares, way.proximal_mu)
+    return Sampling(None if (shares == 1).all() else shares, way.proximal_mu, adapters)
 
 
 __all__ = ["CONTINUALS", "Continual", "Periods", "Sampling", "build_continual", "sampling_of"]

@@ -13,6 +13,7 @@ class Everything:
     """See `Continual`."""
 
     proximal_mu: float = 0.0
+    merges: bool = False
 
     def shares(self, periods: Periods) -> NDArray[np.float64]:
         """All alike."""

@@ -13,6 +13,7 @@ class Newest:
     """See `Continual`."""
 
     proximal_mu: float = 0.0
+    merges: bool = False
 
     def shares(self, periods: Periods) -> NDArray[np.float64]:
         """Those of the last period, and no others: nothing is charged for what is not drawn."""

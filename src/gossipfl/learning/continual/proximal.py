@@ -19,6 +19,7 @@ class Proximal:
     """See `Continual`."""
 
     proximal_mu: float
+    merges: bool = False
 
     def shares(self, periods: Periods) -> NDArray[np.float64]:
         """Those of the last period, and no others."""

@@ -24,6 +24,7 @@ class Replay:
 
     share: float
     proximal_mu: float = 0.0
+    merges: bool = False
 
     def shares(self, periods: Periods) -> NDArray[np.float64]:
         """By how much of a batch each part has, and how many units share that."""

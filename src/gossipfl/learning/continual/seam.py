@@ -10,7 +10,7 @@ Periods = NDArray[np.int64]
 
 
 class Continual(Protocol):
-    """How much of a batch each period has, and what holds the state where it was."""
+    """How much of a batch each period has, what holds the state where it was, and how many adapters there are."""
 
     def shares(self, periods: Periods) -> NDArray[np.float64]:
         """(units,) how often each unit is drawn, compared to those drawn most.
@@ -26,4 +26,9 @@ class Continual(Protocol):
     @property
     def proximal_mu(self) -> float:
         """μ of a pull to what a phase starts from, see `Learner.train`; 0: none."""
+        ...
+
+    @property
+    def merges(self) -> bool:
+        """Whether each period has an adapter of its own, of which the newest is trained and the mean shared."""
         ...
