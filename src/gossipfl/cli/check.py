@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Annotated
 
+import typer
 from rich.console import Group, RenderableType
 
 from gossipfl.cli.options import JsonOption, NameOption, PeersOption, SetOption, command_app, example
@@ -14,14 +16,30 @@ from gossipfl.node.memory import UNIT, Memory
 app = command_app()
 
 
-@app.command("check", epilog=example("gossipfl check --peers peers.yaml", "gossipfl check --peers peers.yaml --json"))
-def run(*, peers: PeersOption, name: NameOption = None, sets: SetOption = None, json: JsonOption = False) -> None:
+@app.command(
+    "check",
+    epilog=example(
+        "gossipfl check --peers peers.yaml",
+        "gossipfl check --peers peers.yaml --insecure",
+        "gossipfl check --peers peers.yaml --json",
+    ),
+)
+def run(
+    *,
+    peers: PeersOption,
+    name: NameOption = None,
+    sets: SetOption = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="For nodes that run without TLS: no certificate is asked for.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
     """Check model, adapter, data, certificates, topology and privacy plan, and print the plan.
 
     Data and certificates are checked for the nodes whose data or key is on this machine. Exit code 2: a problem; the
     first one is repeated as an error line.
     """
-    findings = check(peers, name=name, overrides=tuple(sets or ()))
+    findings = check(peers, name=name, overrides=tuple(sets or ()), insecure=insecure)
     emit(_result(findings), json=json, text=_drawn(findings))
     if findings.problems:
         raise UserError(_summary(findings.problems))

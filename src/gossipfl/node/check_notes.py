@@ -1,8 +1,11 @@
 """What `gossipfl check` says of a plan beside its figures."""
 
+from collections.abc import Sequence
+
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.peers import NodeConfig
-from gossipfl.privacy.plan import Plan
+from gossipfl.privacy.accounting import Charge
+from gossipfl.privacy.plan import Plan, epsilon_if_replaced
 
 
 def what_is_protected(experiment: Experiment) -> list[str]:
@@ -32,3 +35,20 @@ def if_all_are_drawn(node: NodeConfig, plan: Plan) -> list[str]:
     if plan.level in {"update", "correlated"} or plan.sample_rate < 1:
         return []
     return [f"{node.name}: every batch holds all of its data, {plan.units} in number: nothing is amplified by sampling"]
+
+
+def if_replaced(node: NodeConfig, plan: Plan, before: Sequence[Charge]) -> list[str]:
+    """ε of other readings, where all data of a node is protected at once.
+
+    Args:
+        before: what its account has been charged already.
+    """
+    if plan.level not in {"update", "correlated"}:
+        return []
+    other = epsilon_if_replaced(plan, before)
+    notes = [f"{node.name}: ε = {plan.epsilon:.4g} against its data being absent, {other:.4g} against other data"]
+    exposed = plan.exposed(plan.steps)
+    if exposed is not None:
+        seen = ", ".join(f"{epsilon:.4g} for {adversary}" for adversary, epsilon in exposed.items())
+        notes.append(f"{node.name}: of this run ε = {seen}, other nodes being honest; the account has the last")
+    return notes

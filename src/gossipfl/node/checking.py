@@ -28,9 +28,9 @@ from gossipfl.learning.bench import load_adapted
 from gossipfl.learning.books import ledger_file, planned_from
 from gossipfl.learning.data import NodeRecords, load_all_node_records, load_node_records, load_test_records
 from gossipfl.learning.placing import refuse_quantization
-from gossipfl.net.identity import load_identity
 from gossipfl.node.assembly import site_of, state_dir_of
-from gossipfl.node.check_notes import if_all_are_drawn, own_models, what_is_protected
+from gossipfl.node.check_notes import if_all_are_drawn, if_replaced, own_models, what_is_protected
+from gossipfl.node.check_trust import WITHOUT, check_certificates, check_without
 from gossipfl.node.intake import with_folder
 from gossipfl.node.memory import Memory, memory_of, shortage
 from gossipfl.node.ranks import as_node, ranks_in
@@ -39,7 +39,7 @@ from gossipfl.node.shared_noise import planned_sharing
 from gossipfl.node.state_directory import run_name_in
 from gossipfl.privacy.accounting import Charge
 from gossipfl.privacy.mechanisms import LEVELS
-from gossipfl.privacy.plan import Drawing, Plan, epsilon_if_replaced, plan_for_all
+from gossipfl.privacy.plan import Drawing, Plan, plan_for_all
 from gossipfl.privacy.spent import spent
 
 T = TypeVar("T")
@@ -93,12 +93,16 @@ class Findings:
             return None
 
 
-def check(peers: Path, *, name: str | None, overrides: Sequence[str] = ()) -> Findings:
+def check(peers: Path, *, name: str | None, overrides: Sequence[str] = (), insecure: bool = False) -> Findings:
     """Checks files, topology, model, adapter, and data, certificates and privacy plan of the nodes of this machine.
 
     Args:
         name: check this node only; default: every node whose data or key is on this machine, and of those that take
             a part of `data.source` data and plan.
+        insecure: the nodes are to run without certificates, on purpose.
+
+    Guarantees:
+        What is wrong with certificates comes last of the problems.
     """
     findings = Findings()
     loaded = findings.attempt(lambda: load_peers(peers, overrides))
@@ -114,10 +118,11 @@ def check(peers: Path, *, name: str | None, overrides: Sequence[str] = ()) -> Fi
         findings.attempt(lambda: _check_agreement(findings, experiment, schedule))
         findings.neighbors = {node: len(schedule.neighbors(node)) for node in schedule.nodes}
     findings.machines = {node.name: own for node in loaded.peers.nodes if (own := own_values(node.machine))}
-    _check_nodes(findings, loaded, name, schedule)
+    _check_nodes(findings, loaded, name)
     findings.attempt(lambda: load_test_records(experiment, loaded.experiment.folder))
     findings.attempt(lambda: _check_model(findings, loaded, name))
     findings.notes += what_is_protected(experiment) + own_models(experiment)
+    _check_trust(findings, loaded, _nodes_here(loaded, name), schedule, insecure=insecure)
     return findings
 
 
@@ -146,7 +151,7 @@ def _check_agreement(findings: Findings, experiment: Experiment, schedule: Sched
         )
 
 
-def _check_nodes(findings: Findings, loaded: LoadedPeers, name: str | None, schedule: Schedule | None) -> None:
+def _check_nodes(findings: Findings, loaded: LoadedPeers, name: str | None) -> None:
     here = _nodes_here(loaded, name)
     # a common dataset lies on every machine, a certificate and its key only on their own
     sharing = _nodes_sharing(loaded) if name is None else []
@@ -155,8 +160,6 @@ def _check_nodes(findings: Findings, loaded: LoadedPeers, name: str | None, sche
         findings.notes.append(f"no node's data or key is on this machine: {unknown} were not checked")
     records = _records_sharing(loaded, [node for node in here + sharing if node.data is None])
     for node in loaded.peers.nodes:
-        if node in here:
-            _check_identity(findings, loaded, node, schedule)
         own = findings.attempt(partial(as_node, loaded, node))
         if own is not None and (node in here or node in sharing):
             _check_data(findings, own, node, records.get(node.name))
@@ -188,9 +191,15 @@ def _records_sharing(loaded: LoadedPeers, nodes: Sequence[NodeConfig]) -> Mappin
     return {}
 
 
-def _check_identity(findings: Findings, loaded: LoadedPeers, node: NodeConfig, schedule: Schedule | None) -> None:
-    neighbors = None if schedule is None else schedule.neighbors(node.name)
-    findings.attempt(lambda: load_identity(loaded.peers, loaded.folder, node, neighbors=neighbors))
+def _check_trust(
+    findings: Findings, loaded: LoadedPeers, here: Sequence[NodeConfig], schedule: Schedule | None, *, insecure: bool
+) -> None:
+    if insecure:
+        findings.attempt(lambda: check_without(loaded))
+        findings.notes.append(WITHOUT)
+        return
+    for node in here:
+        findings.attempt(partial(check_certificates, loaded, node, schedule))
 
 
 def _check_data(findings: Findings, loaded: LoadedPeers, node: NodeConfig, records: NodeRecords | None) -> None:
@@ -226,7 +235,7 @@ def _check_budget(findings: Findings, loaded: LoadedPeers, node: NodeConfig, rec
         findings.plans[node.name] = plan
         findings.notes += if_all_are_drawn(node, plan)
         # at the levels that have this, all data of a node has one past
-        findings.notes += _if_replaced(node, plan, before[0])
+        findings.notes += if_replaced(node, plan, before[0])
     if ledger.exists():
         accounts = findings.attempt(lambda: spent(ledger)) or []
         findings.notes += [
@@ -234,18 +243,6 @@ def _check_budget(findings: Findings, loaded: LoadedPeers, node: NodeConfig, rec
             for account in accounts
             if account.charges
         ]
-
-
-def _if_replaced(node: NodeConfig, plan: Plan, before: Sequence[Charge]) -> list[str]:
-    if plan.level not in {"update", "correlated"}:
-        return []
-    other = epsilon_if_replaced(plan, before)
-    notes = [f"{node.name}: ε = {plan.epsilon:.4g} against its data being absent, {other:.4g} against other data"]
-    exposed = plan.exposed(plan.steps)
-    if exposed is not None:
-        seen = ", ".join(f"{epsilon:.4g} for {adversary}" for adversary, epsilon in exposed.items())
-        notes.append(f"{node.name}: of this run ε = {seen}, other nodes being honest; the account has the last")
-    return notes
 
 
 def _plan(

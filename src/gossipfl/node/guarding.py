@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Mapping
 
 from gossipfl.config.experiment import Experiment
+from gossipfl.config.protection import ProtectionConfig
 from gossipfl.core.protocol import Schedule
 from gossipfl.errors import CertificateError
 from gossipfl.net.identity import Identity
@@ -41,16 +42,21 @@ def guard_for(
     return build_guard(terms, voucher, lambda _, size: os.urandom(size))
 
 
-def _voucher(experiment: Experiment, trust: Trust, others: Collection[str]) -> Voucher:
-    identity, kind = trust.identity, experiment.protection.kind
-    if identity.insecure:
-        if experiment.protection.unsigned_trial:
-            return Unsigned()
+def refuse_unsigned(protection: ProtectionConfig, *, insecure: bool) -> None:
+    """Raises `CertificateError` where keys have to be signed, and nothing is there to sign them with."""
+    if insecure and protection.sums_only and not protection.unsigned_trial:
         raise CertificateError(
-            f"protection {kind} with --insecure: no certificate signs the keys, so that a receiver could read every "
-            "contribution; run with certificates, or say protection.unsigned_trial true for a trial"
+            f"protection {protection.kind} with --insecure: no certificate signs the keys, so that a receiver could "
+            "read every contribution; run with certificates, or say protection.unsigned_trial true for a trial"
         )
-    _check_known(identity, kind, others)
+
+
+def _voucher(experiment: Experiment, trust: Trust, others: Collection[str]) -> Voucher:
+    identity = trust.identity
+    refuse_unsigned(experiment.protection, insecure=identity.insecure)
+    if identity.insecure:
+        return Unsigned()
+    _check_known(identity, experiment.protection.kind, others)
     return Certified(identity, Signer.from_pem(identity.key), trust)
 
 

@@ -40,10 +40,7 @@ def share_noise(
     """
     if experiment.privacy.level != "correlated":
         return SharedNoise()
-    if identity.insecure:
-        raise PrivacyError(
-            "privacy.level correlated agrees on secrets with neighbors, and --insecure lets anybody be one"
-        )
+    refuse_strangers(experiment, insecure=identity.insecure)
     links = mutual_links(schedule)
     name, own = identity.name, links[identity.name]
     if streams == "seeded":
@@ -52,6 +49,14 @@ def share_noise(
     turns = FileTurns(directory.path / "pair_noise.json")
     noise = AgreedNoise(name, own, seeds, turns, patience_s=experiment.gossip.deadline_s)
     return SharedNoise(PairTerms(name, links, noise), seeds)
+
+
+def refuse_strangers(experiment: Experiment, *, insecure: bool) -> None:
+    """Raises `PrivacyError` where noise is shared with neighbors that anybody could be."""
+    if insecure and experiment.privacy.level == "correlated":
+        raise PrivacyError(
+            "privacy.level correlated agrees on secrets with neighbors, and --insecure lets anybody be one"
+        )
 
 
 def planned_sharing(experiment: Experiment, name: str, schedule: Schedule) -> PairTerms:
