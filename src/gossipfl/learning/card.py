@@ -56,6 +56,25 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """How a recorded run was driven: what is exported is no real node's.
+
+    Attributes:
+        title: ends the card's.
+        whose: one sentence: what the state is.
+        tags: of the hub.
+        mixing: row of the table in place of topology and protocol, where another mixed; None: they gossiped.
+        trusting: ε is against those who trust the server.
+    """
+
+    title: str
+    whose: str
+    tags: tuple[str, ...]
+    mixing: tuple[str, str] | None = None
+    trusting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
     """What a run adds to a card; None where it is not known.
 
@@ -65,6 +84,7 @@ class Story:
         bytes_sent, bytes_received: by this node, over all its lives.
         test_loss, test_accuracy: on the common public test set.
         spent: None without privacy.
+        recorded: None of a real node.
     """
 
     nodes: int | None = None
@@ -74,6 +94,15 @@ class Story:
     test_loss: float | None = None
     test_accuracy: float | None = None
     spent: Spent | None = None
+    recorded: Recorded | None = None
+
+
+_OF_A_NODE = Recorded(
+    title="fine-tuned without a server",
+    whose="One node's state after decentralized federated fine-tuning with gossipfl: every node trained on data that "
+    "never left it, and averaged what it learned with its neighbors.",
+    tags=("federated-learning", "decentralized"),
+)
 
 
 def card_of(adapted: Adapted, story: Story, *, sha256: str, whole: bool) -> ModelCard:
@@ -87,11 +116,12 @@ def card_of(adapted: Adapted, story: Story, *, sha256: str, whole: bool) -> Mode
         Equal for equal arguments and versions: no date, no path of this machine.
     """
     experiment, base = adapted.experiment, adapted.base
+    told = story.recorded or _OF_A_NODE
     card: ModelCard = ModelCard.from_template(
-        _metadata(adapted, whole=whole),
+        _metadata(adapted, told, whole=whole),
         template_str=files("gossipfl.learning").joinpath("templates/card.md").read_text(encoding="utf-8"),
-        title=f"{base_name(base.source)}, fine-tuned without a server",
-        summary=_summary(experiment, whole=whole),
+        title=f"{base_name(base.source)}, {told.title}",
+        summary=_summary(experiment, told, whole=whole),
         code=loading_code(adapted, whole=whole),
         commands=own_commands(experiment),
         training=list(_training(experiment, story)),
@@ -107,10 +137,11 @@ def base_name(source: str) -> str:
     return Path(source).name if Path(source).is_absolute() else source
 
 
-def _metadata(adapted: Adapted, *, whole: bool) -> ModelCardData:
+def _metadata(adapted: Adapted, told: Recorded, *, whole: bool) -> ModelCardData:
     experiment, base = adapted.experiment, adapted.base
-    kind, private = experiment.adapter.kind, experiment.privacy.level != "none"
-    tags = ["gossipfl", "federated-learning", "decentralized", *([] if kind == "full" else ["lora"])]
+    # seeded noise is not private
+    kind, private = experiment.adapter.kind, experiment.privacy.level != "none" and told is _OF_A_NODE
+    tags = ["gossipfl", *told.tags, *([] if kind == "full" else ["lora"])]
     # the hub takes no other base model than one of its own
     known = hub_id(base.source)
     relation: dict[str, Any] = {"base_model_relation": "finetune" if whole else "adapter"} if known else {}
@@ -141,28 +172,27 @@ def _license(folder: Path | None) -> dict[str, Any]:
     return {name: said[name] for name in names if isinstance(said.get(name), str)}
 
 
-def _summary(experiment: Experiment, *, whole: bool) -> str:
+def _summary(experiment: Experiment, told: Recorded, *, whole: bool) -> str:
     builtin, kind = experiment.model.builtin, experiment.adapter.kind
     if builtin:
         what = f"All weights of a small model ({experiment.model.source})"
     else:
         what = "The whole model with its update folded in" if whole else "An adapter for PEFT"
     adapter = f"{kind} of rank {experiment.adapter.rank}" if kind != "full" else "all weights trained"
-    return (
-        f"{what}, for {experiment.task.kind} ({adapter}). One node's state after decentralized federated fine-tuning "
-        "with gossipfl: every node trained on data that never left it, and "
-        "averaged what it learned with its neighbors."
-    )
+    return f"{what}, for {experiment.task.kind} ({adapter}). {told.whose}"
 
 
 def _training(experiment: Experiment, story: Story) -> Iterator[tuple[str, object]]:
     topology, gossip = experiment.topology, experiment.gossip
     if story.nodes is not None:
         yield "nodes", story.nodes
-    # a graph of a file has a path in its place
-    yield "topology", f"{Path(topology.kind).name}, schedule {topology.schedule}"
-    yield "protocol", f"{gossip.protocol}, mixing {gossip.mixing}, codec {gossip.codec}"
-    yield "protection", experiment.protection.kind
+    if story.recorded is not None and story.recorded.mixing is not None:
+        yield story.recorded.mixing
+    else:
+        # a graph of a file has a path in its place
+        yield "topology", f"{Path(topology.kind).name}, schedule {topology.schedule}"
+        yield "protocol", f"{gossip.protocol}, mixing {gossip.mixing}, codec {gossip.codec}"
+        yield "protection", experiment.protection.kind
     if story.step is not None:
         yield "optimizer steps of this node", story.step
     if story.bytes_sent is not None and story.bytes_received is not None:
@@ -209,7 +239,7 @@ def _columns(experiment: Experiment) -> list[str]:
 
 
 def _privacy(experiment: Experiment, story: Story) -> str:
-    if experiment.privacy.level == "none":
+    if experiment.privacy.level == "none" and (story.recorded is None or story.spent is None):
         return (
             "None: `privacy.level` is none. The weights may reveal records that they were trained on; publish them "
             "only where the records could be published."
@@ -218,6 +248,13 @@ def _privacy(experiment: Experiment, story: Story) -> str:
     if spent is None:
         return f"`privacy.level` is {experiment.privacy.level}; what was spent is in the node's ledger, not here."
     delta = experiment.privacy.target_delta or LARGEST_DELTA
+    if story.recorded is not None:
+        trusting = ", against those who trust the server" if story.recorded.trusting else ""
+        return (
+            "**None here: the noise of this run comes from a seed, and who knows the seed takes it off again.** A real "
+            f"node in its place would have paid ε ≤ {rounded_up(spent.epsilon)} at δ ≤ {delta:g}{trusting}.\n\n"
+            f"- Mechanism: {spent.mechanism}.\n- Protected unit: {_unit(experiment)}."
+        )
     return (
         f"**ε ≤ {rounded_up(spent.epsilon)} at δ ≤ {delta:g}**: all that this node's data has paid, in all runs on it "
         f"together, as its ledger counts.\n\n"

@@ -108,7 +108,16 @@ def export_stored(
     """Loads model and adapter of a stored state anew and exports it; gives the SHA-256 of the weights file.
 
     Raises:
-        ModelError: see `load_base`, `attach` and `export`; or a file has changed since the state was trained.
+        ModelError: see `adapted_again` and `export`.
+    """
+    return export(adapted_again(origin), state, output, merge=merge, story=story)
+
+
+def adapted_again(origin: Origin) -> Adapted:
+    """Model and adapter of a stored state.
+
+    Raises:
+        ModelError: see `load_base` and `attach`; or a file has changed since the state was trained.
     """
     experiment = origin.experiment
     base = load_base(experiment.model, experiment.task, folder=origin.folder, seed=experiment.seed)
@@ -117,7 +126,7 @@ def export_stored(
     now = adapted.components()
     if changed := sorted(key for key in now if origin.components.get(key, now[key]) != now[key]):
         raise ModelError(f"export: the state was trained with another {' and '.join(changed)} than is here now")
-    return export(adapted, state, output, merge=merge, story=story)
+    return adapted
 
 
 def _note(adapted: Adapted, sha256: str, *, whole: bool) -> dict[str, object]:

@@ -143,9 +143,19 @@ def _note(adapter_dir: Path) -> ExportNote:
             columns=DataConfig.model_validate(note.get("columns", {})),
         )
     except OSError as error:
-        raise ModelError(f"adapter: {adapter_dir} is no folder that gossipfl export wrote: no {NOTE}") from error
+        wrong = f"adapter: {adapter_dir} is no folder that gossipfl export wrote: no {NOTE}"
+        raise ModelError(wrong + _what_instead(adapter_dir)) from error
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise ModelError(f"adapter: {path} is damaged; export the adapter again") from error
+
+
+def _what_instead(folder: Path) -> str:
+    """What a folder may be, and what makes an export of it."""
+    if not (folder / "config.yaml").is_file():
+        return ""
+    if (folder / "versions.json").is_file():
+        return f"; it is a recorded run: gossipfl export --run {folder} --output DIR makes one of it"
+    return f"; it is a node's state: gossipfl export --state-dir {folder} --output DIR makes one of it"
 
 
 def exported_sha256(adapter_dir: Path, *, merged: bool) -> str:

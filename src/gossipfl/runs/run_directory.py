@@ -1,6 +1,7 @@
 """The folder of a run.
 
 config.yaml      everything resolved             metrics.jsonl   one line an evaluation
+origin.json      where its relative paths start
 versions.json    of the packages used            nodes.jsonl     the same by node: columns in the nodes' order
 topology.json    nodes and edges                 result.json     what --json prints
 adapter.json     which layers are adapted, and how many values that makes
@@ -28,7 +29,7 @@ T = TypeVar("T")
 
 PACKAGES = ("gossipfl", "torch", "transformers", "peft", "opacus", "networkx", "numpy", "scikit-learn", "ray", "flwr")
 _LINES = ("metrics.jsonl", "nodes.jsonl")
-_PREPARED = frozenset({"config.yaml", "versions.json", "topology.json", "adapter.json"})
+_PREPARED = frozenset({"config.yaml", "versions.json", "topology.json", "adapter.json", "origin.json"})
 """All that there is before the first evaluation: a run that ended before that leaves nothing worth keeping."""
 
 
@@ -79,6 +80,10 @@ class RunDirectory:
         """Who is linked with whom."""
         edges = [[name, other] for name in nodes for other in neighbors(name) if name < other]
         (self.path / "topology.json").write_text(json_text({"nodes": nodes, "edges": edges}) + "\n")
+
+    def write_origin(self, folder: Path) -> None:
+        """Where relative paths of config.yaml start."""
+        (self.path / "origin.json").write_text(json_text({"folder": folder.resolve()}) + "\n")
 
     def write_adapter(self, summary: AdapterSummary) -> None:
         """What is trained."""

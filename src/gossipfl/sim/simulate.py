@@ -87,6 +87,7 @@ def simulate(
     if earlier is not None:
         return earlier
     with directory.alone(), closing(_cast(experiment)) as cast, _curves(tensorboard, directory) as drawn:
+        directory.write_origin(experiment.folder)
         if cast.training is not None and isinstance(experiment, LoadedExperiment):
             summary = summarize(experiment.experiment.adapter, cast.training.crew.initial.spec)
             directory.write_adapter(summary)
