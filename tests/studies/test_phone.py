@@ -29,7 +29,8 @@ def test_it_takes_part_with_its_own_steps(tmp_path: Path, capsys: pytest.Capture
     path = tmp_path / "tiny.yaml"
     path.write_text(yaml.safe_dump(content))
     output = tmp_path / "study"
-    assert main(["--experiment", str(path), "--seeds", "2", "--output", str(output), "--json"]) == 0
+    with pytest.raises(SystemExit, match="0"):
+        main(["--experiment", str(path), "--seeds", "2", "--output", str(output), "--json"])
     found = json.loads(capsys.readouterr().out)
     assert found == json.loads((output / "result.json").read_text())
     # with a fifth of the steps of a whole run already
@@ -41,3 +42,22 @@ def test_it_takes_part_with_its_own_steps(tmp_path: Path, capsys: pytest.Capture
     )
     assert alone[-1]["step"][place] == gossip[-1]["step"][place] < 25
     assert {*gossip[-1]["step"]} - {gossip[-1]["step"][place]} == {25}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--experiment", "nowhere.yaml"], "nowhere.yaml"),
+        (["--seeds", "0"], "--seeds: one seed at least"),
+        (["--set", "gossip.protocl=sync"], "did you mean 'protocol'"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    named = ["--experiment", str(EXPERIMENT), "--output", str(tmp_path / "study"), *arguments]
+    with pytest.raises(SystemExit, match="2"):
+        main(named)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert said in line

@@ -148,7 +148,9 @@ def run_study(experiment: Path, seeds: int, output: Path) -> str:
 def main() -> NoReturn:
     """Runs the study once and prints its table."""
     given = seeds_parser(__doc__, name="continual", seeds=5).parse_args()
-    end_with(lambda: run_study(given.experiment, given.seeds, given.output or default_folder("continual")))
+    end_with(
+        lambda: run_study(given.experiment, given.seeds, given.output or default_folder("continual")), resumes=False
+    )
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def main() -> NoReturn:
         sizes = [int(each) for each in given.nodes.split(",")]
         return run_study(given.experiment, sizes, given.seeds, given.output or default_folder("newcomer"))
 
-    end_with(work)
+    end_with(work, resumes=False)
 
 
 if __name__ == "__main__":

@@ -6,22 +6,22 @@
 python -m gossipfl.studies.phone [--experiment FILE] [--seeds N] [--output DIR] [--json]
 """
 
-import argparse
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
 from gossipfl.config.loading import load_experiment
 from gossipfl.core.json_text import json_text
-from gossipfl.errors import DataError
+from gossipfl.errors import ConfigError, DataError
 from gossipfl.report.runs import read_runs
 from gossipfl.report.statistics import Difference, paired_difference
 from gossipfl.runs.default_folder import default_folder
 from gossipfl.studies.new_folder import make_new_folder
+from gossipfl.studies.study_options import end_with, seeds_parser
 from gossipfl.studies.whole_run import simulate_to_the_end
 
 PHONE = "n5"
@@ -110,23 +110,34 @@ def table(found: Found) -> str:
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--experiment", type=Path, default=Path("experiments/straggler.yaml"))
-    parser.add_argument("--seeds", type=int, default=5, help="how many, from 0 on")
-    parser.add_argument("--output", type=Path, default=None)
+def run_study(experiment: Path, seeds: int, output: Path, overrides: Sequence[str] = ()) -> Found:
+    """What all seeds say, which is in the folder too, as JSON.
+
+    Raises:
+        UserError: whatever is wrong with the experiment, the number of seeds or the folder.
+    """
+    if seeds < 1:
+        raise ConfigError("--seeds: one seed at least was expected")
+    make_new_folder(output)
+    found = found_in([trial(experiment, output, seed=seed, overrides=overrides) for seed in range(seeds)])
+    (output / "result.json").write_text(json_text(found) + "\n")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the study once and prints its table."""
+    parser = seeds_parser(__doc__, name="phone", seeds=5)
+    parser.set_defaults(experiment=Path("experiments/straggler.yaml"))
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="A.B=VALUE")
     parser.add_argument("--json", action="store_true", help="figures as one JSON object")
     given = parser.parse_args(arguments)
-    output = given.output or default_folder("phone")
-    make_new_folder(output)
-    seeds = range(given.seeds)
-    found = found_in([trial(given.experiment, output, seed=seed, overrides=given.overrides) for seed in seeds])
-    (output / "result.json").write_text(json_text(found) + "\n")
-    sys.stdout.write((json_text(found) if given.json else table(found)) + "\n")
-    return 0
+
+    def work() -> str:
+        found = run_study(given.experiment, given.seeds, given.output or default_folder("phone"), given.overrides)
+        return json_text(found) if given.json else table(found)
+
+    end_with(work, resumes=False)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -74,14 +74,19 @@ def check_output(output: Path, *, resume: bool) -> None:
         raise DataError(f"--output {output} is not empty; --resume goes on with a study that was stopped")
 
 
-def end_with(work: Callable[[], str]) -> NoReturn:
-    """Prints what the work gives; a user's mistake is one line and exit code 2, Ctrl-C 130."""
+def end_with(work: Callable[[], str], *, resumes: bool = True) -> NoReturn:
+    """Prints what the work gives; a user's mistake is one line and exit code 2, Ctrl-C 130.
+
+    Args:
+        resumes: the study has --resume.
+    """
     try:
         sys.stdout.write(work() + "\n")
     except GossipflError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2 if isinstance(error, UserError) else 1)
     except KeyboardInterrupt:
-        sys.stderr.write("stopped; go on with --resume and the same --output\n")
+        how = "go on with --resume and the same --output" if resumes else "it begins anew, with another --output"
+        sys.stderr.write(f"stopped; {how}\n")
         sys.exit(130)
     sys.exit(0)
