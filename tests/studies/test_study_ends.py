@@ -13,7 +13,7 @@ def _stopped() -> NoReturn:
 
 @pytest.mark.parametrize(("resumes", "said"), [(True, "go on with --resume"), (False, "it begins anew")])
 def test_a_study_that_is_stopped_says_how_to_go_on_as_far_as_it_can(
-    capsys: pytest.CaptureFixture[str], resumes: bool, said: str
+    capsys: pytest.CaptureFixture[str], *, resumes: bool, said: str
 ) -> None:
     with pytest.raises(SystemExit, match="130"):
         end_with(_stopped, resumes=resumes)
