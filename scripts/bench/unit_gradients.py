@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scripts.bench.models_work import VOCABULARY, write_tiny
 from torch import nn
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from gossipfl.config.experiment import AdapterConfig, Experiment, ModelConfig, TaskConfig
 from gossipfl.config.privacy import PrivacyConfig
@@ -38,7 +38,7 @@ from gossipfl.privacy.sources.seam import trainable, zeros_for
 from gossipfl.privacy.streams import SeededStream
 from gossipfl.studies.demo_config import MODEL
 
-BATCH, MICRO_BATCH, VOCABULARY = 32, 8, 512
+BATCH, MICRO_BATCH = 32, 8
 LABELS = ("a", "b", "c", "d", "e")
 PLAN = Plan("example", 1.0, 1.0, 0.1, 1e-3, 1, BATCH, None, float("inf"), "prv")
 
@@ -64,21 +64,7 @@ class Ratio:
 
 def tiny_llama(folder: Path) -> Adapted:
     """Two layers of 64, drawn from a seed, with LoRA on q and v."""
-    from tokenizers import Tokenizer, models  # noqa: PLC0415  # only this model needs one made up
-
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=128,
-        max_position_embeddings=64,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    words = {f"w{place}": place for place in range(VOCABULARY)}
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token="w0"))  # noqa: S106  # a word, no password
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="w1").save_pretrained(folder)  # noqa: S106
+    write_tiny(folder)
     return _attach(str(folder), TaskConfig(kind="causal-lm"), ("q_proj", "v_proj"))
 
 
