@@ -267,6 +267,24 @@ def test_what_is_set_aside_is_named_on_this_machine(study: Study) -> None:
     (named,) = set_aside_here(study.peers).items()
     assert named[0] == "ada"
     assert "violet" in named[1]["label.jsonl"]
+    away = study.folder / "away"
+    (study.folder / "data" / "ada").rename(away)
+    assert set_aside_here(study.peers) == {named[0]: named[1]}, "a folder that is away for a while"
+    away.rename(study.folder / "data" / "ada")
+    (study.folder / "data" / "ada" / "label.jsonl").unlink()
+    assert set_aside_here(study.peers) == {}
+
+
+def test_a_file_that_is_gone_is_no_longer_named(study: Study) -> None:
+    put(study, "label.jsonl", BAD["label.jsonl"])
+    with alive(study) as life:
+        life.train()
+        assert "label.jsonl" in life.parts.record.as_json()["set_aside"]
+        (study.folder / "data" / "ada" / "label.jsonl").unlink()
+        life.wake()
+        life.train()
+        assert life.parts.record.as_json()["set_aside"] == {}
+    assert read_journal(study.state("ada")).set_aside == ()
 
 
 MOMENTS = {

@@ -177,9 +177,11 @@ class Intake:
         return any(alone)
 
     def _new(self) -> list[tuple[DataFile, tuple[Record, ...]]]:
-        journal, now_ns = self._folder.journal, time.time_ns()
-        files = self._files()
+        files, now_ns = self._files(), time.time_ns()
         self._say_changed(files)
+        if not self._away:
+            self._forget_gone(files)
+        journal = self._folder.journal
         waiting = [file for file in files if file.name not in journal.taken and not journal.refuses(file)]
         settled = [file for file in waiting if is_settled(file, now_ns)]
         found = self._folder.readable(settled)
@@ -220,6 +222,12 @@ class Intake:
         names, records = ", ".join(file.name for file, _ in new), len(periods[-1])
         logger.info("%s: taken in, %d records, period %d", names, records, len(periods) - 1)
         return True
+
+    def _forget_gone(self, files: Sequence[DataFile]) -> None:
+        """Files that were set aside and are gone have nothing to be named for."""
+        left = self._folder.journal.with_aside_of({file.name for file in files})
+        if left is not self._folder.journal:
+            self._folder.note(left)
 
     def _say_changed(self, files: Sequence[DataFile]) -> None:
         """Once a life: what is new in a file that was taken in comes with the next start."""

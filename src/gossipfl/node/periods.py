@@ -8,6 +8,7 @@ again as if they had just come, and has spent nothing on them. It names files an
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,11 @@ class Journal:
         """The same, with one more file set aside; once, however often it is tried."""
         others = tuple(each for each in self.set_aside if each.file.name != file.name)
         return replace(self, set_aside=(*others, SetAside(file, " ".join(reason.split()))))
+
+    def with_aside_of(self, there: Collection[str]) -> "Journal":
+        """The same, with those files set aside that are still there; itself where all are."""
+        left = tuple(each for each in self.set_aside if each.file.name in there)
+        return self if left == self.set_aside else replace(self, set_aside=left)
 
     def with_period(self, period: Period) -> "Journal":
         """The same, with files taken in; those of them that were set aside no longer are."""
