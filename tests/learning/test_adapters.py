@@ -182,7 +182,18 @@ def test_a_model_without_linear_layers_says_what_it_has(experiment_of: Prepare) 
         r"adapter\.targets: the model has no linear layer to adapt; its layers are Embedding, LSTM; adapter\.kind full"
     )
     module = nn.ModuleDict({"words": nn.Embedding(64, 8), "lstm": nn.LSTM(8, 8)})
-    with pytest.raises(ModelError, match=said):
+    for targets in ((), ("lstm",)):
+        adapter = experiment.adapter.model_copy(update={"targets": targets})
+        with pytest.raises(ModelError, match=said):
+            attach(replace(base, module=module), experiment.model_copy(update={"adapter": adapter}))
+
+
+def test_layers_that_are_called_by_numbers_are_listed_with_what_they_are_in(experiment_of: Prepare) -> None:
+    experiment = experiment_of("llama", task="causal-lm", kind="lora", targets=("fc1",))
+    base = load_base(experiment.model, experiment.task, folder=Path(), seed=0)
+    block = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8))
+    module = nn.ModuleDict({"block": block, "out": nn.Linear(8, 8)})
+    with pytest.raises(ModelError, match=r"'fc1' matches no layer; there are block\.0, block\.2, out$"):
         attach(replace(base, module=module), experiment)
 
 

@@ -148,6 +148,7 @@ def test_types_of_numbers_by_node_take_models_of_their_own(tmp_path: Path) -> No
         ({"n1": {"batchsize": 3}}, "unknown key, did you mean 'batch_size'"),
         ({"n1": {"train_share": 0}}, "simulation.machines.n1.train_share"),
         ({"n1": {"train_hours": ["22-6"]}}, "simulation.machines.n1.train_hours"),
+        ({"n1": {"train_hours": ["24:00-06:00"]}}, "'24:00-06:00' is no time of day from 00:00 to 23:59 and another"),
         ({"n1": {"train_hours": ["22:00-22:00"]}}, "22:00-22:00 lasts no time at all"),
         ({"n1": {"dtype": "bfloat16"}}, "simulation.machines.n1: with it model.source: builtin:mlp is drawn here"),
     ],

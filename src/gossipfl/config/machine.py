@@ -4,13 +4,14 @@ The same keys in peers.yaml (`nodes[].machine`) and in experiment.yaml (`simulat
 `training` and `model` say for all.
 """
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from gossipfl.config.section import PositiveFloat, PositiveInt, Section
 
-Hours = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")]
+_HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
 
 
 class MachineConfig(Section):
@@ -35,7 +36,7 @@ class MachineConfig(Section):
     train_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Part of the time in which the node trains: after a phase it rests for (1/share - 1) times as long. It hears and
     answers its neighbors meanwhile, and mixes as gossip.protocol has it."""
-    train_hours: tuple[Hours, ...] = ()
+    train_hours: tuple[str, ...] = ()
     """Times of day in which a phase may begin, as 22:00-06:00, by the machine's own clock (a simulation begins at
     midnight); empty: always. Neighbors do not wait for it under gossip.protocol wait_free and push_sum."""
 
@@ -43,6 +44,8 @@ class MachineConfig(Section):
     @classmethod
     def _last_a_while(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for hours in value:
+            if _HOURS.fullmatch(hours) is None:
+                raise ValueError(f"{hours!r} is no time of day from 00:00 to 23:59 and another, as 22:00-06:00")
             begin, _, end = hours.partition("-")
             if begin == end:
                 raise ValueError(f"{hours} lasts no time at all; leave train_hours out for a node that always trains")

@@ -20,7 +20,9 @@ def choose_device(config: TrainingConfig) -> torch.device:
     # what torch raises depends on how it was built
     except (RuntimeError, AssertionError) as error:
         reason = str(error).split("\n", 1)[0]
-        raise ConfigError(f"training.device: {config.device!r} cannot be used here: {reason}") from error
+        # a node with values of its own
+        where = "training.device" if config.common_steps is None else "the node's machine.device, or training.device"
+        raise ConfigError(f"{where}: {config.device!r} cannot be used here: {reason}") from error
     return device
 
 

@@ -74,7 +74,7 @@ def find_sites(base: BaseModel, config: AdapterConfig) -> list[Site]:
     if ALL_LINEAR in config.targets:
         sites = _all_linear(base, candidates, passed)
     elif config.targets:
-        sites = _named(config.targets, candidates, passed)
+        sites = _named(config.targets, candidates or _all_linear(base, candidates, passed), passed)
     else:
         sites = _usual(base, candidates, passed)
     for site in sites:
@@ -155,5 +155,11 @@ def _none_of(candidates: Sequence[Site], passed: Mapping[str, str]) -> str:
 
 
 def _endings(candidates: Iterable[Site]) -> str:
-    names = sorted({site.name.rpartition(".")[2] for site in candidates})
-    return ", ".join(names[:12]) + (", …" if len(names) > 12 else "") if names else "no linear layers"
+    names = sorted({_ending(site.name) for site in candidates})
+    return ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+
+
+def _ending(name: str) -> str:
+    """The last word of a name; of one in a sequence, whose number says nothing, with what is before it."""
+    *before, last = name.rsplit(".", 2)[-2:]
+    return ".".join([*before, last]) if last.isdecimal() else last
