@@ -67,6 +67,7 @@ def say(capsys: pytest.CaptureFixture[str]) -> Say:
 @pytest.mark.slow
 def test_both_train_within_their_budget_and_measure_themselves(finished: Finished) -> None:
     assert finished.found.problems == []
+    assert finished.found.memory is not None
     for name, result in finished.results.items():
         assert (result["step"], result["rejected"]) == (12, {})
         assert 0 < result["epsilon"] <= 8.0

@@ -58,6 +58,7 @@ def test_two_real_nodes_train_meet_and_export(
     found = check(study.peers, name=None)
     assert found.problems == []
     assert str(found.adapter).startswith("adapter: full: ")
+    assert f"memory: no estimate for a model of your own code, {OWN}lstm_lm" in found.notes
     with Fleet([study.job(name) for name in study.names], launch=forked) as fleet:
         results = dict(fleet.results(timeout_s=60))
     assert all(result["rejected"] == {} and result["step"] == 8 for result in results.values())

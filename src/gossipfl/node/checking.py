@@ -267,6 +267,8 @@ def _check_model(findings: Findings, loaded: LoadedPeers, name: str | None) -> N
         # of several, each with a machine of its own, what experiment.yaml has for all
         trained = as_node(loaded, here[0]).experiment.experiment if len(here) == 1 else experiment
         _check_memory(findings, trained, loaded.experiment.folder)
+    elif experiment.model.plain:
+        findings.notes.append(f"memory: no estimate for a model of your own code, {experiment.model.source}")
     adapted = load_adapted(experiment, site_of(loaded, loaded.peers.nodes[0]))
     spec = adapted.spec.shared()
     findings.adapter = summarize(experiment.adapter, adapted.spec)
@@ -285,7 +287,7 @@ def _check_memory(findings: Findings, experiment: Experiment, folder: Path) -> N
         memory = memory_of(experiment, folder, neighbors=neighbors)
     except ModelError as error:
         # what is wrong with it loading says too; a family that cannot be told of trains all the same
-        findings.notes.append(f"memory: not known before loading: {error}")
+        findings.notes.append(f"memory: no estimate for this model, which trains all the same: {error}")
         return
     findings.memory = memory
     missing = shortage(memory, experiment, folder, neighbors=neighbors)
