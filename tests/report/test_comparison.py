@@ -11,6 +11,7 @@ from tests.report.written_runs import Written, compared
 
 from gossipfl.core.json_text import json_text
 from gossipfl.errors import StateError
+from gossipfl.report import compare_cells as cells
 from gossipfl.report.compare_cells import reading
 from gossipfl.report.comparison import ArmSummary, Comparison, Fault
 from gossipfl.report.measures import Measure
@@ -120,6 +121,26 @@ def test_json_has_the_keys_that_scripts_rely_on(tmp_path: Path) -> None:
     assert ring["epsilon"] is None
     assert star["failures"] == [{"seed": 2, "status": "failed", "message": "no disk"}]
     assert star["differences"]["mean_node"]["pairs"] == 2
+
+
+def test_measures_that_runs_have_are_in_the_table_and_others_are_not(tmp_path: Path) -> None:
+    one, other = ({"rouge_l": value, "chrf": 0.5} for value in (0.2, 0.4))
+    trials = {
+        "ring": [Written([0.1], figure="loss", measures=one), Written([0.1], figure="loss", measures=other)],
+        "star": [Written([0.1], figure="loss")],
+    }
+    comparison = compared(tmp_path, trials)
+    ring, star = comparison.arms
+    assert list(cells.columns(comparison)) == [
+        *("mean_node", "worst_node", "mean_model", "rouge_l", "chrf"),
+        *("epsilon", "bytes_per_node", "steps", "virtual_s", "seconds"),
+    ]
+    assert cells.cell(ring, "rouge_l") == "0.300 ± 0.141"
+    assert cells.cell(star, "rouge_l") == cells.NOTHING
+    result = json.loads(json_text(comparison.as_json()))["arms"][0]
+    assert result["figures"]["rouge_l"]["values"] == {"0": 0.2, "1": 0.4}
+    assert result["chrf"] == pytest.approx(0.5)
+    assert "macro_f1" not in result
 
 
 def test_a_run_whose_clients_diverged_is_a_run_that_diverged(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ class Written:
         judged: losses and accuracies are known.
         own: losses of the nodes on their own records, at the first and at the last evaluation.
         said: part of the tokens said first, of a language model, at each evaluation.
+        measures: of the task, the same at each evaluation.
     """
 
     means: Sequence[float]
@@ -46,6 +47,7 @@ class Written:
     judged: bool = True
     own: tuple[Sequence[float], Sequence[float]] | None = None
     said: Sequence[float] | None = None
+    measures: Mapping[str, float] = field(default_factory=dict)
 
 
 def experiment() -> Experiment:
@@ -85,6 +87,7 @@ def _line(written: Written, place: int) -> tuple[dict[str, object], dict[str, ob
     }
     if written.said is not None:
         summary["test_token_accuracy"] = written.said[place]
+    summary |= {f"test_{name}": value for name, value in written.measures.items()}
     columns = {
         "distance": [1.0] * 3,
         "up": [True] * 3,

@@ -29,6 +29,10 @@ COLUMNS = {
     "mean_node": "mean node",
     "worst_node": "worst node",
     "mean_model": "mean model",
+    "exact_match": "exact match",
+    "rouge_l": "ROUGE-L",
+    "chrf": "chrF",
+    "macro_f1": "macro-F1",
     "epsilon": "ε",
     "bytes_per_node": "bytes a node",
     "steps": "steps a node",
@@ -41,9 +45,10 @@ UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
 
 
 def columns(comparison: Comparison) -> dict[str, str]:
-    """Those that there is something to say in: steps to the goal only with one."""
+    """Those that there is something to say in: steps to the goal only with one, measures that a run has recorded."""
     left_out = {"steps_to_goal"} if comparison.terms.goal is None else set()
-    return {name: head for name, head in COLUMNS.items() if name not in left_out}
+    known = comparison.arms[0].figures
+    return {name: head for name, head in COLUMNS.items() if name in known and name not in left_out}
 
 
 def cell(arm: ArmSummary, name: str) -> str:

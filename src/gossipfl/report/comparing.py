@@ -7,6 +7,7 @@ from pathlib import Path
 from gossipfl.report.comparison import (
     FIGURES,
     JUDGED,
+    MEASURED,
     ArmSource,
     ArmSummary,
     Comparison,
@@ -18,7 +19,7 @@ from gossipfl.report.comparison import (
     TrialSource,
 )
 from gossipfl.report.measures import Measure, first_where, measure_of, series
-from gossipfl.report.recorded import UNKNOWN, RecordedRun
+from gossipfl.report.recorded import UNKNOWN, RecordedRun, Summary
 from gossipfl.report.runs import read_result, read_runs
 from gossipfl.report.statistics import estimate, paired_difference
 from gossipfl.runs.result import RunResult
@@ -42,8 +43,10 @@ def read_comparison(sources: Sequence[ArmSource], terms: Terms, report: Path) ->
         name: tuple(_trial(trial, _judged(found, measure), measure, terms.goal) for trial, found in trials.items())
         for name, trials in read.items()
     }
+    recorded = {name for trials in judged.values() for done in _done(trials) for name in done.figures.measured}
+    names = (*FIGURES, *(name for name in MEASURED if name in recorded))
     arms = (
-        _summary(source, judged[source.name], () if source.name == terms.reference else judged[terms.reference])
+        _summary(source, judged[source.name], () if source.name == terms.reference else judged[terms.reference], names)
         for source in sources
     )
     return Comparison(tuple(arms), terms, measure, report, report.parent)
@@ -98,11 +101,19 @@ def _figures(run: RecordedRun, result: RunResult, measure: Measure | None, goal:
         seconds=result.seconds,
         steps=last.step,
         steps_to_goal=UNKNOWN if measure is None or goal is None else steps_to_goal(run, measure, goal),
+        measured={} if measure is None else _measured(last, measure),
     )
 
 
-def _summary(source: ArmSource, trials: tuple[Trial, ...], reference: tuple[Trial, ...]) -> ArmSummary:
-    values = {name: _values(trials, name) for name in FIGURES}
+def _measured(last: Summary, measure: Measure) -> Mapping[str, float]:
+    found = {name: last.figure(f"{measure.part}_{name}") for name in MEASURED}
+    return {name: value for name, value in found.items() if not math.isnan(value)}
+
+
+def _summary(
+    source: ArmSource, trials: tuple[Trial, ...], reference: tuple[Trial, ...], names: Sequence[str]
+) -> ArmSummary:
+    values = {name: _values(trials, name) for name in names}
     steps = set(values["steps"].values())
     return ArmSummary(
         source=source,
@@ -115,7 +126,7 @@ def _summary(source: ArmSource, trials: tuple[Trial, ...], reference: tuple[Tria
 
 
 def _values(trials: Iterable[Trial], figure: str) -> Mapping[int, float]:
-    return {trial.seed: getattr(trial.outcome.figures, figure) for trial in trials if isinstance(trial.outcome, Done)}
+    return {trial.seed: trial.outcome.figures.value(figure) for trial in trials if isinstance(trial.outcome, Done)}
 
 
 def _done(trials: Iterable[Trial]) -> list[Done]:

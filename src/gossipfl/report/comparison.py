@@ -6,12 +6,12 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from gossipfl.report.measures import Measure
-from gossipfl.report.recorded import RecordedRun
+from gossipfl.report.recorded import UNKNOWN, RecordedRun
 from gossipfl.report.statistics import Difference, Estimate
 from gossipfl.runs.result import RunResult
 
@@ -27,6 +27,8 @@ FIGURES = (
     "steps_to_goal",
 )
 """Of `TrialFigures`, in the order of the report."""
+MEASURED = ("exact_match", "rouge_l", "chrf", "macro_f1")
+"""Means over the nodes that some tasks have besides; a comparison has those that any of its runs recorded."""
 JUDGED = ("mean_node", "worst_node", "mean_model")
 """Those that arms are held against each other by."""
 
@@ -99,6 +101,7 @@ class TrialFigures:
         virtual_s, seconds: virtual and real.
         steps: optimizer steps done, mean over the nodes.
         steps_to_goal: at the first evaluation at which the mean over the nodes has reached the goal; NaN: never.
+        measured: those of `MEASURED` that it recorded, on the records of the measure, mean over the nodes at the end.
     """
 
     mean_node: float
@@ -110,6 +113,11 @@ class TrialFigures:
     seconds: float
     steps: float
     steps_to_goal: float
+    measured: Mapping[str, float] = field(default_factory=dict)
+
+    def value(self, name: str) -> float:
+        """One of `FIGURES` or of `MEASURED`."""
+        return self.measured.get(name, UNKNOWN) if name in MEASURED else float(getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +147,8 @@ class ArmSummary:
     """An arm over its seeds.
 
     Attributes:
-        figures: estimate by name of `FIGURES`, of the trials that have a result.
+        figures: estimate by name of `FIGURES`, and of `MEASURED` where any run has one, of the trials that have a
+            result.
         differences: to the reference arm, by name of `JUDGED`; empty of the reference itself.
         noise: whose: local, central, none; two kinds are not to be compared.
         equal_work: planned, and as recorded.
@@ -168,8 +177,8 @@ class ArmSummary:
         return {trial.seed: trial.outcome for trial in self.trials if isinstance(trial.outcome, Fault)}
 
     def values(self, figure: str) -> dict[int, float]:
-        """One of `FIGURES` by seed."""
-        return {seed: getattr(done.figures, figure) for seed, done in self.done.items()}
+        """One of `figures` by seed."""
+        return {seed: done.figures.value(figure) for seed, done in self.done.items()}
 
 
 @dataclass(frozen=True, slots=True)
