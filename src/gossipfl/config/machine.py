@@ -35,7 +35,8 @@ class MachineConfig(Section):
     """Instead of `training.threads`; on a real node only."""
     train_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Part of the time in which the node trains: after a phase it rests for (1/share - 1) times as long. It hears and
-    answers its neighbors meanwhile, and mixes as gossip.protocol has it."""
+    answers its neighbors meanwhile, and mixes as gossip.protocol has it. Under privacy: how long it rests follows how
+    long the phase took, a time that no ε covers (docs/privacy.md)."""
     train_hours: tuple[str, ...] = ()
     """Times of day in which a phase may begin, as 22:00-06:00, by the machine's own clock (a simulation begins at
     midnight); empty: always. Neighbors do not wait for it under gossip.protocol wait_free and push_sum."""
