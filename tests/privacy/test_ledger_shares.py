@@ -33,6 +33,7 @@ def test_data_taken_in_while_a_run_goes_on_pays_for_what_it_takes_part_in(tmp_pa
     assert old.epsilon == pytest.approx(epsilon([Charge(0.2, 1.0, 10), Charge(0.05, 1.0, 10)], 1e-5, "rdp"))
     assert new.epsilon == pytest.approx(epsilon([Charge(0.2, 1.0, 10)], 1e-5, "rdp"))
     assert receipt.epsilon >= old.epsilon > new.epsilon
+    assert receipt.steps == 10 + 2 * 10, "a step that pays at two rates counts once for each"
 
 
 def test_what_is_not_drawn_any_more_pays_nothing_and_is_stated_all_the_same(tmp_path: Path) -> None:

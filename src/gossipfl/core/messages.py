@@ -16,7 +16,8 @@ class Receipt:
     """What the ledger has charged for a state: proof that every training step inside it is paid for.
 
     Attributes:
-        steps: own training steps that have entered the state.
+        steps: own training steps that were charged, at least those that have entered the state. In a ledger a step for
+            which records of several periods pay at rates of their own counts once for each rate; ε does not.
         charges: charges the ledger held when it was given; never falls for one ledger.
         head: hash of the ledger's last entry, hex; empty when nothing was ever charged.
         epsilon: ε spent by the data's account at `delta`; 0 before the first step, infinity without privacy.
