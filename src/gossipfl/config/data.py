@@ -31,11 +31,9 @@ class SplitConfig(Section):
         return self
 
 
-COLUMNS = (
-    *("text", "features", "image", "label", "words", "tags"),
-    *("prompt", "response", "question", "choices", "answer"),
-)
-"""Fields of the section that say which columns a task reads; an export keeps them."""
+_READ = "column that a task reads"
+"""Marks fields."""
+Column = Annotated[str, _READ]
 
 
 class DataConfig(Section):
@@ -54,28 +52,28 @@ class DataConfig(Section):
     watch: bool = False
     """Each node's `data` is a folder; a real node takes new files in it in while it runs, between two phases. Write a
     file under another ending (x.csv.part) and rename it when it is whole."""
-    text: str = "text"
+    text: Column = "text"
     """Column with the text."""
-    features: str = "features"
+    features: Column = "features"
     """`vector-classification`: column with a list of `model.inputs` numbers."""
-    image: str = "image"
+    image: Column = "image"
     """`image-classification`: column with encoded images (PNG, JPEG, WEBP, BMP, GIF, TIFF); where it is missing,
     `features` with shades from 0 to 1 that make a square."""
-    words: str = "words"
+    words: Column = "words"
     """`token-classification`: column with the list of a record's words, or with JSON of it."""
-    tags: str = "tags"
+    tags: Column = "tags"
     """`token-classification`: column with the list of the words' labels, or with JSON of it."""
-    label: str = "label"
+    label: Column = "label"
     """Column with the label, a name from `task.labels`."""
-    prompt: str | None = None
+    prompt: Annotated[str | None, _READ] = None
     """Column with the prompt; with `response`, instead of `text`."""
-    response: str | None = None
+    response: Annotated[str | None, _READ] = None
     """Column with the response."""
-    question: str = "question"
+    question: Column = "question"
     """`multiple-choice`: column with the question."""
-    choices: Annotated[tuple[str, ...], Field(min_length=1)] = ("choices",)
+    choices: Annotated[tuple[str, ...], Field(min_length=1), _READ] = ("choices",)
     """Column with the choices, a list or JSON of one, or a column for each choice."""
-    answer: str = "answer"
+    answer: Column = "answer"
     """Column with the right choice: its place from 0, its letter, or its text."""
     unit: str | None = None
     """Column that names the person behind a record (patient, customer); ε then protects the person."""
@@ -123,3 +121,7 @@ class DataConfig(Section):
         if self.canaries is not None and self.unit is not None:
             raise ValueError(f"canaries: a copy is a unit of its own; data.unit {self.unit!r} says whose records are")
         return self
+
+
+COLUMNS = tuple(name for name, field in DataConfig.model_fields.items() if _READ in field.metadata)
+"""Fields of the section that say which columns a task reads; an export keeps them."""
