@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from gossipfl.config.experiment import Experiment
-from gossipfl.config.loading import parse_experiment, read_text
+from gossipfl.config.loading import parse_experiment
 from gossipfl.config.ranks import at_rank, simulated_ranks
+from gossipfl.config.yaml_text import read_text
 from gossipfl.errors import StateError
 from gossipfl.learning.card import Recorded, Spent, Story
 from gossipfl.learning.export import Origin
