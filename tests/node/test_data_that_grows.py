@@ -279,8 +279,13 @@ def test_a_file_that_is_gone_is_no_longer_named(study: Study) -> None:
     put(study, "label.jsonl", BAD["label.jsonl"])
     with alive(study) as life:
         life.train()
-        assert "label.jsonl" in life.parts.record.as_json()["set_aside"]
-        (study.folder / "data" / "ada" / "label.jsonl").unlink()
+        folder, away = study.folder / "data" / "ada", study.folder / "away"
+        folder.rename(away)
+        life.wake()
+        life.train()
+        away.rename(folder)
+        assert "label.jsonl" in life.parts.record.as_json()["set_aside"], "a folder that is away says nothing of a file"
+        (folder / "label.jsonl").unlink()
         life.wake()
         life.train()
         assert life.parts.record.as_json()["set_aside"] == {}
