@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -237,17 +238,39 @@ def test_a_damaged_file_is_noticed_and_made_anew(folder: Path, harm: str) -> Non
     assert_equal(load(folder, experiment_of(), folder / "tokens"), load(folder, experiment_of(tokens="memory")))
 
 
-def test_what_a_kill_left_half_written_is_never_taken_and_goes_at_the_next_start(folder: Path) -> None:
+def test_what_a_kill_leaves_is_never_taken_and_goes_at_the_next_start(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seal, left = kept_tokens._write_sizes, folder / "left"
+
+    def killed(part: Path) -> None:
+        """All arrays are written, and nothing says yet that they are whole."""
+        if "nodes" in part.parts:
+            shutil.copytree(folder / "tokens", left, dirs_exist_ok=True)
+        seal(part)
+
+    monkeypatch.setattr(kept_tokens, "_write_sizes", killed)
     load(folder, experiment_of(), folder / "tokens")
-    home = folder / "tokens" / "nodes" / "a"
-    (train,) = home.glob("train-*")
-    (home / ".part-x1_").mkdir()
-    train.rename(home / ".part-x1_" / "tokens")
+    monkeypatch.undo()
+    home = left / "nodes" / "a"
+    assert len(list(home.glob(".part-*/tokens/tokens-ids.arrow"))) == 2
+    assert len(list(home.glob("train-*"))) == 1
+    (left / ".part-text").mkdir()
     (home / "notes").write_text("somebody's own")
-    prepare_folder(folder / "tokens", kept=True)
-    assert not list(home.glob(".part-*"))
-    assert_equal(load(folder, experiment_of(), folder / "tokens"), load(folder, experiment_of(tokens="memory")))
+    whole = kept(left)["test-" + next(left.glob("test-*")).name.removeprefix("test-")]
+    prepare_folder(left, kept=True)
+    assert not list(left.rglob(".part-*"))
+    assert_equal(load(folder, experiment_of(), left), load(folder, experiment_of(tokens="memory")))
     assert (home / "notes").exists()
+    assert next(left.glob("test-*")).stat().st_ino == whole
+
+
+def test_plain_text_is_not_even_mapped_once_a_node_has_its_tokens(folder: Path) -> None:
+    found = load(folder, experiment_of(), folder / "tokens")
+    mapped_files = [line.split()[5] for line in Path("/proc/self/maps").read_text().splitlines() if str(folder) in line]
+    assert found.train.rows
+    assert any(name.endswith("tokens-ids.arrow") for name in mapped_files)
+    assert {Path(name).parent.name.split("-")[0] for name in mapped_files} == {"train", "held_out", "test"}
 
 
 def test_back_at_memory_nothing_stays_but_what_others_put_there(folder: Path) -> None:
