@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -223,7 +224,7 @@ def test_a_chat_template_that_asks_for_the_date_and_an_unknown_tokenizer_are_nev
         assert len(kept(folder / "tokens")) == len(before)
 
 
-@pytest.mark.parametrize("harm", ["cut", "gone", "sizes"])
+@pytest.mark.parametrize("harm", ["cut", "a chunk less", "gone", "sizes"])
 def test_a_damaged_file_is_noticed_and_made_anew(folder: Path, harm: str) -> None:
     load(folder, experiment_of(), folder / "tokens")
     (train,) = (folder / "tokens" / "nodes" / "a").glob("train-*")
@@ -231,6 +232,12 @@ def test_a_damaged_file_is_noticed_and_made_anew(folder: Path, harm: str) -> Non
     match harm:
         case "cut":
             os.truncate(ids, ids.stat().st_size // 2)
+        case "a chunk less":
+            with pa.ipc.open_stream(ids.read_bytes()) as stream:
+                chunks = list(stream)
+            with ids.open("wb") as file, pa.ipc.new_stream(file, chunks[0].schema) as stream:
+                for chunk in chunks[:-1]:
+                    stream.write(chunk)
         case "gone":
             ids.unlink()
         case _:
