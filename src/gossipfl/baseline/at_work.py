@@ -23,6 +23,7 @@ from gossipfl.errors import ConfigError, GossipflError, HandshakeError
 from gossipfl.learning.bench import Bench, build_learner
 from gossipfl.learning.books import RunTerms
 from gossipfl.learning.data import DataSite
+from gossipfl.learning.data.token_folder import prepare_folder
 from gossipfl.runs.roster import Roster
 
 Reply = Callable[[Workplace, Duties, Message, Context], Message]
@@ -109,6 +110,9 @@ def _private_bench(experiment: Experiment, folder: Path, context: Context) -> Be
     config, name = context.node_config, _text(context, "name")
     site = DataSite(name, (name,), _text(context, "data"), folder, folder)
     ledger, new = config.get("ledger"), config.get("new-account")
+    if (tokens := config.get("tokens")) is not None:
+        site = replace(site, tokens=folder / str(tokens))
+        prepare_folder(folder / str(tokens), kept=experiment.data.tokens == "mapped")
     terms = RunTerms(
         run=f"flower-{context.run_id}",
         ledger=None if ledger is None else str(ledger),

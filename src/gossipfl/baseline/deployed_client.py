@@ -8,6 +8,7 @@ In earnest, without `trial`:
     name           of this client                     data     its own records, relative to `folder`
     ledger         the ledger of its data; default: `privacy.ledger`, else beside the data
     new-account    reason for a fresh account on known data
+    tokens         folder where `data.tokens: mapped` keeps tokens; default: in files that end with each message
 """
 
 from flwr.app import Context, Message

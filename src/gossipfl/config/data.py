@@ -52,6 +52,10 @@ class DataConfig(Section):
     watch: bool = False
     """Each node's `data` is a folder; a real node takes new files in it in while it runs, between two phases. Write a
     file under another ending (x.csv.part) and rename it when it is whole."""
+    tokens: Literal["memory", "mapped"] = "memory"
+    """mapped: records stay on disk while they are read and their tokens lie in files that are mapped into memory, for
+    data beyond it. A node keeps them in its state directory, a copy of its records as tokens, for the next start; the
+    simulator until its run is done. Not for vectors or images, nor with `watch`."""
     text: Column = "text"
     """Column with the text."""
     features: Column = "features"
@@ -106,6 +110,12 @@ class DataConfig(Section):
             raise ValueError("watch: each node watches a folder of its own; data.source is one dataset for all")
         if self.watch and self.format in {"folder", "hub", "mnist", "imagefolder"}:
             raise ValueError(f"watch: files of a folder are read one by one, not as format {self.format}")
+        return self
+
+    @model_validator(mode="after")
+    def _mapped_stays_as_it_is(self) -> "DataConfig":
+        if self.tokens == "mapped" and self.watch:
+            raise ValueError("tokens mapped does not go with watch, whose files are in memory: leave tokens at memory")
         return self
 
     @model_validator(mode="after")

@@ -120,6 +120,8 @@ class Experiment(Section):
     @model_validator(mode="after")
     def _columns_are_of_the_task(self) -> "Experiment":
         kind, data = self.task.kind, self.data
+        if data.tokens == "mapped" and kind in {"vector-classification", "image-classification"}:
+            raise ValueError(f"data.tokens mapped: task.kind {kind} has no tokens; leave it at memory")
         if kind == "seq2seq-lm" and data.prompt is None:
             raise ValueError(
                 "data.prompt and data.response: task.kind seq2seq-lm reads one and says the other; name both columns"

@@ -64,6 +64,7 @@ def _check_periods(experiment: "Experiment") -> None:
     if simulation.engine == "ray":
         raise ValueError("simulation.periods: simulation.engine auto, loop or batched was expected, not ray")
     others = (
+        ("data.tokens mapped", experiment.data.tokens == "mapped"),
         ("personal.phases", experiment.personal.phases),
         ("training.local_seconds", experiment.training.local_seconds),
         ("simulation.machines", simulation.machines),

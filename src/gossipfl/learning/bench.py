@@ -113,7 +113,7 @@ def load_resident(experiment: Experiment, site: DataSite, test: Sequence[Record]
         adapted = load_adapted(experiment, site)
     if not is_placed(experiment.model):
         adapted.module.to(device)
-    examples = make_test(experiment, test, adapted.reader)
+    examples = make_test(experiment, test, adapted.reader, tokens=site.tokens)
     task = make_task(experiment.task, autocast=autocast_type(experiment.training, device))
     return Resident(adapted, task, device, examples.to(device) if examples is not None else None)
 

@@ -98,7 +98,7 @@ def passages_of(experiment: Experiment, owner: NodeRecords, adapted: Adapted) ->
     longest, behind = max(prompt_lengths(experiment)), experiment.memorization.continuation
     found = []
     for place, canary in enumerate(owner.canaries):
-        ids = tokens.ids[tokens.starts[place] : tokens.starts[place + 1]].astype(np.int64)
+        ids = np.asarray(tokens.ids)[tokens.starts[place] : tokens.starts[place + 1]].astype(np.int64)
         if len(ids) < longest + behind:
             raise DataError(
                 f"data.canaries.characters: a passage comes to {len(ids)} tokens; {longest + behind} were expected, "

@@ -15,6 +15,7 @@ from gossipfl.learning.data import (
     Examples,
     NodeData,
     NodeRecords,
+    own_tokens,
     tokenize_node,
 )
 from gossipfl.learning.learner import Learner, LearnerParts
@@ -66,7 +67,9 @@ class Workplace:
         """
         resident, adapted = self.resident, self.resident.adapted
         found = self.rig.records(records)
-        data = tokenize_node(adapted.experiment, found, adapted.reader, test=resident.test).to(resident.device)
+        tokens = own_tokens(self.site)
+        data = tokenize_node(adapted.experiment, found, adapted.reader, test=resident.test, tokens=tokens)
+        data = data.to(resident.device)
         if notice := cut_notice((data.train, data.held_out), adapted.experiment.task):
             logger.info("node %s: %s", self.site.node, notice)
         return data

@@ -30,6 +30,7 @@ from gossipfl.errors import PrivacyError, StateError
 from gossipfl.learning.bench import Bench, build_learner
 from gossipfl.learning.books import RunTerms, Streams, ledger_file
 from gossipfl.learning.data import DataSite
+from gossipfl.learning.data.token_folder import prepare_folder
 from gossipfl.net.identity import load_identity
 from gossipfl.net.pinning import Trust
 from gossipfl.node.absolute import absolute
@@ -144,7 +145,9 @@ def assemble(
     shared = share_noise(loaded.experiment.experiment, identity, schedule, directory, streams)
     terms = RunTerms(directory.run_name(), me.ledger, request.new_account, streams, shared.terms)
     alter = poisoner(request.attack, me.name, loaded.experiment.experiment)
-    site, folder = with_folder(loaded.experiment.experiment, site_of(loaded, me), directory.path)
+    own = replace(site_of(loaded, me), tokens=directory.path / "tokens")
+    prepare_folder(directory.path / "tokens", kept=loaded.experiment.experiment.data.tokens == "mapped")
+    site, folder = with_folder(loaded.experiment.experiment, own, directory.path)
     bench = build_learner(loaded.experiment.experiment, site, terms, alter=alter)
     stack.callback(bench.close)
     if bench.plan is not None:

@@ -191,7 +191,7 @@ def build_fleet(
         UserError: whatever is wrong with data, model or privacy plan.
     """
     experiment = on_one_thread(experiment)
-    sites = [DataSite(name, roster.names, None, roster.folder, roster.folder) for name in nodes]
+    sites = [DataSite(name, roster.names, None, roster.folder, roster.folder, tokens=roster.tokens) for name in nodes]
     read = load_fleet_records(experiment, sites)
     arrivals = arrivals_of(experiment, roster.names, read)
     records = poison_fleet(experiment, at_the_beginning(experiment, read, arrivals))

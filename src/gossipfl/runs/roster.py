@@ -11,7 +11,9 @@ class Roster:
     Attributes:
         names: of all nodes; data is split over them.
         folder: of experiment.yaml.
+        tokens: see `DataSite`.
     """
 
     names: tuple[str, ...]
     folder: Path
+    tokens: Path | None = None

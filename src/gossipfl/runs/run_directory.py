@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 PACKAGES = ("gossipfl", "torch", "transformers", "peft", "opacus", "networkx", "numpy", "scikit-learn", "ray", "flwr")
 _LINES = ("metrics.jsonl", "nodes.jsonl")
-_PREPARED = frozenset({"config.yaml", "versions.json", "topology.json", "adapter.json", "origin.json"})
+_PREPARED = frozenset({"config.yaml", "versions.json", "topology.json", "adapter.json", "origin.json", "tokens"})
 """All that there is before the first evaluation: a run that ended before that leaves nothing worth keeping."""
 
 
@@ -65,6 +65,11 @@ class RunDirectory:
     def metrics(self) -> Path:
         """Where a line is added for every evaluation."""
         return self.path / _LINES[0]
+
+    @property
+    def tokens(self) -> Path:
+        """Where `data.tokens: mapped` keeps tokens until the run is done."""
+        return self.path / "tokens"
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -57,6 +57,7 @@ class Setting:
         topology, gossip, simulation: the experiment's sections.
         folder: of experiment.yaml.
         protection: another section.
+        tokens: see `DataSite`; where several processes train each keeps them by itself.
     """
 
     seed: int
@@ -65,6 +66,7 @@ class Setting:
     simulation: SimulationConfig
     folder: Path
     protection: ProtectionConfig = field(default_factory=ProtectionConfig)
+    tokens: Path | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,7 +76,7 @@ class Setting:
     @property
     def roster(self) -> Roster:
         """Whose data it is."""
-        return Roster(self.names, self.folder)
+        return Roster(self.names, self.folder, None if self.simulation.engine == "ray" else self.tokens)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gossipfl.config.loading import LoadedAveraging, LoadedExperiment
 from gossipfl.core.mixing.blocks import LeadingBlocks, check_connected, cores_rank
 from gossipfl.core.tables import resolve
 from gossipfl.learning.adapters.summary import AdapterSummary, summarize
+from gossipfl.learning.data.token_folder import prepare_folder
 from gossipfl.runs.curves import SIMULATED, Curves, Row, last_line
 from gossipfl.runs.judging import Judge
 from gossipfl.runs.personal import personal_summary, write_personal
@@ -86,7 +87,7 @@ def simulate(
     earlier = directory.result()
     if earlier is not None:
         return earlier
-    with directory.alone(), closing(_cast(experiment)) as cast, _curves(tensorboard, directory) as drawn:
+    with directory.alone(), closing(_cast(experiment, directory)) as cast, _curves(tensorboard, directory) as drawn:
         directory.write_origin(experiment.folder)
         if cast.training is not None and isinstance(experiment, LoadedExperiment):
             summary = summarize(experiment.experiment.adapter, cast.training.crew.initial.spec)
@@ -99,16 +100,18 @@ def simulate(
         if parts.personal is not None:
             write_personal(directory.path, parts.personal.found)
         directory.write_result(result.as_json())
+        prepare_folder(directory.tokens, kept=False)
     return result
 
 
-def _cast(loaded: LoadedExperiment | LoadedAveraging) -> _Cast:
+def _cast(loaded: LoadedExperiment | LoadedAveraging, directory: RunDirectory) -> _Cast:
     if isinstance(loaded, LoadedAveraging):
         setting = averaging_setting(loaded.experiment, loaded.folder)
         # nothing trains, but a name that is wrong is wrong
         resolve(ENGINES, setting.simulation.engine, field="simulation.engine")
         return _Cast(setting, averaging_course(loaded.experiment, setting), None, None)
-    setting = training_setting(loaded)
+    setting = replace(training_setting(loaded), tokens=directory.tokens)
+    prepare_folder(directory.tokens, kept=loaded.experiment.data.tokens == "mapped")
     training = build_training(loaded.experiment, setting)
     course = training_course(loaded.experiment, setting, training)
     return _Cast(setting, course, training.crew, training)

@@ -1,5 +1,6 @@
 """One dataset for all nodes: a common test part, then a part for each, from one reading."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ SPLITS: list[dict[str, Any]] = [
 ]
 
 
-def tags(records: tuple[Record, ...] | None) -> list[bytes]:
+def tags(records: Sequence[Record] | None) -> list[bytes]:
     return sorted(record.tag for record in records or ())
 
 

@@ -17,6 +17,7 @@ from gossipfl.learning.data.loading import (
     load_test,
     load_test_records,
     make_test,
+    own_tokens,
     tokenize_node,
 )
 from gossipfl.learning.data.sorting import NodeRecords, sort_out
@@ -34,6 +35,7 @@ __all__ = [
     "load_test",
     "load_test_records",
     "make_test",
+    "own_tokens",
     "sort_out",
     "tokenize_node",
 ]

@@ -8,8 +8,9 @@ from gossipfl.errors import DataError
 from gossipfl.learning.data.examples import Examples
 from gossipfl.learning.data.kinds import Reader
 from gossipfl.learning.data.loading import make_test
-from gossipfl.learning.data.records import to_records
+from gossipfl.learning.data.records import records_of
 from gossipfl.learning.data.sources import ENDINGS, read_table
+from gossipfl.learning.data.token_folder import scratch_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,11 @@ def read_examples(experiment: Experiment, file: DataFile, reader: Reader | None)
     data, path = experiment.data, file.path
     tells = path.is_dir() or path.suffix.lower() in ENDINGS
     wished = data.format if data.format != "hub" else "auto"
-    table = read_table(str(path.absolute()), folder=Path(), format="auto" if tells else wished, split=file.split)
+    form = "auto" if tells else wished
+    scratch = scratch_for(data, None)
+    table = read_table(str(path.absolute()), folder=Path(), format=form, split=file.split, scratch=scratch)
     alone = experiment.model_copy(update={"data": data.model_copy(update={"unit": None})})
-    examples = make_test(experiment, to_records(table, alone, source=str(path)), reader)
+    examples = make_test(experiment, records_of(table, alone, source=str(path)), reader)
     if examples is None or examples.rows == 0:
         raise DataError(f"data {str(path)!r} holds no records")
     return examples

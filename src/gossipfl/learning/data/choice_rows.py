@@ -6,13 +6,14 @@ ChoiceRows    input_ids, attention_mask, labels (rows, tokens)                  
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gossipfl.learning.data.content import IGNORED, Places, TokenRows
-from gossipfl.learning.data.tokens import Tokens
+from gossipfl.learning.data.mapped import Parts
+from gossipfl.learning.data.tokens import Tokens, starts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,17 @@ class ChoiceRows:
         labels = np.where((offsets < counts)[:, :, None], every["labels"], IGNORED)
         judged = {"choice_ids": every["input_ids"], "choice_mask": every["attention_mask"], "choice_labels": labels}
         return {**self.arrays(rows), **judged, "right": self.right[rows]}
+
+    def parts(self) -> Mapping[str, NDArray[Any]]:
+        """See `Flat`."""
+        own = {"choices": np.diff(self.starts), "right": self.right, "cut": np.array([self.cut], np.int64)}
+        return {**self.tokens.parts("tokens"), **own}
+
+    @classmethod
+    def of_parts(cls, parts: Parts, pad: int) -> Self:
+        """See `Flat`."""
+        choices, right, cut = (parts[name].whole() for name in ("choices", "right", "cut"))
+        return cls(Tokens.of_parts(parts, "tokens"), starts_of(choices), right, pad, int(cut.sum()))
 
     def _of(self, places: Places) -> Mapping[str, NDArray[Any]]:
         return TokenRows(self.tokens, None, self.pad).arrays(places)

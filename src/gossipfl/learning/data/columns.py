@@ -11,10 +11,15 @@ from gossipfl.learning.data.vectors import read_vectors
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Columns of one table, with errors that name its source."""
+    """Columns of one table, or of a piece of it, with errors that name its source.
+
+    Attributes:
+        first: number of the first record in messages.
+    """
 
     rows: datasets.Dataset
     source: str
+    first: int = 1
 
     def column(self, name: str, field: str) -> list[Any]:
         """All values of a column."""
@@ -41,7 +46,7 @@ class Columns:
         if isinstance(rows.features[name], datasets.Image):
             rows = rows.cast_column(name, datasets.Image(decode=False))
         values: list[Any] = [value.get("bytes") if isinstance(value, dict) else value for value in rows[name][:]]
-        for number, value in enumerate(values, 1):
+        for number, value in enumerate(values, self.first):
             if not value or not isinstance(value, bytes):
                 raise DataError(
                     f"data.image: record {number} of data {self.source!r} has no encoded image in column {name!r}"
@@ -55,7 +60,7 @@ class Columns:
     def words(self, name: str, field: str) -> list[str]:
         """All values of a column of text; none may be null or blank."""
         values = self.column(name, field)
-        for number, value in enumerate(values, 1):
+        for number, value in enumerate(values, self.first):
             if value is None or (isinstance(value, str) and not value.strip()):
                 raise DataError(f"{field}: record {number} of data {self.source!r} has nothing in column {name!r}")
             if not isinstance(value, str):
@@ -67,7 +72,7 @@ class Columns:
         """All values of a column of names: text, or numbers written out; none may be null."""
         values = self.column(name, field)
         if None in values:
-            number = values.index(None) + 1
+            number = values.index(None) + self.first
             raise DataError(f"{field}: record {number} of data {self.source!r} has nothing in column {name!r}")
         return [_name(value) for value in values]
 

@@ -7,11 +7,12 @@ ChosenRows    some rows of either
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gossipfl.learning.data.mapped import Parts, Values
 from gossipfl.learning.data.record import Record
 from gossipfl.learning.data.tokens import Tokens
 
@@ -55,6 +56,19 @@ class Judged(Content, Protocol):
         ...
 
 
+class Flat(Content, Protocol):
+    """Rows that can be kept in files, see `kept_tokens`."""
+
+    def parts(self) -> Mapping[str, NDArray[Any]]:
+        """As arrays by name, of which those of several blocks of rows can be joined; without the padding id."""
+        ...
+
+    @classmethod
+    def of_parts(cls, parts: Parts, pad: int) -> Self:
+        """Of what `parts` gave, block after block."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class TokenRows:
     """Rows of tokens.
@@ -69,7 +83,7 @@ class TokenRows:
     tokens: Tokens
     labels: NDArray[np.int64] | None
     pad: int
-    left_out: NDArray[np.bool_] | None = None
+    left_out: Values | None = None
 
     @property
     def rows(self) -> int:
@@ -96,11 +110,23 @@ class TokenRows:
         ids = np.where(there, self.tokens.ids[inside], self.pad).astype(np.int64)
         if self.labels is None:
             counted = there & (offsets >= self.tokens.loss_from[rows, None])
-            counted = counted if self.left_out is None else counted & ~self.left_out[inside]
+            counted = counted if self.left_out is None else counted & ~self.left_out[inside].astype(np.bool_)
             labels = np.where(counted, ids, IGNORED)
         else:
             labels = self.labels[rows]
         return {"input_ids": ids, "attention_mask": there.astype(np.int64), "labels": labels}
+
+    def parts(self) -> Mapping[str, NDArray[Any]]:
+        """See `Flat`; Arrow packs truth values into bits, which cannot be mapped."""
+        labels = {} if self.labels is None else {"labels": self.labels}
+        out = {} if self.left_out is None else {"left_out": np.asarray(self.left_out).astype(np.uint8)}
+        return {**self.tokens.parts("tokens"), **labels, **out}
+
+    @classmethod
+    def of_parts(cls, parts: Parts, pad: int) -> Self:
+        """See `Flat`."""
+        labels = parts["labels"].whole() if "labels" in parts else None
+        return cls(Tokens.of_parts(parts, "tokens"), labels, pad, parts.get("left_out"))
 
     def _longest(self, first: int, end: int) -> int:
         starts = self.tokens.starts

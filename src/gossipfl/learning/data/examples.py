@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 from gossipfl.config.experiment import TaskConfig
 from gossipfl.config.training import GoldfishConfig
 from gossipfl.learning.data.content import IGNORED, ChosenRows, Content, Judged
+from gossipfl.learning.data.kept_tokens import mapped_rows
 from gossipfl.learning.data.kinds import KINDS, Reader, Reading
 from gossipfl.learning.data.record import Record
+from gossipfl.learning.data.stored_records import chosen
+from gossipfl.learning.data.token_folder import TokenPlace
 from gossipfl.privacy.rows import Rows
 
 __all__ = ["IGNORED", "Examples", "make_examples"]
@@ -36,7 +39,7 @@ class Examples:
     content: Content
     unit_starts: NDArray[np.int64]
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    records: tuple[Record, ...] = ()
+    records: Sequence[Record] = ()
 
     @property
     def units(self) -> int:
@@ -76,7 +79,7 @@ class Examples:
         """Some units by themselves, to be evaluated; no row is copied."""
         firsts, sizes = self.unit_starts[units], np.diff(self.unit_starts)[units]
         rows, _ = _rows(firsts, sizes)
-        records = tuple(self.records[row] for row in rows) if self.records else ()
+        records = chosen(self.records, rows.tolist()) if self.records else ()
         starts = np.cumsum([0, *sizes], dtype=np.int64)
         return replace(self, content=ChosenRows(self.content, rows), unit_starts=starts, records=records)
 
@@ -111,6 +114,7 @@ def make_examples(
     tokenizer: Reader | None,
     task: TaskConfig,
     goldfish: GoldfishConfig | None = None,
+    keep: TokenPlace | None = None,
 ) -> Examples:
     """Examples of these units' records.
 
@@ -118,13 +122,15 @@ def make_examples(
         units: positions of each unit's records.
         tokenizer: of the model, or its image processor; None where it reads numbers.
         goldfish: tokens that are left out of the loss: of what is trained on, never of what is evaluated.
+        keep: where tokens are kept in files; None: they lie in memory.
 
     Raises:
-        DataError: a record comes to no token at all.
+        DataError: a record comes to no token at all, or the files cannot be written.
     """
-    chosen = [records[row] for unit in units for row in unit]
-    content = KINDS[task.kind].rows(chosen, Reading.by(tokenizer, task, goldfish))
-    kept = tuple(chosen) if task.metrics else ()
+    wanted = chosen(records, [row for unit in units for row in unit])
+    kind, reading = KINDS[task.kind], Reading.by(tokenizer, task, goldfish)
+    content = kind.rows(wanted, reading) if keep is None else mapped_rows(kind, wanted, reading, keep)
+    kept = wanted if task.metrics else ()
     return Examples(content, np.cumsum([0, *map(len, units)], dtype=np.int64), records=kept)
 
 

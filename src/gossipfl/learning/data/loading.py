@@ -18,9 +18,10 @@ from gossipfl.learning.data.common import CommonRecords, read_common, read_test
 from gossipfl.learning.data.examples import Examples, make_examples
 from gossipfl.learning.data.folder import read_folder
 from gossipfl.learning.data.kinds import Reader
-from gossipfl.learning.data.records import Record, to_records
+from gossipfl.learning.data.records import Record, records_of
 from gossipfl.learning.data.sorting import NodeRecords, sort_out
 from gossipfl.learning.data.sources import read_table
+from gossipfl.learning.data.token_folder import place_for, scratch_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class DataSite:
         folder: where experiment.yaml lies; `data.source` and `data.test` start there.
         data_folder: where peers.yaml lies; `source` starts there.
         periods: the records of `source`, read already, as they came; None: they are to be read.
+        tokens: where `data.tokens: mapped` keeps tokens, a folder of its own; None: in files that are gone with this
+            process.
     """
 
     node: str
@@ -42,6 +45,7 @@ class DataSite:
     folder: Path
     data_folder: Path
     periods: Sequence[Sequence[Record]] | None = None
+    tokens: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +59,8 @@ class FleetRecords:
     """
 
     nodes: Mapping[str, NodeRecords]
-    test: tuple[Record, ...] | None
-    tried: tuple[Record, ...] | None = None
+    test: Sequence[Record] | None
+    tried: Sequence[Record] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +98,8 @@ def load_node_data(experiment: Experiment, site: DataSite, tokenizer: Reader | N
         DataError: see `load_fleet_records`; or a record comes to no token.
     """
     fleet = load_fleet_records(experiment, [site])
-    test = make_test(experiment, fleet.test, tokenizer)
-    return tokenize_node(experiment, fleet.nodes[site.node], tokenizer, test=test)
+    test = make_test(experiment, fleet.test, tokenizer, tokens=site.tokens)
+    return tokenize_node(experiment, fleet.nodes[site.node], tokenizer, test=test, tokens=own_tokens(site))
 
 
 def tokenize_node(
@@ -104,20 +108,30 @@ def tokenize_node(
     tokenizer: Reader | None,
     *,
     test: Examples | None = None,
+    tokens: Path | None = None,
 ) -> NodeData:
     """The records of a node as tokens or numbers.
 
     Args:
         tokenizer: of the model, or its image processor; None where it reads numbers.
         test: the common test set, as `make_test` gives it; many nodes may share one.
+        tokens: see `own_tokens`.
 
     Raises:
-        DataError: a record comes to no token.
+        DataError: a record comes to no token, or the tokens cannot be kept.
     """
     goldfish = experiment.training.leaves_out
+    sides = (("train", found.train, goldfish), ("held_out", found.held_out, None))
     train, held_out = (
-        make_examples(found.records, units, tokenizer=tokenizer, task=experiment.task, goldfish=out)
-        for units, out in ((found.train, goldfish), (found.held_out, None))
+        make_examples(
+            found.records,
+            units,
+            tokenizer=tokenizer,
+            task=experiment.task,
+            goldfish=out,
+            keep=place_for(experiment.data, tokens, use),
+        )
+        for use, units, out in sides
     )
     by_period = tuple(
         make_examples(found.records, units, tokenizer=tokenizer, task=experiment.task) for units in _by_period(found)
@@ -145,8 +159,8 @@ def load_fleet_records(experiment: Experiment, sites: Sequence[DataSite]) -> Fle
     """
     folder = sites[0].folder
     if experiment.data.test is not None or not experiment.data.test_share:
-        return FleetRecords(_load_all(experiment, sites, None), read_test(experiment, folder))
-    common = read_common(experiment, folder)
+        return FleetRecords(_load_all(experiment, sites, None), read_test(experiment, folder, sites[0].tokens))
+    common = read_common(experiment, folder, sites[0].tokens)
     return FleetRecords(_load_all(experiment, sites, common), common.test)
 
 
@@ -174,8 +188,18 @@ def load_test(experiment: Experiment, folder: Path, tokenizer: Reader | None) ->
     return make_test(experiment, load_test_records(experiment, folder), tokenizer)
 
 
-def make_test(experiment: Experiment, records: Sequence[Record] | None, tokenizer: Reader | None) -> Examples | None:
+def own_tokens(site: DataSite) -> Path | None:
+    """Where a node's own tokens are kept, beside those of the common test set."""
+    return None if site.tokens is None else site.tokens / "nodes" / site.node
+
+
+def make_test(
+    experiment: Experiment, records: Sequence[Record] | None, tokenizer: Reader | None, *, tokens: Path | None = None
+) -> Examples | None:
     """The common test set as examples, every record a unit of its own; None of None.
+
+    Args:
+        tokens: see `DataSite`.
 
     Raises:
         DataError: a record comes to no token.
@@ -183,10 +207,11 @@ def make_test(experiment: Experiment, records: Sequence[Record] | None, tokenize
     if records is None:
         return None
     units = [[row] for row in range(len(records))]
-    return make_examples(records, units, tokenizer=tokenizer, task=experiment.task)
+    keep = place_for(experiment.data, tokens, "test")
+    return make_examples(records, units, tokenizer=tokenizer, task=experiment.task, keep=keep)
 
 
-def load_test_records(experiment: Experiment, folder: Path) -> tuple[Record, ...] | None:
+def load_test_records(experiment: Experiment, folder: Path) -> Sequence[Record] | None:
     """The records of the common test set, which needs no model; None without `data.test` and `data.test_share`.
 
     Args:
@@ -204,13 +229,13 @@ def _load_all(
     experiment: Experiment, sites: Sequence[DataSite], common: CommonRecords | None
 ) -> dict[str, NodeRecords]:
     sharing = [site for site in sites if site.source is None]
-    parts: Mapping[str, tuple[Record, ...]] = {}
+    parts: Mapping[str, Sequence[Record]] = {}
     if sharing:
         if experiment.data.source is None:
             raise DataError(
                 f"node {sharing[0].node!r} has no data: give its `data` in peers.yaml, or data.source for all nodes"
             )
-        common = common or read_common(experiment, sharing[0].folder)
+        common = common or read_common(experiment, sharing[0].folder, sharing[0].tokens)
         parts = common.parts(experiment, sharing[0].names)
     return {
         site.node: sort_out(
@@ -226,5 +251,8 @@ def _own(experiment: Experiment, site: DataSite, source: str) -> Sequence[Sequen
     data = experiment.data
     if data.watch:
         return [read_folder(experiment, source, site.data_folder)]
-    table = read_table(source, folder=site.data_folder, format=data.format, name=data.name, split=data.hub_split)
-    return [to_records(table, experiment, source=source)]
+    scratch = scratch_for(data, site.tokens)
+    table = read_table(
+        source, folder=site.data_folder, format=data.format, name=data.name, split=data.hub_split, scratch=scratch
+    )
+    return [records_of(table, experiment, source=source)]

@@ -5,12 +5,13 @@ PairRows      input_ids, attention_mask (rows, prompt), labels (rows, response)
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gossipfl.learning.data.content import IGNORED, Places
+from gossipfl.learning.data.mapped import Parts
 from gossipfl.learning.data.tokens import Tokens
 
 
@@ -45,6 +46,20 @@ class PairRows:
         ids, there = padded(self.prompts, rows, self.pad)
         labels, _ = padded(self.responses, rows, IGNORED)
         return {"input_ids": ids, "attention_mask": there.astype(np.int64), "labels": labels}
+
+    def parts(self) -> Mapping[str, NDArray[Any]]:
+        """See `Flat`."""
+        return {
+            **self.prompts.parts("prompts"),
+            **self.responses.parts("responses"),
+            "cut": np.array([self.cut], np.int64),
+        }
+
+    @classmethod
+    def of_parts(cls, parts: Parts, pad: int) -> Self:
+        """See `Flat`."""
+        prompts, responses = (Tokens.of_parts(parts, name) for name in ("prompts", "responses"))
+        return cls(prompts, responses, pad, int(parts["cut"].whole().sum()))
 
 
 def padded(tokens: Tokens, rows: Places, fill: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -53,7 +53,12 @@ class Record:
     @property
     def unit_tag(self) -> bytes | None:
         """SHA-256 of the unit's name, by which the ledger knows a person again who comes with other records."""
-        return None if self.unit is None else _tag(f"unit\x1e{self.unit}")
+        return unit_tag(self.unit)
+
+
+def unit_tag(unit: str | None) -> bytes | None:
+    """See `Record`."""
+    return None if unit is None else _tag(f"unit\x1e{unit}")
 
 
 def _tag(text: str) -> bytes:

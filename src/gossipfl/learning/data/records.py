@@ -10,22 +10,43 @@ from gossipfl.errors import DataError
 from gossipfl.learning.data.columns import Columns
 from gossipfl.learning.data.kinds import KINDS
 from gossipfl.learning.data.record import Record
+from gossipfl.learning.data.stored_records import store_records
 
-__all__ = ["Record", "to_records"]
+__all__ = ["Record", "records_of", "to_records"]
 
 
-def to_records(table: datasets.Dataset, experiment: Experiment, *, source: str, common: bool = False) -> list[Record]:
+def records_of(
+    table: datasets.Dataset, experiment: Experiment, *, source: str, common: bool = False
+) -> Sequence[Record]:
+    """What `to_records` gives; with `data.tokens: mapped` they stay on disk until they are asked for.
+
+    Raises:
+        DataError: see `to_records`.
+    """
+    if experiment.data.tokens == "memory":
+        return to_records(table, experiment, source=source, common=common)
+
+    def read(piece: datasets.Dataset, first: int) -> list[Record]:
+        return to_records(piece, experiment, source=source, common=common, first=first)
+
+    return store_records(_without_blank_lines(table, experiment.data), read)
+
+
+def to_records(
+    table: datasets.Dataset, experiment: Experiment, *, source: str, common: bool = False, first: int = 1
+) -> list[Record]:
     """The records of a table, in its order.
 
     Args:
         source: the table's name in messages.
         common: the table is split over the nodes, so its records need their group.
+        first: number of the first record in messages.
 
     Raises:
         DataError: a column is absent, a value null, a label unknown.
     """
     data = experiment.data
-    columns = Columns(_without_blank_lines(table, data), source)
+    columns = Columns(_without_blank_lines(table, data), source, first)
     rows = len(columns.rows)
     contents = KINDS[experiment.task.kind].contents(columns, experiment)
     labels = _labels(columns, experiment, rows)
@@ -42,7 +63,7 @@ def _labels(columns: Columns, experiment: Experiment, rows: int) -> list[int]:
         return [-1] * rows
     known = {label: index for index, label in enumerate(experiment.task.labels)}
     names = columns.names(experiment.data.label, "data.label")
-    for number, name in enumerate(names, 1):
+    for number, name in enumerate(names, columns.first):
         if name not in known:
             nearest = difflib.get_close_matches(name, known, 1, 0.0)[0]
             raise DataError(
@@ -69,4 +90,4 @@ def _without_blank_lines(table: datasets.Dataset, data: DataConfig) -> datasets.
     if table.column_names != ["text"] or data.text != "text":
         return table
     kept = [row for row, line in enumerate(table["text"]) if line is None or line.strip()]
-    return table if len(kept) == len(table) else table.select(kept)
+    return table if len(kept) == len(table) else table.select(kept, keep_in_memory=True)

@@ -12,6 +12,7 @@ from gossipfl.config.experiment import Experiment
 from gossipfl.errors import DataError
 from gossipfl.learning.data.canaries import Canary, choose_canaries, plant
 from gossipfl.learning.data.records import Record
+from gossipfl.learning.data.stored_records import Known, StoredRecords, cards_of
 from gossipfl.learning.data.units import Lot, group_units, hold_out, limit_units
 
 
@@ -30,7 +31,7 @@ class NodeRecords:
         held_out_periods: of each unit in `held_out`.
     """
 
-    records: tuple[Record, ...]
+    records: Sequence[Record]
     train: tuple[list[int], ...]
     held_out: tuple[list[int], ...]
     left_out: int
@@ -53,12 +54,13 @@ def sort_out(experiment: Experiment, node: str, periods: Sequence[Sequence[Recor
     Raises:
         DataError: the first period has nothing to hold out.
     """
-    records = tuple(chain.from_iterable(periods))
+    records = _joined(periods)
+    known = cards_of(records)
     data, lot = experiment.data, Lot(experiment.seed, node)
-    whole = group_units(records)
-    limited = limit_units(records, whole, most=data.max_per_unit, lot=lot)
+    whole = group_units(known)
+    limited = limit_units(known, whole, most=data.max_per_unit, lot=lot)
     came = _came(whole, [len(period) for period in periods])
-    sides = _sides(records, limited, came, fraction=data.held_out, lot=lot)
+    sides = _sides(known, limited, came, fraction=data.held_out, lot=lot)
     train, held_out = ([unit for unit, _ in side] for side in sides)
     if data.held_out and not any(period == 0 for _, period in sides[1]):
         raise DataError(
@@ -69,11 +71,11 @@ def sort_out(experiment: Experiment, node: str, periods: Sequence[Sequence[Recor
     trained = {unit[0] for unit in train}
     theirs = [unit for unit, used in zip(whole, limited, strict=True) if used[0] in trained]
     # and a person stands for herself, whichever records she comes with: her ε adds up over all of them
-    tags = set().union(*(_tags([records[row] for row in unit]) for unit in theirs))
+    tags = set().union(*(_tags([known[row] for row in unit]) for unit in theirs))
     named = [
-        (own, *sorted(records[row].tag for row in unit))
+        (own, *sorted(known[row].tag for row in unit))
         for unit in theirs
-        if (own := records[unit[0]].unit_tag) is not None
+        if (own := known[unit[0]].unit_tag) is not None
     ]
     left_out = len(records) - sum(map(len, limited))
     wished = data.canaries
@@ -84,6 +86,13 @@ def sort_out(experiment: Experiment, node: str, periods: Sequence[Sequence[Recor
         return found
     of_train, of_held_out = (tuple(period for _, period in side) for side in sides)
     return replace(found, periods=of_train, held_out_periods=of_held_out)
+
+
+def _joined(periods: Sequence[Sequence[Record]]) -> Sequence[Record]:
+    """All records; those on disk, which come all at once, stay there."""
+    if len(periods) == 1 and isinstance(periods[0], StoredRecords):
+        return periods[0]
+    return tuple(chain.from_iterable(periods))
 
 
 def _came(units: Sequence[Sequence[int]], sizes: Sequence[int]) -> list[int]:
@@ -97,7 +106,7 @@ _Side = list[tuple[list[int], int]]
 
 
 def _sides(
-    records: Sequence[Record], units: Sequence[list[int]], came: Sequence[int], *, fraction: float, lot: Lot
+    records: Sequence[Known], units: Sequence[list[int]], came: Sequence[int], *, fraction: float, lot: Lot
 ) -> tuple[_Side, _Side]:
     """Units to train on and units held out, period by period, see `hold_out`.
 
@@ -114,5 +123,5 @@ def _sides(
     return train, held_out
 
 
-def _tags(records: Sequence[Record]) -> set[bytes]:
+def _tags(records: Sequence[Known]) -> set[bytes]:
     return {record.tag for record in records} | {record.unit_tag for record in records if record.unit_tag is not None}

@@ -9,7 +9,7 @@ import glob
 import logging
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,11 +35,19 @@ ENDINGS = {
 _BUILDERS = {"csv": "csv", "tsv": "csv", "json": "json", "jsonl": "json", "parquet": "parquet", "text": "text"}
 _SEPARATORS = {"csv": ",", "tsv": "\t"}
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+Scratch = Callable[[], "tempfile.TemporaryDirectory[str]"]
+"""Makes a private folder for what a mapped table lies in; it is removed at once."""
 _SAVED = ("dataset_info.json", "state.json", "dataset_dict.json")
 
 
 def read_table(
-    source: str, *, folder: Path, format: str = "auto", name: str | None = None, split: str = "train"
+    source: str,
+    *,
+    folder: Path,
+    format: str = "auto",
+    name: str | None = None,
+    split: str = "train",
+    scratch: Scratch | None = None,
 ) -> datasets.Dataset:
     """The records of one source as a table.
 
@@ -48,6 +56,7 @@ def read_table(
         format: as in `DataConfig.format`.
         name: configuration of a hub dataset.
         split: which split of a hub dataset or a saved `DatasetDict`.
+        scratch: the table is mapped into memory, from a file that nobody else can open; None: it lies in memory.
 
     Raises:
         DataError: nothing there, nothing in it, or not readable as `format`.
@@ -60,13 +69,13 @@ def read_table(
         if kind == "hub":
             table = datasets.load_dataset(source, name, split=split)
         elif kind == "folder":
-            table = _pick(datasets.load_from_disk(str(_existing(path)), keep_in_memory=True), source, split)
+            table = _pick(datasets.load_from_disk(str(_existing(path)), keep_in_memory=scratch is None), source, split)
         elif kind == "imagefolder":
             table = read_folder(_existing(path), split)
         elif kind == "mnist":
             table = read_mnist(_existing(path))
         else:
-            table = _read_file(_existing(path), kind)
+            table = _read_file(_existing(path), kind, scratch)
     if len(table) == 0:
         raise DataError(f"data {source!r} holds no records")
     return table
@@ -105,13 +114,15 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _read_file(path: Path, kind: str) -> datasets.Dataset | tuple[()]:
+def _read_file(path: Path, kind: str, scratch: Scratch | None) -> datasets.Dataset | tuple[()]:
     options = _csv_options(path, _SEPARATORS[kind]) if kind in _SEPARATORS else {}
     file = glob.escape(str(path))
-    with tempfile.TemporaryDirectory(prefix="gossipfl-") as cache:
+    with tempfile.TemporaryDirectory(prefix="gossipfl-") if scratch is None else scratch() as cache:
+        in_memory = scratch is None
         try:
+            # what is mapped can be read until nobody holds it, though its name is gone
             return datasets.load_dataset(
-                _BUILDERS[kind], data_files=file, split="train", cache_dir=cache, keep_in_memory=True, **options
+                _BUILDERS[kind], data_files=file, split="train", cache_dir=cache, keep_in_memory=in_memory, **options
             )
         except ValueError as error:
             # the library's words for a header without rows

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gossipfl.config.experiment import SplitConfig
 from gossipfl.core.rng import generator
 from gossipfl.errors import DataError
-from gossipfl.learning.data.records import Record
+from gossipfl.learning.data.stored_records import Known
 from gossipfl.learning.data.units import group_units
 
 Deal = Callable[[Sequence[str], int, SplitConfig, np.random.Generator], list[NDArray[np.int64]]]
@@ -28,7 +28,7 @@ _DRAWS = 1000
 
 
 def split_records(
-    records: Sequence[Record], config: SplitConfig, *, names: Sequence[str], seed: int
+    records: Sequence[Known], config: SplitConfig, *, names: Sequence[str], seed: int
 ) -> dict[str, list[int]]:
     """Positions of each node's records, ascending.
 
@@ -102,7 +102,7 @@ def deal_shards(
 _DEALS: Mapping[str, Deal] = {"iid": deal_iid, "dirichlet": deal_dirichlet, "shards": deal_shards}
 
 
-def _by_column(records: Sequence[Record], config: SplitConfig, nodes: Sequence[str]) -> dict[str, list[int]]:
+def _by_column(records: Sequence[Known], config: SplitConfig, nodes: Sequence[str]) -> dict[str, list[int]]:
     owner = _owners(sorted({record.group for record in records}), config, nodes)
     parts: dict[str, list[int]] = {node: [] for node in nodes}
     for row, record in enumerate(records):

@@ -5,12 +5,13 @@ TaggedRows    input_ids, attention_mask, labels     each (rows, tokens), padded 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gossipfl.learning.data.content import IGNORED, Places
+from gossipfl.learning.data.mapped import Parts
 from gossipfl.learning.data.pair_rows import padded
 from gossipfl.learning.data.tokens import Tokens
 
@@ -47,3 +48,13 @@ class TaggedRows:
         ids, there = padded(self.tokens, rows, self.pad)
         labels, _ = padded(self.labels, rows, IGNORED)
         return {"input_ids": ids, "attention_mask": there.astype(np.int64), "labels": labels}
+
+    def parts(self) -> Mapping[str, NDArray[Any]]:
+        """See `Flat`."""
+        return {**self.tokens.parts("tokens"), **self.labels.parts("labels"), "cut": np.array([self.cut], np.int64)}
+
+    @classmethod
+    def of_parts(cls, parts: Parts, pad: int) -> Self:
+        """See `Flat`."""
+        tokens, labels = (Tokens.of_parts(parts, name) for name in ("tokens", "labels"))
+        return cls(tokens, labels, pad, int(parts["cut"].whole().sum()))

@@ -7,15 +7,16 @@ Prompt and response are tokenized apart and joined, so that the boundary is exac
 prompt's very ids that it will see when it generates.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gossipfl.config.experiment import TaskConfig
+from gossipfl.learning.data.mapped import Parts, Values
 from gossipfl.learning.data.record import Record
 
 if TYPE_CHECKING:
@@ -27,16 +28,28 @@ class Tokens:
     """Rows of token ids.
 
     Attributes:
-        ids: (tokens,) int32, row after row.
+        ids: (tokens,) int32, row after row; in memory, or mapped.
         starts: (rows + 1,) int64.
         loss_from: (rows,) int64, position within the row; the very first token is never predicted in any case.
         cut: rows that lost tokens, being too long.
     """
 
-    ids: NDArray[np.int32]
+    ids: Values
     starts: NDArray[np.int64]
     loss_from: NDArray[np.int64]
     cut: int = 0
+
+    def parts(self, name: str) -> Mapping[str, NDArray[Any]]:
+        """As arrays under this name, of which those of several blocks can be joined."""
+        lengths, cut = np.diff(self.starts), np.array([self.cut], np.int64)
+        found = {"ids": np.asarray(self.ids), "lengths": lengths, "loss_from": self.loss_from, "cut": cut}
+        return {f"{name}-{what}": values for what, values in found.items()}
+
+    @classmethod
+    def of_parts(cls, parts: Parts, name: str) -> Self:
+        """Of what `parts` gave, block after block; the ids stay where they are."""
+        lengths, loss_from, cut = (parts[f"{name}-{what}"].whole() for what in ("lengths", "loss_from", "cut"))
+        return cls(parts[f"{name}-ids"], starts_of(lengths), loss_from, int(cut.sum()))
 
 
 def tokenize(records: Sequence[Record], tokenizer: "PreTrainedTokenizerBase", task: TaskConfig) -> Tokens:
@@ -137,6 +150,11 @@ def _ended(ids: list[int], tokenizer: "PreTrainedTokenizerBase", limit: int) -> 
 def flat_tokens(rows: Sequence[tuple[Sequence[int], int]]) -> Tokens:
     """Rows of ids, each with the position its loss begins at."""
     lengths = np.fromiter((len(ids) for ids, _ in rows), np.int64, len(rows))
-    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    starts = starts_of(lengths)
     ids = np.fromiter(chain.from_iterable(row for row, _ in rows), np.int32, int(starts[-1]))
     return Tokens(ids, starts, np.fromiter((first for _, first in rows), np.int64, len(rows)))
+
+
+def starts_of(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(rows + 1,) where each row of these lengths begins, and the last one ends."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gossipfl.core.rng import derive_seed
-from gossipfl.learning.data.records import Record
+from gossipfl.learning.data.stored_records import Known
 
 
-def group_units(records: Sequence[Record]) -> list[list[int]]:
+def group_units(records: Sequence[Known]) -> list[list[int]]:
     """Positions of the records of each unit, units by first appearance; without units each record is its own."""
     if all(record.unit is None for record in records):
         return [[row] for row in range(len(records))]
@@ -38,12 +38,12 @@ class Lot:
         return derive_seed(self.seed, node=self.node, purpose=f"{purpose} {key}") / 2**64
 
 
-def limit_units(records: Sequence[Record], units: Sequence[list[int]], *, most: int, lot: Lot) -> list[list[int]]:
+def limit_units(records: Sequence[Known], units: Sequence[list[int]], *, most: int, lot: Lot) -> list[list[int]]:
     """At most `most` records of each unit, chosen by lot, in their old order."""
     return [unit if len(unit) <= most else _chosen(records, unit, most, lot) for unit in units]
 
 
-def _chosen(records: Sequence[Record], unit: list[int], most: int, lot: Lot) -> list[int]:
+def _chosen(records: Sequence[Known], unit: list[int], most: int, lot: Lot) -> list[int]:
     def place(row: int) -> tuple[float, int]:
         return lot.draw("max_per_unit", f"{records[row].unit} {records[row].tag.hex()}"), row
 
@@ -51,7 +51,7 @@ def _chosen(records: Sequence[Record], unit: list[int], most: int, lot: Lot) -> 
 
 
 def hold_out(
-    records: Sequence[Record], units: Sequence[list[int]], *, fraction: float, lot: Lot, few: bool = True
+    records: Sequence[Known], units: Sequence[list[int]], *, fraction: float, lot: Lot, few: bool = True
 ) -> tuple[list[list[int]], list[list[int]]]:
     """Units to train on and units held out, each unit held out with chance `fraction`.
 

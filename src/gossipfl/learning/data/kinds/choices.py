@@ -28,7 +28,7 @@ def _questions(columns: Columns, experiment: Experiment) -> Mapping[str, Sequenc
     questions = columns.words(data.question, "data.question")
     values = zip(_choices(columns, data), columns.column(data.answer, "data.answer"), strict=True)
     choices, labels = [], []
-    for number, (given, answer) in enumerate(values, 1):
+    for number, (given, answer) in enumerate(values, columns.first):
         where = f"record {number} of data {columns.source!r}"
         choices.append(_named(given, where))
         labels.append(_place(answer, choices[-1], f"data.answer: {where}"))
@@ -133,4 +133,4 @@ def _joined(pairs: Sequence[tuple[list[int], list[int]]], limit: int) -> list[tu
     return [join(prompt[max(0, len(prompt) - room) :], response, limit) for prompt, response in pairs]
 
 
-CHOICES = DataKind(_questions, _rows)
+CHOICES = DataKind(_questions, _rows, ChoiceRows)

@@ -62,4 +62,4 @@ def _told(rows: Sequence[list[int]], records: Sequence[Record]) -> Tokens:
     return flat_tokens([(ids, 0) for ids in rows])
 
 
-PAIRS = DataKind(_prompted, _pairs)
+PAIRS = DataKind(_prompted, _pairs, PairRows)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, Union
 from gossipfl.config.experiment import Experiment, TaskConfig
 from gossipfl.config.training import GoldfishConfig
 from gossipfl.learning.data.columns import Columns
-from gossipfl.learning.data.content import Content
+from gossipfl.learning.data.content import Content, Flat
 from gossipfl.learning.data.images import ImageReader
 from gossipfl.learning.data.record import Record
 
@@ -49,8 +49,10 @@ class DataKind:
     Attributes:
         contents: (columns, experiment) to the fields of `Record` that hold the content, each a value a row; raises
             DataError.
-        rows: records to what a model sees of them; raises DataError where a record comes to nothing.
+        rows: records to what a model sees of them, each by itself; raises DataError where a record comes to nothing.
+        flat: what `rows` makes, where it can be kept in files; None where it cannot.
     """
 
     contents: Callable[[Columns, Experiment], Mapping[str, Sequence[Any]]]
     rows: Callable[[Sequence[Record], Reading], Content]
+    flat: type[Flat] | None = None

@@ -27,7 +27,7 @@ def _sentences(columns: Columns, experiment: Experiment) -> Mapping[str, Sequenc
     data, places = experiment.data, {label: place for place, label in enumerate(experiment.task.labels)}
     pairs = zip(_lists(columns, data.words, "data.words"), _lists(columns, data.tags, "data.tags"), strict=True)
     words, tags = [], []
-    for number, (said, named) in enumerate(pairs, 1):
+    for number, (said, named) in enumerate(pairs, columns.first):
         where = f"record {number} of data {columns.source!r}"
         if len(said) != len(named) or not said:
             raise DataError(f"data.tags: {where} has {len(said)} words and {len(named)} tags")
@@ -46,7 +46,7 @@ def _lists(columns: Columns, name: str, field: str) -> list[list[Any]]:
     values = columns.column(name, field)
     inner = getattr(columns.rows.features[name], "feature", None)
     found = []
-    for number, value in enumerate(values, 1):
+    for number, value in enumerate(values, columns.first):
         parsed = _parsed(value) if isinstance(value, str) else value
         if not isinstance(parsed, list):
             raise DataError(
@@ -105,4 +105,4 @@ def _labels(word_ids: Sequence[int | None], tags: Sequence[int]) -> list[int]:
     ]
 
 
-TAGGED = DataKind(_sentences, _rows)
+TAGGED = DataKind(_sentences, _rows, TaggedRows)

@@ -41,9 +41,9 @@ def token_rows(records: Sequence[Record], reading: Reading) -> TokenRows:
         row = int(np.diff(tokens.starts).argmin())
         raise DataError(f"the tokenizer makes no token of a text of {len(records[row].text)} characters")
     labels = labels_of(records) if reading.task.labels_records else None
-    out = None if reading.goldfish is None else left_out(tokens.ids, tokens.starts, reading.goldfish)
+    out = None if reading.goldfish is None else left_out(np.asarray(tokens.ids), tokens.starts, reading.goldfish)
     return TokenRows(tokens, labels, tokenizer.pad_token_id or 0, out)
 
 
-CLASSIFIED = DataKind(_texts, token_rows)
-CAUSAL = DataKind(_prompted, token_rows)
+CLASSIFIED = DataKind(_texts, token_rows, TokenRows)
+CAUSAL = DataKind(_prompted, token_rows, TokenRows)

@@ -6,7 +6,7 @@
 What is sent is the truth: its seat among the attacks on messages is `gossipfl.core.attacks`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from gossipfl.config.attackers import AttackersConfig
@@ -70,7 +70,7 @@ def poisoned(records: NodeRecords, poison: Poison, lot: Lot) -> NodeRecords:
     return replace(records, records=altered)
 
 
-def _tried(test: tuple[Record, ...], poison: Poison) -> tuple[Record, ...] | None:
+def _tried(test: Sequence[Record], poison: Poison) -> tuple[Record, ...] | None:
     found = tuple(record for record in map(poison.tried, test) if record is not None)
     return found or None
 
