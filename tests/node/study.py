@@ -18,8 +18,8 @@ from gossipfl.studies.fleet import Fleet, Job, node_job
 
 WORDS = ("<pad>", "</s>", "<unk>", *(f"w{number}" for number in range(61)))
 LABELS = ("red", "green")
-WAIT_S = 90.0
-"""Far more than anything here takes: a deadline only for what hangs."""
+WAIT_S = 240.0
+"""Far more than anything here takes, beside two other fleets too: a deadline only for what hangs."""
 _POLL_S = 0.03
 
 EXPERIMENT: Mapping[str, Mapping[str, Any]] = {
