@@ -99,9 +99,9 @@ class Study:
     def edit(self, file: str, change: Callable[[dict[str, Any]], object]) -> None:
         """Changes a YAML file in place."""
         path = self.folder / file
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(), yaml.CSafeLoader)
         change(content)
-        path.write_text(yaml.safe_dump(content, sort_keys=False))
+        _write(path, content)
 
 
 def make_study(
@@ -157,7 +157,8 @@ def _node(name: str, address: str | None) -> dict[str, Any]:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    # by libyaml: hundreds of tests write a study
+    path.write_text(yaml.dump(dict(content), Dumper=yaml.CSafeDumper, sort_keys=False))
 
 
 def wait_until(condition: Callable[[], object], fleet: Fleet, *, what: str) -> None:
