@@ -3,6 +3,9 @@
 Python's collector of cycles leaves alone what imports made: it would walk a million objects each time. What starts
 processes comes first, so that one worker has all of it, pays for `tests.forked` once and is helped out by the others;
 `tests.forked` before the rest: whoever forks first decides what all processes of a worker begin with.
+
+Of the slow tests those come first that take longest, so that no worker is left with one at the end; and those that
+share something of their module, such as nodes that have run, stay at one worker (`--dist loadgroup`): it is made once.
 """
 
 import gc
@@ -17,8 +20,27 @@ settings.register_profile("suite", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("suite")
 
 
+# before xdist reads the groups
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=_turn)
+    items.sort(key=lambda item: (-_seconds(item), _turn(item)))
+    for item in items:
+        if _shares(item):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def _seconds(item: pytest.Item) -> float:
+    """About what it takes, or all that share something with it: the argument of its mark `slow`."""
+    slow = item.get_closest_marker("slow")
+    return float(slow.args[0]) if slow is not None and slow.args else 0.0
+
+
+def _shares(item: pytest.Item) -> bool:
+    """Whether a fixture is made once for its module."""
+    # pytest has no public word for what an item's fixtures are
+    known = item._fixtureinfo.name2fixturedefs if isinstance(item, pytest.Function) else {}
+    module = item.nodeid.partition("::")[0]
+    return any(found[-1].scope == "module" and found[-1].baseid == module for found in known.values())
 
 
 def _turn(item: pytest.Item) -> int:

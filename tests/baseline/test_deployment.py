@@ -14,7 +14,7 @@ from tests.sim.training import NOISE, Content
 
 from gossipfl.runs.result import RunResult
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(70)
 
 
 def two(**changes: object) -> Content:

@@ -109,7 +109,7 @@ def study(tmp_path: Path) -> Iterator[Study]:
         )
 
 
-@pytest.mark.slow
+@pytest.mark.slow(90)
 def test_the_ledger_counts_on_over_rounds_runs_and_restarts_and_nothing_private_is_told(study: Study) -> None:
     server = study.open_server()
     study.commands.connect(server.port, study.keys.authority)

@@ -103,8 +103,8 @@ def test_half_of_the_clients_train_in_a_round(tmp_path: Path) -> None:
     assert sum(lines_of(result, "nodes.jsonl")[-1]["step"]) == 3 * 2 * 4
 
 
-EIGHT = small(simulation__nodes=8, data__split={"kind": "iid"})
-"""Bulyan wants 4 f + 3 clients."""
+EIGHT = small(simulation__nodes=8, data__split={"kind": "iid"}, model__hidden=[2])
+"""Bulyan wants 4 f + 3 clients, and like QFedAvg a Python step for every value: few values."""
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ def is_of(process: psutil.Process, folder: Path) -> bool:
         return False
 
 
-@pytest.mark.slow
+@pytest.mark.slow(40)
 def test_simulation_is_the_strategy_in_process(tmp_path: Path, tiny_folders: dict[str, Path]) -> None:
     content = on_sentences(tmp_path, tiny_folders["bert"], "alternating", **EXACT, privacy=NOISE)
     simulated, inprocess = centralized(tmp_path, content, "simulation"), centralized(tmp_path, content)
@@ -43,14 +43,14 @@ def test_simulation_is_the_strategy_in_process(tmp_path: Path, tiny_folders: dic
     assert distance(simulated, gossiped(tmp_path, content)) <= 1e-6
 
 
-@pytest.mark.slow
+@pytest.mark.slow(40)
 def test_training_that_diverges_ends_with_the_clients_own_words(tmp_path: Path) -> None:
     content = small(training__learning_rate=1e30, training__optimizer="sgd", simulation__actors=1)
     with pytest.raises(DivergedError, match=r"training\.learning_rate 1e\+30 is too high"):
         fedavg(load(tmp_path, content), tmp_path / "run", mode="simulation")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(40)
 def test_a_signal_in_the_middle_ends_ray_too(tmp_path: Path) -> None:
     endless = small(training__phases=10_000, simulation__evaluate_every=1, simulation__actors=1)
     simulation = deploy(tmp_path, endless, "simulation")

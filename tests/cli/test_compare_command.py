@@ -66,7 +66,7 @@ def test_the_result_is_the_last_line_of_stdout(tmp_path: Path, capsys: pytest.Ca
     assert Path(result["report"]).read_text().startswith("<!doctype html>")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(30)
 def test_ctrl_c_ends_every_process_and_the_comparison_goes_on_where_it_was(tmp_path: Path) -> None:
     file, output = written(tmp_path, {"arms": {"ring": GOSSIP}, "seeds": 1}, **LONG), tmp_path / "study"
     process = started(file, output)

@@ -60,31 +60,25 @@ def plans(draw: st.DrawFn, protocol: str, *, loss: float = 0.3, crashes: bool = 
 
 
 @protocols
-@quick
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
-def test_every_run_ends_and_every_living_node_finishes_once_a_life(protocol: str, data: st.DataObject) -> None:
-    plan = data.draw(plans(protocol))
-    world = World(plan).run()
+def test_every_run_ends_in_each_life_explains_its_drift_and_mixes_fractions(protocol: str, data: st.DataObject) -> None:
+    """Three laws on the same runs."""
+    world = World(data.draw(plans(protocol))).run()
+    assert_every_living_node_finishes_once_a_life(world)
+    assert world.unexplained() <= 1e-12, "the drift of the mean is exactly the one that is reported"
+    assert_weights_are_fractions_that_sum_to_one(world)
+
+
+def assert_every_living_node_finishes_once_a_life(world: World[float]) -> None:
     for name, body in world.bodies.items():
-        left = plan.leaves and body.finishes > 0
-        dead_for_ever = any(crash.node == name and crash.restart_s is None for crash in plan.crashes)
+        left = world.plan.leaves and body.finishes > 0
+        dead_for_ever = any(crash.node == name and crash.restart_s is None for crash in world.plan.crashes)
         assert body.alive or left or dead_for_ever
         assert not body.alive or 1 <= body.finishes <= 1 + body.restarts
 
 
-@protocols
-@quick
-@given(data=st.data())
-def test_the_drift_of_the_mean_is_exactly_the_one_that_is_reported(protocol: str, data: st.DataObject) -> None:
-    world = World(data.draw(plans(protocol))).run()
-    assert world.unexplained() <= 1e-12
-
-
-@protocols
-@quick
-@given(data=st.data())
-def test_the_weights_of_every_mixing_sum_to_one_and_are_fractions(protocol: str, data: st.DataObject) -> None:
-    world = World(data.draw(plans(protocol))).run()
+def assert_weights_are_fractions_that_sum_to_one(world: World[float]) -> None:
     for name, report in world.reports:
         assert sum(report.weights.values()) == pytest.approx(1, abs=1e-12)
         assert all(0 <= weight <= 1 + 1e-12 for weight in report.weights.values())

@@ -21,7 +21,7 @@ def test_what_a_page_shows_can_be_done(page: Path, tmp_path: Path) -> None:
     run_page(page, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(50)
 @pytest.mark.timeout(1700)
 @pytest.mark.parametrize("page", [page for page in pages() if SLOW in page.read_text()], ids=by_name)
 def test_what_a_page_shows_can_be_done_and_trains(page: Path, tmp_path: Path) -> None:

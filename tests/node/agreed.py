@@ -13,7 +13,7 @@ PHASES, LOCAL_STEPS, REST = 3000, 4, 8
 """More phases than are ever done, and how many are left to do behind a rollback."""
 AHEAD = 300
 """Phases that nobody runs through while he is asked; a phase takes some 20 ms."""
-WAIT_S = 150.0
+WAIT_S = 240.0
 
 
 def checkpoint(study: Study, name: str, asked: Asked) -> Gathered | None:

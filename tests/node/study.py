@@ -18,8 +18,8 @@ from gossipfl.studies.fleet import Fleet, Job, node_job
 
 WORDS = ("<pad>", "</s>", "<unk>", *(f"w{number}" for number in range(61)))
 LABELS = ("red", "green")
-WAIT_S = 90.0
-"""Far more than anything here takes: a deadline only for what hangs."""
+WAIT_S = 240.0
+"""Far more than anything here takes, beside two other fleets too: a deadline only for what hangs."""
 _POLL_S = 0.03
 
 EXPERIMENT: Mapping[str, Mapping[str, Any]] = {
@@ -99,9 +99,9 @@ class Study:
     def edit(self, file: str, change: Callable[[dict[str, Any]], object]) -> None:
         """Changes a YAML file in place."""
         path = self.folder / file
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(), yaml.CSafeLoader)
         change(content)
-        path.write_text(yaml.safe_dump(content, sort_keys=False))
+        _write(path, content)
 
 
 def make_study(
@@ -157,7 +157,8 @@ def _node(name: str, address: str | None) -> dict[str, Any]:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    # by libyaml: hundreds of tests write a study
+    path.write_text(yaml.dump(dict(content), Dumper=yaml.CSafeDumper, sort_keys=False))
 
 
 def wait_until(condition: Callable[[], object], fleet: Fleet, *, what: str) -> None:

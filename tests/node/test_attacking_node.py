@@ -75,14 +75,14 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     return attacked(tmp_path_factory.mktemp("lied"), "sign_flip", **CLIPPING)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(60)
 def test_honest_nodes_that_clip_learn_on_beside_a_liar(told: Told) -> None:
     assert {told.results[name]["step"] for name in HONEST} == {PHASES * STEPS}
     assert all(told.results[name]["absent"] == [] for name in HONEST)
     assert min(told.accuracies()) > 0.75
 
 
-@pytest.mark.slow
+@pytest.mark.slow(60)
 def test_they_agree_with_each_other_and_not_with_the_liar(told: Told) -> None:
     states = {name: told.study.saved(name).state.vector.astype(np.float64) for name in NAMES}
     middle = np.mean([states[name] for name in HONEST], axis=0)
@@ -90,7 +90,7 @@ def test_they_agree_with_each_other_and_not_with_the_liar(told: Told) -> None:
     assert apart < 0.25 * np.linalg.norm(middle)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(60)
 def test_an_attack_is_loud_and_stands_in_a_log_like_all_publications(told: Told) -> None:
     assert "ATTACK: node eve attacks its neighbors on purpose (sign_flip" in (told.study.folder / "eve.log").read_text()
     assert not any("ATTACK" in (told.study.folder / f"{name}.log").read_text() for name in HONEST)
@@ -99,7 +99,7 @@ def test_an_attack_is_loud_and_stands_in_a_log_like_all_publications(told: Told)
     assert verify(path, certificate).receivers == tuple(sorted(HONEST))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(60)
 def test_nodes_that_take_the_plain_mean_are_carried_off_by_the_same_liar(told: Told, tmp_path: Path) -> None:
     carried = attacked(tmp_path, "sign_flip")
     # a hundred times as far as nodes that clip; what digits such a state still tells apart is chance
@@ -107,7 +107,7 @@ def test_nodes_that_take_the_plain_mean_are_carried_off_by_the_same_liar(told: T
     assert max(carried.accuracies()) < min(told.accuracies()) - 0.1
 
 
-@pytest.mark.slow
+@pytest.mark.slow(60)
 def test_what_is_no_state_is_dropped_and_counted_and_the_others_go_on(tmp_path: Path) -> None:
     told = attacked(tmp_path, "nan", protocol="wait_free", deadline_s=3, linger_s=4, **CLIPPING)
     assert all(sum(told.results[name]["rejected"].values()) > 0 for name in HONEST)

@@ -12,7 +12,7 @@ from gossipfl.core.mass import Mass
 from gossipfl.state import AdapterState
 from gossipfl.studies.fleet import Fleet
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(60)
 
 PHASES = 250
 NAMES = ("ada", "bob", "cid", "dan")
@@ -35,7 +35,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Study:
         before = study.phase("ada")
         wait_until(lambda: study.phase("ada") >= before + 2, fleet, what="ada goes on")
         fleet.start(jobs["cid"])
-        results = fleet.results(timeout_s=120)
+        results = fleet.results(timeout_s=600)
     assert all(results[name]["step"] >= PHASES - 2 for name in NAMES)
     return study
 

@@ -26,7 +26,7 @@ from gossipfl.privacy.publications import read_log, verify
 from gossipfl.privacy.spent import AccountSummary, spent
 from gossipfl.studies.fleet import Fleet
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(60)
 NAMES = ("ada", "bob", "cid", "dan")
 
 
@@ -131,7 +131,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Story:
         back["dan"] = roll_back(study, "dan", kept)
         after["dan"] = newest(study)["dan"]
         fleet.start(jobs[3])
-        results = fleet.results(timeout_s=250)
+        results = fleet.results(timeout_s=600)
     return Story(study, kept, stopped, running, codes, ends, before, back, after, paid_after, strangers, results)
 
 

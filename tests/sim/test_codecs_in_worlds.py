@@ -31,7 +31,7 @@ def exact(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, float]:
 
 
 @pytest.mark.parametrize(("codec", "share"), [("int8", 0.26), ("int4", 0.14), ("bf16", 0.51), ("fp16", 0.51)])
-@pytest.mark.slow
+@pytest.mark.slow(50)
 def test_rounded_differences_agree_in_as_many_rounds(
     tmp_path: Path, exact: tuple[int, float], codec: str, share: float
 ) -> None:
@@ -40,14 +40,14 @@ def test_rounded_differences_agree_in_as_many_rounds(
     assert sent <= share * exact[1]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(50)
 def test_the_largest_tenth_agrees_for_about_half_the_bytes(tmp_path: Path, exact: tuple[int, float]) -> None:
     rounds, sent = cost(tmp_path, 900, gossip__codec="top_k", gossip__codec_share=0.1)
     assert rounds > exact[0]
     assert sent <= 0.55 * exact[1]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(50)
 def test_with_half_the_feedback_the_largest_tenth_bears_a_higher_rate(tmp_path: Path, exact: tuple[int, float]) -> None:
     wished: dict[str, Any] = {"gossip__codec": "top_k", "gossip__codec_share": 0.1, "gossip__consensus_rate": 0.6}
     _, sent = cost(tmp_path / "half", 420, gossip__feedback=0.5, **wished)
@@ -57,7 +57,7 @@ def test_with_half_the_feedback_the_largest_tenth_bears_a_higher_rate(tmp_path: 
     assert last["consensus_distance"] > 2 * first["consensus_distance"]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(50)
 def test_the_largest_hundredth_agrees_for_a_third_of_the_bytes(tmp_path: Path) -> None:
     """To a millionth of the squares; in fp32 thousands of rounds add up to 2e-6 of the distance, and it ends there."""
     _, exact = cost(tmp_path / "exact", 260, SQUARES)
@@ -95,7 +95,7 @@ def test_where_each_round_has_other_partners_differences_are_short_too(
 
 
 @pytest.mark.parametrize("protocol", ["sync", "wait_free"])
-@pytest.mark.slow
+@pytest.mark.slow(50)
 def test_a_lost_difference_is_followed_by_a_whole_state(tmp_path: Path, protocol: str) -> None:
     links = {"latency_s": 0.1, "jitter_s": 0.3, "loss": 0.3, "duplication": 0.2, "reordering": True}
     result = run(

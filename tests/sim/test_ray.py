@@ -15,7 +15,7 @@ from gossipfl.sim.executor import Cluster, Tasks
 from gossipfl.studies.compare import compare
 
 ray = pytest.importorskip("ray")
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(80)
 QUICK: Content = digits(
     training__phases=4,
     gossip={"protocol": "wait_free", "settle_rounds": 5},

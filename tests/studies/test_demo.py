@@ -20,7 +20,7 @@ def test_the_split_is_the_same_every_time_and_another_for_another_seed() -> None
     assert deal_bbc(seed=3)[0] != deal_bbc(seed=4)[0]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(100)
 def test_a_quarter_of_the_demo_shows_already_that_gossip_is_ten_points_above_alone(tmp_path: Path) -> None:
     assert_kept(run_demo(tmp_path, seed=1, phases=PHASES // 4))
 

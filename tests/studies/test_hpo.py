@@ -129,7 +129,7 @@ real_model = pytest.mark.skipif(
 )
 
 
-@pytest.mark.slow
+@pytest.mark.slow(50)
 @real_model
 def test_four_steps_of_two_real_nodes_go_all_the_way_to_an_adapter_that_others_load(tmp_path: Path) -> None:
     trial = replace(default_trial(private=False), batch_size=2, held_out=4, phases=1)

@@ -2,6 +2,7 @@
 
 import random
 import socket
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 HOST = "127.0.0.1"
@@ -13,8 +14,7 @@ def free_ports(count: int) -> list[int]:
     """Ports of this host that nobody has at the moment; which ones is chance, so that programs side by side differ."""
     found: list[int] = []
     with ExitStack() as stack:
-        # no seed: two runs of one experiment may be side by side too
-        for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
+        for port in _shuffled():
             if len(found) == count:
                 return found
             probe = stack.enter_context(socket.socket())
@@ -24,3 +24,15 @@ def free_ports(count: int) -> list[int]:
                 continue
             found.append(port)
     raise OSError(f"{count} free ports were expected on {HOST} from {_PORTS.start} to {_PORTS.stop}")
+
+
+def _shuffled() -> Iterator[int]:
+    """All of them, drawn as they are asked for: a few are enough, and twenty thousand take a while."""
+    # no seed: two runs of one experiment may be side by side too
+    draw = random.SystemRandom()
+    drawn: set[int] = set()
+    while len(drawn) < len(_PORTS):
+        port = draw.choice(_PORTS)
+        if port not in drawn:
+            drawn.add(port)
+            yield port
