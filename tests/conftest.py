@@ -5,14 +5,18 @@ processes comes first, so that one worker has all of it, pays for `tests.forked`
 `tests.forked` before the rest: whoever forks first decides what all processes of a worker begin with.
 
 Of the slow tests those come first that take longest, so that no worker is left with one at the end; and those that
-share something of their module, such as nodes that have run, stay at one worker (`--dist loadgroup`): it is made once.
+share something of their module, such as nodes that have run, stay at one worker (`--dist loadscope`): it is made once.
 """
 
 import gc
+from functools import cache
 from multiprocessing import forkserver
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 gc.disable()
 # how long an example takes says something of the machine, and fails a test on a busy one
@@ -20,13 +24,8 @@ settings.register_profile("suite", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("suite")
 
 
-# before xdist reads the groups
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (-_seconds(item), _turn(item)))
-    for item in items:
-        if _shares(item):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 def _seconds(item: pytest.Item) -> float:
@@ -35,17 +34,30 @@ def _seconds(item: pytest.Item) -> float:
     return float(slow.args[0]) if slow is not None and slow.args else 0.0
 
 
-def _shares(item: pytest.Item) -> bool:
-    """Whether a fixture is made once for its module."""
-    # pytest has no public word for what an item's fixtures are
-    known = item._fixtureinfo.name2fixturedefs if isinstance(item, pytest.Function) else {}
-    module = item.nodeid.partition("::")[0]
-    return any(found[-1].scope == "module" and found[-1].baseid == module for found in known.values())
-
-
 def _turn(item: pytest.Item) -> int:
     names = vars(item.module) if isinstance(item, pytest.Function) else {}
     return 0 if "forked" in names else 1 if not {"Fleet", "ray"}.isdisjoint(names) else 2
+
+
+class OneByOne(LoadScopeScheduling):
+    """Deals out one test after the other, and the tests of a module that makes something once for all of them together.
+
+    Not `--dist loadgroup`: xdist 3.8 does not name groups under pytest 9, and says nothing.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return module if _shares(self.config.rootpath / module) else nodeid
+
+
+@cache
+def _shares(module: Path) -> bool:
+    return 'scope="module"' in module.read_text()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneByOne | None:
+    return OneByOne(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 def pytest_collection_finish() -> None:
