@@ -39,7 +39,7 @@ def _turn(item: pytest.Item) -> int:
     return 0 if "forked" in names else 1 if not {"Fleet", "ray"}.isdisjoint(names) else 2
 
 
-class OneByOne(LoadScopeScheduling):
+class OneByOne(LoadScopeScheduling):  # type: ignore[misc]  # a library without types
     """Deals out one test after the other, and the tests of a module that makes something once for all of them together.
 
     Not `--dist loadgroup`: xdist 3.8 does not name groups under pytest 9, and says nothing.
