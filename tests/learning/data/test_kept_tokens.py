@@ -1,118 +1,40 @@
 """`data.tokens: mapped`: the same batches as from memory, kept for the next start, never stale, never torn."""
 
-import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from pydantic import ValidationError
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tests.learning.data.mapped_data import (
+    SPECIAL,
+    TASKS,
+    TOKENIZER,
+    WORDS,
+    experiment_of,
+    load,
+    small_pieces,
+    tokenizer_of,
+    write,
+)
 from transformers import PreTrainedTokenizerFast
 
-from gossipfl.config.experiment import Experiment
-from gossipfl.errors import DataError
 from gossipfl.learning.data import (
-    DataSite,
     NodeData,
     kept_tokens,
-    load_fleet_records,
-    load_node_data,
-    load_node_records,
-    mapped,
-    stored_records,
 )
 from gossipfl.learning.data.examples import Examples
 from gossipfl.learning.data.mapped import MappedArray
 from gossipfl.learning.data.token_folder import prepare_folder
 
-WORDS = ("<pad>", "</s>", "<unk>", *(f"w{number}" for number in range(61)))
-SPECIAL = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
-ROWS = 29
-TASKS: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "causal-lm": ({}, {}),
-    "causal-lm with prompts": ({}, {"prompt": "prompt", "response": "text"}),
-    "sequence-classification": ({"labels": ["a", "b"]}, {}),
-    "seq2seq-lm": ({}, {"prompt": "prompt", "response": "text"}),
-    "multiple-choice": ({}, {"question": "prompt"}),
-    "token-classification": ({"labels": ["a", "b"]}, {}),
-}
-Make = Callable[..., Experiment]
-
-
-def tokenizer_of(words: Sequence[str] = WORDS) -> PreTrainedTokenizerFast:
-    own = Tokenizer(models.WordLevel({word: place for place, word in enumerate(words)}, unk_token=WORDS[2]))
-    own.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return PreTrainedTokenizerFast(tokenizer_object=own, **SPECIAL)
-
-
-TOKENIZER = tokenizer_of()
-
-
-def write(path: Path, *, changed: range = range(0)) -> None:
-    """Records of persons that lie scattered, of all tasks' columns."""
-    draw = np.random.default_rng(3)
-    lines = []
-    for row in range(ROWS):
-        words = [f"w{word}" for word in draw.integers(0, 61, draw.integers(1, 14))]
-        words = ["w5", f"w{row}"] if row in changed else words
-        lines.append(
-            {
-                "text": " ".join(words),
-                "prompt": f"w{row} w1 w2",
-                "label": "ab"[row % 2],
-                "words": words,
-                "tags": ["ab"[place % 2] for place in range(len(words))],
-                "choices": [f"w{choice} w7" for choice in range(2 + row % 3)],
-                "answer": row % 2,
-                "person": f"p{row % 17}",
-            }
-        )
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-
-
-def experiment_of(name: str = "causal-lm", tokens: str = "mapped", **more: Any) -> Experiment:
-    settings, columns = TASKS[name]
-    data = {
-        "unit": "person",
-        "max_per_unit": 2,
-        "held_out": 0.3,
-        "test": "test.jsonl",
-        **columns,
-        **more.pop("data", {}),
-    }
-    given = {
-        "model": {"source": "tiny"},
-        "task": {"kind": name.split(maxsplit=1)[0], "max_length": 9, **settings, **more.pop("task", {})},
-        "data": {**data, "tokens": tokens},
-        "privacy": {"level": "none"},
-        **more,
-    }
-    return Experiment.model_validate(given)
-
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Records and a test set; blocks, and chunks of what is kept, are small: rows come from several of them."""
-    write(tmp_path / "own.jsonl")
-    write(tmp_path / "test.jsonl", changed=range(1))
-    monkeypatch.setattr(mapped, "LEAST_VALUES", 20)
-    monkeypatch.setattr(kept_tokens, "RECORDS_AT_ONCE", 5)
-    monkeypatch.setattr(stored_records, "AT_ONCE", 8)
-    return tmp_path
-
-
-def site(folder: Path, tokens: Path | None = None) -> DataSite:
-    return DataSite("a", ("a",), "own.jsonl", folder, folder, tokens=tokens)
-
-
-def load(folder: Path, experiment: Experiment, tokens: Path | None = None, **more: Any) -> NodeData:
-    return load_node_data(experiment, site(folder, tokens), more.get("tokenizer", TOKENIZER))
+    return small_pieces(tmp_path, monkeypatch)
 
 
 def batches(examples: Examples) -> Iterator[dict[str, Any]]:
@@ -314,66 +236,3 @@ def test_only_the_owner_can_read_them_and_no_text_stays_anywhere(
     assert not any(b"w1 w2" in path.read_bytes() for path in paths if path.is_file())
     assert not list(home.iterdir())
     assert_equal(unkept, load(folder, experiment_of(tokens="memory")))
-
-
-def test_records_on_disk_are_those_in_memory_whatever_is_asked_of_them(folder: Path) -> None:
-    wanted, found = (load_node_records(experiment_of(tokens=tokens), site(folder)) for tokens in ("memory", "mapped"))
-    assert list(found.records) == list(wanted.records)
-    assert [found.records[row] for row in (7, -1, 0, 20, 5)] == [wanted.records[row] for row in (7, -1, 0, 20, 5)]
-    assert list(found.records[3:20:4]) == list(wanted.records[3:20:4])
-    with pytest.raises(IndexError):
-        found.records[ROWS]
-    assert (found.train, found.held_out, found.unit_tags) == (wanted.train, wanted.held_out, wanted.unit_tags)
-
-
-@pytest.mark.parametrize("split", [{"kind": "iid"}, {"kind": "dirichlet"}, {"kind": "column", "column": "person"}])
-def test_one_dataset_is_dealt_and_held_out_of_alike(folder: Path, split: dict[str, Any]) -> None:
-    given = {"source": "own.jsonl", "test": None, "test_share": 0.2, "split": split}
-    both = []
-    for tokens in ("memory", "mapped"):
-        experiment = experiment_of("sequence-classification", tokens, data=given)
-        sites = [DataSite(name, ("a", "b"), None, folder, folder) for name in ("a", "b")]
-        fleet = load_fleet_records(experiment, sites)
-        nodes = [(list(node.records), node.train, node.tags) for _, node in sorted(fleet.nodes.items())]
-        both.append((nodes, list(fleet.test or ())))
-    assert both[0] == both[1]
-
-
-def test_blank_lines_of_a_text_file_are_no_records(folder: Path) -> None:
-    (folder / "own.txt").write_text("".join(f"w{row}\n\n" if row % 3 else f"w{row}\n" for row in range(20)))
-    experiment = experiment_of(data={"unit": None, "test": None})
-    found = load_node_records(experiment, DataSite("a", ("a",), "own.txt", folder, folder))
-    assert [record.text for record in found.records] == [f"w{row}" for row in range(20)]
-
-
-@pytest.mark.parametrize("task", ["causal-lm", "sequence-classification", "multiple-choice", "token-classification"])
-def test_what_is_wrong_with_a_record_is_said_with_its_number_in_the_file(folder: Path, task: str) -> None:
-    lines = [json.loads(line) for line in (folder / "own.jsonl").read_text().splitlines()]
-    lines[20] |= {"text": " ", "label": "c", "answer": 7, "tags": []}
-    (folder / "own.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    said = []
-    for tokens in ("memory", "mapped"):
-        with pytest.raises(DataError, match="record 21") as error:
-            load_node_records(experiment_of(task, tokens), site(folder))
-        said.append(str(error.value))
-    assert said[0] == said[1]
-
-
-@pytest.mark.parametrize(
-    "wish",
-    [
-        {"task": {"kind": "vector-classification", "labels": ["a", "b"]}},
-        {"task": {"kind": "image-classification", "labels": ["a", "b"]}},
-        {"data": {"watch": True}},
-        {
-            "data": {"source": "x.csv"},
-            "simulation": {
-                "periods": {"column": "c", "first": ["a"], "later": [{"phase": 1, "values": ["b"], "share": 0.5}]}
-            },
-        },
-    ],
-)
-def test_what_has_no_tokens_or_grows_is_refused(wish: dict[str, Any]) -> None:
-    given = {"model": {"source": "tiny"}, "task": {"kind": "causal-lm"}, "privacy": {"level": "none"}, **wish}
-    with pytest.raises(ValidationError, match="tokens mapped"):
-        Experiment.model_validate({**given, "data": {"tokens": "mapped", **given.get("data", {})}})
