@@ -14,7 +14,7 @@ from gossipfl.config.experiment import Experiment
 from gossipfl.learning.data import (
     DataSite,
     NodeData,
-    kept_tokens,
+    blocks,
     load_node_data,
     mapped,
     stored_records,
@@ -90,7 +90,7 @@ def small_pieces(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write(folder / "own.jsonl")
     write(folder / "test.jsonl", changed=range(1))
     monkeypatch.setattr(mapped, "LEAST_VALUES", 20)
-    monkeypatch.setattr(kept_tokens, "RECORDS_AT_ONCE", 5)
+    monkeypatch.setattr(blocks, "RECORDS_AT_ONCE", 5)
     monkeypatch.setattr(stored_records, "AT_ONCE", 8)
     return folder
 

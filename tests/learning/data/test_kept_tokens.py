@@ -25,11 +25,14 @@ from transformers import PreTrainedTokenizerFast
 
 from gossipfl.learning.data import (
     NodeData,
+    blocks,
     kept_tokens,
 )
 from gossipfl.learning.data.examples import Examples
 from gossipfl.learning.data.mapped import MappedArray
 from gossipfl.learning.data.token_folder import prepare_folder
+
+GOLDFISH = {"loss": "goldfish", "goldfish": {"k": 2, "h": 2}}
 
 
 @pytest.fixture
@@ -70,6 +73,20 @@ def kept(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("task", TASKS)
+def test_what_is_tokenized_in_blocks_is_bit_for_bit_what_is_at_once(
+    tmp_path: Path, task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "own.jsonl")
+    write(tmp_path / "test.jsonl", changed=range(1))
+    experiment = experiment_of(task, "memory", training=GOLDFISH if task.startswith("causal-lm") else {})
+    at_once = load(tmp_path, experiment)
+    monkeypatch.setattr(blocks, "RECORDS_AT_ONCE", 5)
+    in_blocks = load(tmp_path, experiment)
+    assert any(isinstance(values, MappedArray) for values in vars_of(in_blocks.train.content))
+    assert_equal(in_blocks, at_once)
+
+
+@pytest.mark.parametrize("task", TASKS)
 def test_what_is_mapped_is_bit_for_bit_what_lies_in_memory(folder: Path, task: str) -> None:
     wanted = load(folder, experiment_of(task, "memory"))
     first, again = (load(folder, experiment_of(task), folder / "tokens") for _ in range(2))
@@ -89,9 +106,8 @@ def vars_of(content: Any) -> Iterator[Any]:
 
 
 def test_tokens_that_goldfish_leaves_out_are_the_same_ones(folder: Path) -> None:
-    training = {"loss": "goldfish", "goldfish": {"k": 2, "h": 2}}
     wanted, found = (
-        load(folder, experiment_of(tokens=tokens, training=training), folder / "tokens")
+        load(folder, experiment_of(tokens=tokens, training=GOLDFISH), folder / "tokens")
         for tokens in ("memory", "mapped")
     )
     assert_equal(found, wanted)

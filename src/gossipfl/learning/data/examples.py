@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gossipfl.config.experiment import TaskConfig
 from gossipfl.config.training import GoldfishConfig
+from gossipfl.learning.data.blocks import rows_in_memory
 from gossipfl.learning.data.content import IGNORED, ChosenRows, Content, Judged
 from gossipfl.learning.data.kept_tokens import mapped_rows
 from gossipfl.learning.data.kinds import KINDS, Reader, Reading
@@ -129,7 +130,7 @@ def make_examples(
     """
     wanted = chosen(records, [row for unit in units for row in unit])
     kind, reading = KINDS[task.kind], Reading.by(tokenizer, task, goldfish)
-    content = kind.rows(wanted, reading) if keep is None else mapped_rows(kind, wanted, reading, keep)
+    content = rows_in_memory(kind, wanted, reading) if keep is None else mapped_rows(kind, wanted, reading, keep)
     kept = wanted if task.metrics else ()
     return Examples(content, np.cumsum([0, *map(len, units)], dtype=np.int64), records=kept)
 

@@ -11,10 +11,11 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from gossipfl.errors import DataError
+from gossipfl.learning.data.blocks import blocks, flat_rows
 from gossipfl.learning.data.content import Content, Flat
 from gossipfl.learning.data.kinds import DataKind, Reading
 from gossipfl.learning.data.mapped import ArrayFiles, map_arrays
@@ -24,8 +25,6 @@ from gossipfl.learning.data.token_key import token_key
 
 logger = logging.getLogger(__name__)
 
-CHARACTERS_AT_ONCE, RECORDS_AT_ONCE = 2**20, 1024
-"""Of records that are tokenized together: what bounds memory."""
 _SIZES = "sizes.json"
 
 
@@ -73,29 +72,8 @@ def _made(flat: type[Flat], kind: DataKind, records: Sequence[Record], reading: 
     """Tokenizes block by block; an empty one first says which arrays there are."""
     with ArrayFiles(folder) as files:
         for block in blocks(records) if len(records) else [[]]:
-            rows = kind.rows(block, reading)
-            if not isinstance(rows, flat):
-                raise TypeError(f"{kind} makes {type(rows).__name__}, not {flat.__name__}")
-            files.append(rows.parts())
-    return flat.of_parts(map_arrays(folder), _pad(reading))
-
-
-def _pad(reading: Reading) -> int:
-    return (reading.tokenizer.pad_token_id or 0) if reading.tokenizer is not None else 0
-
-
-def blocks(records: Sequence[Record]) -> Iterator[list[Record]]:
-    """The records in their order, in lists that are short both in records and in characters."""
-    block: list[Record] = []
-    characters = 0
-    for record in records:
-        block.append(record)
-        characters += len(record.text) + len(record.prompt or "") + sum(map(len, record.choices))
-        if characters >= CHARACTERS_AT_ONCE or len(block) >= RECORDS_AT_ONCE:
-            yield block
-            block, characters = [], 0
-    if block:
-        yield block
+            files.append(flat_rows(flat, kind, block, reading).parts())
+    return flat.of_parts(map_arrays(folder), reading.pad)
 
 
 def _found(flat: type[Flat], target: Path, reading: Reading) -> Content | None:
@@ -105,7 +83,7 @@ def _found(flat: type[Flat], target: Path, reading: Reading) -> Content | None:
     try:
         sizes = json.loads((target / _SIZES).read_text())
         if sizes == _sizes(target):
-            return flat.of_parts(map_arrays(target), _pad(reading))
+            return flat.of_parts(map_arrays(target), reading.pad)
     except (OSError, ValueError, KeyError) as error:
         logger.warning("%s cannot be read, its records are tokenized anew: %s", target, error)
     else:

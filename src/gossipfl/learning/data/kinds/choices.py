@@ -124,7 +124,7 @@ def _rows(records: Sequence[Record], reading: Reading) -> ChoiceRows:
         raise DataError("the tokenizer makes no token of a question, or of one of its choices")
     right = np.array([record.label for record in records], np.int64)
     cut = sum(any(len(prompt) + len(response) > limit for prompt, response in each) for each in questions)
-    return ChoiceRows(tokens, starts, right, tokenizer.pad_token_id or 0, cut)
+    return ChoiceRows(tokens, starts, right, reading.pad, cut)
 
 
 def _joined(pairs: Sequence[tuple[list[int], list[int]]], limit: int) -> list[tuple[list[int], int]]:

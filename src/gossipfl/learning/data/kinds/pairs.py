@@ -33,7 +33,7 @@ def _pairs(records: Sequence[Record], reading: Reading) -> PairRows:
         for read, said, record in zip(prompts, responses, records, strict=True)
     ]
     said = [ids[:limit] for ids in responses]
-    return PairRows(_told(prompts, records), _told(said, records), tokenizer.pad_token_id or 0, sum(full))
+    return PairRows(_told(prompts, records), _told(said, records), reading.pad, sum(full))
 
 
 def encoder_ids(tokenizer: "PreTrainedTokenizerBase", prompts: Sequence[str], limit: int) -> list[list[int]]:

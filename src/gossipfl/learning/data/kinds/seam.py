@@ -41,6 +41,11 @@ class Reading:
             return cls(task, images=reader)
         return cls(task, reader, goldfish)
 
+    @property
+    def pad(self) -> int:
+        """Id that fills short rows."""
+        return (self.tokenizer.pad_token_id or 0) if self.tokenizer is not None else 0
+
 
 @dataclass(frozen=True, slots=True)
 class DataKind:

@@ -80,7 +80,7 @@ def _rows(records: Sequence[Record], reading: Reading) -> TaggedRows:
         ids.append((encoding.ids, 0))
         labels.append((carried, 0))
         cut += bool(encoding.overflowing)
-    return TaggedRows(flat_tokens(ids), flat_tokens(labels), tokenizer.pad_token_id or 0, cut)
+    return TaggedRows(flat_tokens(ids), flat_tokens(labels), reading.pad, cut)
 
 
 def _as_in_a_text(records: Sequence[Record], tokenizer: "PreTrainedTokenizerBase") -> list[list[str]]:

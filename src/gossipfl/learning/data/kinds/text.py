@@ -42,7 +42,7 @@ def token_rows(records: Sequence[Record], reading: Reading) -> TokenRows:
         raise DataError(f"the tokenizer makes no token of a text of {len(records[row].text)} characters")
     labels = labels_of(records) if reading.task.labels_records else None
     out = None if reading.goldfish is None else left_out(np.asarray(tokens.ids), tokens.starts, reading.goldfish)
-    return TokenRows(tokens, labels, tokenizer.pad_token_id or 0, out)
+    return TokenRows(tokens, labels, reading.pad, out)
 
 
 CLASSIFIED = DataKind(_texts, token_rows, TokenRows)
