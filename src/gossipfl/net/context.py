@@ -11,6 +11,7 @@ from gossipfl.net.arrivals import Arrival, Enclosed, Spoiled
 from gossipfl.net.counters import Counters
 from gossipfl.net.duplex import Duplex
 from gossipfl.net.events import Arrived, Delivered, NetEvent, PaperCame, Spoke, Undelivered
+from gossipfl.net.handshake import NOT_YET
 from gossipfl.net.identity import Identity
 from gossipfl.net.inbox import Checks
 from gossipfl.net.limits import Limits
@@ -21,6 +22,7 @@ from gossipfl.net.outbox import Outgoing
 from gossipfl.net.passage import Passage, log_message, unnoticed
 from gossipfl.net.pinning import Trust
 from gossipfl.net.reports import EdgeReport, MemberReport, StatusDetails, StatusSnapshot
+from gossipfl.net.revocations import Revocations
 from gossipfl.net.wire import Envelope, Opening
 from gossipfl.protection.letters import Letter
 
@@ -98,6 +100,18 @@ class Context:
         if head is None or known is None or neighbor is None or not neighbor.up:
             return False
         return head.incarnation == known.incarnation == greeting.incarnation
+
+    def check_still_believed(self, believed: Revocations, *, peer: str) -> None:
+        """Returns if no list of revocations came since a peer's certificate was looked at.
+
+        Args:
+            believed: `Trust.revoked` before that.
+
+        Raises:
+            HandshakeError: reason not_yet: one came, and the certificate may be in it; it is looked at the next time.
+        """
+        if self.trust.revoked != believed:
+            raise HandshakeError("a newer list of revocations came meanwhile", peer=peer, reason=NOT_YET)
 
     def link(self, duplex: Duplex, neighbor: Neighbor, ours: Opening, theirs: Opening, *, dialed_by: str) -> Link:
         """A link on a stream whose greeting is done."""

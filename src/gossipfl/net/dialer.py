@@ -14,7 +14,7 @@ from gossipfl.errors import HandshakeError, MessageError, PeerError
 from gossipfl.net.channels import SERVICE, reach
 from gossipfl.net.context import Context
 from gossipfl.net.duplex import DialedDuplex, LinkLostError
-from gossipfl.net.handshake import DUPLICATE, agree, greet, read_opening
+from gossipfl.net.handshake import DUPLICATE, NOT_YET, agree, greet, read_opening
 from gossipfl.net.neighbors import Neighbor
 from gossipfl.net.wire import Opening
 
@@ -76,7 +76,7 @@ class Dialer:
     async def _dial(self) -> str:
         """Connects, greets and carries a link to its end; why it ended."""
         context, neighbor = self._context, self._neighbor
-        limits = context.limits
+        limits, believed = context.limits, context.trust.revoked
         channel = await reach(
             context.trust,
             neighbor.name,
@@ -90,6 +90,7 @@ class Dialer:
                 duplex = DialedDuplex(call)
                 async with asyncio.timeout(limits.connect_timeout_s):
                     ours, theirs = await self._greet(duplex)
+                context.check_still_believed(believed, peer=neighbor.name)
                 self._say("link up", f"incarnation {theirs.greeting.incarnation}")
                 link = context.link(duplex, neighbor, ours, theirs, dialed_by=context.identity.name)
                 return await neighbor.carry(link)
@@ -111,7 +112,7 @@ class Dialer:
         return ours, theirs
 
     def _refused(self, error: PeerError) -> Outcome:
-        if error.reason == DUPLICATE:
+        if error.reason in {DUPLICATE, NOT_YET}:
             return Outcome.FAILED
         self._context.counters.reject(error)
         return Outcome.REFUSED

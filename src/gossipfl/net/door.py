@@ -17,6 +17,7 @@ from gossipfl.net.handshake import DUPLICATE, NOT_YET, read_opening
 from gossipfl.net.intake import Callers
 from gossipfl.net.neighbors import Neighbor
 from gossipfl.net.relay import NOBODY
+from gossipfl.net.revocations import Revocations
 from gossipfl.net.wire import Opening
 
 logger = logging.getLogger(__name__)
@@ -33,11 +34,16 @@ _CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """A neighbor with an open stream and its first frame read."""
+    """A neighbor with an open stream and its first frame read.
+
+    Attributes:
+        believed: the list of revocations in which its certificate was looked for.
+    """
 
     neighbor: Neighbor
     duplex: AcceptedDuplex
     theirs: Opening
+    believed: Revocations
 
 
 class Door:
@@ -122,7 +128,7 @@ class Door:
             self._context.counters.reject(error)
 
     async def _visitor(self, call: Call) -> Visitor:
-        name, duplex = self._caller(call), AcceptedDuplex(call)
+        believed, name, duplex = self._context.trust.revoked, self._caller(call), AcceptedDuplex(call)
         if name is not None and name not in self._context.neighbors:
             raise self._no_neighbor(name)
         async with asyncio.timeout(self._context.limits.connect_timeout_s):
@@ -132,7 +138,7 @@ class Door:
             raise self._no_neighbor(theirs.greeting.name[:63])
         if not neighbor.admit_stream():
             raise _refused(neighbor.name, "streams", f"{neighbor.name!r} has too many streams open")
-        return Visitor(neighbor, duplex, theirs)
+        return Visitor(neighbor, duplex, theirs, believed)
 
     def _caller(self, call: Call) -> str | None:
         """The node that TLS has verified; None when there is no TLS and names are believed.

@@ -136,7 +136,7 @@ class Link:
         except* LinkLostError as lost:
             ended = "; ".join(str(error) for error in lost.exceptions)
         except* TimeoutError:
-            ended = "the peer has another link" if self._broken_off else f"{self.wiring.peer!r} takes nothing"
+            ended = "broken off by this end" if self._broken_off else f"{self.wiring.peer!r} takes nothing"
         finally:
             self.close()
         return ended

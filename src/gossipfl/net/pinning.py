@@ -52,13 +52,13 @@ class Trust:
         """What the authority has taken back, as far as this node knows."""
         return self._revoked
 
-    def revoke(self, revoked: Revocations) -> list[str]:
-        """Believes a newer list; the nodes whose certificates are in it, and were believed until now."""
-        self._revoked = revoked
-        gone = sorted(name for name, pem in self._known.items() if revoked.covers(pem))
-        for name in gone:
+    def revoke(self, revoked: Revocations) -> bool:
+        """Believes a list, and none of the certificates in it any more; whether it is another than before."""
+        another, self._revoked = revoked != self._revoked, revoked
+        for name in sorted(name for name, pem in self._known.items() if revoked.covers(pem)):
+            logger.warning("the certificate of %s was revoked: it is shut out", name, extra={"peer": name})
             del self._known[name]
-        return gone
+        return another
 
     def client_roots(self, name: str) -> bytes | None:
         """What vouches for a node that is dialed; None when its certificate must be fetched first."""

@@ -8,6 +8,7 @@ from gossipfl.net.duplex import Duplex
 from gossipfl.net.framing import Frame, parse_frame
 from gossipfl.net.inbox import Receiver
 from gossipfl.net.neighbors import Neighbor
+from gossipfl.net.revocations import Revocations
 from gossipfl.net.wire import envelope_of
 from gossipfl.v1 import gossip_pb2 as pb
 
@@ -15,12 +16,16 @@ from gossipfl.v1 import gossip_pb2 as pb
 class Pushed:
     """A stream that brings messages and takes none.
 
+    Args:
+        believed: see `Visitor`; what comes after a newer list is not taken.
+
     Attributes:
         ack: what to answer: the last message's number and why it was dropped, if it was.
     """
 
-    def __init__(self, context: Context, neighbor: Neighbor) -> None:
+    def __init__(self, context: Context, neighbor: Neighbor, believed: Revocations) -> None:
         self.ack = pb.Ack()
+        self._believed = believed
         self._context = context
         self._peer = peer = neighbor.name
         self._intake = neighbor.intake
@@ -33,6 +38,7 @@ class Pushed:
         Raises:
             MessageError: the stream makes no sense, or took too long (reason timeout).
             LinkLostError: it broke off.
+            HandshakeError: see `Context.check_still_believed`.
         """
         timeout_s = self._context.limits.message_timeout_s
         try:
@@ -41,6 +47,7 @@ class Pushed:
                     self._tally.bytes_received += len(data)
                     frame = parse_frame(data, peer=self._peer)
                     await self._intake.admit(len(data), payload=isinstance(frame, memoryview))
+                    self._context.check_still_believed(self._believed, peer=self._peer)
                     self._take(frame)
         except TimeoutError as error:
             text = f"{self._peer!r} took more than {timeout_s:g} s to push one message"

@@ -99,7 +99,7 @@ class Service:
 
     async def _take_pushed(self, visitor: Visitor) -> pb.Ack:
         self._context.check_opening(visitor.theirs, peer=visitor.neighbor.name)
-        pushed = Pushed(self._context, visitor.neighbor)
+        pushed = Pushed(self._context, visitor.neighbor, visitor.believed)
         await pushed.read_all(visitor.duplex)
         return pushed.ack
 
@@ -127,6 +127,7 @@ class Service:
         async with asyncio.timeout(context.limits.connect_timeout_s):
             await greet(visitor.duplex, ours)
             await agree(visitor.duplex, visitor.theirs, check, peer=name)
+        context.check_still_believed(visitor.believed, peer=name)
         ended = await neighbor.carry(context.link(visitor.duplex, neighbor, ours, visitor.theirs, dialed_by=name))
         logger.info("%s link ended: %s", name, ended, extra={"peer": name})
 

@@ -202,11 +202,10 @@ class Transport:
             self._dial(self._neighbors[name])
 
     def revoke(self, revoked: Revocations) -> None:
-        """Believes a newer list of revocations: links of whoever is in it end now."""
-        for name in self._context.trust.revoke(revoked):
-            logger.warning("the certificate of %s was revoked: it is shut out", name, extra={"peer": name})
-            if name in self._neighbors:
-                self._neighbors[name].shut_out()
+        """Believes a newer list: all links begin anew, so that every certificate is looked at, but of those in it."""
+        if self._context.trust.revoke(revoked):
+            for neighbor in self._neighbors.values():
+                neighbor.shut_out()
         if self._context.mesh is not None:
             self._context.mesh.sift()
 

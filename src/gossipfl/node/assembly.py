@@ -39,7 +39,7 @@ from gossipfl.node.agreeing import branch_of, common_for
 from gossipfl.node.attacking import AttackRequest, attacker_for, check_attack, poisoner
 from gossipfl.node.checkpoint import Saved, load_latest
 from gossipfl.node.dashboard.beside import Page
-from gossipfl.node.drawing import with_curves
+from gossipfl.node.drawing import curves_of
 from gossipfl.node.first_record import first_record
 from gossipfl.node.following import Followed
 from gossipfl.node.freed_memory import return_freed_memory
@@ -183,7 +183,8 @@ def assemble(
         greeter=greeter,
         open_transport=opener(loaded, wires),
         record=record,
-        report=with_curves(report, request.tensorboard, me.name, directory.metrics, stack),
+        report=report,
+        draw=curves_of(request.tensorboard, me.name, directory.metrics, stack),
         common=common,
         guard=guard,
         attacker=attacker_for(request.attack, me.name, loaded.experiment.experiment, schedule, bench),

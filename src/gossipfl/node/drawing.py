@@ -1,17 +1,16 @@
-"""A node's curves for TensorBoard, beside what else its record is told to."""
+"""A node's curves for TensorBoard, of the very lines that its metrics.jsonl has."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from gossipfl.node.record import NodeRecord
-from gossipfl.runs.curves import NODE, Curves, last_line
+from gossipfl.runs.curves import NODE, Curves, Row, last_line
 
-Report = Callable[[NodeRecord], None]
+Draw = Callable[[Row], None]
 
 
-def with_curves(report: Report, folder: Path | None, name: str, metrics: Path, stack: ExitStack) -> Report:
-    """What a node's record is told to; what has to be closed is put on the stack.
+def curves_of(folder: Path | None, name: str, metrics: Path, stack: ExitStack) -> Draw:
+    """What is told each line of a node; what has to be closed is put on the stack.
 
     Args:
         folder: where every node has a folder of its own; None: no curves.
@@ -21,13 +20,8 @@ def with_curves(report: Report, folder: Path | None, name: str, metrics: Path, s
         ConfigError: the folder cannot be made.
     """
     if folder is None:
-        return report
+        return lambda _: None
     before = last_line(metrics, NODE)
     curves = Curves(folder / name, NODE, lambda: before)
     stack.callback(curves.close)
-
-    def tell(record: NodeRecord) -> None:
-        report(record)
-        curves.take(record.as_json())
-
-    return tell
+    return curves.take

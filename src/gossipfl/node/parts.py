@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gossipfl.config.experiment import Experiment
 from gossipfl.core.events import Send
 from gossipfl.core.handshake import Greeting, LedgerHead
+from gossipfl.core.json_text import json_text
 from gossipfl.core.messages import Receipt
 from gossipfl.core.protocol import Protocol
 from gossipfl.core.snapshot import Snapshot
@@ -18,6 +19,7 @@ from gossipfl.net.transport import NetEvent, Transport
 from gossipfl.node.attacking import Attacker
 from gossipfl.node.checkpoint import Saved, moments_of, save_checkpoint
 from gossipfl.node.common import Common
+from gossipfl.node.drawing import Draw
 from gossipfl.node.following import Followed
 from gossipfl.node.greeting import Greeter
 from gossipfl.node.intake import Intake
@@ -48,6 +50,7 @@ class NodeParts:
         open_transport: makes the transport.
         record: running figures.
         report: called with the record whenever it changed.
+        draw: called with every line of its metrics.
         common: its part in what all nodes do together.
         guard: of this life; None where states travel as they are.
         attacker: what it says in place of its states; None of an honest node.
@@ -67,6 +70,7 @@ class NodeParts:
     open_transport: OpenTransport
     record: NodeRecord
     report: Callable[[NodeRecord], None]
+    draw: Draw
     common: Common
     guard: Guard[AdapterState] | None = None
     attacker: Attacker | None = None
@@ -74,6 +78,14 @@ class NodeParts:
     traces: Traces | None = None
     rest: Rest | None = None
     intake: Intake | None = None
+
+    def note(self) -> None:
+        """Writes the record down as a line of metrics, draws it, and tells of it."""
+        # once: an evaluation in the trainer's thread may end meanwhile
+        line = self.record.as_json()
+        self.directory.append_metrics(json_text(line))
+        self.draw(line)
+        self.report(self.record)
 
     async def save(
         self, snapshot: Snapshot[AdapterState], moments: Mapping[str, NDArray[np.float32]]

@@ -32,7 +32,6 @@ from gossipfl.core.events import (
     Stopped,
     Train,
 )
-from gossipfl.core.json_text import json_text
 from gossipfl.errors import MessageError
 from gossipfl.net.reports import StatusSnapshot
 from gossipfl.net.transport import Transport
@@ -275,8 +274,7 @@ class Node:
         record, counters = self._parts.record, transport.counters
         record.bytes_sent, record.bytes_received = counters.bytes_sent, counters.bytes_received
         record.rejected = dict(counters.rejected)
-        self._parts.directory.append_metrics(json_text(record.as_json()))
-        self._parts.report(record)
+        self._parts.note()
 
     def _note_progress(self) -> None:
         record, snapshot = self._parts.record, self._parts.protocol.snapshot
