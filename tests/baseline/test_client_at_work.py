@@ -19,6 +19,7 @@ from gossipfl.config.loading import load_experiment
 from gossipfl.learning.adapters import Adapted
 from gossipfl.learning.bench import load_adapted
 from gossipfl.learning.data import DataSite
+from gossipfl.runs.run_directory import locked
 from gossipfl.state import AdapterState
 
 Node = dict[str, str | int | float | bool]
@@ -145,6 +146,19 @@ def test_in_earnest_the_server_does_not_learn_what_is_wrong_with_the_data(
     reason = client.asked("train").error.reason
     assert reason == "DataError; this client's log says more"
     assert "secret diagnosis" in caplog.text
+
+
+def test_in_earnest_two_messages_at_once_do_not_work_in_one_folder_of_tokens(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = in_earnest(tmp_path)
+    client.node["tokens"] = "tokens"
+    client.restart()
+    assert not client.asked("train").has_error()
+    with locked(tmp_path / "tokens" / "lock"):
+        assert client.asked("train").error.reason == "StateError; this client's log says more"
+    assert f"another process runs in {tmp_path / 'tokens'}" in caplog.text
+    assert not client.asked("train").has_error()
 
 
 def test_in_earnest_what_is_missing_is_named_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

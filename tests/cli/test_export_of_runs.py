@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 from huggingface_hub import ModelCard
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 from tests.cli.test_export_command import write_model
 from tests.sim.averaging import averaging
 from tests.sim.training import NOISE, Content, changed, digits, sentences
@@ -97,6 +97,11 @@ def test_a_model_beside_the_experiment_is_found_from_anywhere_and_the_export_tal
     assert run("export", "--run", recorded, "--output", "out")[0] == 0
     assert run("generate", "--adapter", "out", "--prompt", "w3 w4", "--max-new-tokens", 2)[0] == 0
     assert "may reveal records" in (tmp_path / "out" / "README.md").read_text()
+    # the same layers, other weights
+    weights = tmp_path / "study" / "model" / "model.safetensors"
+    save_file({name: value + 1 for name, value in load_file(weights).items()}, weights, metadata={"format": "pt"})
+    said = refused(run("export", "--run", recorded, "--output", "out"))
+    assert "the state was trained with another model than is here now" in said
 
 
 def test_what_cannot_be_exported_says_what_to_do(private: Path, tmp_path: Path, run: Run) -> None:

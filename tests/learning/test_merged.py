@@ -6,13 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from tests.learning.vectors import vector_experiment
 
 from gossipfl.config.experiment import Experiment
-from gossipfl.errors import StateError
-from gossipfl.learning.continual import sampling_of
+from gossipfl.config.training import TrainingConfig
+from gossipfl.errors import ConfigError, StateError
+from gossipfl.learning.continual import Periods, sampling_of
+from gossipfl.learning.continual.merged import Merged
 from gossipfl.learning.continual.offset import Offset
-from gossipfl.learning.data import NodeRecords
+from gossipfl.learning.data import NodeRecords, sort_out
+from gossipfl.learning.data.record import Record
 from gossipfl.learning.footprint import MERGED, STATES, states_of
 from gossipfl.learning.optimizer import optimizer_part
 from gossipfl.state import AdapterSpec, AdapterState, Segment
@@ -117,23 +121,72 @@ def test_what_is_kept_is_no_moment_and_fits_one_adapter_only() -> None:
         Offset().restore(offset.durable(), SPEC.size + 1)
 
 
-def records_of(*periods: int) -> NodeRecords:
-    return NodeRecords((), tuple([place] for place in range(len(periods))), (), 0, (), periods=periods)
+def records_of(*periods: int, came: int = 1) -> NodeRecords:
+    return NodeRecords((), tuple([place] for place in range(len(periods))), (), 0, (), periods=periods, came=came)
 
 
 @pytest.mark.parametrize(
-    ("periods", "adapters"),
-    [((), 1), ((0, 0), 1), ((0, 1, 1), 2), ((0, 2), 3), ((2, 2), 3)],
-    ids=["not told", "one", "two", "a period is gone", "all but the newest are gone"],
+    ("periods", "came"),
+    [((), 1), ((0, 0), 1), ((0, 1, 1), 2), ((0, 2), 3), ((2, 2), 3), ((0, 1), 3), ((0, 0), 2)],
+    ids=[
+        "not told",
+        "one",
+        "two",
+        "one is gone",
+        "all but the newest are gone",
+        "the newest is gone",
+        "nobody new came",
+    ],
 )
-def test_adapters_are_counted_by_periods_and_not_by_records(periods: tuple[int, ...], adapters: int) -> None:
+def test_adapters_are_counted_by_periods_and_not_by_records(periods: tuple[int, ...], came: int) -> None:
     """Nothing that is shared is weighted by how many records there are."""
     found = {}
     for continual in ("merged", "newest"):
         experiment = vector_experiment(training={"continual": continual})
-        found[continual] = sampling_of(experiment, records_of(*periods))
-    assert (found["merged"].adapters, found["newest"].adapters) == (adapters, 1)
+        found[continual] = sampling_of(experiment, records_of(*periods, came=came))
+    assert (found["merged"].adapters, found["newest"].adapters) == (came, 1)
     assert np.array_equal(found["merged"].shares, found["newest"].shares)  # type: ignore[arg-type]  # None equals None
+
+
+def test_a_period_counts_though_nothing_of_it_is_left_or_nobody_new_came_with_it() -> None:
+    experiment = vector_experiment(data={"held_out": 0.0})
+    first, second = ([Record(text=f"{place} {row}") for row in range(2)] for place in range(2))
+    for later in (([], second), (second, []), ([], []), (first, second)):
+        assert sort_out(experiment, "a", [first, *later]).came == 3
+
+
+class Older:
+    """A way of a user's own, written before adapters were merged."""
+
+    proximal_mu = 0.0
+
+    def shares(self, periods: Periods) -> NDArray[np.float64]:
+        return np.ones(len(periods))
+
+
+class Own(Merged):
+    """One that merges."""
+
+
+def test_a_way_of_ones_own_may_leave_merging_out_and_is_refused_where_it_makes_no_sense() -> None:
+    records = records_of(0, 1, came=2)
+    older = vector_experiment(training={"continual": "tests.learning.test_merged:older"})
+    assert sampling_of(older, records).adapters == 1
+    for merge, fits in (("factors", True), ("svd", False)):
+        own = _lora(merge, training={"continual": "tests.learning.test_merged:own"})
+        if fits:
+            assert sampling_of(own, records).adapters == 2
+        else:
+            with pytest.raises(ConfigError, match=r"own: adapter.merge factors was expected, not svd"):
+                sampling_of(own, records)
+
+
+def older(_: TrainingConfig) -> Older:
+    return Older()
+
+
+def own(_: TrainingConfig) -> Own:
+    return Own()
 
 
 FOLDER: dict[str, Any] = {"source": None, "watch": True}

@@ -25,6 +25,7 @@ from gossipfl.learning.books import RunTerms
 from gossipfl.learning.data import DataSite
 from gossipfl.learning.data.token_folder import prepare_folder
 from gossipfl.runs.roster import Roster
+from gossipfl.runs.run_directory import locked
 
 Reply = Callable[[Workplace, Duties, Message, Context], Message]
 logger = logging.getLogger("flwr.gossipfl")
@@ -97,22 +98,34 @@ def _at_work(context: Context) -> Iterator[Post]:
         yield Post(staff.bench(number), duties_of(experiment))
         return
     duties = _private_duties(experiment)
-    bench = _private_bench(experiment, folder, context)
-    try:
-        yield Post(bench, duties)
-    finally:
-        # the next message's process wants the ledger
-        bench.close()
+    with _own_tokens(experiment, folder, context) as tokens:
+        bench = _private_bench(experiment, folder, context, tokens)
+        try:
+            yield Post(bench, duties)
+        finally:
+            # the next message's process wants the ledger
+            bench.close()
 
 
-def _private_bench(experiment: Experiment, folder: Path, context: Context) -> Bench:
+@contextmanager
+def _own_tokens(experiment: Experiment, folder: Path, context: Context) -> Iterator[Path | None]:
+    """The client's folder of tokens, if it has one, in which no other message's process works meanwhile."""
+    given = context.node_config.get("tokens")
+    if given is None:
+        yield None
+        return
+    tokens = folder / str(given)
+    tokens.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with locked(tokens / "lock"):
+        prepare_folder(tokens, kept=experiment.data.tokens == "mapped")
+        yield tokens
+
+
+def _private_bench(experiment: Experiment, folder: Path, context: Context, tokens: Path | None) -> Bench:
     """The bench of a client whose data is its own: noise and batches that nobody can repeat, and the ledger."""
     config, name = context.node_config, _text(context, "name")
-    site = DataSite(name, (name,), _text(context, "data"), folder, folder)
+    site = DataSite(name, (name,), _text(context, "data"), folder, folder, tokens=tokens)
     ledger, new = config.get("ledger"), config.get("new-account")
-    if (tokens := config.get("tokens")) is not None:
-        site = replace(site, tokens=folder / str(tokens))
-        prepare_folder(folder / str(tokens), kept=experiment.data.tokens == "mapped")
     terms = RunTerms(
         run=f"flower-{context.run_id}",
         ledger=None if ledger is None else str(ledger),

@@ -68,7 +68,7 @@ def fedavg(
     with directory.alone(), _home() as home:
         # nothing is gone on from: lines of a stopped run are cut off
         directory.load(lambda _: None)
-        directory.write_origin(experiment.folder)
+        directory.write_origin(experiment.folder, experiment.experiment)
         directory.write_topology(names, lambda _name: ())
         prepare(home)
         # Flower is imported by them

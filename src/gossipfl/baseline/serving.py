@@ -84,7 +84,7 @@ def _serve(grid: Grid, settings: Settings) -> None:
 
 def _earnest(experiment: Experiment, folder: Path, directory: RunDirectory) -> Server:
     names = experiment.simulation.names
-    directory.write_origin(folder)
+    directory.write_origin(folder, experiment)
     directory.write_topology(names, lambda _name: ())
     adapted = load_adapted(experiment, DataSite("server", names, None, folder, folder))
     recorder = ServerRecorder(experiment, directory, _untested, _say)

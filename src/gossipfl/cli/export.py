@@ -81,11 +81,7 @@ def run(  # noqa: PLR0913  # one an option
         )
     saved = load_latest(state_dir)
     if saved is None:
-        is_run = (state_dir / "versions.json").is_file()
-        instead = (
-            f"it is a recorded run, which --run {state_dir} exports" if is_run else "no node has trained there yet"
-        )
-        raise StateError(f"--state-dir {state_dir} holds no checkpoint: {instead}")
+        raise StateError(f"--state-dir {state_dir} holds no checkpoint: {_why_none(state_dir)}")
     origin = _origin(state_dir, peers)
     state, own = saved.state, personal or tuned
     if own:

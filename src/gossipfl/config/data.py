@@ -118,6 +118,11 @@ class DataConfig(Section):
             raise ValueError("tokens mapped does not go with watch, whose files are in memory: leave tokens at memory")
         return self
 
+    @property
+    def has_test(self) -> bool:
+        """There is a common test set."""
+        return self.test is not None or self.test_share > 0
+
     @model_validator(mode="after")
     def _test_share_is_of_something(self) -> "DataConfig":
         if self.test_share and self.source is None:

@@ -63,6 +63,21 @@ def locate(model: ModelConfig, *, folder: Path) -> Located:
     return Located(source, path, weights_sha256(path))
 
 
+def parts_on_disk(model: ModelConfig, basis: Path | None, *, folder: Path) -> dict[str, str]:
+    """Of `Adapted.components`, those that lie in files, without reading a model: what a later look is compared with.
+
+    Args:
+        basis: file of the adapter's public factors, if it has one.
+
+    Raises:
+        ModelError: the model is not there.
+    """
+    found = {} if basis is None or not basis.is_file() else {"basis": files_sha256([basis])}
+    if not model.own_form and model.quantization == "none":
+        found["model"] = locate(model, folder=folder).sha256
+    return found
+
+
 def hub_id(source: str) -> str | None:
     """The id that a located base model has on the hub; None where it lies in a folder or a package, or is code."""
     # package:…, builtin:… and module:callable; no id has a colon

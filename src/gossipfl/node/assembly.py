@@ -146,7 +146,8 @@ def assemble(
     terms = RunTerms(directory.run_name(), me.ledger, request.new_account, streams, shared.terms)
     alter = poisoner(request.attack, me.name, loaded.experiment.experiment)
     own = replace(site_of(loaded, me), tokens=directory.path / "tokens")
-    prepare_folder(directory.path / "tokens", kept=loaded.experiment.experiment.data.tokens == "mapped")
+    data, tests = loaded.experiment.experiment.data, loaded.experiment.experiment.data.has_test
+    prepare_folder(directory.path / "tokens", kept=data.tokens == "mapped", own=me.name, tests=tests)
     site, folder = with_folder(loaded.experiment.experiment, own, directory.path)
     bench = build_learner(loaded.experiment.experiment, site, terms, alter=alter)
     stack.callback(bench.close)

@@ -12,6 +12,7 @@ checkpoint.bin   what a stopped run goes on from; gone when it is done
 import fcntl
 import importlib.metadata
 import json
+import logging
 import platform
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,14 +20,18 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from gossipfl.config.experiment import Experiment
 from gossipfl.core.json_text import json_text
 from gossipfl.errors import DataError, StateError
 from gossipfl.learning.adapters.summary import AdapterSummary
+from gossipfl.learning.data.token_folder import prepare_folder
+from gossipfl.learning.sources import parts_on_disk
 from gossipfl.runs.checkpoint_file import Sink, reading_frozen, writing_frozen
 from gossipfl.runs.result import RunResult
 
 T = TypeVar("T")
 
+logger = logging.getLogger(__name__)
 PACKAGES = ("gossipfl", "torch", "transformers", "peft", "opacus", "networkx", "numpy", "scikit-learn", "ray", "flwr")
 _LINES = ("metrics.jsonl", "nodes.jsonl")
 _PREPARED = frozenset({"config.yaml", "versions.json", "topology.json", "adapter.json", "origin.json", "tokens"})
@@ -55,6 +60,7 @@ class RunDirectory:
                     raise DataError(f"--output {path} is not empty; --resume goes on with a run that was stopped")
                 _check_same(path, config)
                 return
+            self.forget_tokens()
             with locked(kept):
                 kept.write_text(config, encoding="utf-8")
             (path / "versions.json").write_text(json_text(_versions()) + "\n")
@@ -71,6 +77,13 @@ class RunDirectory:
         """Where `data.tokens: mapped` keeps tokens until the run is done."""
         return self.path / "tokens"
 
+    def forget_tokens(self) -> None:
+        """Removes what a run kept there, also one that was killed; what cannot be removed is named in the log."""
+        try:
+            prepare_folder(self.tokens, kept=False)
+        except DataError as error:
+            logger.warning("tokens of records stay behind: %s", error)
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Keeps other processes out of the folder meanwhile.
@@ -86,9 +99,18 @@ class RunDirectory:
         edges = [[name, other] for name in nodes for other in neighbors(name) if name < other]
         (self.path / "topology.json").write_text(json_text({"nodes": nodes, "edges": edges}) + "\n")
 
-    def write_origin(self, folder: Path) -> None:
-        """Where relative paths of config.yaml start."""
-        (self.path / "origin.json").write_text(json_text({"folder": folder.resolve()}) + "\n")
+    def write_origin(self, folder: Path, experiment: Experiment | None = None) -> None:
+        """Where relative paths of config.yaml start, and what lies there now of the model that it trains, if one.
+
+        Raises:
+            ModelError: the model is not there.
+        """
+        known: Mapping[str, str] = {}
+        if experiment is not None:
+            basis = experiment.adapter.basis
+            known = parts_on_disk(experiment.model, None if basis is None else folder / basis, folder=folder)
+        content = {"folder": folder.resolve(), "components": known}
+        (self.path / "origin.json").write_text(json_text(content) + "\n")
 
     def write_adapter(self, summary: AdapterSummary) -> None:
         """What is trained."""

@@ -66,7 +66,8 @@ def left_by(run: Path, name: str | None) -> Left:
     ranks = simulated_ranks(experiment)
     here = at_rank(experiment, max(ranks.values()) if name is None else ranks[name])
     recorded = _recorded(driver, experiment, name)
-    return Left(Origin(here, _home(run), {}), place, _story(run, experiment, recorded, name))
+    home, known = _origin(run)
+    return Left(Origin(here, home, known), place, _story(run, experiment, recorded, name))
 
 
 def _state_of(run: Path, name: str, driver: str, experiment: Experiment) -> Path:
@@ -84,11 +85,12 @@ def _state_of(run: Path, name: str, driver: str, experiment: Experiment) -> Path
     return found[name]
 
 
-def _home(run: Path) -> Path:
-    """Where relative paths start; of a run of an older version where we are."""
+def _origin(run: Path) -> tuple[Path, Mapping[str, str]]:
+    """Where relative paths start, and what lay there; of a run of an older version where we are, and nothing known."""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        return Path(json.loads((run / "origin.json").read_text(encoding="utf-8"))["folder"])
-    return Path.cwd()
+        found = json.loads((run / "origin.json").read_text(encoding="utf-8"))
+        return Path(found["folder"]), dict(found["components"])
+    return Path.cwd(), {}
 
 
 def _recorded(driver: str, experiment: Experiment, name: str | None) -> Recorded:

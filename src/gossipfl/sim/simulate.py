@@ -86,11 +86,13 @@ def simulate(
     directory = RunDirectory(output, run_config(SIMULATE, experiment.experiment), resume=resume)
     earlier = directory.result()
     if earlier is not None:
+        directory.forget_tokens()
         return earlier
     with directory.alone(), closing(_cast(experiment, directory)) as cast, _curves(tensorboard, directory) as drawn:
-        directory.write_origin(experiment.folder)
-        if cast.training is not None and isinstance(experiment, LoadedExperiment):
-            summary = summarize(experiment.experiment.adapter, cast.training.crew.initial.spec)
+        loaded = experiment if isinstance(experiment, LoadedExperiment) else None
+        directory.write_origin(experiment.folder, None if loaded is None else loaded.experiment)
+        if cast.training is not None and loaded is not None:
+            summary = summarize(loaded.experiment.adapter, cast.training.crew.initial.spec)
             directory.write_adapter(summary)
             tell(summary)
         parts = _parts(cast, directory, drawn)
@@ -100,7 +102,7 @@ def simulate(
         if parts.personal is not None:
             write_personal(directory.path, parts.personal.found)
         directory.write_result(result.as_json())
-        prepare_folder(directory.tokens, kept=False)
+        directory.forget_tokens()
     return result
 
 

@@ -99,7 +99,7 @@ def train_pooled(
         return earlier
     with directory.alone():
         directory.load(lambda _: None)
-        directory.write_origin(loaded.folder)
+        directory.write_origin(loaded.folder, loaded.experiment)
         directory.write_topology(loaded.experiment.simulation.names, lambda _name: ())
         result = _train(_open_school(loaded), directory, show)
     directory.write_result(result.as_json())

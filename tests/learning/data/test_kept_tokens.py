@@ -23,6 +23,7 @@ from tests.learning.data.mapped_data import (
 )
 from transformers import PreTrainedTokenizerFast
 
+from gossipfl.errors import DataError
 from gossipfl.learning.data import (
     NodeData,
     blocks,
@@ -230,6 +231,26 @@ def test_back_at_memory_nothing_stays_but_what_others_put_there(folder: Path) ->
     (folder / "tokens" / "test-data").rmdir()
     prepare_folder(folder / "tokens", kept=False)
     assert not (folder / "tokens").exists()
+
+
+def test_of_a_node_that_was_renamed_and_of_a_test_set_that_is_no_more_nothing_stays(folder: Path) -> None:
+    load(folder, experiment_of(), folder / "tokens")
+    shutil.copytree(folder / "tokens" / "nodes" / "a", folder / "tokens" / "nodes" / "former")
+    prepare_folder(folder / "tokens", kept=True)
+    assert len(kept(folder)) == 5, "train and held_out of two nodes, test"
+    prepare_folder(folder / "tokens", kept=True, own="a", tests=True)
+    assert len(kept(folder)) == 3
+    prepare_folder(folder / "tokens", kept=True, own="a", tests=False)
+    assert {Path(name).parent.name for name in kept(folder)} == {"a"}
+
+
+def test_where_a_disk_is_full_is_said_also_of_temporary_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(kept_tokens, "_made", full)
+    with pytest.raises(DataError, match=r"tokens cannot be kept in .+ \(TMPDIR\): .*No space left"):
+        load(folder, experiment_of())
 
 
 def test_only_the_owner_can_read_them_and_no_text_stays_anywhere(

@@ -67,8 +67,15 @@ def sampling_of(experiment: Experiment, records: NodeRecords) -> Sampling:
     """
     periods = np.array(records.periods, np.int64)
     way = build_continual(experiment.training)
-    # counted, and not those that still have records: a file that is gone takes back nothing that was learned from it
-    adapters = int(periods.max(initial=0)) + 1 if way.merges else 1
+    # one of the user's own may be older than this
+    merges = getattr(way, "merges", False)
+    if merges and records.came > 1 and experiment.adapter.merge != "factors":
+        raise ConfigError(
+            f"training.continual {experiment.training.continual}: adapter.merge factors was expected, not "
+            f"{experiment.adapter.merge}, which gives a node other factors with every mixing"
+        )
+    # of all that came: a file that is gone takes back nothing that was learned from it
+    adapters = records.came if merges else 1
     if len(np.unique(periods)) < 2:  # periods, or none is told
         return Sampling(adapters=adapters)
     shares = way.shares(periods)

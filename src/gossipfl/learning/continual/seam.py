@@ -30,5 +30,8 @@ class Continual(Protocol):
 
     @property
     def merges(self) -> bool:
-        """Whether each period has an adapter of its own, of which the newest is trained and the mean shared."""
+        """Whether each period has an adapter of its own, of which the newest is trained and the mean shared.
+
+        May be left out: then there is one.
+        """
         ...

@@ -46,7 +46,8 @@ def mapped_rows(kind: DataKind, records: Sequence[Record], reading: Reading, pla
                 return _made(kind.flat, kind, records, reading, Path(folder))
         return _kept(kind.flat, kind, records, reading, place, place.folder)
     except OSError as error:
-        raise DataError(f"data.tokens mapped: tokens cannot be kept in {place.folder}: {error}") from error
+        where = place.folder or f"{tempfile.gettempdir()} (TMPDIR)"
+        raise DataError(f"data.tokens mapped: tokens cannot be kept in {where}: {error}") from error
 
 
 def _kept(

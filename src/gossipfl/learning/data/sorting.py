@@ -29,6 +29,7 @@ class NodeRecords:
         unit_tags: the tags of each named unit in `train`: its own, then those of its records, of equal ones all.
         periods: of each unit in `train`, when it came; empty: all came at once.
         held_out_periods: of each unit in `held_out`.
+        came: number of periods, those without a record of their own by now among them.
     """
 
     records: Sequence[Record]
@@ -40,6 +41,7 @@ class NodeRecords:
     unit_tags: tuple[tuple[bytes, ...], ...] = ()
     periods: tuple[int, ...] = ()
     held_out_periods: tuple[int, ...] = ()
+    came: int = 1
 
 
 def sort_out(experiment: Experiment, node: str, periods: Sequence[Sequence[Record]]) -> NodeRecords:
@@ -85,7 +87,7 @@ def sort_out(experiment: Experiment, node: str, periods: Sequence[Sequence[Recor
     if len(periods) == 1:
         return found
     of_train, of_held_out = (tuple(period for _, period in side) for side in sides)
-    return replace(found, periods=of_train, held_out_periods=of_held_out)
+    return replace(found, periods=of_train, held_out_periods=of_held_out, came=len(periods))
 
 
 def _joined(periods: Sequence[Sequence[Record]]) -> Sequence[Record]:

@@ -47,11 +47,13 @@ def scratch_for(data: DataConfig, folder: Path | None) -> Scratch | None:
     return partial(tempfile.TemporaryDirectory, prefix="gossipfl-") if folder is None else partial(part_folder, folder)
 
 
-def prepare_folder(folder: Path, *, kept: bool) -> None:
+def prepare_folder(folder: Path, *, kept: bool, own: str | None = None, tests: bool = True) -> None:
     """At the start of the one process that uses the folder: what nobody needs is removed, and nothing else in it.
 
     Args:
         kept: the experiment keeps tokens; else nothing of them stays.
+        own: the only node whose tokens lie there; None: all nodes' stay.
+        tests: there is a common test set.
 
     Raises:
         DataError: it cannot be made, or something cannot be removed.
@@ -61,7 +63,9 @@ def prepare_folder(folder: Path, *, kept: bool) -> None:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
         for ours in [*folder.glob("*"), *folder.glob("nodes/*/*")]:
-            if _TORN.fullmatch(ours.name) or (not kept and _KEPT.fullmatch(ours.name)):
+            others = own is not None and ours.parent.parent.name == "nodes" and ours.parent.name != own
+            needed = kept and not others and (tests or ours.parent != folder)
+            if _TORN.fullmatch(ours.name) or (not needed and _KEPT.fullmatch(ours.name)):
                 shutil.rmtree(ours)
         for empty in () if kept else (*folder.glob("nodes/*"), folder / "nodes", folder):
             # somebody else's things may lie there
