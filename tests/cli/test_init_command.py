@@ -42,6 +42,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> str:
         (["--nodes", "a,b", "--labels", "ham,ham,spam"], "a label is named twice"),
         (["--nodes", "a,b", "--task", "summarize"], "--task 'summarize': one of sequence-classification, causal-lm"),
         (["--nodes", "a,b", "--task", "token-classification"], "as it would be written: task.labels"),
+        (["--nodes", "a,b", "--task", "multiple-choice", "--labels", "a,b"], "--labels: --task multiple-choice has no"),
     ],
 )
 def test_what_makes_no_sound_experiment_is_one_line_and_writes_nothing(

@@ -1,12 +1,13 @@
 """`gossipfl status` and a node's own metrics say the same."""
 
+import io
 import json
 import math
 
 import pytest
 from rich.console import Console
 
-from gossipfl.cli.status_text import drawn
+from gossipfl.cli.status_text import drawn, with_set_aside
 from gossipfl.core.json_text import json_text
 from gossipfl.core.messages import Receipt
 from gossipfl.node.network_view import view_of
@@ -32,3 +33,10 @@ def test_a_node_without_privacy_is_told_from_one_that_is_silent() -> None:
     assert bob[:5] == ["bob", "no", "–", "–", "–"]
     assert NodeStatus("ada", record.status()).as_json()["up"] is True
     assert NodeStatus("bob", None).as_json()["up"] is False
+
+
+def test_the_name_of_a_file_that_was_set_aside_stays_whole_however_long_the_reason() -> None:
+    console = Console(width=70, record=True, file=io.StringIO())
+    nodes = drawn(view_of([NodeStatus("a", None)], []), "peers.yaml")
+    console.print(with_set_aside(nodes, {"a": {"2026-11-wards-of-the-north.jsonl": "no column of this name " * 8}}))
+    assert "2026-11-wards-of-the-north.jsonl" in console.export_text()

@@ -104,12 +104,15 @@ def test_a_higher_target_is_what_trains_on_spent_data(study: Study, node: Node) 
 
 
 @pytest.mark.slow
-def test_a_higher_target_lets_a_spent_node_train_on_from_where_it_was(study: Study, node: Node) -> None:
+def test_a_higher_target_lets_a_spent_node_train_on_from_where_it_was(
+    study: Study, node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
     assert node()["step"] == 6
     longer = ("--set", "training.phases=9")
     spent = node(*longer)
     assert 6 <= spent["step"] < 18, "the budget ended training before its time"
     assert study.saved("ada").snapshot.exhausted
+    assert "the privacy budget is spent" in caplog.text
     assert node(*longer, "--set", "privacy.target_epsilon=100")["step"] > spent["step"]
     assert study.saved("ada").snapshot.phase == 9
 

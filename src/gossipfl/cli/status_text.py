@@ -28,7 +28,10 @@ def with_set_aside(nodes: Table, aside: Aside) -> RenderableType:
     if not aside:
         return nodes
     rows = [(name, file, reason) for name, files in aside.items() for file, reason in files.items()]
-    return Group(nodes, table(("node", "file", "why"), rows, title="set aside, on this machine"))
+    drawn = table(("node", "file", "why"), rows, title="set aside, on this machine")
+    # the name is what is looked for: it stays whole, and the reason goes on below
+    drawn.columns[2].no_wrap = False
+    return Group(nodes, drawn)
 
 
 def drawn_live(view: NetworkView, title: str) -> RenderableType:

@@ -94,6 +94,8 @@ class Beginning:
             return "sequence-classification" if self.labels else "causal-lm"
         if self.task not in _KINDS:
             raise ConfigError(f"--task {self.task!r}: one of {', '.join(TASKS)} was expected")
+        if self.labels and not self.task.endswith("-classification"):
+            raise ConfigError(f"--labels: --task {self.task} has no classes, leave them away")
         return self.task
 
     @property

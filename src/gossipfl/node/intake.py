@@ -99,7 +99,10 @@ def open_folder(experiment: Experiment, source: str, base: Path, directory: Path
         records = [record for _, some in folder.readable(files) for record in some]
         folder.periods.append(tuple(records))
     if not any(folder.periods):
-        raise DataError(f"data.watch: no file that was taken in from {folder.path} is there any more")
+        raise DataError(
+            f"data.watch: no file that was taken in from {folder.path} is there any more: put one back, or begin "
+            "anew in another --state-dir; the ledger, beside the data, still knows what was paid"
+        )
     return folder
 
 

@@ -1,6 +1,7 @@
 """Training and evaluation on the worker thread, one phase at a time."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from gossipfl.node.record import NodeRecord
 from gossipfl.node.rest import Rest
 from gossipfl.node.worker import Worker
 from gossipfl.state import AdapterState
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,9 @@ class Trainer:
             seconds=effect.seconds,
         )
         took_s = time.perf_counter() - started
+        if training.exhausted:
+            text = "the privacy budget is spent: %d of %d steps were trained; from now on this node mixes and serves"
+            logger.warning(text, training.steps, effect.steps)
         self._record.train_s += took_s
         if self._rest is not None:
             self._rest.trained(took_s)

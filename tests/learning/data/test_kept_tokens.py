@@ -87,6 +87,15 @@ def test_what_is_tokenized_in_blocks_is_bit_for_bit_what_is_at_once(
     assert_equal(in_blocks, at_once)
 
 
+@pytest.mark.parametrize("tokens", ["memory", "mapped"])
+@pytest.mark.parametrize("task", TASKS)
+def test_a_part_without_a_record_is_an_empty_one(folder: Path, task: str, tokens: str) -> None:
+    found = load(folder, experiment_of(task, tokens, data={"held_out": 0.0}), folder / "tokens")
+    assert found.train.units > 0
+    assert (found.held_out.units, found.held_out.rows) == (0, 0)
+    assert list(found.held_out.rows_in_order(4)) == []
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_what_is_mapped_is_bit_for_bit_what_lies_in_memory(folder: Path, task: str) -> None:
     wanted = load(folder, experiment_of(task, "memory"))

@@ -9,6 +9,7 @@ from tests.learning.tiny_vit import encoded, noise
 
 from gossipfl.config.experiment import Experiment
 from gossipfl.config.loading import parse_experiment
+from gossipfl.errors import DataError
 from gossipfl.learning.data import sort_out
 from gossipfl.learning.data.records import Record, to_records
 
@@ -68,3 +69,21 @@ def test_what_comes_later_adds_its_tags_to_those_of_before(kind: str) -> None:
     before, after = (sort_out(terms, "n0", periods[:count]) for count in (1, 2))
     assert set(before.tags) < set(after.tags) == {record.tag for record in records}
     assert after.periods == (0, 0, 1, 1)
+
+
+def test_later_periods_stand_though_the_first_ones_files_are_gone() -> None:
+    content: dict[str, Any] = {
+        "model": {"source": "builtin:logistic", "inputs": 2},
+        "task": {"kind": "vector-classification", "labels": ["a", "b"]},
+        "adapter": {"kind": "full"},
+        "data": {"held_out": 0.1},
+        "privacy": {"level": "none"},
+    }
+    given = Experiment.model_validate(content)
+    first, second = ([Record(text=f"{period} {row}") for row in range(count)] for period, count in ((0, 40), (1, 3)))
+    whole, left = sort_out(given, "a", [first, second]), sort_out(given, "a", [[], second])
+    assert left.came == whole.came == 2
+    later = [whole.records[unit[0]].text for unit, at in zip(whole.train, whole.periods, strict=True) if at == 1]
+    assert [left.records[unit[0]].text for unit in left.train] == later
+    with pytest.raises(DataError, match=r"has 1 unit, data\.held_out 0\.1 needs 2"):
+        sort_out(given, "a", [first[:1], second])

@@ -108,6 +108,9 @@ def prompt_response(
     records: Sequence[Record], tokenizer: "PreTrainedTokenizerBase", *, chat_template: bool
 ) -> list[tuple[list[int], list[int]]]:
     """The ids of each record's prompt, and of its response with the token that ends it."""
+    # of no text at all the library makes none, with an error
+    if not records:
+        return []
     rendered = [_render(record, tokenizer, chat_template=chat_template) for record in records]
     begin = _first_ids(tokenizer, chat_template=chat_template)
     prompts, responses = (
