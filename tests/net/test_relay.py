@@ -235,8 +235,7 @@ async def test_an_offer_counts_as_long_as_it_waits(world: World) -> None:
 @pytest.mark.usefixtures("relay")
 async def test_members_that_are_no_neighbors_get_no_tunnel(world: World) -> None:
     async with tunnel(world, "s") as asking:
-        with contextlib.suppress(LinkLostError):
-            await asking.write(tunnel_bytes(Ask("b")))
+        # before it has asked: to who still writes then gRPC may say no more than that the call is over
         with pytest.raises(LinkLostError, match="permission_denied: unknown_sender"):
             await hear(asking)
 
