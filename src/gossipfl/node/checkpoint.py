@@ -24,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from gossipfl.core.messages import Receipt
 from gossipfl.core.outer import Outer
 from gossipfl.core.snapshot import Snapshot
+from gossipfl.durable import fsync_folder
 from gossipfl.errors import ModelError, StateError
 from gossipfl.node.saved_mass import mass_of, mass_tensors, mass_weights
 from gossipfl.node.tensor_file import mapped_tensors, tensor_file
@@ -131,15 +132,6 @@ def write_durably(path: Path, payload: bytes | Iterable[bytes | memoryview]) -> 
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise StateError(f"{path} cannot be written: {error.strerror}; the checkpoint before it is intact") from error
-
-
-def fsync_folder(folder: Path) -> None:
-    """Makes a rename in the folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def load_latest(folder: Path) -> Saved | None:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from gossipfl.core.common import Plan
 from gossipfl.core.papers import Paper, read_paper
+from gossipfl.durable import fsync_folder
 from gossipfl.errors import StateError
-from gossipfl.node.checkpoint import Saved, fsync_folder, read_saved, write_durably, write_saved
+from gossipfl.node.checkpoint import Saved, read_saved, write_durably, write_saved
 
 logger = logging.getLogger(__name__)
 KEPT = 4

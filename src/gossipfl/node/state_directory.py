@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import IO, Self
 
 from gossipfl.core.handshake import LedgerHead
+from gossipfl.durable import fsync_folder
 from gossipfl.errors import StateError
-from gossipfl.node.checkpoint import fsync_folder, write_durably
+from gossipfl.node.checkpoint import write_durably
 from gossipfl.privacy.signing import make_key_pem
 
 _RUN = "run"

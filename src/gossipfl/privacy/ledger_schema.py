@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from gossipfl.durable import fsync_folder
 from gossipfl.errors import LedgerError
 
 BUSY_S = 60.0
@@ -80,7 +81,7 @@ def connect(path: Path, *, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS)
             connection.close()
             raise
         if fresh:
-            sync_folder(path.parent)
+            fsync_folder(path.parent)
     return connection
 
 
@@ -211,12 +212,3 @@ def _migrate(connection: sqlite3.Connection, path: Path, migrations: tuple[tuple
             connection.execute("INSERT INTO ledger (id, secret) VALUES (1, ?)", (secrets.token_bytes(32),))
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {len(migrations)}")
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes a new file's name durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,8 +17,8 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from gossipfl.core.messages import Publishable
+from gossipfl.durable import fsync_folder
 from gossipfl.errors import LedgerError
-from gossipfl.privacy.ledger_schema import sync_folder
 from gossipfl.privacy.publication_lines import (
     START,
     Line,
@@ -247,7 +247,7 @@ def _open(path: Path) -> BinaryIO:
     file = os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600), "rb")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        sync_folder(path.parent)
+        fsync_folder(path.parent)
     except BlockingIOError as error:
         file.close()
         raise LedgerError(f"the publication log {path} is in use by another process") from error

@@ -14,13 +14,14 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from gossipfl.durable import fsync_folder
 from gossipfl.errors import DataError
 from gossipfl.learning.data.blocks import blocks, flat_rows
 from gossipfl.learning.data.content import Content, Flat
 from gossipfl.learning.data.kinds import DataKind, Reading
 from gossipfl.learning.data.mapped import ArrayFiles, map_arrays
 from gossipfl.learning.data.record import Record
-from gossipfl.learning.data.token_folder import TokenPlace, forget_others, fsync_folder, kept_folder, part_folder
+from gossipfl.learning.data.token_folder import TokenPlace, forget_others, kept_folder, part_folder
 from gossipfl.learning.data.token_key import token_key
 
 logger = logging.getLogger(__name__)

@@ -1,6 +1,5 @@
 """Folders of `data.tokens: mapped`: where tokens are kept, and where what must not stay lies for a moment."""
 
-import os
 import re
 import shutil
 import tempfile
@@ -91,12 +90,3 @@ def part_folder(folder: Path) -> "tempfile.TemporaryDirectory[str]":
     """A folder in it for what must not stay."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return tempfile.TemporaryDirectory(prefix=_PART, dir=folder)
-
-
-def fsync_folder(folder: Path) -> None:
-    """Makes a rename in the folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,8 +11,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
+from gossipfl.durable import fsync_folder
 from gossipfl.errors import StateError
-from gossipfl.privacy.ledger_schema import sync_folder
 
 
 class Turns(Protocol):
@@ -91,7 +91,7 @@ def _write(path: Path, last: tuple[int, int]) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-        sync_folder(path.parent)
+        fsync_folder(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
