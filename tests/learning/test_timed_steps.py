@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.learning.vectors import sites, vector_experiment
@@ -65,6 +65,7 @@ def test_with_a_rehearsal_the_steps_themselves_are_not_looked_at() -> None:
     assert done(Watch(20.0, 1.0), 10.0, rehearsed=True) == [7]
 
 
+@example(seconds=-1.0, step_s=5e-324, most=1)
 @given(seconds=st.floats(-1.0, 1e9), step_s=st.floats(0.0, 1e9), most=st.integers(1, 1000))
 def test_one_step_at_least_and_no_more_than_planned(seconds: float, step_s: float, most: int) -> None:
     steps = steps_in(seconds, step_s, most=most)

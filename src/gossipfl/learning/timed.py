@@ -17,7 +17,7 @@ Rehearse = Callable[[], None]
 
 def steps_in(seconds: float, step_s: float, *, most: int) -> int:
     """Steps of `step_s` that fit into a time: one at least, `most` at most."""
-    return min(most, max(1, int(min(seconds / step_s, most)))) if step_s > 0 else most
+    return int(min(max(seconds / step_s, 1), most)) if step_s > 0 else most
 
 
 def timed_steps(
